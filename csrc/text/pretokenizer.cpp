@@ -1,0 +1,107 @@
+// The Qwen2 pre-tokeniser, a scanner for the regular expression of the published tokenizer:
+//   (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*
+//   |\s*[\r\n]+|\s+(?!\S)|\s+
+// Alternatives are tried in order, each as long as it can be; every character is in some word.
+#include "text/pretokenizer.h"
+
+#include <initializer_list>
+#include <string>
+
+#include "runtime/error.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
+
+namespace crispvl {
+namespace {
+
+struct Character {
+    char32_t code = 0;
+    size_t n_bytes = 0;  // 0 past the end of the text
+    CharClass kind = CharClass::other;
+
+    bool is(CharClass other) const { return n_bytes > 0 && kind == other; }
+    bool is_newline() const { return code == '\n' || code == '\r'; }
+};
+
+Character character_at(std::string_view text, size_t at) {
+    if (at >= text.size()) return {};
+    const Utf8Step step = utf8_step(text.substr(at));
+    return {step.code_point, step.n_bytes, char_class(step.code_point)};
+}
+
+size_t end_of_run(std::string_view text, size_t at, CharClass kind) {
+    for (Character c = character_at(text, at); c.is(kind); c = character_at(text, at)) {
+        at += c.n_bytes;
+    }
+    return at;
+}
+
+/// Bytes of (?i:s|t|re|ve|m|ll|d) at the start of `text`, or 0. Under case folding the long s
+/// (U+017F) is an s too; no other character outside ASCII folds into one of these.
+size_t contraction_bytes(std::string_view text) {
+    constexpr std::string_view k_long_s = "\xC5\xBF";
+    if (text.substr(0, 2) == k_long_s) return 2;
+    const auto lower = [text](size_t i) {
+        const char c = i < text.size() ? text[i] : '\0';
+        return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    };
+    for (const std::string_view ending : {"s", "t", "re", "ve", "m", "ll", "d"}) {
+        if (lower(0) == ending[0] && (ending.size() == 1 || lower(1) == ending[1])) {
+            return ending.size();
+        }
+    }
+    return 0;
+}
+
+/// \s*[\r\n]+|\s+(?!\S)|\s+ : up to the last newline of the run of spaces; else without the last
+/// space, which goes to the word that follows, unless it is the only one or no word follows.
+size_t end_of_spaces(std::string_view text, size_t begin) {
+    size_t end = begin, last = begin, after_newline = begin;
+    for (Character c = character_at(text, end); c.is(CharClass::space);
+         c = character_at(text, end)) {
+        last = end;
+        end += c.n_bytes;
+        if (c.is_newline()) after_newline = end;
+    }
+    if (after_newline > begin) return after_newline;
+    return end == text.size() || last == begin ? end : last;
+}
+
+size_t qwen2_word_end(std::string_view text, size_t begin) {
+    const Character first = character_at(text, begin);
+    const size_t next = begin + first.n_bytes;
+    if (first.code == '\'') {
+        if (const size_t n = contraction_bytes(text.substr(next))) return next + n;
+    }
+    if (first.is(CharClass::letter)) return end_of_run(text, next, CharClass::letter);
+    if (first.is(CharClass::number)) return next;
+    const Character second = character_at(text, next);
+    if (second.is(CharClass::letter) && !first.is_newline()) {
+        return end_of_run(text, next, CharClass::letter);
+    }
+    if (first.is(CharClass::other) || (first.code == ' ' && second.is(CharClass::other))) {
+        size_t end = end_of_run(text, next, CharClass::other);
+        while (character_at(text, end).is_newline()) ++end;
+        return end;
+    }
+    return end_of_spaces(text, begin);
+}
+
+constexpr PreTokenizer k_pre_tokenizers[] = {
+    {"qwen2", /*nfc=*/true, qwen2_word_end},
+};
+
+}  // namespace
+
+const PreTokenizer& find_pre_tokenizer(std::string_view name) {
+    std::string known;
+    for (const PreTokenizer& pre : k_pre_tokenizers) {
+        if (pre.name == name) return pre;
+        known += (known.empty() ? "'" : ", '") + std::string(pre.name) + "'";
+    }
+    throw Error(ErrorKind::model_file, "[tokenizer] 'tokenizer.ggml.pre' should be one of " +
+                                           known + "; the file has '" + std::string(name) +
+                                           "'; convert the model again from its checkpoint");
+}
+
+}  // namespace crispvl

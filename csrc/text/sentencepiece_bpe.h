@@ -1,0 +1,30 @@
+// SentencePiece BPE with byte fallback: the InternLM vocabularies.
+#pragma once
+
+#include <array>
+
+#include "text/tokenizer.h"
+
+namespace crispvl {
+
+struct BpeSymbol;
+
+class SentencePieceBpe final : public Tokenizer {
+public:
+    explicit SentencePieceBpe(VocabData data);
+
+private:
+    std::string normalise(std::string_view text) const;
+    std::vector<BpeSymbol> split(std::string_view text) const;
+    void encode_text(std::string_view text, std::vector<int32_t>& ids) const override;
+    std::string text_bytes(int32_t id) const override;
+    bool drops_first_space() const override { return vocab().add_space_prefix; }
+
+    std::unordered_map<std::string_view, int32_t> text_ids_;  // pieces that text can become
+    std::vector<int32_t> ranks_;                              // by id: 0 merges first
+    PieceTrie user_defined_;
+    std::array<int32_t, 256> byte_ids_;  // -1: no token for this byte
+    bool has_all_bytes_ = false;
+};
+
+}  // namespace crispvl

@@ -1,0 +1,138 @@
+// What both kinds of tokenizer share: checks of the vocabulary, tokens found by their text, decode.
+#include "text/tokenizer.h"
+
+#include <limits>
+#include <utility>
+
+#include "runtime/error.h"
+#include "text/byte_level_bpe.h"
+#include "text/sentencepiece_bpe.h"
+#include "text/utf8.h"
+
+namespace crispvl {
+namespace {
+
+// Spans in a text are int32_t, and escaping a space as U+2581 triples its bytes.
+constexpr size_t k_max_text_bytes = std::numeric_limits<int32_t>::max() / 4;
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> Tokenizer::create(VocabData data) {
+    if (data.model == "gpt2") return std::make_unique<ByteLevelBpe>(std::move(data));
+    if (data.model == "llama") return std::make_unique<SentencePieceBpe>(std::move(data));
+    refuse("'tokenizer.ggml.model' should be 'gpt2' or 'llama'; it is '" + data.model + "'");
+}
+
+Tokenizer::Tokenizer(VocabData data) : vocab_(std::move(data)) {
+    const size_t n_tokens = vocab_.tokens.size();
+    if (n_tokens == 0 || n_tokens > std::numeric_limits<int32_t>::max()) {
+        refuse("'tokenizer.ggml.tokens' should hold the vocabulary; it has " +
+               std::to_string(n_tokens) + " entries");
+    }
+    check_length("scores", vocab_.scores.size(), n_tokens);
+    check_length("token_type", vocab_.types.size(), n_tokens);
+    check_special("bos", vocab_.bos_id, n_tokens);
+    check_special("eos", vocab_.eos_id, n_tokens);
+    check_special("unknown", vocab_.unk_id, n_tokens);
+
+    ids_.reserve(n_tokens);
+    for (int32_t id = 0; id < size(); ++id) {
+        if (!piece(id).empty()) ids_.emplace(piece(id), id);  // of two equal pieces the first
+        if (is_control(id)) find_in_text(id);
+    }
+}
+
+void Tokenizer::refuse(const std::string& expected_and_found) {
+    throw Error(ErrorKind::model_file, "[tokenizer] " + expected_and_found +
+                                           "; convert the model again from its checkpoint");
+}
+
+void Tokenizer::check_length(const char* key, size_t found, size_t n_tokens) {
+    if (found == 0 || found == n_tokens) return;
+    refuse(std::string("'tokenizer.ggml.") + key + "' should have one entry for each of the " +
+           std::to_string(n_tokens) + " tokens; it has " + std::to_string(found));
+}
+
+void Tokenizer::check_special(const char* key, int32_t id, size_t n_tokens) {
+    if (id >= -1 && id < static_cast<int64_t>(n_tokens)) return;
+    refuse(std::string("'tokenizer.ggml.") + key + "_token_id' should be an id below " +
+           std::to_string(n_tokens) + "; it is " + std::to_string(id));
+}
+
+TokenType Tokenizer::type(int32_t id) const {
+    if (vocab_.types.empty()) return TokenType::normal;
+    const int32_t value = vocab_.types[static_cast<size_t>(id)];
+    const bool known = value >= 1 && value <= static_cast<int32_t>(TokenType::byte);
+    return known ? static_cast<TokenType>(value) : TokenType::normal;
+}
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
+    if (text.size() > k_max_text_bytes) {
+        throw Error(ErrorKind::argument,
+                    "[tokenizer] a text should have at most " + std::to_string(k_max_text_bytes) +
+                        " bytes; this one has " + std::to_string(text.size()) + "; split it");
+    }
+    std::string repaired;
+    if (!is_valid_utf8(text)) text = repaired = repair_utf8(text);
+
+    std::vector<int32_t> ids;
+    const auto allowed = [&](int32_t id) { return parse_special || !is_control(id); };
+    size_t begin = 0;  // of the text since the last token found
+    const auto encode_until = [&](size_t end) {
+        if (end > begin) encode_text(text.substr(begin, end - begin), ids);
+    };
+    for (size_t at = 0; at < text.size();) {
+        const PieceTrie::Match match = special_.longest_match(text.substr(at), allowed);
+        if (match.id < 0) {
+            ++at;
+            continue;
+        }
+        encode_until(at);
+        ids.push_back(match.id);
+        begin = at += match.n_bytes;
+    }
+    encode_until(text.size());
+    return ids;
+}
+
+std::string Tokenizer::decode(const int32_t* ids, size_t n, bool skip_special) const {
+    std::string text;
+    bool at_start = true;  // of a text that encode_text saw as one
+    for (size_t i = 0; i < n; ++i) {
+        check_id(ids[i]);
+        if (is_control(ids[i])) {
+            if (skip_special) continue;
+            text += piece(ids[i]);
+            at_start = true;
+            continue;
+        }
+        const std::string bytes = text_bytes(ids[i]);
+        const bool drop = at_start && drops_first_space() && bytes.substr(0, 1) == " ";
+        text.append(bytes, drop ? 1 : 0, std::string::npos);
+        at_start = false;
+    }
+    return text;
+}
+
+std::string Tokenizer::token_bytes(int32_t id) const {
+    check_id(id);
+    return is_control(id) ? piece(id) : text_bytes(id);
+}
+
+bool Tokenizer::is_control(int32_t id) const {
+    check_id(id);
+    return type(id) == TokenType::control || type(id) == TokenType::unknown;
+}
+
+int32_t Tokenizer::find(std::string_view piece) const {
+    const auto found = ids_.find(piece);
+    return found == ids_.end() ? -1 : found->second;
+}
+
+void Tokenizer::check_id(int32_t id) const {
+    if (id >= 0 && id < size()) return;
+    throw Error(ErrorKind::argument, "[tokenizer] a token id should be at least 0 and below " +
+                                         std::to_string(size()) + "; found " + std::to_string(id));
+}
+
+}  // namespace crispvl

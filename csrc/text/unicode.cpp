@@ -1,0 +1,151 @@
+// Table look-ups and normalisation form C. The tables are written at build time by
+// generate_unicode_tables.py; Hangul is composed by arithmetic (The Unicode Standard, 3.12).
+#include "text/unicode.h"
+
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
+#include "text/utf8.h"
+
+namespace crispvl {
+namespace {
+
+template <class Value>
+struct Range {
+    char32_t first, last;
+    Value value;
+};
+
+struct Decomposition {
+    char32_t composed, first, second;  // second is 0 where one character stands for another
+};
+
+struct Composition {
+    char32_t first, second, composed;
+};
+
+#include "crispvl_unicode_tables.inc"
+
+/// The value of the range that holds `code`, or `otherwise`. Ranges are sorted and disjoint.
+template <class Value, size_t n>
+Value look_up(const Range<Value> (&ranges)[n], char32_t code, Value otherwise) {
+    const auto* range =
+        std::lower_bound(std::begin(ranges), std::end(ranges), code,
+                         [](const Range<Value>& r, char32_t c) { return r.last < c; });
+    return range != std::end(ranges) && range->first <= code ? range->value : otherwise;
+}
+
+struct Mark {
+    char32_t code;
+    int combining_class;
+};
+
+constexpr char32_t k_syllable = 0xAC00, k_initial = 0x1100, k_vowel = 0x1161, k_final = 0x11A7;
+constexpr char32_t n_initials = 19, n_vowels = 21, n_finals = 28;
+constexpr char32_t n_syllables = n_initials * n_vowels * n_finals;
+
+void append_decomposed(std::vector<Mark>& marks, char32_t code) {
+    if (code - k_syllable < n_syllables) {
+        const char32_t index = code - k_syllable;
+        marks.push_back({k_initial + index / (n_vowels * n_finals), 0});
+        marks.push_back({k_vowel + index / n_finals % n_vowels, 0});
+        if (index % n_finals != 0) marks.push_back({k_final + index % n_finals, 0});
+        return;
+    }
+    const auto* row =
+        std::lower_bound(std::begin(k_decompositions), std::end(k_decompositions), code,
+                         [](const Decomposition& d, char32_t c) { return d.composed < c; });
+    if (row != std::end(k_decompositions) && row->composed == code) {
+        append_decomposed(marks, row->first);
+        if (row->second != 0) append_decomposed(marks, row->second);
+        return;
+    }
+    marks.push_back({code, look_up(k_combining_classes, code, 0)});
+}
+
+/// Canonical order: within a run of non-starters, by combining class, otherwise as they came.
+void sort_marks(std::vector<Mark>& marks) {
+    const auto is_starter = [](const Mark& m) { return m.combining_class == 0; };
+    for (auto run = marks.begin(); run != marks.end();) {
+        const auto first = std::find_if_not(run, marks.end(), is_starter);
+        run = std::find_if(first, marks.end(), is_starter);
+        std::stable_sort(first, run, [](const Mark& a, const Mark& b) {
+            return a.combining_class < b.combining_class;
+        });
+    }
+}
+
+/// The primary composite of two characters, or 0.
+char32_t compose(char32_t first, char32_t second) {
+    if (first - k_initial < n_initials && second - k_vowel < n_vowels) {
+        return k_syllable + ((first - k_initial) * n_vowels + second - k_vowel) * n_finals;
+    }
+    const bool has_no_final =
+        first - k_syllable < n_syllables && (first - k_syllable) % n_finals == 0;
+    if (has_no_final && second > k_final && second - k_final < n_finals) {
+        return first + second - k_final;
+    }
+    const auto* row = std::lower_bound(
+        std::begin(k_compositions), std::end(k_compositions), Composition{first, second, 0},
+        [](const Composition& a, const Composition& b) {
+            return a.first != b.first ? a.first < b.first : a.second < b.second;
+        });
+    const bool found =
+        row != std::end(k_compositions) && row->first == first && row->second == second;
+    return found ? row->composed : 0;
+}
+
+/// Composes each mark with the last starter unless a mark between them blocks it.
+void compose_marks(std::vector<Mark>& marks) {
+    size_t n_kept = 0;
+    size_t starter = marks.size();  // index among the kept; marks.size() means none yet
+    for (const Mark mark : marks) {
+        if (starter < n_kept) {
+            const bool adjacent = starter + 1 == n_kept;
+            if (adjacent || marks[n_kept - 1].combining_class < mark.combining_class) {
+                if (const char32_t composed = compose(marks[starter].code, mark.code)) {
+                    marks[starter].code = composed;
+                    continue;
+                }
+            }
+        }
+        if (mark.combining_class == 0) starter = n_kept;
+        marks[n_kept++] = mark;
+    }
+    marks.resize(n_kept);
+}
+
+}  // namespace
+
+CharClass char_class(char32_t code_point) {
+    return look_up(k_char_classes, code_point, CharClass::other);
+}
+
+std::string to_nfc(std::string_view text) {
+    std::vector<char32_t> codes;
+    codes.reserve(text.size());
+    bool is_nfc = true;
+    for (std::string_view rest = text; !rest.empty();) {
+        const Utf8Step step = utf8_step(rest);
+        rest.remove_prefix(step.n_bytes);
+        codes.push_back(step.code_point);
+        // Below U+0300 nothing composes, reorders or decomposes in NFC.
+        is_nfc =
+            is_nfc && (step.code_point < 0x300 || !look_up(k_nfc_active, step.code_point, false));
+    }
+    if (is_nfc) return std::string(text);
+
+    std::vector<Mark> marks;
+    marks.reserve(codes.size());
+    for (const char32_t code : codes) append_decomposed(marks, code);
+    sort_marks(marks);
+    compose_marks(marks);
+
+    std::string composed;
+    composed.reserve(text.size());
+    for (const Mark& mark : marks) append_utf8(composed, mark.code);
+    return composed;
+}
+
+}  // namespace crispvl
