@@ -25,9 +25,15 @@ else()
 endif()
 option(GGML_NATIVE "ggml: optimize for the CPU of this machine (OFF for wheels)" ${crispvl_native})
 
-# ggml's git probe would report the commit of whichever repository surrounds the folder.
-set(GIT_EXE "" CACHE FILEPATH "")
-set(GGML_BUILD_COMMIT "unknown")
+# ggml's git probe would report the commit of whichever repository surrounds the folder; what is
+# known is the release it came in.
+if(NOT CRISPVL_GGML_DIR)
+    set(GIT_EXE "" CACHE FILEPATH "")
+    file(READ third_party/ggml/pin.json crispvl_pin)
+    string(JSON crispvl_pin_package GET "${crispvl_pin}" package)
+    string(JSON crispvl_pin_release GET "${crispvl_pin}" package_version)
+    set(GGML_BUILD_COMMIT "${crispvl_pin_package}-${crispvl_pin_release}")
+endif()
 
 set(BUILD_SHARED_LIBS OFF)
 set(GGML_STATIC OFF)              # that switch is for static executables
