@@ -1,0 +1,7 @@
+"""Converts InternVL checkpoints to GGUF files that crispvl and llama.cpp read."""
+
+from __future__ import annotations
+
+from crispvl.convert.convert import ConversionReport, convert_checkpoint
+
+__all__ = ["ConversionReport", "convert_checkpoint"]

@@ -1,0 +1,93 @@
+"""The conversation format of a checkpoint: named, or as the template that comes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from crispvl.conversations import CONVERSATIONS
+from crispvl.convert.config import CheckpointConfig, id_list
+from crispvl.convert.files import CheckpointFiles
+from crispvl.convert.metadata import Chat
+from crispvl.convert.vocabulary import Vocabulary
+from crispvl.errors import ModelFileError
+
+PROMPT_NAMES = ("text", "markdown")
+
+# An -hf checkpoint without a chat template was still trained on this format, without its
+# system message, which its processor never writes.
+_FORMAT_WITHOUT_TEMPLATE = "internvl2_5"
+
+
+def read_chat(
+    files: CheckpointFiles,
+    config: CheckpointConfig,
+    vocabulary: Vocabulary,
+    prompts: Mapping[str, str],
+) -> Chat:
+    """Template, system message and the tokens that end an answer.
+
+    A ``chat`` checkpoint names its format, and the format brings its system message. For ``hf``
+    the checkpoint's own Jinja template counts, and no format is named when it has one.
+
+    Raises:
+        ModelFileError: The named format is not known.
+        ValueError: A prompt of an unknown name.
+    """
+    unknown = [name for name in prompts if name not in PROMPT_NAMES]
+    if unknown:
+        raise ValueError(
+            f"[prompts] expected names out of {', '.join(PROMPT_NAMES)}; found "
+            f"{', '.join(unknown)}; write for example text=OCR"
+        )
+    jinja = _jinja_template(files)
+    template, system_message = config.template, ""
+    if config.layout == "chat":
+        if template not in CONVERSATIONS:
+            raise ModelFileError(
+                f"[config.json] expected 'template' to be one of {', '.join(CONVERSATIONS)}; "
+                f"found '{template}'; this conversation format is not known"
+            )
+        system_message = CONVERSATIONS[template].system_message
+    elif jinja is None:
+        template = _FORMAT_WITHOUT_TEMPLATE
+    stop_ids = _stop_ids(files, config, vocabulary, template)
+    return Chat(template, system_message, stop_ids, jinja, dict(prompts))
+
+
+def end_of_sequence_ids(files: CheckpointFiles, config: CheckpointConfig) -> tuple[int, ...]:
+    """Ids that the checkpoint's configs call end of sequence, the generation config's first."""
+    generation = files.json("generation_config.json") or {}
+    return tuple(dict.fromkeys((*id_list(generation.get("eos_token_id")), *config.eos_ids)))
+
+
+def _stop_ids(
+    files: CheckpointFiles, config: CheckpointConfig, vocabulary: Vocabulary, template: str
+) -> tuple[int, ...]:
+    ids = list(end_of_sequence_ids(files, config))
+    if vocabulary.eos_id is not None:
+        ids.append(vocabulary.eos_id)
+    for token in ("<|im_end|>", CONVERSATIONS[template].stop if template else "<|im_end|>"):
+        found = vocabulary.find(token)
+        if found is not None:
+            ids.append(found)
+    known = tuple(dict.fromkeys(i for i in ids if 0 <= i < len(vocabulary.tokens)))
+    if not known:
+        raise ModelFileError(
+            "[tokenizer] expected a token that ends an answer, an eos_token_id or '<|im_end|>'; "
+            "found none; the tokenizer files are incomplete"
+        )
+    return known
+
+
+def _jinja_template(files: CheckpointFiles) -> str | None:
+    text = files.text("chat_template.jinja")
+    if text is not None:
+        return text
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        value = (files.json(name) or {}).get("chat_template")
+        if isinstance(value, str):
+            return value
+        if isinstance(value, list):  # several, each with a name
+            named = {entry.get("name"): entry.get("template") for entry in value}
+            return named.get("default")
+    return None

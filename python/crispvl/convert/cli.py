@@ -1,0 +1,112 @@
+"""The ``convert`` command: arguments, progress on standard error, and a summary."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from crispvl.convert.chat import PROMPT_NAMES
+from crispvl.convert.convert import LAYOUTS, ConversionReport, convert_checkpoint
+from crispvl.convert.dtypes import DTYPES
+from crispvl.errors import CrispVLError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options to a parser."""
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="DIR_OR_REPO",
+        help="checkpoint folder (OpenGVLab or -hf layout), or a hub name like org/model",
+    )
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="file to write")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="f16", help="type of the large matrices (%(default)s)"
+    )
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default="single",
+        help="one file, or llama.cpp's text file with mmproj-FILE beside it (%(default)s)",
+    )
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        default=[],
+        type=_prompt,
+        metavar="NAME=TEXT",
+        help="prompt the model was trained to answer, for example text=OCR; may be repeated",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Converts; returns the exit code: 0 done, 2 wrong usage or unusable checkpoint."""
+    progress = _ProgressLine()
+    try:
+        report = convert_checkpoint(
+            args.model,
+            args.output,
+            args.dtype,
+            args.layout,
+            prompts=dict(args.prompt),
+            progress=progress,
+        )
+    except (CrispVLError, ValueError, OSError) as error:
+        progress.finish()
+        print(f"crispvl convert: {error}", file=sys.stderr)
+        return 2
+    progress.finish()
+    _summarise(report)
+    return 0
+
+
+def _summarise(report: ConversionReport) -> None:
+    types = ", ".join(f"{count} {name}" for name, count in report.types.items())
+    print(
+        f"{report.architecture}: {report.n_tensors} tensors ({types}), "
+        f"{report.n_bytes / 1e6:.1f} MB in {report.elapsed_s:.1f} s",
+        file=sys.stderr,
+    )
+    if report.fallbacks:
+        print(
+            f"float16 where a row is no multiple of 32: {', '.join(report.fallbacks)}",
+            file=sys.stderr,
+        )
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for path in report.files:
+        print(path)
+
+
+def _prompt(text: str) -> tuple[str, str]:
+    name, separator, prompt = text.partition("=")
+    if not separator or name not in PROMPT_NAMES:
+        raise argparse.ArgumentTypeError(
+            f"expected NAME=TEXT with a name out of {', '.join(PROMPT_NAMES)}; found '{text}'"
+        )
+    return name, prompt
+
+
+class _ProgressLine:
+    """One line on a terminal that is drawn again a few times a second; silent elsewhere."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+        self._drawn = False
+
+    def __call__(self, name: str, n_done: int, n_total: int) -> None:
+        now = time.monotonic()
+        if not sys.stderr.isatty() or (now < self._next_s and n_done < n_total):
+            return
+        self._next_s = now + 0.1
+        self._drawn = True
+        percent = 100 * n_done // max(n_total, 1)
+        line = f"{percent:3d}%  {n_done / 1e6:.0f} of {n_total / 1e6:.0f} MB  {name}"
+        print(f"\r\x1b[K{line[:79]}", end="", file=sys.stderr, flush=True)
+
+    def finish(self) -> None:
+        """Ends the line."""
+        if self._drawn:
+            print(file=sys.stderr)

@@ -1,0 +1,96 @@
+"""Which type each tensor gets, and its bytes in that type. The rules are llama.cpp's converter's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as Type
+from numpy.typing import NDArray
+
+from crispvl.convert.tensors import TensorPlan
+from crispvl.convert.weights import StoredTensor
+
+DTYPES = ("f32", "f16", "bf16", "q8_0")
+
+# general.file_type
+FILE_TYPES = {
+    "f32": gguf.LlamaFileType.ALL_F32,
+    "f16": gguf.LlamaFileType.MOSTLY_F16,
+    "bf16": gguf.LlamaFileType.MOSTLY_BF16,
+    "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
+}
+
+# Rows are converted in pieces of about this size, so memory does not grow with the tensor.
+_CHUNK_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The type a tensor is written in, and whether that is less than what was asked for."""
+
+    type: Type
+    fallback: bool = False
+
+
+def choose_type(plan: TensorPlan, dtype: str) -> Encoding:
+    """The type of one tensor in a file of ``dtype``.
+
+    Vectors, norms, class and position embeddings stay in float32. The patch kernel is float16 in
+    an f16 file and float32 otherwise. Rows that are no multiple of a q8_0 block become float16.
+    """
+    if dtype == "f32" or plan.precise:
+        return Encoding(Type.F32)
+    if len(plan.shape) == 4:
+        return Encoding(Type.F16 if dtype == "f16" else Type.F32)
+    wanted = {"f16": Type.F16, "bf16": Type.BF16, "q8_0": Type.Q8_0}[dtype]
+    if plan.shape[-1] % gguf.GGML_QUANT_SIZES[wanted][0]:
+        return Encoding(Type.F16, fallback=True)
+    return Encoding(wanted)
+
+
+def n_bytes(shape: tuple[int, ...], kind: Type) -> int:
+    """Size of a tensor in a file, in bytes, without padding."""
+    n_block, n_block_bytes = gguf.GGML_QUANT_SIZES[kind]
+    return math.prod(shape) // n_block * n_block_bytes
+
+
+def encode(plan: TensorPlan, tensor: StoredTensor, kind: Type) -> Iterator[NDArray[np.uint8]]:
+    """The tensor's bytes, some rows at a time.
+
+    Args:
+        plan: Which rows, and the shape in the file.
+        tensor: Where the words come from.
+        kind: Type to write.
+    """
+    words = tensor.load().reshape(plan.source_shape[-len(plan.shape) :])
+    n_rows = plan.shape[0]
+    n_row_bytes = math.prod(plan.shape[1:]) * 4
+    step = max(1, _CHUNK_BYTES // n_row_bytes)
+    for begin in range(0, n_rows, step):
+        end = min(begin + step, n_rows)
+        chunk = words[begin:end] if plan.rows is None else words[plan.rows[begin:end]]
+        yield _to_type(chunk, tensor.dtype, kind)
+
+
+def _to_type(words: NDArray[Any], dtype: str, kind: Type) -> NDArray[np.uint8]:
+    if dtype == kind.name:
+        return np.ascontiguousarray(words).reshape(-1).view(np.uint8)
+    values = to_float32(words, dtype)
+    if kind == Type.F16:
+        with np.errstate(over="ignore"):  # the caller counts infinities
+            return values.astype("<f2").reshape(-1).view(np.uint8)
+    data: NDArray[Any] = gguf.quantize(values, kind)
+    return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+
+
+def to_float32(words: NDArray[Any], dtype: str) -> NDArray[np.float32]:
+    """Numbers from stored words; exact for every type but F64."""
+    if dtype == "BF16":
+        wide: NDArray[np.float32] = (words.astype("<u4") << 16).view("<f4")
+        return wide
+    return np.ascontiguousarray(words, "<f4")

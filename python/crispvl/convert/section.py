@@ -1,0 +1,86 @@
+"""A JSON object of a checkpoint, read by field with errors that name the file and the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from crispvl.errors import ModelFileError
+
+T = TypeVar("T")
+
+_NAMES: dict[type, str] = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+
+
+class Section:
+    """One object of ``config.json``, with the values its model class assumes for absent keys.
+
+    Args:
+        values: The JSON object.
+        where: How messages call it, for example ``config.json: vision_config``.
+        defaults: Values for keys that the file leaves out.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], where: str, defaults: Mapping[str, Any] | None = None
+    ) -> None:
+        self._values = {**(defaults or {}), **values}
+        self.where = where
+
+    def child(self, key: str, defaults: Mapping[str, Any] | None = None) -> Section:
+        """The object under ``key``; an absent one is an error."""
+        value = self._values.get(key)
+        if not isinstance(value, Mapping):
+            raise self.error(key, "an object", value)
+        return Section(value, f"{self.where}: {key}", defaults)
+
+    def raw_values(self) -> Mapping[str, Any]:
+        """All keys and values."""
+        return self._values
+
+    def raw(self, key: str) -> Any:
+        """The JSON value as it stands, or None."""
+        return self._values.get(key)
+
+    def has(self, key: str) -> bool:
+        """Whether the key has a value other than null."""
+        return self._values.get(key) is not None
+
+    def integer(self, key: str) -> int:
+        """A whole number; of a pair like ``[448, 448]`` the common value."""
+        value = self._values.get(key)
+        if isinstance(value, list) and value and all(v == value[0] for v in value):
+            value = value[0]
+        return self._typed(key, value, int)
+
+    def number(self, key: str) -> float:
+        """A number as float."""
+        value = self._values.get(key)
+        return float(self._typed(key, value, int if isinstance(value, int) else float))
+
+    def text(self, key: str) -> str:
+        """A string."""
+        return self._typed(key, self._values.get(key), str)
+
+    def boolean(self, key: str) -> bool:
+        """A truth value."""
+        return self._typed(key, self._values.get(key), bool)
+
+    def expect(self, key: str, *allowed: Any) -> None:
+        """Refuses every value of ``key`` but those the engine computes."""
+        value = self._values.get(key)
+        if value not in allowed:
+            raise self.error(key, " or ".join(repr(a) for a in allowed), value)
+
+    def error(self, key: str, expected: str, found: Any) -> ModelFileError:
+        """The error for a value that cannot be used."""
+        shown = "nothing" if found is None else repr(found)
+        return ModelFileError(
+            f"[{self.where}] expected '{key}' to be {expected}; found {shown}; "
+            "this checkpoint needs something the engine does not do, or its file is damaged"
+        )
+
+    def _typed(self, key: str, value: Any, kind: type[T]) -> T:
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.error(key, _NAMES[kind], value)
+        return value

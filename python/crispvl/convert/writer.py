@@ -1,0 +1,126 @@
+"""Writes GGUF files: header first, then tensor by tensor, visible only when complete."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType, GGUFValueType
+from numpy.typing import NDArray
+
+from crispvl.convert.dtypes import n_bytes
+from crispvl.convert.metadata import Entry
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputTensor:
+    """One tensor of a file; ``chunks`` yields its bytes in order."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: GGMLQuantizationType
+    chunks: Callable[[], Iterator[NDArray[np.uint8]]]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size in the file, without padding."""
+        return n_bytes(self.shape, self.type)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    """One file: where, of which architecture, with which keys and tensors."""
+
+    path: Path
+    arch: str
+    type: str
+    entries: Sequence[Entry]
+    tensors: Sequence[OutputTensor]
+
+
+def write_files(
+    files: Sequence[OutputFile], progress: Callable[[str, int], None] | None = None
+) -> None:
+    """Writes all files or none.
+
+    Each grows under a temporary name in its own folder, is forced to disk and renamed last; on
+    any error, an interrupt included, the temporary files are removed and old files stay.
+
+    Args:
+        files: What to write.
+        progress: Called with a tensor's name and the bytes just written.
+    """
+    with ExitStack() as stack:
+        temporary = [stack.enter_context(_temporary_beside(f.path)) for f in files]
+        for file, path in zip(files, temporary, strict=True):
+            write_header(path, file)
+            _append_tensors(path, file.tensors, progress)
+        for file, path in zip(files, temporary, strict=True):
+            os.replace(path, file.path)
+        for folder in {f.path.parent for f in files}:
+            _sync_folder(folder)
+
+
+def write_header(path: Path, file: OutputFile) -> None:
+    """Writes everything before the tensors' bytes: a file that describes a model without holding it."""
+    writer = gguf.GGUFWriter(path, file.arch)
+    try:
+        writer.add_key_value("general.type", file.type, GGUFValueType.STRING)
+        for key, value, kind in file.entries:
+            writer.add_key_value(key, value, kind)
+        for tensor in file.tensors:
+            writer.add_tensor_info(
+                tensor.name, tensor.shape, np.dtype("f4"), tensor.n_bytes, raw_dtype=tensor.type
+            )
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+    finally:
+        writer.close()
+
+
+def _append_tensors(
+    path: Path, tensors: Iterable[OutputTensor], progress: Callable[[str, int], None] | None
+) -> None:
+    with path.open("ab") as out:
+        _pad(out)
+        for tensor in tensors:
+            for chunk in tensor.chunks():
+                out.write(chunk.data)
+                if progress is not None:
+                    progress(tensor.name, chunk.nbytes)
+            _pad(out)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _pad(out: BinaryIO) -> None:
+    out.write(bytes(-out.tell() % gguf.GGUF_DEFAULT_ALIGNMENT))
+
+
+@contextmanager
+def _temporary_beside(path: Path) -> Iterator[Path]:
+    """A name in the same folder, so that renaming it is atomic; no file of it outlives the block."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the new name last through a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
