@@ -1,0 +1,59 @@
+"""The small model that ships with the package, so that `CrispOCR()` reads without a download."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+from crispvl.errors import ModelFileError
+
+FILE_NAME = "nano.gguf"
+SHA256 = ""
+"""Of the file; to be renewed whenever a better checkpoint replaces it (a test compares)."""
+
+NOTICE = (
+    "crispvl: reading with the bundled model, a small demonstration for short printed English. "
+    "For real documents give a real InternVL: CrispOCR('model.gguf'), or "
+    "crispvl recognize -m model.gguf"
+)
+
+_log = logging.getLogger("crispvl")
+
+
+def path() -> Path:
+    """Returns where the bundled model lies, whether or not it is there."""
+    return Path(str(resources.files("crispvl"))) / "data" / FILE_NAME
+
+
+@lru_cache(maxsize=1)
+def verified_path() -> Path:
+    """Returns the bundled model's path after comparing its hash, and says once what it is.
+
+    Raises:
+        ModelFileError: The file is absent or altered.
+    """
+    model = path()
+    if not model.is_file():
+        raise ModelFileError(
+            f"[{model}] the bundled model is expected; this installation has none; give a model "
+            "file, or install crispvl from a wheel"
+        )
+    found = file_sha256(model)
+    if found != SHA256:
+        raise ModelFileError(
+            f"[{model}] SHA-256 {SHA256} is expected; found {found}; install crispvl again"
+        )
+    _log.warning(NOTICE)
+    return model
+
+
+def file_sha256(file: Path) -> str:
+    """Returns the SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,52 @@
+"""Errors that crispvl raises.
+
+Every message has the form ``[where] what was expected; what was found; what to do``. A caller's
+slip is a plain ``ValueError`` or ``TypeError``, a missing file a plain ``FileNotFoundError``; what
+a file, an image, a device or the model itself can cause is one of the classes below. Each also
+derives from the built-in class that fits, so code that knows nothing of crispvl can catch it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class CrispVLError(Exception):
+    """Base of all errors that are not a caller's slip."""
+
+
+class ModelFileError(CrispVLError, ValueError):
+    """A model file is damaged, incomplete, of an unknown kind, or does not fit its partner."""
+
+
+class ImageError(CrispVLError, ValueError):
+    """An image is empty, damaged, no image at all, or of a shape in which nothing can be read."""
+
+
+class ContextOverflowError(CrispVLError, ValueError):
+    """A prompt needs more tokens than the model's context holds."""
+
+
+class DeviceError(CrispVLError, RuntimeError):
+    """The device asked for does not exist, or failed."""
+
+
+class OutOfMemoryError(CrispVLError, MemoryError):
+    """Host or device memory ran out; the engine stays usable."""
+
+
+class Cancelled(CrispVLError):  # noqa: N818 (it is an event, not a fault)
+    """A `CancelToken` stopped the work.
+
+    Attributes:
+        partial: What had been produced: a `Generation` from `Model.generate`, a `Result` from
+            `CrispOCR.recognize`, or None when nothing had been generated yet.
+    """
+
+    def __init__(self, *args: object, partial: Any = None) -> None:
+        super().__init__(*args)
+        self.partial = partial
+
+
+class InternalError(CrispVLError, RuntimeError):
+    """An invariant of crispvl's own code does not hold; please report it."""

@@ -1,0 +1,100 @@
+"""Model files from the Hugging Face hub, by huggingface_hub's own rules."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from crispvl.errors import ModelFileError
+
+
+def download(
+    repo: str, filename: str, mmproj: str | None = None, revision: str | None = None
+) -> tuple[Path, Path | None]:
+    """Fetches a model, and its projector where the repository holds one apart.
+
+    What lies in the cache already is not fetched again; with ``HF_HUB_OFFLINE=1`` nothing is.
+
+    Args:
+        repo: ``organisation/name``.
+        filename: Name or pattern of the model file, letters' case ignored.
+        mmproj: Name or pattern of the projector; without it, a ``mmproj`` file is found by name.
+        revision: Branch, tag or commit.
+
+    Returns:
+        Local paths of the model and of the projector, if there is one.
+
+    Raises:
+        ImportError: huggingface_hub is not installed.
+        ModelFileError: The repository has no such file.
+    """
+    hub = _import_hub()
+    names = _list_files(hub, repo, revision)
+    model_name, mmproj_name = choose_files(repo, names, filename, mmproj)
+    parts = [model_name, *_further_parts(model_name, names)]
+    paths = [Path(hub.hf_hub_download(repo, name, revision=revision)) for name in parts]
+    if mmproj_name is None:
+        return paths[0], None
+    return paths[0], Path(hub.hf_hub_download(repo, mmproj_name, revision=revision))
+
+
+def choose_files(
+    repo: str, names: Sequence[str], filename: str, mmproj: str | None = None
+) -> tuple[str, str | None]:
+    """Returns which of a repository's files are the model and its projector.
+
+    Of several that match, the first in alphabetical order is taken, so a split file's first part.
+    """
+    files = sorted(name for name in names if name.lower().endswith(".gguf"))
+    projectors = [name for name in files if "mmproj" in Path(name).name.lower()]
+    models = [name for name in files if name not in projectors]
+    matching = [name for name in models if _matches(name, filename)]
+    if not matching:
+        raise ModelFileError(
+            f"[{repo}] a GGUF file named {filename!r} is expected; the repository has "
+            f"{models or 'none'}; pass filename= with one of its names"
+        )
+    wanted = [name for name in projectors if mmproj is None or _matches(name, mmproj)]
+    if mmproj is not None and not wanted:
+        raise ModelFileError(
+            f"[{repo}] a projector named {mmproj!r} is expected; the repository has "
+            f"{projectors or 'none'}; pass mmproj= with one of its names"
+        )
+    return matching[0], wanted[0] if wanted else None
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch(Path(name).name.lower(), pattern.lower()) or name == pattern
+
+
+def _further_parts(first: str, names: Sequence[str]) -> list[str]:
+    """Returns the other files of a model that is split into ``…-00001-of-000NN.gguf``."""
+    stem, mark, count = first.partition("-00001-of-")
+    return [n for n in sorted(names) if mark and n.startswith(f"{stem}-") and n.endswith(count)][1:]
+
+
+def _list_files(hub: Any, repo: str, revision: str | None) -> list[str]:
+    try:
+        return list(hub.HfApi().list_repo_files(repo, revision=revision))
+    except (hub.errors.OfflineModeIsEnabled, ConnectionError, hub.errors.HfHubHTTPError) as error:
+        try:
+            cached = hub.snapshot_download(repo, revision=revision, local_files_only=True)
+        except hub.errors.LocalEntryNotFoundError:
+            raise ModelFileError(
+                f"[{repo}] a repository on the hub or in the cache is expected; found neither "
+                f"({error}); check its name and the network"
+            ) from error
+        return [str(file.relative_to(cached)) for file in Path(cached).rglob("*") if file.is_file()]
+
+
+def _import_hub() -> Any:
+    try:
+        return importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise ImportError(
+            "[hub] the package huggingface_hub is expected; it is not installed; run "
+            "pip install 'crispvl[hub]', or download the file yourself and pass its path"
+        ) from error

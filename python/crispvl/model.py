@@ -1,0 +1,258 @@
+"""The low level: one loaded model, token ids in, arrays and token ids out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crispvl.generation import Progress, Token, TokenStream
+from crispvl.options import GenerateOptions, LoadOptions
+from crispvl.results import Generation
+
+if TYPE_CHECKING:
+    from crispvl import _core
+
+_CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
+
+
+class Model:
+    """Weights and tokenizer of one InternVL model. Immutable; any thread may use it.
+
+    Arrays are row-major. Get one with `Model.load`.
+
+    Example:
+        >>> model = Model.load("model.gguf")
+        >>> model.detokenize(model.tokenize("Hello"))
+        'Hello'
+    """
+
+    def __init__(self, core: _core.Model, vocab_only: bool = False) -> None:
+        self.core = core
+        self.vocab_only = vocab_only
+        self.config: dict[str, dict[str, Any]] = core.config
+        """Facts read from the file: vision, projector, decoder, tokenizer, image, chat, source."""
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        mmproj: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        vocab_only: bool = False,
+    ) -> Model:
+        """Maps a GGUF file, or a text model and its projector, into memory.
+
+        Args:
+            path: Our single file, a text model, or another engine's single file.
+            mmproj: The projector that belongs to a text model.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
+            threads: CPU threads; None means one per physical core.
+            vocab_only: Read the header and the tokenizer, no weights.
+
+        Raises:
+            FileNotFoundError: A file does not exist.
+            ModelFileError: A file is damaged, of an unknown kind, or the two do not fit.
+            DeviceError: The device does not exist.
+        """
+        from crispvl import _core
+
+        options = LoadOptions(device=device, threads=threads)
+        partner = None if mmproj is None else os.fspath(mmproj)
+        return cls(
+            _core.Model.load(
+                os.fspath(path), partner, options.device, options.threads or 0, vocab_only
+            ),
+            vocab_only,
+        )
+
+    def tokenize(self, text: str, special: bool = True) -> list[int]:
+        """Returns the ids of a text; no BOS is added.
+
+        Args:
+            text: Any text.
+            special: Whether ``<img>`` and the like become one token; else they are plain text.
+        """
+        return self.core.tokenize(text, special)
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """Returns the text of ids, special tokens included; bytes that are no UTF-8 are U+FFFD."""
+        return self.core.detokenize(self._check_ids(ids)).decode("utf-8", "replace")
+
+    def encode(
+        self,
+        tiles: NDArray[np.uint8],
+        *,
+        cancel: _core.CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> NDArray[np.float32]:
+        """Returns tiles as the decoder sees them.
+
+        Args:
+            tiles: uint8 RGB ``[n_tiles, tile_px, tile_px, 3]``, from `crispvl.tiling.tile_image`.
+            cancel: Stops within one layer.
+            progress: Called with tiles done and tiles in all.
+
+        Returns:
+            float32 ``[n_tiles, tokens_per_tile, width]``.
+        """
+        return self.core.encode(self._check_tiles(tiles), cancel, progress)
+
+    def trace(
+        self, tiles: NDArray[np.uint8] | None, prompt_ids: Sequence[int]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Returns every stage's output by name, for comparison with a reference.
+
+        ``vis_*`` hold all tiles, ``llm_*`` are ``[1, n_tokens, width]``, and ``logits`` are those
+        of the last position.
+        """
+        ids = self.check_prompt(prompt_ids, tiles)
+        return self.core.trace(None if tiles is None else self._check_tiles(tiles), ids)
+
+    def generate(
+        self,
+        prompt_ids: Sequence[int],
+        tiles: NDArray[np.uint8] | None = None,
+        *,
+        options: GenerateOptions | None = None,
+        cancel: _core.CancelToken | None = None,
+        progress: Progress | None = None,
+        on_token: Callable[[Token], object] | None = None,
+        **settings: Any,
+    ) -> Generation:
+        """Answers a prompt.
+
+        Args:
+            prompt_ids: The whole prompt, image tokens in place, BOS included where wanted.
+            tiles: uint8 ``[n_tiles, px, px, 3]`` of all images in the prompt's order.
+            options: Limits and sampling; greedy without it.
+            cancel: Stops within one layer of encoding or one token.
+            progress: Called while tiles are encoded.
+            on_token: Called with each token as it comes.
+            **settings: Single fields of `GenerateOptions`, such as ``max_tokens=64``.
+
+        Raises:
+            ContextOverflowError: The prompt does not fit.
+            ValueError: Prompt and tiles do not belong together.
+            Cancelled: ``partial`` is the `Generation` so far.
+        """
+        stream = self.stream(
+            prompt_ids, tiles, options=options, cancel=cancel, progress=progress, **settings
+        )
+        for token in stream:
+            if on_token is not None:
+                on_token(token)
+        return stream.generation
+
+    def stream(
+        self,
+        prompt_ids: Sequence[int],
+        tiles: NDArray[np.uint8] | None = None,
+        *,
+        options: GenerateOptions | None = None,
+        cancel: _core.CancelToken | None = None,
+        progress: Progress | None = None,
+        **settings: Any,
+    ) -> TokenStream:
+        """Like `generate`, but yields each `Token` as it comes."""
+        options = replace(options or GenerateOptions(), **settings)
+        return TokenStream(self, prompt_ids, tiles, options, cancel, progress)
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """Every key of the GGUF header; for a pair, of both files."""
+        return self.core.metadata
+
+    @cached_property
+    def added_tokens(self) -> Mapping[str, int]:
+        """Ids of the tokens that the tokenizer matches as a whole, by their text."""
+        return {
+            piece: token_id
+            for token_id, (piece, kind) in enumerate(self._pieces)
+            if piece and (kind in (_CONTROL, _USER_DEFINED) or token_id in self.control_ids)
+        }
+
+    @cached_property
+    def control_ids(self) -> frozenset[int]:
+        """Ids of the tokens that are no text: roles, image marks, ends of answers."""
+        image = self.config.get("image", {})
+        typed = (i for i, (_, kind) in enumerate(self._pieces) if kind == _CONTROL)
+        marks = (image.get(f"{name}_token_id", -1) for name in ("start", "end", "context"))
+        return frozenset([*typed, *marks, *self.stop_ids]) - {-1}
+
+    @cached_property
+    def control_tokens(self) -> frozenset[str]:
+        """The texts of `control_ids`."""
+        return frozenset(
+            piece for piece, token_id in self.added_tokens.items() if token_id in self.control_ids
+        )
+
+    @cached_property
+    def stop_ids(self) -> frozenset[int]:
+        """Ids of the tokens that end an answer."""
+        stop_ids = self.config.get("chat", {}).get("stop_token_ids") or []
+        return frozenset([*stop_ids, self.config["tokenizer"]["eos_id"]]) - {-1, None}
+
+    @cached_property
+    def _pieces(self) -> list[tuple[str, int]]:
+        """Each token's text and type, by id."""
+        tokens = self.metadata.get("tokenizer.ggml.tokens", [])
+        kinds = self.metadata.get("tokenizer.ggml.token_type", [1] * len(tokens))
+        return list(zip(tokens, kinds, strict=True))
+
+    def check_prompt(self, prompt_ids: Sequence[int], tiles: NDArray[np.uint8] | None) -> list[int]:
+        """Returns the ids as a list, or raises ValueError where they and the tiles do not fit."""
+        self._require_weights()
+        ids = self._check_ids(prompt_ids)
+        if not ids:
+            raise ValueError("[prompt] at least one token is expected; found none; add text")
+        found = ids.count(self.config["image"]["context_token_id"])
+        n_tiles = 0 if tiles is None else len(self._check_tiles(tiles))
+        expected = n_tiles * self.config["projector"]["tokens_per_tile"]
+        if found != expected:
+            raise ValueError(
+                f"[prompt] {expected} image tokens are expected for {n_tiles} tiles; found "
+                f"{found}; pass the prompt and the tiles of the same images"
+            )
+        return ids
+
+    def _check_ids(self, ids: Sequence[int]) -> list[int]:
+        # The decoder's table may be padded beyond the tokenizer's last token.
+        n_vocab = (self.config.get("decoder") or self.config["tokenizer"])["vocab_size"]
+        checked = [int(token_id) for token_id in ids]
+        for token_id in checked:
+            if not 0 <= token_id < n_vocab:
+                raise ValueError(
+                    f"[tokens] ids in 0…{n_vocab - 1} are expected; found {token_id}; were they "
+                    "made with another model's tokenizer?"
+                )
+        return checked
+
+    def _check_tiles(self, tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self._require_weights()
+        if not isinstance(tiles, np.ndarray) or tiles.dtype != np.uint8:
+            found = getattr(tiles, "dtype", type(tiles).__name__)
+            raise TypeError(
+                f"[tiles] an array of uint8 is expected; found {found}; "
+                "use crispvl.tiling.tile_image"
+            )
+        tile_px = self.config["vision"]["tile_px"]
+        if tiles.ndim != 4 or len(tiles) == 0 or tiles.shape[1:] != (tile_px, tile_px, 3):
+            raise ValueError(
+                f"[tiles] [n_tiles, {tile_px}, {tile_px}, 3] with at least one tile is expected; "
+                f"found {list(tiles.shape)}; use crispvl.tiling.tile_image with this tile_px"
+            )
+        return np.ascontiguousarray(tiles)
+
+    def _require_weights(self) -> None:
+        if self.vocab_only:
+            raise ValueError(
+                "[model] a model with weights is expected; this one was loaded with vocab_only; "
+                "load it again without"
+            )

@@ -1,0 +1,89 @@
+"""Options, each declared once: the Python API, the command line and the server read these fields.
+
+A field's ``metadata["help"]`` is its one sentence of documentation on the command line. Values are
+checked when an object is made, so an object that exists is valid.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from crispvl.tasks import Task
+
+
+def _option(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How a model is loaded."""
+
+    device: str = _option("auto", "auto, cpu, cuda, cuda:1, metal, vulkan …")
+    threads: int | None = _option(None, "CPU threads; without it, one per physical core")
+
+    def __post_init__(self) -> None:
+        _check("device", self.device, str, "a device's name", lambda value: value != "")
+        _check_optional_count("threads", self.threads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions:
+    """Limits and sampling of one answer."""
+
+    max_tokens: int = _option(2048, "most tokens to generate")
+    temperature: float = _option(0.0, "0 always takes the likeliest token; higher varies more")
+    top_k: int = _option(0, "sample among the k likeliest tokens; 0 among all")
+    top_p: float = _option(1.0, "sample among the likeliest tokens that hold this probability")
+    min_p: float = _option(0.0, "drop tokens less likely than this times the likeliest")
+    seed: int = _option(0, "seed of the sampler")
+    repetition_penalty: float = _option(1.0, "divide the odds of tokens used before; 1 is off")
+    repetition_window: int = _option(0, "tokens the penalty looks back on; 0 is all generated")
+    stop_at_eos: bool = _option(True, "stop at the model's end-of-answer tokens")
+
+    def __post_init__(self) -> None:
+        _check("max_tokens", self.max_tokens, int, "at least 1", lambda v: v >= 1)
+        _check("temperature", self.temperature, float, "0 or more", lambda v: v >= 0)
+        _check("top_k", self.top_k, int, "0 or more", lambda v: v >= 0)
+        _check("top_p", self.top_p, float, "in 0…1, 0 excluded", lambda v: 0 < v <= 1)
+        _check("min_p", self.min_p, float, "in 0…1", lambda v: 0 <= v <= 1)
+        _check("seed", self.seed, int, "in 0…2^64-1", lambda v: 0 <= v < 1 << 64)
+        _check("repetition_penalty", self.repetition_penalty, float, "over 0", lambda v: v > 0)
+        _check("repetition_window", self.repetition_window, int, "0 or more", lambda v: v >= 0)
+        _check("stop_at_eos", self.stop_at_eos, bool, "a bool", lambda v: True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(GenerateOptions):
+    """All of `GenerateOptions`, and how an image is asked about and cut up."""
+
+    task: Task = _option("text", "what to ask for where no prompt is given: text or markdown")  # noqa: RUF009
+    max_tiles: int | None = _option(None, "most tiles per image; without it, the model's number")
+    min_tiles: int | None = _option(None, "fewest tiles per image; without it, the model's number")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        tasks = get_args(Task)
+        _check("task", self.task, str, f"one of {', '.join(tasks)}", lambda v: v in tasks)
+        _check_optional_count("max_tiles", self.max_tiles)
+        _check_optional_count("min_tiles", self.min_tiles)
+
+
+def _check(
+    name: str, value: Any, kind: type, expected: str, accepts: Callable[[Any], bool]
+) -> None:
+    is_kind = isinstance(value, (int, float) if kind is float else kind)
+    if not is_kind or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(
+            f"[options] {name} of type {kind.__name__} is expected; found {value!r}; change it"
+        )
+    if (kind is float and not math.isfinite(value)) or not accepts(value):
+        raise ValueError(f"[options] {name} {expected} is expected; found {value!r}; change it")
+
+
+def _check_optional_count(name: str, value: Any) -> None:
+    if value is not None:
+        _check(name, value, int, "at least 1", lambda v: v >= 1)

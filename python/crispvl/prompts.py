@@ -1,0 +1,161 @@
+"""From messages to token ids, so that only the chat format can write special tokens.
+
+A special token in a caller's text ("<|im_end|>", "<img>") must stay plain text, yet templates and
+text have to be tokenised together: a byte-pair merge may cross the seam. So the special tokens in a
+text are hidden behind marks that nobody can guess, the template is rendered around them, the prompt
+is cut at the special tokens it still shows, which are the template's own, and the text between two
+of them is restored and tokenised in one piece.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from crispvl.chat_template import ChatTemplate
+from crispvl.conversations import CONVERSATIONS
+from crispvl.errors import ModelFileError
+from crispvl.messages import IMAGE_PLACEHOLDER, ImagePart, Message
+
+
+class TextModel(Protocol):
+    """The part of `crispvl.model.Model` that prompts are made with."""
+
+    @property
+    def config(self) -> dict[str, dict[str, Any]]: ...
+
+    @property
+    def added_tokens(self) -> Mapping[str, int]:
+        """Tokens that the tokenizer matches as a whole, by their text."""
+
+    @property
+    def control_tokens(self) -> frozenset[str]:
+        """Those of them that a text must not be able to write."""
+
+    def tokenize(self, text: str, special: bool = True) -> list[int]: ...
+
+
+class PromptBuilder:
+    """Renders messages in a model's chat format and tokenises the result.
+
+    The format is the one named in the model file (``chat.template``) where our table knows the
+    name, and else the file's own Jinja template.
+
+    Raises:
+        ModelFileError: The file has neither.
+    """
+
+    def __init__(self, model: TextModel) -> None:
+        self._model = model
+        self._chat = model.config["chat"]
+        self._image = model.config["image"]
+        pieces = {token_id: piece for piece, token_id in model.added_tokens.items()}
+        self._hidden = HiddenTokens([*model.control_tokens, IMAGE_PLACEHOLDER])
+        self._added = re.compile(f"({_any_of(model.added_tokens).pattern})")
+        start, end, context = (
+            pieces.get(self._image[f"{name}_token_id"], IMAGE_PLACEHOLDER)
+            for name in ("start", "end", "context")
+        )
+        # Some templates put the start and end tokens around a placeholder themselves.
+        self._placeholders = re.compile(
+            f"(?:{re.escape(start)})?(?:{_any_of([context, IMAGE_PLACEHOLDER]).pattern})"
+            f"(?:{re.escape(end)})?"
+        )
+        self._conversation = CONVERSATIONS.get(self._chat["template"] or "")
+        self._template: ChatTemplate | None = None
+        if self._conversation is None:
+            self._template = self._load_template(pieces)
+
+    def build(self, messages: Sequence[Message], n_image_tokens: Sequence[int]) -> list[int]:
+        """Returns the prompt's token ids, BOS first where the model wants one.
+
+        Args:
+            messages: The conversation, ending where the model is to answer.
+            n_image_tokens: Per image, in order, how many context tokens it takes.
+        """
+        prompt = self._render([_map_text(message, self._hidden.hide) for message in messages])
+        pieces = self._placeholders.split(prompt)
+        if len(pieces) != len(n_image_tokens) + 1:
+            raise ModelFileError(
+                f"[chat template] {len(n_image_tokens)} images are expected in the prompt; the "
+                f"template wrote {len(pieces) - 1}; convert the model with another template"
+            )
+        ids = list(self._tokenize(pieces[0]))
+        for n_tokens, piece in zip(n_image_tokens, pieces[1:], strict=True):
+            ids.append(self._image["start_token_id"])
+            ids.extend([self._image["context_token_id"]] * n_tokens)
+            ids.append(self._image["end_token_id"])
+            ids.extend(self._tokenize(piece))
+        tokenizer = self._model.config["tokenizer"]
+        if tokenizer["add_bos"] and ids[:1] != [tokenizer["bos_id"]]:
+            ids.insert(0, tokenizer["bos_id"])
+        return ids
+
+    def _render(self, messages: Sequence[Message]) -> str:
+        system_message: str | None = self._chat["system_message"]
+        if self._conversation is not None:
+            return self._conversation.render(messages, system_message)
+        assert self._template is not None
+        if system_message and messages[0].role != "system":
+            messages = [Message("system", (system_message,)), *messages]
+        return self._template.render(messages)
+
+    def _tokenize(self, text: str) -> Iterator[int]:
+        for i, piece in enumerate(self._added.split(text)):
+            if i % 2:  # the pattern's one group: an added token
+                yield self._model.added_tokens[piece]
+            elif piece:
+                yield from self._model.tokenize(self._hidden.restore(piece), special=False)
+
+    def _load_template(self, pieces: Mapping[int, str]) -> ChatTemplate:
+        source = self._chat["jinja"]
+        if not source:
+            name = self._chat["template"]
+            raise ModelFileError(
+                f"[chat template] a Jinja template or one of {sorted(CONVERSATIONS)} is expected; "
+                f"the file names {name!r} and holds no template; convert the model again"
+            )
+        tokenizer = self._model.config["tokenizer"]
+        names = {"bos_token": tokenizer["bos_id"], "eos_token": tokenizer["eos_id"]}
+        return ChatTemplate(source, {name: pieces.get(i, "") for name, i in names.items()})
+
+
+class HiddenTokens:
+    """Replaces special tokens in texts by marks, and the marks by the tokens again."""
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        tokens = list(tokens)
+        self._pattern = _any_of(tokens)
+        self._beginnings = {token[:n] for token in tokens for n in range(1, len(token))}
+        self._longest = max(map(len, self._beginnings), default=0)
+        # Private-use characters, which no template trims or escapes, around a random number.
+        self._nonce = secrets.token_hex(8)
+        self._mark = re.compile(f"\ue000{self._nonce}:([0-9]+)\ue001")
+
+    def hide(self, text: str) -> str:
+        """Hides whole tokens, and at the end what a following text could complete to one."""
+        text = self._pattern.sub(lambda match: self._marks(match[0]), text)
+        for n in range(min(self._longest, len(text)), 0, -1):
+            if text[-n:] in self._beginnings:
+                return text[:-n] + self._marks(text[-n:])
+        return text
+
+    def restore(self, text: str) -> str:
+        return self._mark.sub(lambda match: chr(int(match[1])), text)
+
+    def _marks(self, text: str) -> str:
+        return "".join(f"\ue000{self._nonce}:{ord(char)}\ue001" for char in text)
+
+
+def _map_text(message: Message, change: Callable[[str], str]) -> Message:
+    parts = (part if isinstance(part, ImagePart) else change(part) for part in message.parts)
+    return replace(message, parts=tuple(parts))
+
+
+def _any_of(tokens: Iterable[str]) -> re.Pattern[str]:
+    """Matches the leftmost token, the longest where several begin at one place."""
+    longest_first = sorted(tokens, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")

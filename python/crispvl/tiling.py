@@ -1,0 +1,118 @@
+"""Dynamic tiling: a page becomes a grid of square tiles, plus a thumbnail of the whole page.
+
+The recipe is the one published on the InternVL model cards (``dynamic_preprocess`` and
+``find_closest_aspect_ratio``): among all grids of at most ``max_tiles`` tiles take the one whose
+aspect ratio is closest to the page's, resize the page to that grid with Pillow's bicubic filter,
+and cut it up. Grids and bytes are equal to it for every size from 1×1 on; which sizes are worth
+reading is not decided here but in `crispvl.images`.
+
+Arrays are row-major: ``[n_tiles, height, width, 3]``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from crispvl.images import ImageLike, open_image
+
+
+def choose_grid(
+    width: int, height: int, max_tiles: int = 12, tile_px: int = 448, min_tiles: int = 1
+) -> tuple[int, int]:
+    """Returns the grid whose aspect ratio is closest to that of a page.
+
+    Args:
+        width: Page width in pixels.
+        height: Page height in pixels.
+        max_tiles: Most tiles the grid may have, the thumbnail not counted.
+        tile_px: Edge of a tile in pixels; it decides between grids of the same aspect ratio.
+        min_tiles: Fewest tiles the grid may have.
+
+    Returns:
+        ``(columns, rows)``.
+
+    Raises:
+        ValueError: A size is not positive, or ``min_tiles`` exceeds ``max_tiles``.
+    """
+    if width < 1 or height < 1 or tile_px < 1:
+        raise ValueError(
+            f"[tiling] sizes of at least 1 px are expected; found a page of {width}×{height} and "
+            f"tiles of {tile_px}; pass the image's real size"
+        )
+    if not 1 <= min_tiles <= max_tiles:
+        raise ValueError(
+            f"[tiling] 1 <= min_tiles <= max_tiles is expected; found min_tiles={min_tiles} and "
+            f"max_tiles={max_tiles}; raise max_tiles or lower min_tiles"
+        )
+    aspect = width / height
+    closest = float("inf")
+    chosen = (1, 1)
+    for columns, rows in _candidate_grids(min_tiles, max_tiles):
+        distance = abs(aspect - columns / rows)
+        # On a tie the larger grid wins where the page has pixels for at least half of it.
+        fills_half = width * height > 0.5 * tile_px * tile_px * columns * rows
+        if distance < closest or (distance == closest and fills_half):
+            closest = distance
+            chosen = (columns, rows)
+    return chosen
+
+
+def tile_image(
+    image: ImageLike,
+    tile_px: int = 448,
+    max_tiles: int = 12,
+    min_tiles: int = 1,
+    thumbnail: bool = True,
+) -> NDArray[np.uint8]:
+    """Cuts an image into tiles, rows first, with the thumbnail last.
+
+    Args:
+        image: Anything `crispvl.images.open_image` takes.
+        tile_px: Edge of a tile in pixels.
+        max_tiles: Most tiles, the thumbnail not counted.
+        min_tiles: Fewest tiles.
+        thumbnail: Whether to append the whole image as one more tile when there are several.
+
+    Returns:
+        uint8 RGB ``[n_tiles, tile_px, tile_px, 3]``, before normalisation.
+    """
+    page = open_image(image)
+    columns, rows = choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles)
+    n_tiles = columns * rows
+    with_thumbnail = thumbnail and n_tiles > 1
+    tiles = np.empty((n_tiles + with_thumbnail, tile_px, tile_px, 3), dtype=np.uint8)
+    grid = np.asarray(_resize(page, columns * tile_px, rows * tile_px))
+    tiles[:n_tiles] = (
+        grid.reshape(rows, tile_px, columns, tile_px, 3)
+        .swapaxes(1, 2)
+        .reshape(n_tiles, tile_px, tile_px, 3)
+    )
+    if with_thumbnail:
+        tiles[n_tiles] = np.asarray(_resize(page, tile_px, tile_px))
+    return tiles
+
+
+def _resize(page: Image.Image, width: int, height: int) -> Image.Image:
+    return page.resize((width, height), Image.Resampling.BICUBIC)
+
+
+@lru_cache(maxsize=64)
+def _candidate_grids(min_tiles: int, max_tiles: int) -> tuple[tuple[int, int], ...]:
+    """All grids of ``min_tiles`` to ``max_tiles`` tiles, smaller ones first.
+
+    The published recipe sorts a set by area alone, so grids of one area keep the set's order. With
+    ``min_tiles=1`` that order never decides (no page is equally far from two grids of one area
+    without being closer to a third); with a larger minimum it can, so the set is filled as there.
+    """
+    grids = {
+        (columns, rows)
+        for n in range(min_tiles, max_tiles + 1)
+        for columns in range(1, n + 1)
+        for rows in range(1, n + 1)
+        if min_tiles <= columns * rows <= max_tiles
+    }
+    return tuple(sorted(grids, key=lambda grid: grid[0] * grid[1]))
