@@ -1,0 +1,42 @@
+// Chooses the next token from logits: greedy, or temperature with top-k, top-p (arXiv 1904.09751)
+// and min-p (arXiv 2407.01082), after an optional repetition penalty (arXiv 1909.05858).
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+namespace crispvl {
+
+struct SamplingOptions {
+    float temperature = 0;         // 0: the most likely token
+    int64_t top_k = 0;             // 0: all tokens
+    float top_p = 1;               // 1: all tokens
+    float min_p = 0;               // 0: all tokens
+    uint64_t seed = 0;
+    float repetition_penalty = 1;  // 1: none
+    int64_t repetition_window = 0;  // newest generated tokens it looks at; 0: all
+};
+
+struct Sampled {
+    int32_t id;
+    float logprob;  // natural log, under the model's own distribution
+};
+
+class Sampler {
+public:
+    // Throws Error{argument} for values out of range.
+    explicit Sampler(const SamplingOptions& options);
+
+    Sampled sample(const std::vector<float>& logits);
+
+private:
+    std::vector<float> penalised(const std::vector<float>& logits) const;
+    int32_t draw(const std::vector<float>& logits);
+
+    SamplingOptions options_;
+    std::mt19937_64 random_;
+    std::vector<int32_t> history_;
+};
+
+}  // namespace crispvl

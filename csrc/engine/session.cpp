@@ -1,0 +1,194 @@
+#include "engine/session.h"
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+
+#include "runtime/error.h"
+
+namespace crispvl {
+namespace {
+
+// Tokens per prefill graph: their activations and attention masks stay small, and a cancel is
+// noticed between chunks on every device.
+constexpr int64_t kPrefillChunk = 512;
+
+int64_t checked_context(const Model& model, int64_t n_ctx) {
+    const int64_t trained = model.config().decoder.context_length;
+    if (n_ctx < 1) {
+        throw Error(ErrorKind::argument, "[session] expected a context of at least 1 token; found " +
+                                             std::to_string(n_ctx));
+    }
+    if (n_ctx > trained) {
+        throw Error(ErrorKind::context_overflow,
+                    "[session] expected a context of at most " + std::to_string(trained) +
+                        " tokens, the model's own; found " + std::to_string(n_ctx) +
+                        "; lower max_tokens, max_tiles or the prompt");
+    }
+    return n_ctx;
+}
+
+void set(ggml_tensor* tensor, const void* data) {
+    if (tensor != nullptr) ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
+}
+
+// Causal mask [n_kv, n_new]: token i of the chunk sees n_past + i + 1 tokens.
+std::vector<ggml_fp16_t> causal_mask(int64_t n_past, int64_t n_new) {
+    const int64_t n_kv = n_past + n_new;
+    const ggml_fp16_t hidden = ggml_fp32_to_fp16(-INFINITY);
+    std::vector<ggml_fp16_t> mask(static_cast<size_t>(n_kv * n_new), ggml_fp32_to_fp16(0.0f));
+    for (int64_t i = 0; i < n_new; ++i) {
+        std::fill(mask.begin() + i * n_kv + n_past + i + 1, mask.begin() + (i + 1) * n_kv, hidden);
+    }
+    return mask;
+}
+
+}  // namespace
+
+struct Session::Chunk {
+    std::vector<int32_t> ids;
+    std::vector<int64_t> image_columns;  // columns that take an embedding instead of their id
+    const float* embeddings;             // one row per image column
+    int64_t n_past, n_total;             // tokens before the chunk; after the whole prompt
+    bool wants_logits;
+};
+
+Session::Session(std::shared_ptr<const Model> model, int64_t n_ctx)
+    : model_(std::move(model)),
+      cache_(model_->backends().preferred(), model_->kv_type(), model_->config().decoder.n_layers,
+             model_->config().decoder.n_kv_heads * model_->config().decoder.d_head,
+             checked_context(*model_, n_ctx)) {}
+
+void Session::check_fits(int64_t n_new) const {
+    if (n_new <= n_ctx() - n_past_) return;
+    throw Error(ErrorKind::context_overflow,
+                "[session] expected at most " + std::to_string(n_ctx() - n_past_) +
+                    " more tokens in a context of " + std::to_string(n_ctx()) + "; found " +
+                    std::to_string(n_new) + "; lower max_tiles, max_tokens or the prompt");
+}
+
+void Session::prefill(const std::vector<int32_t>& ids, const float* embeddings, int64_t n_rows,
+                      Interrupt* interrupt, Trace* trace) {
+    const ModelConfig& c = model_->config();
+    const int64_t n = static_cast<int64_t>(ids.size());
+    if (n == 0) throw Error(ErrorKind::argument, "[session] expected a prompt; it is empty");
+    for (const int32_t id : ids) {
+        if (id < 0 || id >= c.decoder.vocab_size) {
+            throw Error(ErrorKind::argument, "[session] expected token ids from 0 to " +
+                                                 std::to_string(c.decoder.vocab_size - 1) +
+                                                 "; found " + std::to_string(id));
+        }
+    }
+    const int64_t n_image =
+        embeddings == nullptr ? 0 : std::count(ids.begin(), ids.end(), c.image.context_id);
+    if (embeddings != nullptr && n_image != n_rows) {
+        throw Error(ErrorKind::argument, "[session] expected one image token in the prompt per image "
+                                         "embedding; found " +
+                                             std::to_string(n_image) + " tokens and " +
+                                             std::to_string(n_rows) + " embeddings");
+    }
+    check_fits(n);
+    const int64_t n_chunk = trace != nullptr ? n : kPrefillChunk;
+    int64_t n_past = n_past_;
+    for (int64_t i = 0; i < n; i += n_chunk) {
+        Chunk chunk;
+        chunk.ids.assign(ids.begin() + i, ids.begin() + std::min(n, i + n_chunk));
+        chunk.embeddings = embeddings;
+        chunk.n_past = n_past;
+        chunk.n_total = n_past_ + n;
+        chunk.wants_logits = i + n_chunk >= n;
+        const int64_t n_ids = static_cast<int64_t>(chunk.ids.size());
+        for (int64_t j = 0; embeddings != nullptr && j < n_ids; ++j) {
+            if (chunk.ids[static_cast<size_t>(j)] == c.image.context_id) {
+                chunk.image_columns.push_back(j);
+            }
+        }
+        run(chunk, interrupt, trace);
+        if (embeddings != nullptr) {
+            embeddings += static_cast<int64_t>(chunk.image_columns.size()) * c.decoder.width;
+        }
+        n_past += n_ids;
+    }
+    n_past_ = n_past;
+}
+
+void Session::decode(int32_t id, Interrupt* interrupt) {
+    prefill({id}, /*embeddings=*/nullptr, /*n_rows=*/0, interrupt);
+}
+
+void Session::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {
+    const DecoderConfig& c = model_->config().decoder;
+    const Decoder& decoder = model_->decoder();
+    const int64_t n_new = static_cast<int64_t>(chunk.ids.size());
+    const int64_t n_image = static_cast<int64_t>(chunk.image_columns.size());
+
+    Graph g(decoder.max_nodes(/*n_sequences=*/1), /*taps_enabled=*/trace != nullptr);
+    ggml_tensor* ids = g.input(GGML_TYPE_I32, n_new);
+    ggml_tensor* positions = g.input(GGML_TYPE_I32, n_new);
+    ggml_tensor* rows = g.input(GGML_TYPE_I64, n_new);
+    ggml_tensor* mask = n_new > 1 ? g.input(GGML_TYPE_F16, chunk.n_past + n_new, n_new) : nullptr;
+    ggml_tensor* x = decoder.embed(g, ids);
+    ggml_tensor *image_rows = nullptr, *image_columns = nullptr;
+    if (n_image > 0) {
+        image_rows = g.input(GGML_TYPE_F32, c.width, n_image);
+        image_columns = g.input(GGML_TYPE_I64, n_image);
+        x = ggml_set_rows(g.ctx(), x, image_rows, image_columns);
+    }
+    x = g.tap(x, "llm_embed");
+    const Rope rope(c.rope, c.d_head, chunk.n_total);
+    x = decoder(g, x, rope, positions, {{&cache_, 0, chunk.n_past, n_new, rows, mask}});
+    ggml_tensor* logits = nullptr;
+    if (chunk.wants_logits) {
+        ggml_tensor* last = ggml_view_2d(g.ctx(), x, c.width, 1, x->nb[1],
+                                         static_cast<size_t>(n_new - 1) * x->nb[1]);
+        logits = decoder.logits(g, last);
+        g.output(logits);
+    } else {
+        g.expand(x);
+    }
+
+    std::vector<int32_t> position_values(static_cast<size_t>(n_new));
+    std::iota(position_values.begin(), position_values.end(), static_cast<int32_t>(chunk.n_past));
+    const std::vector<int64_t> row_values(position_values.begin(), position_values.end());
+    const std::vector<ggml_fp16_t> mask_values =
+        mask != nullptr ? causal_mask(chunk.n_past, n_new) : std::vector<ggml_fp16_t>();
+    model_->executor().run(
+        g,
+        [&] {
+            set(ids, chunk.ids.data());
+            set(positions, position_values.data());
+            set(rows, row_values.data());
+            set(mask, mask_values.data());
+            set(image_rows, chunk.embeddings);
+            set(image_columns, chunk.image_columns.data());
+        },
+        [&] {
+            if (logits != nullptr) {
+                logits_.resize(static_cast<size_t>(c.vocab_size));
+                ggml_backend_tensor_get(logits, logits_.data(), 0, ggml_nbytes(logits));
+            }
+            if (trace != nullptr) {
+                read_taps(g, *trace);
+                (*trace)["logits"] = {{c.vocab_size}, logits_};
+            }
+        },
+        interrupt);
+}
+
+Sampled Session::sample(Sampler& sampler) const {
+    if (logits_.empty()) {
+        throw Error(ErrorKind::argument, "[session] expected a prompt before sampling; call prefill");
+    }
+    return sampler.sample(logits_);
+}
+
+void Session::rewind(int64_t n_past) {
+    if (n_past < 0 || n_past > n_past_) {
+        throw Error(ErrorKind::argument, "[session] expected to keep 0 to " + std::to_string(n_past_) +
+                                             " tokens; found " + std::to_string(n_past));
+    }
+    n_past_ = n_past;
+    logits_.clear();
+}
+
+}  // namespace crispvl

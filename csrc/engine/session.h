@@ -1,0 +1,52 @@
+// One conversation with a model: its KV cache and the logits after its last token. A session is
+// used by one thread at a time; several sessions may share a model.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/sampler.h"
+#include "model/model.h"
+
+namespace crispvl {
+
+class Session {
+public:
+    // `n_ctx`: tokens the cache holds. Throws Error{context_overflow, argument, memory}.
+    Session(std::shared_ptr<const Model> model, int64_t n_ctx);
+
+    // Appends `ids`. Ids equal to the image context token take the next of the `n_rows` rows of
+    // `embeddings` [n_rows, width], in order. Afterwards logits() belong to the last id.
+    // On any error the session is as it was before. Throws Error{argument, context_overflow,
+    // cancelled, memory}.
+    void prefill(const std::vector<int32_t>& ids, const float* embeddings, int64_t n_rows,
+                 Interrupt* interrupt, Trace* trace = nullptr);
+
+    // Appends one generated token.
+    void decode(int32_t id, Interrupt* interrupt);
+
+    // Chooses a token from the last logits. Throws Error{argument} before the first prefill.
+    Sampled sample(Sampler& sampler) const;
+
+    // Forgets all but the first `n_past` tokens.
+    void rewind(int64_t n_past);
+
+    const std::vector<float>& logits() const { return logits_; }
+    int64_t n_past() const { return n_past_; }
+    int64_t n_ctx() const { return cache_.n_ctx(); }
+    size_t cache_bytes() const { return cache_.n_bytes(); }
+    const Model& model() const { return *model_; }
+
+private:
+    struct Chunk;  // the part of a prompt that one graph computes
+
+    void check_fits(int64_t n_new) const;
+    void run(const Chunk& chunk, Interrupt* interrupt, Trace* trace);
+
+    std::shared_ptr<const Model> model_;
+    KvCache cache_;
+    int64_t n_past_ = 0;
+    std::vector<float> logits_;
+};
+
+}  // namespace crispvl

@@ -1,0 +1,257 @@
+#include "model/config.h"
+
+#include <initializer_list>
+#include <utility>
+
+#include "model/schema.h"
+#include "runtime/error.h"
+
+namespace crispvl {
+namespace {
+
+using namespace schema;
+
+Error invalid(const ModelSource& source, const std::string& key, const std::string& expected,
+              const std::string& found) {
+    return Error(ErrorKind::model_file, "[config] expected '" + key + "' to be " + expected + "; " +
+                                            source.describe() + " has " + found +
+                                            "; convert the checkpoint again or use a newer crispvl");
+}
+
+// A count or width: positive and small enough that products of four of them fit 64 bits.
+int64_t dimension(const ModelSource& source, const std::string& key) {
+    const int64_t value = source.integer(key);
+    if (value < 1 || value > (int64_t{1} << 24)) {
+        throw invalid(source, key, "between 1 and 16777216", std::to_string(value));
+    }
+    return value;
+}
+
+float positive(const ModelSource& source, const std::string& key) {
+    const double value = source.real(key);
+    if (!(value > 0) || value > 1e12) {
+        throw invalid(source, key, "a positive number", std::to_string(value));
+    }
+    return static_cast<float>(value);
+}
+
+template <typename T>
+T choice(const ModelSource& source, const std::string& key,
+         std::initializer_list<std::pair<const char*, T>> values) {
+    const std::string found = source.text(key);
+    std::string expected;
+    for (const auto& [name, value] : values) {
+        if (found == name) return value;
+        expected += (expected.empty() ? "" : " or ") + std::string(name);
+    }
+    throw invalid(source, key, expected, "'" + found + "'");
+}
+
+std::array<float, 3> rgb(const ModelSource& source, const std::string& key) {
+    const std::vector<double> values = source.reals(key);
+    if (values.size() != 3) throw invalid(source, key, "three numbers", std::to_string(values.size()));
+    return {static_cast<float>(values[0]), static_cast<float>(values[1]),
+            static_cast<float>(values[2])};
+}
+
+VisionConfig read_vision(const ModelSource& source) {
+    VisionConfig c{};
+    c.n_layers = dimension(source, kVisionLayers);
+    c.width = dimension(source, kVisionWidth);
+    c.n_heads = dimension(source, kVisionHeads);
+    c.d_mlp = dimension(source, kVisionMlp);
+    c.patch_px = dimension(source, kVisionPatch);
+    c.tile_px = dimension(source, kVisionTile);
+    c.norm = choice<NormKind>(source, kVisionNorm,
+                              {{"layer_norm", NormKind::layer_norm}, {"rms_norm", NormKind::rms_norm}});
+    c.norm_epsilon = positive(source, kVisionEpsilon);
+    c.qk_norm = choice<VisionQkNorm>(source, kVisionQkNorm,
+                                     {{"none", VisionQkNorm::none}, {"full", VisionQkNorm::full}});
+    c.qkv_bias = source.boolean(kVisionQkvBias);
+    choice<int>(source, kVisionActivation, {{"gelu_erf", 0}});
+    c.mean = rgb(source, kVisionMean);
+    c.std = rgb(source, kVisionStd);
+    if (source.integer(kVisionFeatureLayer) != -1) {
+        throw invalid(source, kVisionFeatureLayer, "-1 (the last layer)", "another layer");
+    }
+    if (c.tile_px > 4096 || c.tile_px % c.patch_px != 0) {
+        throw invalid(source, kVisionTile, "a multiple of the patch size up to 4096 px",
+                      std::to_string(c.tile_px));
+    }
+    if (c.width % c.n_heads != 0) {
+        throw invalid(source, kVisionHeads, "a divisor of the width", std::to_string(c.n_heads));
+    }
+    for (const float s : c.std) {
+        if (!(s > 0)) throw invalid(source, kVisionStd, "positive", std::to_string(s));
+    }
+    return c;
+}
+
+ProjectorConfig read_projector(const ModelSource& source, const VisionConfig& vision,
+                               int64_t d_out) {
+    ProjectorConfig c{};
+    c.unshuffle = dimension(source, kUnshuffle);
+    c.norm_epsilon = positive(source, kProjectorEpsilon);
+    choice<int>(source, kProjectorActivation, {{"gelu_erf", 0}});
+    choice<int>(source, kUnshuffleVersion, {{"v2", 0}});
+    if (vision.grid() % c.unshuffle != 0) {
+        throw invalid(source, kUnshuffle, "a divisor of the " + std::to_string(vision.grid()) +
+                                              " patches along a tile's edge",
+                      std::to_string(c.unshuffle));
+    }
+    c.d_in = vision.width * c.unshuffle * c.unshuffle;
+    c.d_out = d_out;
+    const int64_t declared = dimension(source, kProjectionDim);
+    if (declared != d_out) {
+        throw Error(ErrorKind::model_file,
+                    "[config] expected a projector for a text model of width " +
+                        std::to_string(d_out) + "; the projector in " + source.describe() +
+                        " is made for width " + std::to_string(declared) +
+                        "; give the mmproj that was published with this text file");
+    }
+    return c;
+}
+
+RopeConfig read_rope(const ModelSource& source, const std::string& arch) {
+    RopeConfig c{};
+    c.layout = choice<RopeLayout>(
+        source, kRopeLayout, {{"half", RopeLayout::half}, {"interleaved", RopeLayout::interleaved}});
+    c.theta = positive(source, arch + "." + kTextRopeTheta);
+    c.scaling = choice<RopeScaling>(source, kRopeScaling,
+                                    {{"none", RopeScaling::none},
+                                     {"linear", RopeScaling::linear},
+                                     {"dynamic", RopeScaling::dynamic},
+                                     {"yarn", RopeScaling::yarn}});
+    if (c.scaling != RopeScaling::none) c.factor = positive(source, kRopeFactor);
+    if (c.scaling == RopeScaling::dynamic || c.scaling == RopeScaling::yarn) {
+        c.original_context = dimension(source, kRopeOriginal);
+    }
+    if (c.scaling == RopeScaling::yarn) {
+        c.beta_fast = positive(source, kRopeBetaFast);
+        c.beta_slow = positive(source, kRopeBetaSlow);
+        c.attn_factor = positive(source, kRopeAttnFactor);
+    }
+    return c;
+}
+
+DecoderConfig read_decoder(const ModelSource& source) {
+    DecoderConfig c{};
+    c.arch = source.text(kArchitecture);
+    const auto key = [&](const char* name) { return c.arch + "." + name; };
+    c.n_layers = dimension(source, key(kTextLayers));
+    c.width = dimension(source, key(kTextWidth));
+    c.n_heads = dimension(source, key(kTextHeads));
+    c.n_kv_heads = dimension(source, key(kTextKvHeads));
+    c.d_head = dimension(source, key(kTextHeadDim));
+    c.d_mlp = dimension(source, key(kTextMlp));
+    c.context_length = dimension(source, key(kTextContext));
+    c.norm_epsilon = positive(source, key(kTextEpsilon));
+    c.qkv_bias = source.boolean(kDecoderQkvBias);
+    c.attn_out_bias = source.boolean(kDecoderOutBias);
+    c.mlp_bias = source.boolean(kDecoderMlpBias);
+    c.qk_norm = choice<DecoderQkNorm>(
+        source, kDecoderQkNorm, {{"none", DecoderQkNorm::none}, {"per_head", DecoderQkNorm::per_head}});
+    c.tied_head = source.boolean(kDecoderTiedHead);
+    c.rope = read_rope(source, c.arch);
+    const auto embedding = source.tensors().find(std::string(kTokenEmbedding) + ".weight");
+    if (embedding == source.tensors().end()) {
+        throw Error(ErrorKind::model_file, "[weights] expected a text model with 'token_embd.weight'; " +
+                                               source.describe() + " has none; give a complete model");
+    }
+    c.vocab_size = embedding->second.ne[1];
+    if (c.n_heads % c.n_kv_heads != 0) {
+        throw invalid(source, key(kTextKvHeads), "a divisor of the heads",
+                      std::to_string(c.n_kv_heads));
+    }
+    if (c.d_head % 2 != 0 || c.d_head > 1024) {
+        throw invalid(source, key(kTextHeadDim), "even and at most 1024", std::to_string(c.d_head));
+    }
+    return c;
+}
+
+int32_t token_id(const ModelSource& source, const std::string& key, int64_t vocab_size) {
+    const int64_t id = source.integer(key);
+    if (id < 0 || id >= vocab_size) {
+        throw invalid(source, key, "an id of the vocabulary", std::to_string(id));
+    }
+    return static_cast<int32_t>(id);
+}
+
+ImageConfig read_image(const ModelSource& source, const VisionConfig& vision,
+                       const ProjectorConfig& projector, int64_t vocab_size) {
+    ImageConfig c{};
+    c.min_tiles = dimension(source, kMinTiles);
+    c.max_tiles = dimension(source, kMaxTiles);
+    c.thumbnail = source.boolean(kThumbnail);
+    c.start_id = token_id(source, kImageStart, vocab_size);
+    c.end_id = token_id(source, kImageEnd, vocab_size);
+    c.context_id = token_id(source, kImageContext, vocab_size);
+    c.tokens_per_tile = vision.n_patches() / (projector.unshuffle * projector.unshuffle);
+    return c;
+}
+
+std::string optional_text(const ModelSource& source, const char* key) {
+    return source.has(key) ? source.text(key) : std::string();
+}
+
+ChatConfig read_chat(const ModelSource& source, int64_t vocab_size) {
+    ChatConfig c;
+    c.template_name = optional_text(source, kChatTemplate);
+    c.system_message = optional_text(source, kChatSystem);
+    c.jinja = optional_text(source, kJinjaTemplate);
+    c.prompt_text = optional_text(source, kPromptText);
+    c.prompt_markdown = optional_text(source, kPromptMarkdown);
+    for (const int64_t id : source.integers(kChatStopIds)) {
+        if (id < 0 || id >= vocab_size) {
+            throw invalid(source, kChatStopIds, "ids of the vocabulary", std::to_string(id));
+        }
+        c.stop_ids.push_back(static_cast<int32_t>(id));
+    }
+    return c;
+}
+
+int32_t optional_id(const ModelSource& source, const char* key) {
+    return source.has(key) ? static_cast<int32_t>(source.integer(key)) : -1;
+}
+
+bool optional_flag(const ModelSource& source, const char* key) {
+    return source.has(key) && source.boolean(key);
+}
+
+}  // namespace
+
+ModelConfig read_config(const ModelSource& source) {
+    ModelConfig c{};
+    c.decoder = read_decoder(source);
+    c.vision = read_vision(source);
+    c.projector = read_projector(source, c.vision, c.decoder.width);
+    c.image = read_image(source, c.vision, c.projector, c.decoder.vocab_size);
+    c.chat = read_chat(source, c.decoder.vocab_size);
+    return c;
+}
+
+VocabData read_vocab(const ModelSource& source) {
+    VocabData vocab;
+    vocab.model = source.text(kTokenizerModel);
+    vocab.pre = optional_text(source, kTokenizerPre);
+    vocab.tokens = source.texts(kTokens);
+    if (source.has(kTokenTypes)) {
+        for (const int64_t type : source.integers(kTokenTypes)) {
+            vocab.types.push_back(static_cast<int32_t>(type));
+        }
+    }
+    if (source.has(kTokenScores)) {
+        for (const double score : source.reals(kTokenScores)) {
+            vocab.scores.push_back(static_cast<float>(score));
+        }
+    }
+    if (source.has(kMerges)) vocab.merges = source.texts(kMerges);
+    vocab.add_space_prefix = optional_flag(source, kAddSpacePrefix);
+    vocab.add_bos = optional_flag(source, kAddBos);
+    vocab.bos_id = optional_id(source, kBosId);
+    vocab.eos_id = optional_id(source, kEosId);
+    vocab.unk_id = optional_id(source, kUnknownId);
+    return vocab;
+}
+
+}  // namespace crispvl

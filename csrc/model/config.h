@@ -1,0 +1,87 @@
+// The model's architecture as plain data, read from the file's keys alone. One fact, one field:
+// the graph branches on these switches and on nothing else.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/source.h"
+#include "text/tokenizer.h"
+
+namespace crispvl {
+
+enum class NormKind { layer_norm, rms_norm };
+enum class VisionQkNorm { none, full };       // full: RMS over all heads together (InternViT-6B)
+enum class DecoderQkNorm { none, per_head };  // per_head: RMS over each head (Qwen3)
+enum class RopeLayout { half, interleaved };  // pairs (i, i + d/2) or (2i, 2i + 1)
+enum class RopeScaling { none, linear, dynamic, yarn };
+
+struct VisionConfig {
+    int64_t n_layers, width, n_heads, d_mlp;
+    int64_t patch_px, tile_px;
+    NormKind norm;
+    float norm_epsilon;
+    VisionQkNorm qk_norm;
+    bool qkv_bias;
+    std::array<float, 3> mean, std;  // of RGB values in 0..1
+
+    int64_t grid() const { return tile_px / patch_px; }  // patches along one edge
+    int64_t n_patches() const { return grid() * grid(); }
+    int64_t n_positions() const { return n_patches() + 1; }  // the class token stands first
+    int64_t d_patch() const { return 3 * patch_px * patch_px; }
+};
+
+struct ProjectorConfig {
+    int64_t unshuffle;  // patches per output token along one edge
+    float norm_epsilon;
+    int64_t d_in, d_out;
+};
+
+struct RopeConfig {
+    RopeLayout layout;
+    float theta;
+    RopeScaling scaling;
+    float factor = 1;             // linear, dynamic, yarn
+    int64_t original_context = 0;  // dynamic, yarn: the trained length in tokens
+    float beta_fast = 32, beta_slow = 1, attn_factor = 1;  // yarn
+};
+
+struct DecoderConfig {
+    std::string arch;
+    int64_t n_layers, width, n_heads, n_kv_heads, d_head, d_mlp, vocab_size, context_length;
+    float norm_epsilon;
+    bool qkv_bias, attn_out_bias, mlp_bias;
+    DecoderQkNorm qk_norm;
+    bool tied_head;
+    RopeConfig rope;
+};
+
+struct ImageConfig {
+    int64_t min_tiles, max_tiles;
+    bool thumbnail;
+    int32_t start_id, end_id, context_id;  // <img>, </img>, <IMG_CONTEXT>
+    int64_t tokens_per_tile;
+};
+
+struct ChatConfig {
+    std::string template_name, system_message, jinja, prompt_text, prompt_markdown;
+    std::vector<int32_t> stop_ids;
+};
+
+struct ModelConfig {
+    VisionConfig vision;
+    ProjectorConfig projector;
+    DecoderConfig decoder;
+    ImageConfig image;
+    ChatConfig chat;
+};
+
+// Reads and checks every switch. Throws Error{model_file} that names the key.
+ModelConfig read_config(const ModelSource& source);
+
+// The tokenizer's tables; `source` may be a file without weights.
+VocabData read_vocab(const ModelSource& source);
+
+}  // namespace crispvl

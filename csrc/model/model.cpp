@@ -1,0 +1,119 @@
+#include "model/model.h"
+
+#include <algorithm>
+
+#include "runtime/error.h"
+
+namespace crispvl {
+namespace {
+
+// Sequences that one decoder step may serve; bounds the largest graph.
+constexpr size_t kMaxSequences = 16;
+// Tokens encoded per graph: enough rows to fill the matrix kernels, few enough that the
+// activations (4 * width floats a token) stay near the caches. GPUs want more at once.
+constexpr int64_t kCpuTokensPerGraph = 1100;
+constexpr int64_t kGpuTokensPerGraph = 16400;
+
+}  // namespace
+
+struct Model::Network {
+    Network(const ModelSource& source, const ModelConfig& c, const LoadOptions& options)
+        : config(c),
+          backends(options.device, options.n_threads),
+          weights(source),
+          vision(weights, c.vision),
+          projector(weights, c.vision, c.projector),
+          decoder(weights, c.decoder, /*separate_head=*/!backends.on_cpu()),
+          executor(backends, std::max(vision.max_nodes(), decoder.max_nodes(kMaxSequences))) {
+        weights.finish(backends);
+    }
+
+    ModelConfig config;
+    Backends backends;
+    Weights weights;
+    VisionEncoder vision;
+    Projector projector;
+    Decoder decoder;
+    mutable Executor executor;
+};
+
+Model::Model(const LoadOptions& options)
+    : options_(options), source_(ModelSource::open(options.path, options.mmproj)) {
+    tokenizer_ = Tokenizer::create(read_vocab(source_));
+    if (options.vocab_only) return;
+    if (!source_.has_vision()) {
+        throw Error(ErrorKind::model_file,
+                    "[model] expected an InternVL with its encoder; " + source_.describe() +
+                        " holds a text model only; give its projector too (mmproj=…, --mmproj …)");
+    }
+    const ModelConfig config = read_config(source_);
+    if (tokenizer_->size() > config.decoder.vocab_size) {
+        throw Error(ErrorKind::model_file,
+                    "[config] expected at most " + std::to_string(config.decoder.vocab_size) +
+                        " tokens, one per embedding row; " + source_.describe() + " has " +
+                        std::to_string(tokenizer_->size()) + "; convert the checkpoint again");
+    }
+    network_ = std::make_shared<Network>(source_, config, options);
+}
+
+const Model::Network& Model::network() const {
+    if (!network_) {
+        throw Error(ErrorKind::argument, "[model] expected a model with weights; this one was loaded "
+                                         "with vocab_only; load it again without");
+    }
+    return *network_;
+}
+
+const ModelConfig& Model::config() const { return network().config; }
+const Decoder& Model::decoder() const { return network().decoder; }
+Executor& Model::executor() const { return network().executor; }
+const Backends& Model::backends() const { return network().backends; }
+size_t Model::weight_bytes() const { return network().weights.n_bytes(); }
+
+std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
+                                 const TileProgress& progress, Trace* trace) const {
+    const VisionConfig& vision = config().vision;
+    const int64_t n_tokens = backends().on_cpu() ? kCpuTokensPerGraph : kGpuTokensPerGraph;
+    const int64_t n_group = std::max<int64_t>(1, n_tokens / vision.n_positions());
+    const int64_t tile_bytes = vision.tile_px * vision.tile_px * 3;
+    const int64_t d_tile = config().image.tokens_per_tile * config().projector.d_out;
+    std::vector<float> out(static_cast<size_t>(n_tiles * d_tile));
+    for (int64_t i = 0; i < n_tiles; i += n_group) {
+        const int64_t n = std::min(n_group, n_tiles - i);
+        encode_group(tiles + i * tile_bytes, n, out.data() + i * d_tile, interrupt, trace);
+        if (progress) progress(i + n, n_tiles);
+    }
+    return out;
+}
+
+void Model::encode_group(const uint8_t* tiles, int64_t n_tiles, float* out, Interrupt* interrupt,
+                         Trace* trace) const {
+    const Network& net = network();
+    const VisionConfig& c = net.config.vision;
+    std::vector<float> patches;
+    net.vision.cut_patches(tiles, n_tiles, patches);
+    Graph g(net.vision.max_nodes(), /*taps_enabled=*/trace != nullptr);
+    ggml_tensor* input = g.input(GGML_TYPE_F32, c.d_patch(), c.n_patches(), n_tiles);
+    ggml_tensor* tokens = net.projector(g, net.vision(g, input));
+    g.output(tokens);
+    net.executor.run(
+        g, [&] { ggml_backend_tensor_set(input, patches.data(), 0, ggml_nbytes(input)); },
+        [&] {
+            ggml_backend_tensor_get(tokens, out, 0, ggml_nbytes(tokens));
+            if (trace != nullptr) read_taps(g, *trace);
+        },
+        interrupt);
+}
+
+void read_taps(const Graph& graph, Trace& trace) {
+    for (const auto& [name, tensor] : graph.taps()) {
+        TracedArray& array = trace[name];
+        if (array.shape.empty()) array.shape = {0, tensor->ne[1], tensor->ne[0]};
+        array.shape[0] += tensor->ne[2];
+        const size_t n_before = array.values.size();
+        array.values.resize(n_before + static_cast<size_t>(ggml_nelements(tensor)));
+        ggml_backend_tensor_get(tensor, array.values.data() + n_before, 0, ggml_nbytes(tensor));
+    }
+}
+
+}  // namespace crispvl

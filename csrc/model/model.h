@@ -1,0 +1,79 @@
+// A loaded InternVL: configuration, tokenizer, weights and the backends they lie on. Immutable and
+// shared by its sessions.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "model/decoder.h"
+#include "model/projector.h"
+#include "model/source.h"
+#include "model/vision_encoder.h"
+#include "runtime/executor.h"
+
+namespace crispvl {
+
+struct LoadOptions {
+    std::string path;
+    std::string mmproj;            // "" when `path` holds the projector too
+    std::string device = "auto";   // see Backends
+    int n_threads = 0;             // 0: one per physical core
+    bool vocab_only = false;       // tokenizer and keys, no weights
+    bool exact = false;            // KV cache in F32 instead of F16
+};
+
+// A traced value: C order, slowest dimension first.
+struct TracedArray {
+    std::vector<int64_t> shape;
+    std::vector<float> values;
+};
+using Trace = std::map<std::string, TracedArray>;
+
+// Called after each group of tiles with tiles done and in total.
+using TileProgress = std::function<void(int64_t n_done, int64_t n_total)>;
+
+class Model {
+public:
+    // Throws Error{not_found, model_file, device, memory, argument}.
+    explicit Model(const LoadOptions& options);
+
+    const ModelSource& source() const { return source_; }
+    const Tokenizer& tokenizer() const { return *tokenizer_; }
+    const VocabData& vocab() const { return tokenizer_->vocab(); }
+    bool has_weights() const { return network_ != nullptr; }
+    // The four below throw Error{argument} for a model loaded with vocab_only.
+    const ModelConfig& config() const;
+    const Decoder& decoder() const;
+    Executor& executor() const;
+    const Backends& backends() const;
+
+    ggml_type kv_type() const { return options_.exact ? GGML_TYPE_F32 : GGML_TYPE_F16; }
+    size_t weight_bytes() const;
+
+    // uint8 RGB tiles [n_tiles, px, px, 3] -> image tokens [n_tiles, tokens_per_tile, width].
+    // `trace` (may be null) receives the encoder's stages for all tiles.
+    std::vector<float> encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
+                              const TileProgress& progress, Trace* trace = nullptr) const;
+
+private:
+    struct Network;  // everything that needs weights
+
+    const Network& network() const;
+    void encode_group(const uint8_t* tiles, int64_t n_tiles, float* out, Interrupt* interrupt,
+                      Trace* trace) const;
+
+    LoadOptions options_;
+    ModelSource source_;
+    std::unique_ptr<Tokenizer> tokenizer_;
+    std::shared_ptr<Network> network_;
+};
+
+// Appends the graph's taps to `trace`; arrays of one name join along their first dimension.
+void read_taps(const Graph& graph, Trace& trace);
+
+}  // namespace crispvl

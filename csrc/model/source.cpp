@@ -1,0 +1,114 @@
+#include "model/source.h"
+
+#include <set>
+
+#include "runtime/error.h"
+
+namespace crispvl {
+namespace {
+
+Error missing(const ModelSource& source, std::string_view key, const char* type) {
+    return Error(ErrorKind::model_file, "[config] expected the key '" + std::string(key) + "' (" +
+                                            type + "); " + source.describe() +
+                                            " does not have it; convert the checkpoint again");
+}
+
+Error mistyped(const ModelSource& source, std::string_view key, const char* type) {
+    return Error(ErrorKind::model_file, "[config] expected '" + std::string(key) + "' to be " + type +
+                                            "; " + source.describe() +
+                                            " has another type; convert the checkpoint again");
+}
+
+template <typename T>
+T require(const ModelSource& source, std::string_view key, const char* type) {
+    std::optional<GgufValue> value = source.find(key);
+    if (!value) throw missing(source, key, type);
+    if (T* typed = std::get_if<T>(&*value)) return std::move(*typed);
+    throw mistyped(source, key, type);
+}
+
+}  // namespace
+
+bool ModelSource::has(std::string_view key) const {
+    if (deduced_.find(key) != deduced_.end()) return true;
+    for (const auto& file : files_) {
+        if (file->has(key)) return true;
+    }
+    return false;
+}
+
+std::optional<GgufValue> ModelSource::find(std::string_view key) const {
+    if (auto it = deduced_.find(key); it != deduced_.end()) return it->second;
+    for (const auto& file : files_) {
+        if (auto value = file->find(key)) return value;
+    }
+    return std::nullopt;
+}
+
+int64_t ModelSource::integer(std::string_view key) const {
+    return require<int64_t>(*this, key, "an integer");
+}
+
+double ModelSource::real(std::string_view key) const {
+    std::optional<GgufValue> value = find(key);
+    if (value && std::holds_alternative<int64_t>(*value)) {
+        return static_cast<double>(std::get<int64_t>(*value));
+    }
+    return require<double>(*this, key, "a number");
+}
+
+bool ModelSource::boolean(std::string_view key) const { return require<bool>(*this, key, "a bool"); }
+
+std::string ModelSource::text(std::string_view key) const {
+    return require<std::string>(*this, key, "a string");
+}
+
+std::vector<std::string> ModelSource::texts(std::string_view key) const {
+    return require<std::vector<std::string>>(*this, key, "an array of strings");
+}
+
+std::vector<int64_t> ModelSource::integers(std::string_view key) const {
+    return require<std::vector<int64_t>>(*this, key, "an array of integers");
+}
+
+std::vector<double> ModelSource::reals(std::string_view key) const {
+    return require<std::vector<double>>(*this, key, "an array of numbers");
+}
+
+std::vector<std::pair<std::string, GgufValue>> ModelSource::keys() const {
+    std::vector<std::pair<std::string, GgufValue>> all;
+    std::set<std::string> seen;
+    for (const auto& [key, value] : deduced_) {
+        seen.insert(key);
+        all.emplace_back(key, value);
+    }
+    for (const auto& file : files_) {
+        for (size_t i = 0; i < file->n_keys(); ++i) {
+            std::string key = file->key(i);
+            if (seen.insert(key).second) all.emplace_back(std::move(key), file->value(i));
+        }
+    }
+    return all;
+}
+
+bool ModelSource::has_vision() const {
+    return tensors_.lower_bound("v.") != tensors_.end() &&
+           tensors_.lower_bound("v.")->first.compare(0, 2, "v.") == 0;
+}
+
+std::string ModelSource::describe() const {
+    std::string text;
+    for (const auto& file : files_) text += (text.empty() ? "'" : " and '") + file->path() + "'";
+    return text;
+}
+
+void ModelSource::add_tensor(GgufTensor tensor) {
+    std::string name = tensor.name;
+    if (!tensors_.emplace(name, std::move(tensor)).second) {
+        throw Error(ErrorKind::model_file, "[weights] expected each tensor once; '" + name +
+                                               "' stands in two files of " + describe() +
+                                               "; give the text file and its mmproj");
+    }
+}
+
+}  // namespace crispvl

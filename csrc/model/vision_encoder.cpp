@@ -1,0 +1,86 @@
+#include "model/vision_encoder.h"
+
+#include "model/schema.h"
+
+namespace crispvl {
+namespace {
+
+AttentionConfig attention_config(const VisionConfig& c) {
+    return {c.width,
+            c.n_heads,
+            /*n_kv_heads=*/c.n_heads,
+            /*d_head=*/c.width / c.n_heads,
+            c.qkv_bias,
+            /*out_bias=*/true,
+            c.qk_norm == VisionQkNorm::full ? QkNorm::full : QkNorm::none,
+            c.norm_epsilon,
+            "attn_out"};
+}
+
+}  // namespace
+
+VisionBlock::VisionBlock(const Scope& scope, const VisionConfig& c)
+    : norm1_(scope / "ln1", c.norm, c.width, c.norm_epsilon),
+      attention_(scope, attention_config(c)),
+      scale1_((scope / "ls1").weight({c.width})),
+      norm2_(scope / "ln2", c.norm, c.width, c.norm_epsilon),
+      mlp_(scope / "ffn_up", scope / "ffn_down", c.width, c.d_mlp, c.width),
+      scale2_((scope / "ls2").weight({c.width})) {}
+
+ggml_tensor* VisionBlock::operator()(Graph& g, ggml_tensor* x) const {
+    x = ggml_add(g.ctx(), x, ggml_mul(g.ctx(), attention_(g, norm1_(g, x)), scale1_));
+    return ggml_add(g.ctx(), x, ggml_mul(g.ctx(), mlp_(g, norm2_(g, x)), scale2_));
+}
+
+VisionEncoder::VisionEncoder(Weights& weights, const VisionConfig& c)
+    : config_(c),
+      patch_embedding_(Scope(weights, schema::kPatchEmbedding), c.d_patch(), c.width, /*bias=*/true),
+      class_embedding_(weights.take(schema::kClassEmbedding, {c.width})),
+      position_embedding_(weights.take(schema::kPositionEmbedding, {c.width, c.n_positions()})) {
+    for (int64_t i = 0; i < c.n_layers; ++i) {
+        blocks_.emplace_back(Scope(weights, schema::vision_block(i)), c);
+    }
+}
+
+ggml_tensor* VisionEncoder::embed(Graph& g, ggml_tensor* patches) const {
+    ggml_tensor* x = patch_embedding_(g, patches);  // [width, n_patches, n_tiles]
+    ggml_tensor* first = ggml_repeat_4d(g.ctx(), class_embedding_, config_.width, 1, x->ne[2], 1);
+    x = ggml_concat(g.ctx(), first, x, /*dim=*/1);
+    return ggml_add(g.ctx(), x, position_embedding_);
+}
+
+ggml_tensor* VisionEncoder::operator()(Graph& g, ggml_tensor* patches) const {
+    ggml_tensor* x = g.tap(embed(g, patches), "vis_patch_embed");
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+        x = g.tap(blocks_[i](g, x), "vis_layer_" + std::to_string(i));
+    }
+    return x;
+}
+
+void VisionEncoder::cut_patches(const uint8_t* tiles, int64_t n_tiles,
+                                std::vector<float>& patches) const {
+    const int64_t tile = config_.tile_px, patch = config_.patch_px, grid = config_.grid();
+    float value[3][256];  // of every byte, normalised, per channel
+    for (size_t c = 0; c < 3; ++c) {
+        for (int byte = 0; byte < 256; ++byte) {
+            const float scaled = static_cast<float>(byte) / 255.0f;
+            value[c][byte] = (scaled - config_.mean[c]) / config_.std[c];
+        }
+    }
+    patches.resize(static_cast<size_t>(n_tiles * config_.n_patches() * config_.d_patch()));
+    float* out = patches.data();
+    for (int64_t i_tile = 0; i_tile < n_tiles; ++i_tile) {
+        const uint8_t* pixels = tiles + i_tile * tile * tile * 3;
+        for (int64_t i_patch = 0; i_patch < grid * grid; ++i_patch) {
+            const int64_t top = i_patch / grid * patch, left = i_patch % grid * patch;
+            for (int64_t c = 0; c < 3; ++c) {
+                for (int64_t y = top; y < top + patch; ++y) {
+                    const uint8_t* row = pixels + (y * tile + left) * 3 + c;
+                    for (int64_t x = 0; x < patch; ++x) *out++ = value[c][row[x * 3]];
+                }
+            }
+        }
+    }
+}
+
+}  // namespace crispvl

@@ -1,0 +1,50 @@
+// InternViT: tiles of pixels -> patch embeddings with class token and positions -> transformer.
+// Follows OpenGVLab's modeling_intern_vit.py (InternVisionModel).
+#pragma once
+
+#include <vector>
+
+#include "nn/attention.h"
+#include "nn/mlp.h"
+
+namespace crispvl {
+
+// x += ls1 * attention(norm1(x)); x += ls2 * mlp(norm2(x))
+class VisionBlock {
+public:
+    VisionBlock(const Scope& scope, const VisionConfig& config);
+    ggml_tensor* operator()(Graph& g, ggml_tensor* x) const;
+
+private:
+    Norm norm1_;
+    Attention attention_;
+    ggml_tensor* scale1_;
+    Norm norm2_;
+    GeluMlp mlp_;
+    ggml_tensor* scale2_;
+};
+
+class VisionEncoder {
+public:
+    VisionEncoder(Weights& weights, const VisionConfig& config);
+
+    // patches [d_patch, n_patches, n_tiles] -> [width, 1 + n_patches, n_tiles], class token first
+    ggml_tensor* operator()(Graph& g, ggml_tensor* patches) const;
+
+    // Normalises uint8 RGB tiles [n_tiles, px, px, 3] (row-major) and cuts them into patches, each
+    // with its values in the kernel's order: channel, row, column.
+    void cut_patches(const uint8_t* tiles, int64_t n_tiles, std::vector<float>& patches) const;
+
+    size_t max_nodes() const { return 64 + blocks_.size() * 48; }
+
+private:
+    ggml_tensor* embed(Graph& g, ggml_tensor* patches) const;
+
+    VisionConfig config_;
+    Linear patch_embedding_;
+    ggml_tensor* class_embedding_;     // [width]
+    ggml_tensor* position_embedding_;  // [width, 1 + n_patches]
+    std::vector<VisionBlock> blocks_;
+};
+
+}  // namespace crispvl

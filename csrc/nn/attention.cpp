@@ -1,0 +1,93 @@
+#include "nn/attention.h"
+
+#include <cmath>
+
+namespace crispvl {
+namespace {
+
+std::optional<Norm> qk_norm(const Scope& scope, const AttentionConfig& c, int64_t n_heads) {
+    if (c.qk_norm == QkNorm::none) return std::nullopt;
+    const int64_t width = c.qk_norm == QkNorm::full ? n_heads * c.d_head : c.d_head;
+    return Norm(scope, NormKind::rms_norm, width, c.norm_epsilon);
+}
+
+}  // namespace
+
+Attention::Attention(const Scope& block, const AttentionConfig& c)
+    : config_(c),
+      q_(block / "attn_q", c.width, c.n_heads * c.d_head, c.qkv_bias),
+      k_(block / "attn_k", c.width, c.n_kv_heads * c.d_head, c.qkv_bias),
+      v_(block / "attn_v", c.width, c.n_kv_heads * c.d_head, c.qkv_bias),
+      out_(block / c.out_name, c.n_heads * c.d_head, c.width, c.out_bias),
+      q_norm_(qk_norm(block / "attn_q_norm", c, c.n_heads)),
+      k_norm_(qk_norm(block / "attn_k_norm", c, c.n_kv_heads)) {}
+
+Attention::Qkv Attention::project(Graph& g, ggml_tensor* x) const {
+    const int64_t n_tokens = x->ne[1], n_tiles = x->ne[2];
+    const auto heads = [&](const Linear& linear, const std::optional<Norm>& norm, int64_t n_heads) {
+        ggml_tensor* y = linear(g, x);
+        if (norm && config_.qk_norm == QkNorm::full) y = (*norm)(g, y);
+        y = ggml_reshape_4d(g.ctx(), y, config_.d_head, n_heads, n_tokens, n_tiles);
+        if (norm && config_.qk_norm == QkNorm::per_head) y = (*norm)(g, y);
+        return y;
+    };
+    return {heads(q_, q_norm_, config_.n_heads), heads(k_, k_norm_, config_.n_kv_heads),
+            heads(v_, std::nullopt, config_.n_kv_heads)};
+}
+
+// q [d_head, n_tokens, n_heads, n], k and v [d_head, n_kv, n_kv_heads, n] -> [width, n_tokens, n]
+ggml_tensor* Attention::attend(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
+                               ggml_tensor* mask) const {
+    const float scale = 1.0f / std::sqrt(static_cast<float>(config_.d_head));
+    ggml_tensor* x = ggml_flash_attn_ext(g.ctx(), q, k, v, mask, scale, /*max_bias=*/0.0f,
+                                         /*logit_softcap=*/0.0f);
+    ggml_prec_set_acc(x, GGML_PREC_F32);
+    return ggml_reshape_3d(g.ctx(), x, x->ne[0] * x->ne[1], x->ne[2], x->ne[3]);
+}
+
+ggml_tensor* Attention::operator()(Graph& g, ggml_tensor* x) const {
+    const Qkv qkv = project(g, x);
+    const auto tokens_first = [&](ggml_tensor* y) { return ggml_permute(g.ctx(), y, 0, 2, 1, 3); };
+    return out_(g, attend(g, tokens_first(qkv.q), tokens_first(qkv.k), tokens_first(qkv.v),
+                          /*mask=*/nullptr));
+}
+
+ggml_tensor* Attention::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
+                                   ggml_tensor* positions, const std::vector<SequenceStep>& steps,
+                                   size_t i_layer) const {
+    Qkv qkv = project(g, x);
+    qkv.q = rope(g, qkv.q, positions);
+    qkv.k = rope(g, qkv.k, positions);
+    ggml_tensor* all = nullptr;
+    for (const SequenceStep& step : steps) {
+        ggml_tensor* y = attend_cached(g, qkv, step, i_layer);
+        all = all == nullptr ? y : ggml_concat(g.ctx(), all, y, /*dim=*/1);
+    }
+    return out_(g, all);
+}
+
+ggml_tensor* Attention::attend_cached(Graph& g, const Qkv& qkv, const SequenceStep& step,
+                                      size_t i_layer) const {
+    const int64_t d_head = config_.d_head, n_kv = step.n_past + step.n_new;
+    const int64_t d_kv = d_head * config_.n_kv_heads;
+    // This sequence's columns of a batch tensor [d_head, n_heads, n_batch].
+    const auto columns = [&](ggml_tensor* y) {
+        return ggml_view_3d(g.ctx(), y, d_head, y->ne[1], step.n_new, y->nb[1], y->nb[2],
+                            static_cast<size_t>(step.i_first) * y->nb[2]);
+    };
+    const auto store = [&](ggml_tensor* cache, ggml_tensor* y) {
+        ggml_tensor* rows = ggml_view_2d(g.ctx(), y, d_kv, step.n_new, y->nb[2],
+                                         static_cast<size_t>(step.i_first) * y->nb[2]);
+        g.expand(ggml_set_rows(g.ctx(), cache, rows, step.rows));
+    };
+    const auto load = [&](ggml_tensor* cache) {
+        return ggml_view_3d(g.ctx(), cache, d_head, n_kv, config_.n_kv_heads, cache->nb[1],
+                            ggml_row_size(cache->type, d_head), 0);
+    };
+    store(step.cache->k(i_layer), qkv.k);
+    store(step.cache->v(i_layer), qkv.v);
+    ggml_tensor* q = ggml_permute(g.ctx(), columns(qkv.q), 0, 2, 1, 3);
+    return attend(g, q, load(step.cache->k(i_layer)), load(step.cache->v(i_layer)), step.mask);
+}
+
+}  // namespace crispvl

@@ -1,0 +1,60 @@
+// Multi-head attention with grouped queries: bidirectional over a tile for the encoder, causal over
+// a KV cache for the decoder. One block serves both.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "nn/kv_cache.h"
+#include "nn/linear.h"
+#include "nn/norm.h"
+#include "nn/rope.h"
+
+namespace crispvl {
+
+enum class QkNorm { none, full, per_head };
+
+struct AttentionConfig {
+    int64_t width, n_heads, n_kv_heads, d_head;
+    bool qkv_bias, out_bias;
+    QkNorm qk_norm;
+    float norm_epsilon;
+    const char* out_name;  // the output projection's name in the file
+};
+
+// One sequence's share of a decoder step: columns [i_first, i_first + n_new) of the batch, appended
+// to its cache after n_past tokens.
+struct SequenceStep {
+    const KvCache* cache;
+    int64_t i_first, n_past, n_new;
+    ggml_tensor* rows;  // I64 [n_new], the cache rows to write
+    ggml_tensor* mask;  // F16 [n_past + n_new, n_new]; null when n_new is 1: all is visible
+};
+
+class Attention {
+public:
+    Attention(const Scope& block, const AttentionConfig& config);
+
+    // x [width, n_tokens, n_tiles]: every token of a tile sees every other.
+    ggml_tensor* operator()(Graph& g, ggml_tensor* x) const;
+
+    // x [width, n_tokens]: each sequence sees its own past.
+    ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
+                            const std::vector<SequenceStep>& steps, size_t i_layer) const;
+
+private:
+    struct Qkv {
+        ggml_tensor *q, *k, *v;  // [d_head, n_heads or n_kv_heads, n_tokens, n_tiles]
+    };
+    Qkv project(Graph& g, ggml_tensor* x) const;
+    ggml_tensor* attend(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
+                        ggml_tensor* mask) const;
+    ggml_tensor* attend_cached(Graph& g, const Qkv& qkv, const SequenceStep& step,
+                               size_t i_layer) const;
+
+    AttentionConfig config_;
+    Linear q_, k_, v_, out_;
+    std::optional<Norm> q_norm_, k_norm_;
+};
+
+}  // namespace crispvl

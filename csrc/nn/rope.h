@@ -1,0 +1,24 @@
+// Rotary position embedding (arXiv 2104.09864) with the scalings of transformers'
+// modeling_rope_utils: none, linear, dynamic NTK, yarn.
+#pragma once
+
+#include "model/config.h"
+#include "runtime/graph.h"
+
+namespace crispvl {
+
+class Rope {
+public:
+    // `n_total` is the sequence length in tokens once this step is done: dynamic NTK raises the
+    // base when it passes the trained length.
+    Rope(const RopeConfig& config, int64_t d_head, int64_t n_total);
+
+    // [d_head, n_heads, n_tokens] -> the same, rotated by I32 `positions` [n_tokens].
+    ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* positions) const;
+
+private:
+    int d_head_, mode_, original_context_;
+    float base_, frequency_scale_, extrapolation_, attn_factor_, beta_fast_, beta_slow_;
+};
+
+}  // namespace crispvl

@@ -1,0 +1,180 @@
+#include "runtime/device.h"
+
+#include <algorithm>
+#include <cctype>
+#include <fstream>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "runtime/error.h"
+#include "runtime/log.h"
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+namespace crispvl {
+namespace {
+
+std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+const char* type_name(ggml_backend_dev_t device) {
+    switch (ggml_backend_dev_type(device)) {
+        case GGML_BACKEND_DEVICE_TYPE_CPU: return "cpu";
+        case GGML_BACKEND_DEVICE_TYPE_GPU:
+        case GGML_BACKEND_DEVICE_TYPE_IGPU: return "gpu";
+        default: return "accel";
+    }
+}
+
+bool is_gpu(ggml_backend_dev_t device) { return std::string(type_name(device)) == "gpu"; }
+
+std::string known_devices() {
+    std::string text;
+    for (const DeviceInfo& device : list_devices()) text += (text.empty() ? "" : ", ") + device.name;
+    return text;
+}
+
+// "cuda:1" and ggml's own "CUDA1" name the same device; "cuda" is the first one.
+ggml_backend_dev_t find_device(const std::string& wanted) {
+    std::string name = lower(wanted);
+    name.erase(std::remove(name.begin(), name.end(), ':'), name.end());
+    ggml_backend_dev_t first_of_kind = nullptr;
+    for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+        ggml_backend_dev_t device = ggml_backend_dev_get(i);
+        if (lower(ggml_backend_dev_name(device)) == name) return device;
+        const std::string kind = lower(ggml_backend_reg_name(ggml_backend_dev_backend_reg(device)));
+        const bool matches = kind == name || (name == "metal" && kind == "mtl");
+        if (matches && first_of_kind == nullptr) first_of_kind = device;
+    }
+    if (first_of_kind != nullptr) return first_of_kind;
+    throw Error(ErrorKind::device, "[device] expected one of: auto, " + lower(known_devices()) +
+                                       "; found '" + wanted +
+                                       "'; install a build of crispvl with that backend or use "
+                                       "device=\"cpu\"");
+}
+
+ggml_backend_dev_t choose_device(const std::string& wanted) {
+    if (lower(wanted) == "cpu") return nullptr;
+    if (lower(wanted) != "auto") {
+        ggml_backend_dev_t device = find_device(wanted);
+        return is_gpu(device) ? device : nullptr;
+    }
+    for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+        if (is_gpu(ggml_backend_dev_get(i))) return ggml_backend_dev_get(i);
+    }
+    return nullptr;
+}
+
+#ifdef __linux__
+
+// Cores the scheduler lets us use, hyper-threads of one core counted once.
+int affinity_cores() {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 0;
+    std::set<std::string> cores;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (!CPU_ISSET(cpu, &allowed)) continue;
+        std::ifstream siblings("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
+                               "/topology/thread_siblings_list");
+        std::string core;
+        if (!std::getline(siblings, core)) core = std::to_string(cpu);
+        cores.insert(core);
+    }
+    return static_cast<int>(cores.size());
+}
+
+// A container's CPU quota in cores (cgroup v2 cpu.max), 0 when there is none.
+int quota_cores() {
+    std::ifstream file("/sys/fs/cgroup/cpu.max");
+    std::string quota;
+    double period_us = 0;
+    if (!(file >> quota >> period_us) || quota == "max" || period_us <= 0) return 0;
+    return std::max(1, static_cast<int>(std::stod(quota) / period_us));
+}
+
+#else
+
+int affinity_cores() { return 0; }
+int quota_cores() { return 0; }
+
+#endif
+
+}  // namespace
+
+std::vector<DeviceInfo> list_devices() {
+    install_log_sink();
+    std::vector<DeviceInfo> devices;
+    for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+        ggml_backend_dev_t device = ggml_backend_dev_get(i);
+        DeviceInfo info{ggml_backend_dev_name(device), ggml_backend_dev_description(device),
+                        type_name(device), 0, 0};
+        ggml_backend_dev_memory(device, &info.memory_free_bytes, &info.memory_total_bytes);
+        devices.push_back(std::move(info));
+    }
+    return devices;
+}
+
+std::vector<std::string> cpu_features() {
+    std::vector<std::string> names;
+    ggml_backend_reg_t reg = ggml_backend_reg_by_name("CPU");
+    if (reg == nullptr) return names;
+    const auto get_features = reinterpret_cast<ggml_backend_get_features_t>(
+        ggml_backend_reg_get_proc_address(reg, "ggml_backend_get_features"));
+    if (get_features == nullptr) return names;
+    for (ggml_backend_feature* f = get_features(reg); f->name != nullptr; ++f) {
+        if (std::string(f->value) == "1") names.emplace_back(f->name);
+    }
+    return names;
+}
+
+std::vector<std::string> backend_names() {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < ggml_backend_reg_count(); ++i) {
+        names.emplace_back(ggml_backend_reg_name(ggml_backend_reg_get(i)));
+    }
+    return names;
+}
+
+int default_thread_count() {
+    int n = affinity_cores();
+    if (n == 0) n = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    const int quota = quota_cores();
+    return quota > 0 ? std::min(n, quota) : n;
+}
+
+Backends::Backends(const std::string& device, int wanted_threads)
+    : n_threads(wanted_threads == 0 ? default_thread_count() : wanted_threads) {
+    install_log_sink();
+    if (n_threads < 1 || n_threads > GGML_MAX_N_THREADS) {
+        throw Error(ErrorKind::argument, "[device] expected 1 to " + std::to_string(GGML_MAX_N_THREADS) +
+                                             " threads; found " + std::to_string(n_threads) +
+                                             "; leave threads out for one per core");
+    }
+    if (ggml_backend_dev_t chosen = choose_device(device)) {
+        ggml_backend_ptr backend(ggml_backend_dev_init(chosen, nullptr));
+        if (!backend) {
+            throw Error(ErrorKind::device, std::string("[device] expected '") +
+                                               ggml_backend_dev_name(chosen) + "' to start; " +
+                                               take_log_error() + "; check the driver or use "
+                                               "device=\"cpu\"");
+        }
+        all.push_back(std::move(backend));
+    }
+    ggml_backend_ptr cpu_backend(ggml_backend_cpu_init());
+    if (!cpu_backend) throw Error(ErrorKind::memory, "[device] expected memory for the CPU backend");
+    ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
+    pool.reset(ggml_threadpool_new(&params));
+    if (!pool) throw Error(ErrorKind::memory, "[device] expected to start the worker threads");
+    ggml_backend_cpu_set_n_threads(cpu_backend.get(), n_threads);
+    ggml_backend_cpu_set_threadpool(cpu_backend.get(), pool.get());
+    all.push_back(std::move(cpu_backend));
+}
+
+}  // namespace crispvl

@@ -1,0 +1,49 @@
+// Devices that ggml was built with, and the backends a model runs on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ggml-cpp.h"
+#include "ggml-cpu.h"
+
+namespace crispvl {
+
+struct DeviceInfo {
+    std::string name, description, type;  // type: "cpu", "gpu", "accel"
+    size_t memory_free_bytes, memory_total_bytes;
+};
+
+std::vector<DeviceInfo> list_devices();
+
+// Names of the CPU features that ggml's kernels use on this machine, e.g. "AVX512_BF16".
+std::vector<std::string> cpu_features();
+std::vector<std::string> backend_names();
+
+// Physical cores this process may run on: affinity and a container's CPU quota are respected.
+int default_thread_count();
+
+struct ThreadPoolDeleter {
+    void operator()(ggml_threadpool* pool) const { ggml_threadpool_free(pool); }
+};
+
+// The backends of one model, in order of preference; the CPU stands last.
+struct Backends {
+    // `device`: "auto", "cpu", or a device's name or kind ("cuda", "cuda:1", "metal", "vulkan").
+    // `n_threads` 0 means default_thread_count(). Throws Error{device, argument}.
+    Backends(const std::string& device, int n_threads);
+
+    ggml_backend_t preferred() const { return all.front().get(); }
+    ggml_backend_t cpu() const { return all.back().get(); }
+    bool on_cpu() const { return all.size() == 1; }
+    std::string name() const { return ggml_backend_name(preferred()); }
+
+    int n_threads;
+    // The pool's threads outlive every graph: starting threads per graph would cost each token.
+    std::unique_ptr<ggml_threadpool, ThreadPoolDeleter> pool;
+    std::vector<ggml_backend_ptr> all;
+};
+
+}  // namespace crispvl

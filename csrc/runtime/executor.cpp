@@ -1,0 +1,80 @@
+#include "runtime/executor.h"
+
+#include <string>
+
+#include "runtime/error.h"
+#include "runtime/log.h"
+
+namespace crispvl {
+namespace {
+
+bool abort_requested(void* interrupt) { return static_cast<Interrupt*>(interrupt)->requested(); }
+
+// Lets the CPU backend ask for the interrupt between nodes, for the life of the guard.
+class AbortGuard {
+public:
+    AbortGuard(ggml_backend_t cpu, Interrupt* interrupt) : cpu_(cpu) {
+        ggml_backend_cpu_set_abort_callback(cpu_, interrupt != nullptr ? abort_requested : nullptr,
+                                            interrupt);
+    }
+    ~AbortGuard() { ggml_backend_cpu_set_abort_callback(cpu_, nullptr, nullptr); }
+    AbortGuard(const AbortGuard&) = delete;
+    AbortGuard& operator=(const AbortGuard&) = delete;
+
+private:
+    ggml_backend_t cpu_;
+};
+
+}  // namespace
+
+void throw_if_requested(Interrupt* interrupt) {
+    if (interrupt != nullptr && interrupt->requested()) {
+        throw Error(ErrorKind::cancelled, "[engine] stopped by the caller");
+    }
+}
+
+Executor::Executor(Backends& backends, size_t max_nodes) : backends_(backends) {
+    std::vector<ggml_backend_t> all;
+    for (const ggml_backend_ptr& backend : backends.all) all.push_back(backend.get());
+    sched_.reset(ggml_backend_sched_new(all.data(), nullptr, static_cast<int>(all.size()), max_nodes,
+                                        /*parallel=*/false, /*op_offload=*/true));
+    if (!sched_) throw Error(ErrorKind::memory, "[engine] expected memory for the graph scheduler");
+}
+
+void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
+                   const std::function<void()>& read_outputs, Interrupt* interrupt) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    throw_if_requested(interrupt);
+    ggml_backend_sched_reset(sched_.get());
+    if (!ggml_backend_sched_alloc_graph(sched_.get(), graph.cgraph())) {
+        throw Error(ErrorKind::memory, "[engine] expected memory for the compute buffers; " +
+                                           take_log_error() +
+                                           "; lower max_tiles or the context, or close other models");
+    }
+    set_inputs();
+    AbortGuard guard(backends_.cpu(), interrupt);
+    const ggml_status status = ggml_backend_sched_graph_compute(sched_.get(), graph.cgraph());
+    if (status == GGML_STATUS_ABORTED) {
+        throw Error(ErrorKind::cancelled, "[engine] stopped by the caller");
+    }
+    if (status == GGML_STATUS_ALLOC_FAILED) {
+        throw Error(ErrorKind::memory, "[engine] expected memory on " + backends_.name() + "; " +
+                                           take_log_error() + "; lower max_tiles or the context");
+    }
+    if (status != GGML_STATUS_SUCCESS) {
+        throw Error(ErrorKind::device, "[engine] expected " + backends_.name() +
+                                           " to compute the graph; " + take_log_error() +
+                                           "; try device=\"cpu\"");
+    }
+    read_outputs();
+}
+
+size_t Executor::buffer_bytes() const {
+    size_t n_bytes = 0;
+    for (const ggml_backend_ptr& backend : backends_.all) {
+        n_bytes += ggml_backend_sched_get_buffer_size(sched_.get(), backend.get());
+    }
+    return n_bytes;
+}
+
+}  // namespace crispvl

@@ -1,0 +1,54 @@
+// One GGUF file: typed keys and tensor infos, every range checked against the real file size, the
+// tensor data mapped and never copied. The container is parsed by ggml (gguf.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "ggml-cpp.h"
+#include "runtime/mapped_file.h"
+
+namespace crispvl {
+
+// A key's value: scalars widened, arrays flat.
+using GgufValue = std::variant<int64_t, double, bool, std::string, std::vector<int64_t>,
+                               std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+
+struct GgufTensor {
+    std::string name;
+    ggml_type type = GGML_TYPE_F32;
+    std::array<int64_t, 4> ne{1, 1, 1, 1};
+    const uint8_t* data = nullptr;
+    size_t n_bytes = 0;
+};
+
+class GgufFile {
+public:
+    // Throws Error{not_found} or Error{model_file}.
+    explicit GgufFile(const std::string& path);
+
+    const std::string& path() const { return path_; }
+    const MappedFile& mapping() const { return file_; }
+    const std::vector<GgufTensor>& tensors() const { return tensors_; }
+
+    size_t n_keys() const;
+    std::string key(size_t i_key) const;
+    GgufValue value(size_t i_key) const;
+    // Absent when the file has no such key.
+    std::optional<GgufValue> find(std::string_view key) const;
+    bool has(std::string_view key) const;
+
+private:
+    std::string path_;
+    MappedFile file_;
+    gguf_context_ptr gguf_;
+    std::vector<GgufTensor> tensors_;
+};
+
+}  // namespace crispvl

@@ -1,0 +1,93 @@
+#include "runtime/mapped_file.h"
+
+#include "runtime/error.h"
+
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+#else
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#endif
+
+namespace crispvl {
+namespace {
+
+[[noreturn]] void fail_missing(const std::string& path) {
+    throw Error(ErrorKind::not_found,
+                "[model] expected a GGUF file; '" + path + "' does not exist; check the path");
+}
+
+[[noreturn]] void fail_unreadable(const std::string& path, const std::string& reason) {
+    throw Error(ErrorKind::model_file, "[model] expected a readable GGUF file; '" + path + "': " +
+                                           reason + "; check the path and its permissions");
+}
+
+}  // namespace
+
+#ifdef _WIN32
+
+MappedFile::MappedFile(const std::string& path) {
+    const int n_wide = MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, nullptr, 0);
+    std::wstring wide(static_cast<size_t>(n_wide > 0 ? n_wide : 1), L'\0');
+    MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, wide.data(), n_wide);
+    HANDLE file = CreateFileW(wide.c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING,
+                              FILE_ATTRIBUTE_NORMAL, nullptr);
+    if (file == INVALID_HANDLE_VALUE) {
+        const DWORD code = GetLastError();
+        if (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND) fail_missing(path);
+        fail_unreadable(path, "Windows error " + std::to_string(code));
+    }
+    LARGE_INTEGER size{};
+    GetFileSizeEx(file, &size);
+    if (size.QuadPart == 0) {
+        CloseHandle(file);
+        fail_unreadable(path, "the file is empty");
+    }
+    handle_ = CreateFileMappingW(file, nullptr, PAGE_READONLY, 0, 0, nullptr);
+    CloseHandle(file);
+    if (handle_ == nullptr) fail_unreadable(path, "it cannot be mapped");
+    data_ = static_cast<const uint8_t*>(MapViewOfFile(handle_, FILE_MAP_READ, 0, 0, 0));
+    if (data_ == nullptr) {
+        CloseHandle(handle_);
+        fail_unreadable(path, "it cannot be mapped");
+    }
+    n_bytes_ = static_cast<size_t>(size.QuadPart);
+}
+
+MappedFile::~MappedFile() {
+    UnmapViewOfFile(data_);
+    CloseHandle(handle_);
+}
+
+#else
+
+MappedFile::MappedFile(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOENT || errno == ENOTDIR) fail_missing(path);
+        fail_unreadable(path, std::strerror(errno));
+    }
+    struct stat info {};
+    const bool is_file = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    n_bytes_ = is_file ? static_cast<size_t>(info.st_size) : 0;
+    void* mapped = n_bytes_ > 0 ? ::mmap(nullptr, n_bytes_, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+    const int code = errno;
+    ::close(fd);
+    if (!is_file) fail_unreadable(path, "it is not a regular file");
+    if (n_bytes_ == 0) fail_unreadable(path, "the file is empty");
+    if (mapped == MAP_FAILED) fail_unreadable(path, std::strerror(code));
+    data_ = static_cast<const uint8_t*>(mapped);
+}
+
+MappedFile::~MappedFile() { ::munmap(const_cast<uint8_t*>(data_), n_bytes_); }
+
+#endif
+
+}  // namespace crispvl

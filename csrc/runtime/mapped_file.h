@@ -1,0 +1,28 @@
+// A file mapped read-only into memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace crispvl {
+
+class MappedFile {
+public:
+    // Throws Error{not_found} when `path` (UTF-8) is not there, Error{model_file} when it is not a
+    // readable regular file.
+    explicit MappedFile(const std::string& path);
+    ~MappedFile();
+    MappedFile(const MappedFile&) = delete;
+    MappedFile& operator=(const MappedFile&) = delete;
+
+    const uint8_t* data() const { return data_; }
+    size_t size() const { return n_bytes_; }
+
+private:
+    const uint8_t* data_ = nullptr;
+    size_t n_bytes_ = 0;
+    void* handle_ = nullptr;  // Windows: the mapping object
+};
+
+}  // namespace crispvl

@@ -1,0 +1,19 @@
+// A model's configuration and tensors as plain dictionaries.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include "model/model.h"
+
+namespace crispvl::binding {
+
+namespace py = pybind11;
+
+// Keys: vision, projector, decoder, tokenizer, image, chat, source. A model loaded with vocab_only
+// has tokenizer and source.
+py::dict describe_config(const Model& model);
+
+// name, shape (numpy order), type, n_bytes, file
+py::list describe_tensors(const Model& model);
+
+}  // namespace crispvl::binding

@@ -1,0 +1,64 @@
+// Stops the core from Python: a CancelToken from any thread, Ctrl-C in the main thread.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <atomic>
+#include <chrono>
+#include <utility>
+
+#include "runtime/error.h"
+#include "runtime/interrupt.h"
+
+namespace crispvl::binding {
+
+namespace py = pybind11;
+
+class CancelToken {
+public:
+    void cancel() { cancelled_.store(true); }
+    bool cancelled() const { return cancelled_.load(); }
+
+private:
+    std::atomic<bool> cancelled_{false};
+};
+
+class PythonInterrupt : public Interrupt {
+public:
+    explicit PythonInterrupt(const CancelToken* token) : token_(token) {}
+
+    bool requested() override {
+        if (token_ != nullptr && token_->cancelled()) return true;
+        // Looking at signals takes the GIL; a hundred times a second is soon enough for a person.
+        const auto now = std::chrono::steady_clock::now();
+        if (now - last_look_ < std::chrono::milliseconds(10)) return signalled_;
+        last_look_ = now;
+        py::gil_scoped_acquire gil;
+        signalled_ = signalled_ || PyErr_CheckSignals() != 0;
+        return signalled_;
+    }
+    bool signalled() const { return signalled_; }
+
+private:
+    const CancelToken* token_;
+    std::chrono::steady_clock::time_point last_look_ = std::chrono::steady_clock::now();
+    bool signalled_ = false;
+};
+
+// Runs `work(interrupt)` without the GIL. A signal's own exception (KeyboardInterrupt) wins over
+// the cancellation it caused.
+template <typename Work>
+auto run_interruptible(const CancelToken* token, Work&& work) {
+    PythonInterrupt interrupt(token);
+    try {
+        py::gil_scoped_release release;
+        return work(static_cast<Interrupt*>(&interrupt));
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled && interrupt.signalled()) {
+            throw py::error_already_set();
+        }
+        throw;
+    }
+}
+
+}  // namespace crispvl::binding

@@ -1,0 +1,213 @@
+// crispvl._core: types in, exceptions out, GIL released. What the arguments mean stands in
+// python/crispvl/_core.pyi and the core's headers.
+#include <pybind11/functional.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "describe.h"
+#include "engine/session.h"
+#include "ggml.h"
+#include "interrupt.h"
+#include "numpy_convert.h"
+
+namespace crispvl::binding {
+namespace {
+
+using namespace py::literals;
+
+const char* exception_name(ErrorKind kind) {
+    switch (kind) {
+        case ErrorKind::model_file: return "ModelFileError";
+        case ErrorKind::image: return "ImageError";
+        case ErrorKind::context_overflow: return "ContextOverflowError";
+        case ErrorKind::device: return "DeviceError";
+        case ErrorKind::memory: return "OutOfMemoryError";
+        case ErrorKind::cancelled: return "Cancelled";
+        default: return "InternalError";
+    }
+}
+
+void translate(std::exception_ptr pointer) {
+    try {
+        if (pointer) std::rethrow_exception(pointer);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::argument) {
+            PyErr_SetString(PyExc_ValueError, error.what());
+        } else if (error.kind() == ErrorKind::not_found) {
+            PyErr_SetString(PyExc_FileNotFoundError, error.what());
+        } else {
+            const py::object type =
+                py::module_::import("crispvl.errors").attr(exception_name(error.kind()));
+            PyErr_SetString(type.ptr(), error.what());
+        }
+    }
+}
+
+std::shared_ptr<Model> load(const std::string& path, const std::optional<std::string>& mmproj,
+                            const std::string& device, int threads, bool vocab_only, bool exact) {
+    py::gil_scoped_release release;
+    return std::make_shared<Model>(
+        LoadOptions{path, mmproj.value_or(""), device, threads, vocab_only, exact});
+}
+
+py::dict metadata(const Model& model) {
+    py::dict all;
+    for (const auto& [key, value] : model.source().keys()) all[text(key)] = to_python(value);
+    return all;
+}
+
+using ProgressCallback = std::function<void(int64_t, int64_t)>;
+
+py::array_t<float> encode(const Model& model, const py::array& tiles, const CancelToken* cancel,
+                          const ProgressCallback& progress) {
+    const auto pixels = checked_tiles(tiles, model.config().vision.tile_px);
+    const TileProgress report = [&](int64_t n_done, int64_t n_total) {
+        py::gil_scoped_acquire gil;
+        progress(n_done, n_total);
+    };
+    std::vector<float> values = run_interruptible(cancel, [&](Interrupt* interrupt) {
+        return model.encode(pixels.data(), pixels.shape(0), interrupt,
+                            progress ? report : TileProgress());
+    });
+    return to_numpy(std::move(values), {pixels.shape(0), model.config().image.tokens_per_tile,
+                                        model.config().projector.d_out});
+}
+
+py::dict trace(const std::shared_ptr<Model>& model, const std::optional<py::array>& tiles,
+               const std::vector<int32_t>& prompt_ids) {
+    py::array_t<uint8_t> pixels;
+    if (tiles) pixels = checked_tiles(*tiles, model->config().vision.tile_px);
+    Trace stages;
+    run_interruptible(nullptr, [&](Interrupt* interrupt) {
+        std::vector<float> tokens;
+        const int64_t n_tiles = pixels.ndim() == 4 ? pixels.shape(0) : 0;
+        if (n_tiles > 0) {
+            tokens = model->encode(pixels.data(), n_tiles, interrupt, TileProgress(), &stages);
+        }
+        Session session(model, static_cast<int64_t>(prompt_ids.size()));
+        session.prefill(prompt_ids, n_tiles > 0 ? tokens.data() : nullptr,
+                        n_tiles * model->config().image.tokens_per_tile, interrupt, &stages);
+    });
+    py::dict all;
+    for (auto& [name, array] : stages) {
+        all[text(name)] = to_numpy(std::move(array.values),
+                                   {array.shape.begin(), array.shape.end()});
+    }
+    return all;
+}
+
+void prefill(Session& session, const std::vector<int32_t>& ids,
+             const std::optional<py::array_t<float, py::array::c_style>>& embeddings,
+             const CancelToken* cancel) {
+    const int64_t width = session.model().config().decoder.width;
+    if (embeddings && (embeddings->ndim() != 2 || embeddings->shape(1) != width)) {
+        throw py::value_error("[prefill] expected embeddings of shape [n, " + std::to_string(width) +
+                              "]; found " + std::string(py::str(embeddings->attr("shape"))));
+    }
+    const float* rows = embeddings ? embeddings->data() : nullptr;
+    const int64_t n_rows = embeddings ? embeddings->shape(0) : 0;
+    run_interruptible(cancel, [&](Interrupt* interrupt) {
+        session.prefill(ids, rows, n_rows, interrupt);
+    });
+}
+
+py::array_t<float> logits(const Session& session) {
+    const py::ssize_t n = static_cast<py::ssize_t>(session.logits().size());
+    return to_numpy(session.logits(), {n});
+}
+
+py::dict build_info() {
+    return py::dict("version"_a = CRISPVL_VERSION, "ggml_version"_a = ggml_version(),
+                    "ggml_commit"_a = ggml_commit(), "features"_a = cpu_features(),
+                    "backends"_a = backend_names(), "default_threads"_a = default_thread_count());
+}
+
+py::list devices() {
+    py::list all;
+    for (const DeviceInfo& d : list_devices()) {
+        all.append(py::dict("name"_a = d.name, "description"_a = d.description, "type"_a = d.type,
+                            "memory_free"_a = d.memory_free_bytes,
+                            "memory_total"_a = d.memory_total_bytes));
+    }
+    return all;
+}
+
+void bind_model(py::module_& m) {
+    py::class_<Model, std::shared_ptr<Model>>(m, "Model")
+        .def_static("load", &load, "path"_a, "mmproj"_a, "device"_a, "threads"_a, "vocab_only"_a,
+                    "exact"_a = false)
+        .def_property_readonly("metadata", &metadata)
+        .def_property_readonly("config", &describe_config)
+        .def_property_readonly("tensors", &describe_tensors)
+        .def_property_readonly("device", [](const Model& self) { return self.backends().name(); })
+        .def_property_readonly("threads", [](const Model& self) { return self.backends().n_threads; })
+        .def("tokenize",
+             [](const Model& self, const std::string& utf8, bool special) {
+                 py::gil_scoped_release release;
+                 return self.tokenizer().encode(utf8, special);
+             },
+             "text"_a, "special"_a)
+        .def("detokenize",
+             [](const Model& self, const std::vector<int32_t>& ids, bool skip_special) {
+                 return py::bytes(self.tokenizer().decode(ids.data(), ids.size(), skip_special));
+             },
+             "ids"_a, "skip_special"_a = false)
+        .def("find_token",
+             [](const Model& self, const std::string& piece) { return self.tokenizer().find(piece); },
+             "piece"_a)
+        .def("encode", &encode, "tiles"_a, "cancel"_a = nullptr, "progress"_a = nullptr)
+        .def("trace", &trace, "tiles"_a, "prompt_ids"_a)
+        .def("new_session",
+             [](const std::shared_ptr<Model>& self, int64_t n_ctx) {
+                 return std::make_unique<Session>(self, n_ctx);
+             },
+             "n_ctx"_a);
+}
+
+void bind_session(py::module_& m) {
+    py::class_<Sampler>(m, "Sampler")
+        .def(py::init([](float temperature, int64_t top_k, float top_p, float min_p, uint64_t seed,
+                         float repetition_penalty, int64_t repetition_window) {
+                 return Sampler({temperature, top_k, top_p, min_p, seed, repetition_penalty,
+                                 repetition_window});
+             }),
+             py::kw_only(), "temperature"_a = 0.0f, "top_k"_a = 0, "top_p"_a = 1.0f,
+             "min_p"_a = 0.0f, "seed"_a = 0, "repetition_penalty"_a = 1.0f,
+             "repetition_window"_a = 0);
+    py::class_<Session>(m, "Session")
+        .def("prefill", &prefill, "ids"_a, "embeddings"_a, "cancel"_a = nullptr)
+        .def("sample",
+             [](const Session& self, Sampler& sampler) {
+                 const Sampled s = self.sample(sampler);
+                 return py::make_tuple(s.id, s.logprob);
+             },
+             "sampler"_a)
+        .def("decode",
+             [](Session& self, int32_t id, const CancelToken* cancel) {
+                 run_interruptible(cancel,
+                                   [&](Interrupt* interrupt) { self.decode(id, interrupt); });
+             },
+             "token_id"_a, "cancel"_a = nullptr)
+        .def("logits", &logits)
+        .def("rewind", &Session::rewind, "n_past"_a)
+        .def_property_readonly("n_past", &Session::n_past)
+        .def_property_readonly("n_ctx", &Session::n_ctx);
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "The compiled core of crispvl.";
+    py::register_exception_translator(&translate);
+    py::class_<CancelToken>(m, "CancelToken")
+        .def(py::init<>())
+        .def("cancel", &CancelToken::cancel)
+        .def_property_readonly("cancelled", &CancelToken::cancelled);
+    bind_model(m);
+    bind_session(m);
+    m.def("build_info", &build_info);
+    m.def("devices", &devices);
+}
+
+}  // namespace crispvl::binding
