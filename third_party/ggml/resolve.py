@@ -97,13 +97,13 @@ def check_user_folder(folder: Path, pin: Pin) -> Path:
     recipe = folder / "CMakeLists.txt"
     if not recipe.is_file() or not (folder / "include" / "ggml.h").is_file():
         raise ResolveError(
-            f"[ggml] expected ggml's source (CMakeLists.txt, include/ggml.h) in {folder}; found none;"
+            f"[ggml] expected CMakeLists.txt and include/ggml.h in {folder}; found none;"
             " correct CRISPVL_GGML_DIR, or leave it out to use the pinned version."
         )
     text = recipe.read_text(encoding="utf-8", errors="replace")
-    parts = (f"GGML_VERSION_{part} {number})" for part, number in zip(
-        ("MAJOR", "MINOR", "PATCH"), pin.version.split("."), strict=True))
-    if not all(part in text for part in parts):
+    major, minor, patch = pin.version.split(".")
+    lines = (f"VERSION_MAJOR {major})", f"VERSION_MINOR {minor})", f"VERSION_PATCH {patch})")
+    if not all(f"GGML_{line}" in text for line in lines):
         note(f"{folder} is not ggml {pin.version}, the version crispvl is tested with")
     return folder.resolve()
 
@@ -121,7 +121,7 @@ def extract(archive: Path, pin: Pin, destination: Path) -> None:
     """Writes ggml's folder and its licence from the verified archive; file times are now."""
     if (found := file_sha256(archive)) != pin.archive_sha256:
         raise ResolveError(
-            f"{archive.name} has SHA-256 {found}, expected {pin.archive_sha256}; nothing was extracted"
+            f"{archive.name} has SHA-256 {found}, expected {pin.archive_sha256}; not extracted"
         )
     folder, license_file = PurePosixPath(pin.archive_folder), PurePosixPath(pin.archive_license)
     with tarfile.open(archive) as tar:
@@ -133,7 +133,7 @@ def extract(archive: Path, pin: Pin, destination: Path) -> None:
                 continue
             content = tar.extractfile(member) if member.isfile() else None
             if content is None:
-                raise ResolveError(f"the archive has a member that is no plain file: {member.name!r}")
+                raise ResolveError(f"the archive has a member that is no file: {member.name!r}")
             path = destination / target
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
@@ -149,7 +149,7 @@ def download(pin: Pin, folder: Path) -> Path:
     command += ["--no-binary", pin.package, f"{pin.package}=={pin.package_version}"]
     if importlib.util.find_spec("scikit_build_core"):
         command.append("--no-build-isolation")  # pip only asks the package for its name and version
-    note(f"downloading {pin.package} {pin.package_version} for ggml {pin.version} (73 MB, only once)")
+    note(f"downloading {pin.package} {pin.package_version}, which has ggml {pin.version} (73 MB)")
     run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     archives = list(folder.glob("*.tar.gz"))
     if run.returncode != 0 or len(archives) != 1:
@@ -163,8 +163,8 @@ def place(source: Path, destination: Path, pin: Pin) -> Path:
         check_tree(destination, pin)
     except ResolveError:
         if destination.exists():
-            aside = source.with_name("replaced")
-            destination.rename(aside)
+            note(f"replacing {destination}, which was changed")
+            destination.rename(source.with_name("changed"))
         try:
             source.rename(destination)
         except OSError:
@@ -182,7 +182,7 @@ def fetch(pin: Pin, destination: Path) -> Path:
         return place(check_tree(tree, pin), destination, pin)
 
 
-def resolve(pin: Pin, cache_dir: Path, user_dir: Path | None = None, vendored: Path = VENDORED) -> Path:
+def resolve(pin: Pin, cache_dir: Path, user_dir: Path | None = None) -> Path:
     """Returns a folder with ggml's source, downloading it when nothing at hand fits.
 
     Raises:
@@ -193,7 +193,7 @@ def resolve(pin: Pin, cache_dir: Path, user_dir: Path | None = None, vendored: P
         return check_user_folder(user_dir, pin)
     cached = cache_dir / pin.folder_name
     attempts: list[Callable[[], Path]] = [
-        lambda: check_tree(vendored, pin),
+        lambda: check_tree(VENDORED, pin),
         lambda: check_tree(cached, pin),
         lambda: fetch(pin, cached),
     ]
@@ -207,7 +207,7 @@ def resolve(pin: Pin, cache_dir: Path, user_dir: Path | None = None, vendored: P
     raise ResolveError(
         f"[ggml] expected the source of ggml {pin.version}; found none:\n{tried}\n"
         "Do one of these:\n"
-        '  1. give a folder that has it: CMAKE_ARGS="-DCRISPVL_GGML_DIR=/path/to/ggml" pip install .\n'
+        '  1. give a folder that has it: CMAKE_ARGS="-DCRISPVL_GGML_DIR=/path/to/ggml"\n'
         "  2. run `python third_party/ggml/resolve.py` where there is a network and copy\n"
         f"     the folder it prints to {cached}\n"
         '     (elsewhere with CMAKE_ARGS="-DCRISPVL_CACHE_DIR=/path/to/cache")\n'
@@ -231,7 +231,7 @@ def note(text: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Prints the folder of ggml's source.")
     parser.add_argument("--user-dir", type=Path, help="use this folder")
-    parser.add_argument("--cache-dir", type=Path, help="keep the source here, not in the user's cache")
+    parser.add_argument("--cache-dir", type=Path, help="instead of the user's cache")
     parser.add_argument("--pin", type=Path, default=HERE / "pin.json", help="which ggml to take")
     parser.add_argument("--vendor", action="store_true", help="copy it to third_party/ggml/source")
     options = parser.parse_args(arguments)
