@@ -1,4 +1,4 @@
-"""Which type each tensor gets, and its bytes in that type. The rules are llama.cpp's converter's."""
+"""The type of each tensor, by the rules of llama.cpp's converter, and its bytes in that type."""
 
 from __future__ import annotations
 

@@ -34,4 +34,5 @@ def interleaved(n_heads: int, d_head: int) -> Rows:
     llama.cpp stores q and k of its ``llama`` and ``internlm2`` architectures like this.
     """
     pairs = np.arange(n_heads * d_head, dtype=np.int64).reshape(n_heads, 2, d_head // 2)
-    return pairs.transpose(0, 2, 1).reshape(-1)
+    order: Rows = pairs.transpose(0, 2, 1).reshape(-1)
+    return order

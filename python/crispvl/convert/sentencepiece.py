@@ -18,7 +18,7 @@ _BPE = 2  # TrainerSpec.ModelType
 
 @dataclass(frozen=True)
 class Piece:
-    """One entry of the vocabulary. Types: 1 normal, 2 unknown, 3 control, 4 user, 5 unused, 6 byte."""
+    """One entry; its type is a GGUF token type, whose numbers are SentencePiece's."""
 
     text: bytes
     score: float

@@ -69,7 +69,7 @@ def write_files(
 
 
 def write_header(path: Path, file: OutputFile) -> None:
-    """Writes everything before the tensors' bytes: a file that describes a model without holding it."""
+    """Writes all that stands before the tensors' bytes: the model without its weights."""
     writer = gguf.GGUFWriter(path, file.arch)
     try:
         writer.add_key_value("general.type", file.type, GGUFValueType.STRING)
@@ -107,7 +107,7 @@ def _pad(out: BinaryIO) -> None:
 
 @contextmanager
 def _temporary_beside(path: Path) -> Iterator[Path]:
-    """A name in the same folder, so that renaming it is atomic; no file of it outlives the block."""
+    """A name in the same folder, where renaming is atomic; no such file outlives the block."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield temporary

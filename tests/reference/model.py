@@ -1,0 +1,79 @@
+"""The whole model, from tiles and prompt to logits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference.checkpoint import load_checkpoint
+from reference.decoder_layer import decoder_layer
+from reference.norm import rms_norm
+from reference.numbers import Array
+from reference.patch_embed import patch_embed
+from reference.preprocess import normalise
+from reference.projector import projector
+from reference.vision_layer import vision_layer
+
+Tiles = NDArray[np.uint8]
+
+
+class Reference:
+    """A checkpoint that can be asked for every stage."""
+
+    def __init__(self, folder: Path) -> None:
+        self.checkpoint = load_checkpoint(folder)
+
+    def trace(self, tiles: Tiles | None, prompt_ids: list[int]) -> dict[str, Array]:
+        """Every stage by its name.
+
+        ``vis_*`` are ``[n_tiles, n, width]``, ``llm_*`` are ``[1, n_tokens, width]``, ``logits``
+        are ``[vocab]`` at the last position.
+        """
+        stages = {} if tiles is None else self._encode(tiles)
+        image = stages.get("vis_proj_output")
+        stages.update(self._decode(self._embed(prompt_ids, image)))
+        return stages
+
+    def greedy(self, tiles: Tiles | None, prompt_ids: list[int], n_tokens: int) -> list[int]:
+        """The most likely continuation, computed anew for every token."""
+        image = None if tiles is None else self._encode(tiles)["vis_proj_output"]
+        ids = list(prompt_ids)
+        for _ in range(n_tokens):
+            ids.append(int(self._decode(self._embed(ids, image))["logits"].argmax()))
+        return ids[len(prompt_ids) :]
+
+    def _encode(self, tiles: Tiles) -> dict[str, Array]:
+        c, w = self.checkpoint.vision, self.checkpoint.weights
+        per_tile: list[dict[str, Array]] = []
+        for pixels in normalise(tiles, c.mean, c.std):
+            x = patch_embed(
+                pixels,
+                w["vision.patch.weight"],
+                w["vision.patch.bias"],
+                w["vision.class"],
+                w["vision.position"],
+            )
+            stages = {"vis_patch_embed": x}
+            for i in range(c.n_layers):
+                x = stages[f"vis_layer_{i}"] = vision_layer(x, w.scope(f"vision.{i}"), c)
+            stages["vis_proj_output"] = projector(x, w.scope("projector"), c.unshuffle)
+            per_tile.append(stages)
+        return {name: np.stack([s[name] for s in per_tile]) for name in per_tile[0]}
+
+    def _embed(self, ids: list[int], image: Array | None) -> Array:
+        x = self.checkpoint.weights["decoder.embed.weight"][ids]
+        if image is not None:
+            x[np.asarray(ids) == self.checkpoint.image_token_id] = image.reshape(-1, x.shape[1])
+        return x
+
+    def _decode(self, x: Array) -> dict[str, Array]:
+        c, w = self.checkpoint.decoder, self.checkpoint.weights
+        stages = {"llm_embed": x[None]}
+        for i in range(c.n_layers):
+            x = decoder_layer(x, w.scope(f"decoder.{i}"), c)
+            stages[f"llm_layer_{i}"] = x[None]
+        x = rms_norm(x, w["decoder.norm.weight"], c.epsilon)
+        head = w["decoder.embed.weight" if c.tied_head else "decoder.head.weight"]
+        return {**stages, "llm_final_norm": x[None], "logits": x[-1] @ head.T}
