@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/schema.h"
 #include "runtime/error.h"
 
 namespace crispvl {
@@ -68,6 +69,11 @@ const ModelConfig& Model::config() const { return network().config; }
 const Decoder& Model::decoder() const { return network().decoder; }
 Executor& Model::executor() const { return network().executor; }
 const Backends& Model::backends() const { return network().backends; }
+ggml_type Model::kv_type() const {
+    const GgufTensor& key_weight = source_.tensors().find(schema::text_block(0) + ".attn_k.weight")->second;
+    return options_.exact || key_weight.type == GGML_TYPE_F32 ? GGML_TYPE_F32 : GGML_TYPE_F16;
+}
+
 size_t Model::weight_bytes() const { return network().weights.n_bytes(); }
 
 std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,

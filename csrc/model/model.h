@@ -24,7 +24,7 @@ struct LoadOptions {
     std::string device = "auto";   // see Backends
     int n_threads = 0;             // 0: one per physical core
     bool vocab_only = false;       // tokenizer and keys, no weights
-    bool exact = false;            // KV cache in F32 instead of F16
+    bool exact = false;            // F32 wherever a faster type would do: see kv_type()
 };
 
 // A traced value: C order, slowest dimension first.
@@ -52,7 +52,9 @@ public:
     Executor& executor() const;
     const Backends& backends() const;
 
-    ggml_type kv_type() const { return options_.exact ? GGML_TYPE_F32 : GGML_TYPE_F16; }
+    // F16, or F32 when asked to be exact or when the weights are F32: a cache coarser than its
+    // weights would be the largest error of the whole model.
+    ggml_type kv_type() const;
     size_t weight_bytes() const;
 
     // uint8 RGB tiles [n_tiles, px, px, 3] -> image tokens [n_tiles, tokens_per_tile, width].

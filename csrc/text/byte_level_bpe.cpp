@@ -84,7 +84,7 @@ void ByteLevelBpe::read_merges() {
             refuse(
                 "'tokenizer.ggml.merges' should hold two pieces, their joint also a piece, with a "
                 "space between them; entry " +
-                std::to_string(rank) + " is '" + merge.substr(0, 80) + "'");
+                std::to_string(rank) + " is '" + repair_utf8(merge.substr(0, 80)) + "'");
         }
         merges_.emplace(pair_key(left, right), Merge{rank++, joined});
     }

@@ -100,7 +100,7 @@ const PreTokenizer& find_pre_tokenizer(std::string_view name) {
         known += (known.empty() ? "'" : ", '") + std::string(pre.name) + "'";
     }
     throw Error(ErrorKind::model_file, "[tokenizer] 'tokenizer.ggml.pre' should be one of " +
-                                           known + "; the file has '" + std::string(name) +
+                                           known + "; the file has '" + repair_utf8(name) +
                                            "'; convert the model again from its checkpoint");
 }
 

@@ -83,14 +83,12 @@ SentencePieceBpe::SentencePieceBpe(VocabData data) : Tokenizer(std::move(data)) 
             const std::optional<unsigned char> byte = byte_of(piece(id));
             if (!byte) {
                 refuse("a byte token should be spelt like '<0x0A>'; token " + std::to_string(id) +
-                       " is '" + piece(id).substr(0, 80) + "'");
+                       " is '" + repair_utf8(piece(id).substr(0, 80)) + "'");
             }
             byte_ids_[*byte] = id;
         } else if (!is_control(id) && !piece(id).empty()) {
             text_ids_.emplace(piece(id), id);
-            if (type(id) == TokenType::user_defined) {
-                user_defined_.add(escape_spaces(piece(id)), id);
-            }
+            if (type(id) == TokenType::user_defined) user_defined_.add(piece(id), id);
         }
     }
     has_all_bytes_ =
@@ -103,15 +101,6 @@ SentencePieceBpe::SentencePieceBpe(VocabData data) : Tokenizer(std::move(data)) 
 }
 
 std::string SentencePieceBpe::normalise(std::string_view text) const {
-    std::string single_spaced;
-    if (vocab().remove_extra_whitespaces) {
-        for (const char c : text) {
-            const bool after_space = single_spaced.empty() || single_spaced.back() == ' ';
-            if (c != ' ' || !after_space) single_spaced.push_back(c);
-        }
-        if (!single_spaced.empty() && single_spaced.back() == ' ') single_spaced.pop_back();
-        text = single_spaced;
-    }
     if (text.empty()) return {};
     return (vocab().add_space_prefix ? std::string(k_space) : std::string()) + escape_spaces(text);
 }
@@ -163,11 +152,11 @@ void SentencePieceBpe::encode_text(std::string_view text, std::vector<int32_t>& 
             parts.pop_back();
             const int32_t id = id_of(part);
             const auto split_at = unused.find(id);
-            if (id >= 0 && split_at != unused.end()) {
+            if (split_at != unused.end()) {
                 const auto n_left = static_cast<size_t>(split_at->second);
                 parts.push_back(part.substr(n_left));
                 parts.push_back(part.substr(0, n_left));
-            } else if (id >= 0) {
+            } else if (id >= 0 && type(id) != TokenType::unused) {
                 ids.push_back(id);
                 after_unknown = false;
             } else if (has_all_bytes_) {

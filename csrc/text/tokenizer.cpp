@@ -20,7 +20,8 @@ constexpr size_t k_max_text_bytes = std::numeric_limits<int32_t>::max() / 4;
 std::unique_ptr<Tokenizer> Tokenizer::create(VocabData data) {
     if (data.model == "gpt2") return std::make_unique<ByteLevelBpe>(std::move(data));
     if (data.model == "llama") return std::make_unique<SentencePieceBpe>(std::move(data));
-    refuse("'tokenizer.ggml.model' should be 'gpt2' or 'llama'; it is '" + data.model + "'");
+    refuse("'tokenizer.ggml.model' should be 'gpt2' or 'llama'; it is '" + repair_utf8(data.model) +
+           "'");
 }
 
 Tokenizer::Tokenizer(VocabData data) : vocab_(std::move(data)) {

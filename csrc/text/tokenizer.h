@@ -40,8 +40,7 @@ struct VocabData {
     std::vector<int32_t> types;       // TokenType by id; empty: all normal
     std::vector<std::string> merges;  // "gpt2": "left right" by rank; empty: rank is the joined id
     bool add_space_prefix = false;    // "llama": a space before each text
-    bool remove_extra_whitespaces = false;  // "llama": no space at the ends, one elsewhere
-    bool add_bos = false;                   // what a chat template should do; encode adds no token
+    bool add_bos = false;             // what a chat template should do; encode adds no token
     int32_t bos_id = -1, eos_id = -1, unk_id = -1;  // -1: none
 };
 

@@ -1,5 +1,7 @@
 #include "describe.h"
 
+#include <pybind11/stl.h>
+
 #include "model/schema.h"
 #include "numpy_convert.h"
 
