@@ -83,7 +83,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     chat = "llm_config" in config
     text = config["llm_config" if chat else "text_config"]
     arrays = dict(_read_safetensors(folder / "model.safetensors"))
-    decoder = _decoder_config(config, text, "language_model.lm_head.weight" in arrays)
+    decoder = _decoder_config(config, text, any(name.endswith(_HEADS) for name in arrays))
     vision = _vision_config(folder, config, chat)
     weights = _rename(arrays, text["model_type"], decoder)
     return Checkpoint(vision, decoder, Weights(weights), _image_token_id(folder, config))
@@ -143,6 +143,8 @@ def _read_safetensors(path: Path) -> Iterator[tuple[str, Array]]:
         yield name, values.reshape(entry["shape"]).astype(np.float64)
 
 
+_HEADS = ("lm_head.weight", "language_model.output.weight")
+
 # (pattern in the checkpoint, name here); the first match counts.
 _NAMES: list[tuple[str, str]] = [
     (r"vision_model\.embeddings\.patch_embedding\.", r"vision.patch."),
@@ -166,9 +168,9 @@ _NAMES: list[tuple[str, str]] = [
     (r"vision_tower\.encoder\.layer\.(\d+)\.(?:attention|mlp)\.", r"vision.\1."),
     (r"multi_modal_projector\.layer_norm\.", r"projector.norm."),
     (r"multi_modal_projector\.linear_([12])\.", r"projector.fc\1."),
-    (r"language_model\.(?:model\.embed_tokens|model\.tok_embeddings)\.", r"decoder.embed."),
-    (r"language_model\.(?:lm_head|output)\.", r"decoder.head."),
-    (r"language_model\.model\.norm\.", r"decoder.norm."),
+    (r"language_model\.(?:model\.)?(?:embed_tokens|tok_embeddings)\.", r"decoder.embed."),
+    (r"(?:lm_head|language_model\.output)\.", r"decoder.head."),
+    (r"language_model\.(?:model\.)?norm\.", r"decoder.norm."),
     (r"layers\.(\d+)\.(?:self_attn\.o_proj|attention\.wo)\.", r"decoder.\1.out."),
     (r"layers\.(\d+)\.self_attn\.([qkv])_proj\.", r"decoder.\1.\2."),
     (r"layers\.(\d+)\.self_attn\.", r"decoder.\1."),

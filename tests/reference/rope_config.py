@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RopeConfig:
-    """``context`` is the trained length in tokens; fields a scaling does not use stay as they are."""
+    """``context`` is the trained length in tokens; a scaling reads only its own fields."""
 
     theta: float
     scaling: str = "default"

@@ -1,0 +1,148 @@
+"""The table of tiny models: each row changes few switches of the first one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model.
+
+    Attributes:
+        name: What the row is about.
+        layout: ``chat``, ``hf``, or ``hf-prefixed`` (everything under ``model.``).
+        family: ``model_type`` of the text model.
+        text: Config values of the text model beyond sizes, as its config spells them.
+        norm, qk_norm, qkv_bias: Switches of the encoder.
+        d_head: Width of a text head.
+        n_kv_heads: Key/value heads of the text model; it has four query heads.
+        tied_head: The head is the embedding.
+        tokenizer: ``bpe``, ``bpe-json``, ``bytes`` (no merges), ``spm``, ``spm-prefix``.
+        thumbnail: Whether a page of several tiles gets one (chat layout only).
+        dtype: ``F32``, ``F16`` or ``BF16``, the checkpoint's own type.
+        extra: Values of the outer ``config.json``.
+    """
+
+    name: str
+    layout: str = "chat"
+    family: str = "qwen2"
+    text: Mapping[str, Any] = field(default_factory=dict)
+    norm: str = "layer_norm"
+    qk_norm: bool = False
+    qkv_bias: bool = True
+    d_head: int = 16
+    n_kv_heads: int = 2
+    tied_head: bool = False
+    tokenizer: str = "bpe"
+    thumbnail: bool = True
+    dtype: str = "F32"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text_qkv_bias(self) -> bool:
+        """Whether q, k and v of the text model have a bias."""
+        keys = ("bias",) if self.family == "internlm2" else ("qkv_bias", "attention_bias")
+        return self.family == "qwen2" or any(self.text.get(k) for k in keys)
+
+    @property
+    def text_out_bias(self) -> bool:
+        """Whether the attention output of the text model has a bias."""
+        return bool(self.text.get("bias") or self.text.get("attention_bias"))
+
+    @property
+    def text_mlp_bias(self) -> bool:
+        """Whether the MLP of the text model has biases."""
+        keys = ("mlp_bias",) if self.family != "internlm3" else ("bias", "mlp_bias")
+        return self.family != "internlm2" and any(self.text.get(k) for k in keys)
+
+
+def _scaling(**values: Any) -> dict[str, Any]:
+    return {"rope_theta": 10000.0, "rope_scaling": values}
+
+
+_INTERNLM2 = {"bias": False}
+
+# A context this short makes dynamic scaling and YaRN act on the prompts of the tests.
+_SHORT = {"max_position_embeddings": 24}
+
+ROWS: tuple[Row, ...] = (
+    Row("base"),
+    # encoder
+    Row("vision-rms-norm", norm="rms_norm"),
+    Row("vision-qk-norm", qk_norm=True),
+    Row("vision-no-qkv-bias", qkv_bias=False),
+    Row("vision-6b", norm="rms_norm", qk_norm=True, qkv_bias=False),
+    Row("vision-6b-hf", "hf", norm="rms_norm", qk_norm=True, qkv_bias=False),
+    Row("no-thumbnail", thumbnail=False),
+    # text families
+    Row("qwen2-hf", "hf"),
+    Row("qwen2-hf-prefixed", "hf-prefixed"),
+    Row("qwen3", family="qwen3", d_head=32),
+    Row("qwen3-hf-tied", "hf", family="qwen3", d_head=32, tied_head=True),
+    Row("qwen3-bias", family="qwen3", text={"attention_bias": True}),
+    Row("internlm2", family="internlm2", text=_INTERNLM2, tokenizer="spm"),
+    Row("internlm2-bias", family="internlm2", text={"bias": True}, tokenizer="spm"),
+    Row("internlm2-one-kv-head", family="internlm2", text=_INTERNLM2, n_kv_heads=1),
+    Row("internlm3", family="internlm3", d_head=24, tokenizer="spm"),
+    Row("internlm3-qkv-bias", family="internlm3", text={"qkv_bias": True}, tokenizer="spm"),
+    Row("internlm3-bias", "hf", family="internlm3", text={"bias": True}, tokenizer="spm"),
+    Row("llama-hf", "hf", family="llama", tokenizer="spm"),
+    Row("llama-hf-bias", "hf", family="llama", text={"attention_bias": True, "mlp_bias": True}),
+    # heads
+    Row("head-dim", text={"head_dim": 32}, d_head=32),
+    Row("all-kv-heads", n_kv_heads=4),
+    Row("one-kv-head", n_kv_heads=1),
+    Row("tied", tied_head=True),
+    Row("tied-hf", "hf", tied_head=True),
+    # rope
+    Row("rope-linear", text=_scaling(type="linear", factor=4.0)),
+    Row("rope-dynamic", text={**_scaling(type="dynamic", factor=2.0), **_SHORT}),
+    Row(
+        "rope-dynamic-internlm2",
+        family="internlm2",
+        text={**_INTERNLM2, **_scaling(type="dynamic", factor=3.0), **_SHORT},
+        tokenizer="spm",
+    ),
+    Row(
+        "rope-yarn",
+        text=_scaling(rope_type="yarn", factor=4.0, original_max_position_embeddings=64),
+    ),
+    Row(
+        "rope-yarn-new-spelling",
+        "hf",
+        text={
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "rope_theta": 5000.0,
+                "factor": 2.0,
+                "original_max_position_embeddings": 128,
+                "beta_fast": 16.0,
+                "beta_slow": 2.0,
+                "attention_factor": 1.25,
+            }
+        },
+    ),
+    Row("rope-new-spelling", "hf", text={"rope_parameters": {"rope_theta": 777.0}}),
+    # tokenizers
+    Row("tokenizer-json", tokenizer="bpe-json"),
+    Row("tokenizer-bytes", "hf", tokenizer="bytes"),
+    Row("tokenizer-space-prefix", family="internlm2", text=_INTERNLM2, tokenizer="spm-prefix"),
+    # storage
+    Row("stored-f16", dtype="F16"),
+    Row("stored-bf16", dtype="BF16"),
+)
+
+BASE = ROWS[0]
+
+
+def row(name: str) -> Row:
+    """The row of that name."""
+    return next(r for r in ROWS if r.name == name)
+
+
+def variant(base: Row, **changes: Any) -> Row:
+    """A row that is not in the table, for one test."""
+    return replace(base, **changes)
