@@ -123,50 +123,54 @@ std::vector<BpeSymbol> SentencePieceBpe::split(std::string_view text) const {
 void SentencePieceBpe::encode_text(std::string_view text, std::vector<int32_t>& ids) const {
     const std::string normalised = normalise(text);
     const std::string_view all = normalised;
-    const auto id_of = [this](std::string_view piece) {
-        const auto found = text_ids_.find(piece);
-        return found == text_ids_.end() ? -1 : found->second;
-    };
     const auto is_whole = [this](const BpeSymbol& symbol) {
         return symbol.id >= 0 && type(symbol.id) == TokenType::user_defined;
     };
 
-    // An unused piece may be a step to a longer one but no result: it falls apart again.
-    std::unordered_map<int32_t, int32_t> unused;  // id -> bytes of its left part
+    UnusedPieces unused;
     std::vector<BpeSymbol> symbols = split(all);
     bpe_merge(symbols, [&](const BpeSymbol& left, const BpeSymbol& right) {
         const int32_t n_bytes = left.n_bytes + right.n_bytes;
         const auto joined =
             all.substr(static_cast<size_t>(left.begin), static_cast<size_t>(n_bytes));
-        const int32_t id = is_whole(left) || is_whole(right) ? -1 : id_of(joined);
+        const int32_t id = is_whole(left) || is_whole(right) ? -1 : text_id(joined);
         if (id >= 0 && type(id) == TokenType::unused) unused[id] = left.n_bytes;
         return id < 0 ? std::nullopt : std::optional(BpeMerge{ranks_[static_cast<size_t>(id)], id});
     });
 
-    bool after_unknown = false;
+    std::vector<int32_t> own;
     for (const BpeSymbol& symbol : symbols) {
-        std::vector<std::string_view> parts = {
-            all.substr(static_cast<size_t>(symbol.begin), static_cast<size_t>(symbol.n_bytes))};
-        while (!parts.empty()) {  // from left to right
-            const std::string_view part = parts.back();
-            parts.pop_back();
-            const int32_t id = id_of(part);
-            const auto split_at = unused.find(id);
-            if (split_at != unused.end()) {
-                const auto n_left = static_cast<size_t>(split_at->second);
-                parts.push_back(part.substr(n_left));
-                parts.push_back(part.substr(0, n_left));
-            } else if (id >= 0 && type(id) != TokenType::unused) {
-                ids.push_back(id);
-                after_unknown = false;
-            } else if (has_all_bytes_) {
-                for (const char c : part) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
-            } else {
-                if (!after_unknown) ids.push_back(vocab().unk_id);
-                after_unknown = true;
-            }
+        const auto begin = static_cast<size_t>(symbol.begin);
+        append_ids(all.substr(begin, static_cast<size_t>(symbol.n_bytes)), unused, own);
+    }
+    ids.insert(ids.end(), own.begin(), own.end());
+}
+
+void SentencePieceBpe::append_ids(std::string_view piece, const UnusedPieces& unused,
+                                  std::vector<int32_t>& ids) const {
+    std::vector<std::string_view> parts = {piece};  // the leftmost is the last
+    while (!parts.empty()) {
+        const std::string_view part = parts.back();
+        parts.pop_back();
+        const int32_t id = text_id(part);
+        const auto falls_apart = unused.find(id);
+        if (falls_apart != unused.end()) {
+            const auto n_left = static_cast<size_t>(falls_apart->second);
+            parts.push_back(part.substr(n_left));
+            parts.push_back(part.substr(0, n_left));
+        } else if (id >= 0 && type(id) != TokenType::unused) {
+            ids.push_back(id);
+        } else if (has_all_bytes_) {
+            for (const char c : part) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
+        } else if (ids.empty() || ids.back() != vocab().unk_id) {
+            ids.push_back(vocab().unk_id);  // one for a run of unknown characters
         }
     }
+}
+
+int32_t SentencePieceBpe::text_id(std::string_view piece) const {
+    const auto found = text_ids_.find(piece);
+    return found == text_ids_.end() ? -1 : found->second;
 }
 
 std::string SentencePieceBpe::text_bytes(int32_t id) const {
