@@ -101,7 +101,7 @@ class TokenStream(Iterator[Token]):
 
         model, cancel, options = self._model, self._cancel, self._options
         stop_ids = model.stop_ids if options.stop_at_eos else frozenset()
-        sampling = _core.SamplingOptions(
+        sampling = _core.Sampler(
             temperature=options.temperature,
             top_k=options.top_k,
             top_p=options.top_p,

@@ -1,0 +1,73 @@
+"""The command ``crispvl``.
+
+Each subcommand is a module with ``add_arguments(parser)`` and ``run(args) -> int``, loaded only
+when it is called. What a command produces goes to standard output, all else to standard error.
+Exit codes: 0 done, 1 some items failed, 2 wrong usage or unusable model, 130 interrupted, 141 the
+reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from crispvl._version import __version__
+from crispvl.errors import CrispVLError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "recognize": ("crispvl.cli.recognize", "read the text of images"),
+    "convert": ("crispvl.convert.cli", "make a model file from a Hugging Face checkpoint"),
+    "inspect": ("crispvl.cli.inspect", "say what a model file holds"),
+    "doctor": ("crispvl.cli.doctor", "say what this installation can use"),
+}
+"""Per subcommand, its module and its line of help."""
+
+DONE, SOME_FAILED, UNUSABLE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:  # argparse, after its own message
+        return stop.code if isinstance(stop.code, int) else UNUSABLE
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python would flush standard output once more at exit, and fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (CrispVLError, OSError, ValueError, ImportError) as error:
+        complain(str(error))
+        return UNUSABLE
+
+
+def complain(message: str) -> None:
+    """Writes a line to standard error."""
+    print(f"crispvl: {message}", file=sys.stderr, flush=True)
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="crispvl", description="Reads documents with InternVL vision-language models."
+    )
+    parser.add_argument("--version", action="version", version=f"crispvl {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    called = next((argument for argument in arguments if argument in COMMANDS), None)
+    for name, (module_name, line) in COMMANDS.items():
+        command = commands.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}.")
+        if name == called:
+            module = importlib.import_module(module_name)
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser

@@ -1,0 +1,56 @@
+"""Command-line arguments made from the fields of option dataclasses, declared only there."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from dataclasses import fields
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from crispvl.options import LoadOptions, ReadOptions
+
+Options = TypeVar("Options", LoadOptions, ReadOptions)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds ``-m``, ``--mmproj`` and the fields of `LoadOptions`."""
+    parser.add_argument("-m", "--model", metavar="FILE", help="GGUF model; else the bundled one")
+    parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
+    add_options(parser, LoadOptions)
+
+
+def add_options(
+    parser: argparse.ArgumentParser, options: type[Options], leave_out: Collection[str] = ()
+) -> None:
+    """Adds ``--field-name`` for each field; what the user leaves out keeps the field's default."""
+    hints = get_type_hints(options)
+    for field in fields(options):
+        if field.name in leave_out:
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        text = field.metadata["help"]
+        if field.default not in (None, ""):
+            text += f" (default: {field.default})"
+        if hints[field.name] is bool:
+            parser.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
+            )
+        else:
+            kind = _value_type(hints[field.name])
+            parser.add_argument(
+                flag, type=kind, default=argparse.SUPPRESS, help=text, metavar=kind.__name__.upper()
+            )
+
+
+def read_options(args: argparse.Namespace, options: type[Options], **more: Any) -> Options:
+    """Makes the options from what the user gave."""
+    names = {field.name for field in fields(options)}
+    return options(**{name: value for name, value in vars(args).items() if name in names}, **more)
+
+
+def _value_type(hint: Any) -> type:
+    """Returns ``int`` for ``int`` and for ``int | None``, ``str`` for literals."""
+    for kind in (hint, *get_args(hint)):
+        if kind in (int, float, str):
+            return kind  # type: ignore[no-any-return]
+    return str

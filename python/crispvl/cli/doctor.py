@@ -1,0 +1,90 @@
+"""``crispvl doctor``: what this installation can use, for people and for bug reports."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from crispvl import bundled
+from crispvl._version import __version__
+from crispvl.cli import DONE, UNUSABLE
+from crispvl.cli.output import write_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def run(args: argparse.Namespace) -> int:
+    found = report()
+    if args.json:
+        write_json(sys.stdout, found, indent=2)
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in lines(found))
+    return DONE if found["core"].get("error") is None else UNUSABLE
+
+
+def report() -> dict[str, Any]:
+    """Returns what there is, as JSON's types."""
+    core: dict[str, Any]
+    devices: list[dict[str, Any]]
+    try:
+        from crispvl import _core
+
+        core, devices = _core.build_info(), _core.devices()
+    except ImportError as error:
+        core, devices = {"error": str(error)}, []
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "core": core,
+        "devices": devices,
+        "model_cache": str(model_cache()),
+        "bundled_model": _bundled_model(),
+    }
+
+
+def model_cache() -> Path:
+    """Returns where models from the hub are kept, by huggingface_hub's environment variables."""
+    home = os.environ.get("HF_HOME")
+    if home is None:
+        home = os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")).expanduser()
+
+
+def lines(found: Mapping[str, Any]) -> Iterable[str]:
+    """Yields the report as text for people."""
+    core = found["core"]
+    yield f"crispvl        {found['version']}, Python {found['python']}, {found['platform']}"
+    if "error" in core:
+        yield f"core           missing: {core['error']}; install crispvl again"
+    else:
+        yield f"ggml           {core['ggml_version']} ({core['ggml_commit']})"
+        yield f"backends       {', '.join(core['backends'])}"
+        yield f"CPU features   {', '.join(core['features']) or 'none beyond the baseline'}"
+    for i, device in enumerate(found["devices"]):
+        title = "devices" if i == 0 else ""
+        memory = f"{device['memory_free'] / 2**30:.1f} of {device['memory_total'] / 2**30:.1f} GiB"
+        yield f"{title:<15}{device['name']}: {device['description']}, {memory} free"
+    yield f"model cache    {found['model_cache']}"
+    model = found["bundled_model"]
+    yield f"bundled model  {model['path']}: {model['state']}"
+
+
+def _bundled_model() -> dict[str, Any]:
+    model = bundled.path()
+    if not model.is_file():
+        return {"path": str(model), "state": "absent"}
+    intact = bundled.file_sha256(model) == bundled.SHA256
+    return {
+        "path": str(model),
+        "state": "intact" if intact else "altered",
+        "bytes": model.stat().st_size,
+    }

@@ -1,0 +1,166 @@
+"""A stand-in for the compiled core: a byte vocabulary, answers that a test writes beforehand."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import crispvl
+import numpy as np
+import pytest
+from crispvl.errors import Cancelled
+from crispvl.model import Model
+from PIL import Image
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
+SPECIAL_IDS = {piece: 256 + i for i, piece in enumerate(SPECIAL)}
+TILE_PX, TOKENS_PER_TILE, WIDTH = 28, 4, 8
+
+
+class FakeCancelToken:
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeSession:
+    def __init__(self, model: FakeModel, n_ctx: int) -> None:
+        self.model, self.n_ctx, self.n_past = model, n_ctx, 0
+        self.answer = iter([*model.answer, SPECIAL_IDS["<|im_end|>"]])
+
+    def prefill(self, ids: list[int], embeddings: Any, cancel: Any) -> None:
+        n_rows = 0 if embeddings is None else len(embeddings)
+        assert ids.count(SPECIAL_IDS["<IMG_CONTEXT>"]) == n_rows
+        self.model.prompts.append(list(ids))
+        self.decode_all(len(ids), cancel)
+
+    def sample(self, options: Any) -> tuple[int, float]:
+        self.model.sampling = options
+        return next(self.answer), -0.25
+
+    def decode(self, token_id: int, cancel: Any) -> None:
+        self.decode_all(1, cancel)
+
+    def decode_all(self, n: int, cancel: Any) -> None:
+        if cancel is not None and cancel.cancelled:
+            raise Cancelled("[decode] cancelled")
+        self.n_past += n
+        assert self.n_past <= self.n_ctx, "the KV cache is too small"
+
+
+class FakeModel:
+    device, threads = "cpu", 1
+
+    def __init__(self) -> None:
+        self.answer: list[int] = list(b"Hello")
+        self.prompts: list[list[int]] = []
+        self.n_encoded = 0
+        self.sampling: Any = None
+        self.loaded_with: tuple[Any, ...] = ()
+        self.metadata = {
+            "general.architecture": "qwen2",
+            "tokenizer.ggml.tokens": [f"<byte {i}>" for i in range(256)] + SPECIAL,
+            "tokenizer.ggml.token_type": [1] * 256 + [3] * len(SPECIAL),
+        }
+        self.tensors = [{"name": "a", "shape": [2, 3], "type": "F32", "n_bytes": 24, "file": "m"}]
+        self.config: dict[str, dict[str, Any]] = {
+            "vision": {"tile_px": TILE_PX},
+            "projector": {"tokens_per_tile": TOKENS_PER_TILE, "width": WIDTH},
+            "decoder": {"context_length": 512, "vocab_size": 264},
+            "tokenizer": {"bos_id": -1, "eos_id": 256, "add_bos": False, "vocab_size": 262},
+            "image": {
+                "min_tiles": 1,
+                "max_tiles": 6,
+                "thumbnail": True,
+                "start_token_id": SPECIAL_IDS["<img>"],
+                "end_token_id": SPECIAL_IDS["</img>"],
+                "context_token_id": SPECIAL_IDS["<IMG_CONTEXT>"],
+            },
+            "chat": {
+                "template": "internvl2_5",
+                "system_message": "sys",
+                "stop_token_ids": [SPECIAL_IDS["<|im_end|>"]],
+                "jinja": None,
+                "prompt_text": "OCR",
+                "prompt_markdown": None,
+            },
+            "source": {},
+        }
+
+    def tokenize(self, text: str, special: bool) -> list[int]:
+        pattern = "(" + "|".join(map(re.escape, SPECIAL)) + ")" if special else "($^)"
+        ids: list[int] = []
+        for piece in re.split(pattern, text):
+            ids.extend([SPECIAL_IDS[piece]] if piece in SPECIAL and special else piece.encode())
+        return ids
+
+    def detokenize(self, ids: list[int]) -> bytes:
+        return b"".join(bytes([i]) if i < 256 else SPECIAL[i - 256].encode() for i in ids)
+
+    def encode(self, tiles: Any, cancel: Any, progress: Any) -> Any:
+        self.n_encoded += len(tiles)
+        if cancel is not None and cancel.cancelled:
+            raise Cancelled("[encode] cancelled")
+        if progress is not None:
+            progress(len(tiles), len(tiles))
+        return np.zeros((len(tiles), TOKENS_PER_TILE, WIDTH), np.float32)
+
+    def new_session(self, n_ctx: int) -> FakeSession:
+        return FakeSession(self, n_ctx)
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
+    """Puts the stand-in where the compiled core is imported from."""
+    model = FakeModel()
+
+    def load(*arguments: Any) -> FakeModel:
+        model.loaded_with = arguments
+        if not Path(arguments[0]).exists():
+            raise FileNotFoundError(arguments[0])
+        return model
+
+    module = types.ModuleType("crispvl._core")
+    module.Model = types.SimpleNamespace(load=load)  # type: ignore[attr-defined]
+    module.CancelToken = FakeCancelToken  # type: ignore[attr-defined]
+    module.Sampler = types.SimpleNamespace  # type: ignore[attr-defined]
+    module.build_info = lambda: {  # type: ignore[attr-defined]
+        "ggml_version": "1",
+        "ggml_commit": "c",
+        "features": [],
+        "backends": ["CPU"],
+    }
+    module.devices = lambda: [  # type: ignore[attr-defined]
+        {"name": "CPU", "description": "cpu", "memory_free": 1 << 30, "memory_total": 1 << 31}
+    ]
+    monkeypatch.setitem(sys.modules, "crispvl._core", module)
+    monkeypatch.setattr(crispvl, "_core", module, raising=False)
+    return model
+
+
+@pytest.fixture
+def model(core: FakeModel) -> Model:
+    return Model(core)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A page of 60×28 px: two tiles and a thumbnail."""
+    path = tmp_path / "page.png"
+    Image.linear_gradient("L").resize((60, 28)).convert("RGB").save(path)
+    return path
+
+
+@pytest.fixture
+def goldens() -> Callable[[], Iterator[Path]]:
+    folders = sorted((SHARED / "goldens").glob("*/expected.json"))
+    if not folders:
+        pytest.skip("the golden checkpoints (../shared/goldens) are not there")
+    return lambda: (file.parent for file in folders)

@@ -1,0 +1,222 @@
+"""The command line: text on standard output, the rest on standard error, and exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from crispvl import bundled
+from crispvl.cli import COMMANDS, main
+from crispvl.cli.doctor import model_cache
+from crispvl.errors import ModelFileError
+
+from .conftest import FakeModel
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def command(core: FakeModel, page: Path) -> list[str]:
+    return ["recognize", "-m", str(page)]
+
+
+def test_text_goes_to_standard_output(command: list[str], page: Path, capsys: Capture) -> None:
+    assert main([*command, str(page)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "Hello\n"
+    assert captured.err == ""
+
+
+def test_text_is_written_as_it_is_read(
+    command: list[str], page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+
+    class Terminal(io.StringIO):
+        def flush(self) -> None:
+            written.append(self.getvalue())
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    main([*command, str(page)])
+    assert written[:3] == ["H", "He", "Hel"]
+
+
+def test_json_of_one_file_is_an_object_and_of_several_a_list(
+    command: list[str], page: Path, capsys: Capture
+) -> None:
+    assert main([*command, str(page), "--format", "json"]) == 0
+    one = json.loads(capsys.readouterr().out)
+    assert one["text"] == "Hello"
+    assert one["finish_reason"] == "stop"
+    assert {"tiles", "tokens", "timings", "confidence", "token_confidence"} <= one.keys()
+    assert main([*command, str(page), str(page), "--format", "json"]) == 0
+    assert [r["text"] for r in json.loads(capsys.readouterr().out)] == ["Hello", "Hello"]
+    assert main([*command, str(page), str(page), "--format", "jsonl"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["Hello", "Hello"]
+
+
+def test_a_file_that_fails_does_not_stop_the_others(
+    command: list[str], page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"bad")
+    files = [str(tmp_path / "bad.png"), str(page), str(tmp_path / "missing.png")]
+    assert main([*command, *files]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "\nHello\n\n"
+    assert "bad.png] an image is expected" in captured.err
+    assert "missing.png" in captured.err
+
+
+def test_options_reach_the_model(
+    command: list[str], core: FakeModel, page: Path, capsys: Capture
+) -> None:
+    flags = ["--max-tokens", "2", "--temperature", "0.5", "--max-tiles", "1", "--device", "cpu"]
+    assert main([*command, str(page), *flags, "--prompt", "Total?", "--threads", "2"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "He\n"
+    assert "cut off at 2 tokens" in captured.err
+    assert core.loaded_with[2:] == ("cpu", 2, False)
+    assert core.sampling.temperature == 0.5
+    assert core.n_encoded == 1
+    assert b"Total?" in bytes(token for token in core.prompts[-1] if token < 256)
+
+
+def test_output_goes_to_a_file_or_a_folder(
+    command: list[str], page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "out.txt"
+    assert main([*command, str(page), "-o", str(out)]) == 0
+    assert out.read_text() == "Hello\n"
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    arguments = [*command, str(page), str(page), "-o", str(folder), "--format", "markdown"]
+    assert main(arguments) == 0
+    assert {file.name for file in folder.iterdir()} == {"page.md", "page-2.md"}
+    assert capsys.readouterr().out == ""
+
+
+def test_an_interrupted_run_leaves_no_half_file(
+    command: list[str], page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crispvl.pages.TextStream.__next__", interrupt)
+    before = set(tmp_path.iterdir())
+    assert main([*command, str(page), "-o", str(tmp_path / "out.txt")]) == 130
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_standard_input_is_read(
+    command: list[str], page: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(page.read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert main([*command, "-"]) == 0
+    assert capsys.readouterr().out == "Hello\n"
+
+
+def test_an_unusable_model_is_exit_code_2(
+    core: FakeModel, page: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["recognize", "-m", "nowhere.gguf", str(page)]) == 2
+    assert "nowhere.gguf" in capsys.readouterr().err
+
+    def refuse() -> Path:
+        raise ModelFileError("[model] expected; found; do")
+
+    monkeypatch.setattr(bundled, "verified_path", refuse)
+    assert main(["recognize", str(page)]) == 2
+    assert capsys.readouterr() == ("", "crispvl: [model] expected; found; do\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["recognise"], ["recognize"], ["recognize", "a.png", "--format", "odt"],
+                  ["recognize", "a.png", "--max-tokens", "many"]],
+)  # fmt: skip
+def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: Capture) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "usage: crispvl" in captured.err
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_explains_itself(name: str, capsys: Capture) -> None:
+    assert main([name, "--help"]) == 0
+    assert f"usage: crispvl {name}" in capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert name in capsys.readouterr().out
+
+
+def test_inspect_reports_a_file(core: FakeModel, page: Path, capsys: Capture) -> None:
+    assert main(["inspect", str(page), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["architecture"] == "qwen2"
+    assert report["tensor_types"] == {"F32": {"tensors": 1, "parameters": 6, "bytes": 24}}
+    assert report["metadata"]["tokenizer.ggml.tokens"]["length"] == 262
+    assert core.loaded_with[-1] is True  # no weights are read
+    assert main(["inspect", str(page)]) == 0
+    text = capsys.readouterr().out
+    assert "architecture  qwen2" in text
+    assert "template                internvl2_5" in text
+
+
+def test_doctor_reports_the_installation(
+    core: FakeModel, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", "/models")
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert "ggml           1 (c)" in text
+    assert "1.0 of 2.0 GiB free" in text
+    assert str(Path("/models/hub")) in text
+    assert main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["core"]["backends"] == ["CPU"]
+
+
+def test_the_model_cache_follows_the_hubs_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", "/cache")
+    assert model_cache() == Path("/cache")
+    monkeypatch.delenv("HF_HUB_CACHE")
+    monkeypatch.delenv("HF_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert model_cache() == Path("/xdg/huggingface/hub")
+
+
+FLOOD = """
+import sys, types
+from crispvl import cli
+
+flood = types.ModuleType("flood")
+flood.add_arguments = lambda parser: None
+flood.run = lambda args: [print("x" * 1000) for _ in range(10**6)] and 0
+sys.modules["flood"] = flood
+cli.COMMANDS["flood"] = ("flood", "write without end")
+sys.exit(cli.main(["flood"]))
+"""
+
+
+def test_a_reader_of_the_output_may_go_away() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FLOOD], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "crispvl", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("crispvl ")

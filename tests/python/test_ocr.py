@@ -1,0 +1,214 @@
+"""The high level: one text however it is asked for, and errors where they belong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import types
+from pathlib import Path
+from typing import Any
+
+import crispvl
+import numpy as np
+import pytest
+from crispvl import CrispOCR, ImageError, ModelFileError, bundled, hub
+from crispvl.errors import Cancelled
+from PIL import Image
+
+from .conftest import SPECIAL_IDS, FakeCancelToken, FakeModel
+
+
+@pytest.fixture
+def ocr(core: FakeModel, page: Path) -> CrispOCR:
+    core.answer = list("Grüße, 12 €\n".encode())
+    return CrispOCR(page)  # the stand-in loads any file that exists
+
+
+def test_recognize_and_stream_give_the_same_text(ocr: CrispOCR, page: Path) -> None:
+    result = ocr.recognize(page)
+    assert str(result) == result.text == "Grüße, 12 €\n"
+    chunks = list(ocr.stream(page))
+    assert "".join(chunks) == result.text
+    assert all(chunks)
+    assert "ü" in chunks  # never half a character
+
+
+def test_a_result_tells_how_it_came_about(ocr: CrispOCR, page: Path) -> None:
+    result = ocr.recognize(page)
+    (read,) = result.pages
+    assert (read.grid, read.n_tiles, read.width_px, read.height_px) == ((2, 1), 3, 60, 28)
+    assert result.n_tiles == 3
+    assert result.finish_reason == "stop"
+    assert 0 < result.confidence < 1
+    as_json = json.loads(json.dumps(result.to_dict()))
+    assert as_json["text"] == result.text
+    assert as_json["source"] == str(page)
+    assert as_json["tiles"] == 3
+    assert as_json["tokens"] == len("Grüße, 12 €\n".encode())
+    assert as_json["token_confidence"]["n_doubtful"] == 0
+    assert as_json["timings"]["image_ms"] > 0
+    assert as_json["error"] is None
+
+
+def test_the_models_own_prompt_is_used_unless_another_is_given(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    for settings, expected in [
+        ({}, "\nOCR"),
+        ({"task": "markdown"}, "Markdown"),
+        ({"prompt": "What is it?"}, "\nWhat is it?"),
+    ]:
+        ocr.recognize(page, **settings)
+        text = bytes(token for token in core.prompts[-1] if token < 256).decode()
+        assert expected in text
+
+
+def test_max_tiles_of_the_call_precedes_that_of_the_reader(core: FakeModel, page: Path) -> None:
+    image = Image.new("RGB", (400, 100))
+    ocr = CrispOCR(page, max_tiles=2)
+    assert ocr.recognize(image).n_tiles == 3
+    assert ocr.recognize(image, max_tiles=1).n_tiles == 1
+    assert CrispOCR(page).recognize(image).n_tiles == 5
+    core.config["image"]["min_tiles"] = 4
+    assert CrispOCR(page).recognize(image, max_tiles=2).n_tiles == 3
+
+
+def test_arrays_bytes_and_images_are_read_alike(ocr: CrispOCR, page: Path) -> None:
+    image = Image.open(page)
+    for source in (page.read_bytes(), image, np.asarray(image)):
+        assert ocr.recognize(source).text == "Grüße, 12 €\n"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (30000, 10)])
+def test_images_in_which_nothing_can_be_read_are_refused(
+    ocr: CrispOCR, core: FakeModel, size: tuple[int, int]
+) -> None:
+    with pytest.raises(ImageError):
+        ocr.recognize(Image.new("RGB", size))
+    assert core.n_encoded == 0
+
+
+def test_many_results_come_in_order_and_hold_their_errors(
+    ocr: CrispOCR, page: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    results = list(ocr.recognize_many([page, broken, tmp_path / "missing.png", page, None]))  # type: ignore[list-item]
+    assert [type(result.error) for result in results] == [
+        type(None), ImageError, FileNotFoundError, type(None), TypeError
+    ]  # fmt: skip
+    assert results[1].source == str(broken)
+    assert results[1].text == ""
+    assert results[1].to_dict()["error"]["type"] == "ImageError"
+    assert results[3].text == "Grüße, 12 €\n"
+
+
+def test_cancelling_hands_over_the_result_so_far(ocr: CrispOCR, page: Path) -> None:
+    cancel: Any = FakeCancelToken()
+    stream = ocr.stream(page, cancel=cancel)
+    next(stream)
+    cancel.cancel()
+    with pytest.raises(Cancelled) as caught:
+        next(stream)
+    assert caught.value.partial.text == "G"
+    assert caught.value.partial.finish_reason == "cancelled"
+    with pytest.raises(Cancelled):
+        list(ocr.recognize_many([page], cancel=cancel))
+
+
+def test_chat_takes_images_and_text_in_turns(ocr: CrispOCR, core: FakeModel, page: Path) -> None:
+    image = {"type": "image", "image": Image.open(page)}
+    result = ocr.chat(
+        [
+            {"role": "user", "content": [image, {"type": "text", "text": "What is it?"}]},
+            {"role": "assistant", "content": "A page."},
+            {"role": "user", "content": "Sure?"},
+        ],
+        max_tokens=3,
+    )
+    assert (result.text, result.finish_reason, result.n_tiles) == ("Gr", "length", 3) or (
+        result.text == "Gr�"
+    )
+    assert core.prompts[-1].count(SPECIAL_IDS["<img>"]) == 1
+    assert ocr.chat([{"role": "user", "content": "Hi"}]).pages == ()
+
+
+def test_a_closed_reader_says_so(ocr: CrispOCR, page: Path) -> None:
+    with ocr:
+        ocr.recognize(page)
+    with pytest.raises(ValueError, match="it was closed"):
+        ocr.recognize(page)
+
+
+def test_the_bundled_model_is_checked_and_announced_once(
+    core: FakeModel, page: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bundled, "path", lambda: page)
+    monkeypatch.setattr(bundled, "SHA256", bundled.file_sha256(page))
+    bundled.verified_path.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="crispvl"):
+        CrispOCR()
+        CrispOCR()
+    assert caplog.messages == [bundled.NOTICE]
+    assert core.loaded_with[0] == str(page)
+
+    bundled.verified_path.cache_clear()
+    monkeypatch.setattr(bundled, "SHA256", "0" * 64)
+    with pytest.raises(ModelFileError, match="SHA-256 0000"):
+        CrispOCR()
+    monkeypatch.setattr(bundled, "path", lambda: page.with_name("absent.gguf"))
+    with pytest.raises(ModelFileError, match="this installation has none"):
+        CrispOCR()
+    bundled.verified_path.cache_clear()
+
+
+def test_the_bundled_model_is_the_one_named_in_the_code() -> None:
+    if not bundled.path().is_file():
+        pytest.skip("this tree has no bundled model")
+    assert bundled.file_sha256(bundled.path()) == bundled.SHA256
+
+
+FILES = [
+    "README.md", "Model-F16.gguf", "Model-Q8_0.gguf", "big-Q4_0-00001-of-00002.gguf",
+    "big-Q4_0-00002-of-00002.gguf", "mmproj-F16.gguf", "mmproj-Q8_0.gguf",
+]  # fmt: skip
+
+
+def test_the_hub_file_is_chosen_by_pattern_and_the_projector_found() -> None:
+    assert hub.choose_files("o/r", FILES, "*q8_0*") == ("Model-Q8_0.gguf", "mmproj-F16.gguf")
+    assert hub.choose_files("o/r", FILES, "*q4_0*", "*q8_0*") == (
+        "big-Q4_0-00001-of-00002.gguf", "mmproj-Q8_0.gguf"
+    )  # fmt: skip
+    assert hub.choose_files("o/r", FILES[:3], "Model-F16.gguf") == ("Model-F16.gguf", None)
+    with pytest.raises(ModelFileError, match=r"named '\*q2_k\*' is expected"):
+        hub.choose_files("o/r", FILES, "*q2_k*")
+    with pytest.raises(ModelFileError, match="projector named 'none' is expected"):
+        hub.choose_files("o/r", FILES, "*q8_0*", "none")
+
+
+def test_from_pretrained_fetches_every_part(
+    core: FakeModel, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = []
+
+    def fetch(repo: str, name: str, revision: str | None) -> str:
+        fetched.append(name)
+        (tmp_path / name).write_bytes(b"")
+        return str(tmp_path / name)
+
+    library = types.SimpleNamespace(
+        HfApi=lambda: types.SimpleNamespace(list_repo_files=lambda repo, revision: FILES),
+        hf_hub_download=fetch,
+        errors=types.SimpleNamespace(OfflineModeIsEnabled=OSError, HfHubHTTPError=OSError),
+    )
+    monkeypatch.setattr(hub, "_import_hub", lambda: library)
+    CrispOCR.from_pretrained("o/r", filename="*q4_0*", device="cpu")
+    assert fetched == [FILES[3], FILES[4], "mmproj-F16.gguf"]
+    assert core.loaded_with[:3] == (str(tmp_path / FILES[3]), str(tmp_path / FILES[5]), "cpu")
+
+
+def test_every_public_name_exists(core: FakeModel) -> None:
+    for name in crispvl.__all__:
+        assert getattr(crispvl, name) is not None
+    with pytest.raises(AttributeError):
+        crispvl.nothing  # noqa: B018
