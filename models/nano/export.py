@@ -1,0 +1,122 @@
+"""Writes the nano model as an ``-hf`` checkpoint folder, and loads weights from one.
+
+    python models/nano/export.py --run run --output models/nano/checkpoint
+
+The floats are rounded to bfloat16, so the folder is half as large and every file type that is
+converted from it starts from the same numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import InternVLForConditionalGeneration
+
+from model import IM_END, MEAN, END_OF_TEXT, SPECIAL, STD, Nano
+from tiling import MAX_TILES, TILE_PX
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<IMG_CONTEXT>\n"
+    "{% elif c['type'] == 'text' %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def byte_alphabet() -> dict[str, int]:
+    """Byte-level BPE's printable stand-in of each of the 256 bytes, without any merges."""
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [b for b in range(256) if b not in shown]
+    char = {b: chr(b) for b in shown} | {b: chr(256 + i) for i, b in enumerate(hidden)}
+    return {char[b]: b for b in range(256)}
+
+
+def tokenizer_config(max_length: int) -> dict[str, Any]:
+    """Settings of the tokenizer: bytes and six special tokens."""
+    def added(content: str) -> dict[str, Any]:
+        flags = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
+        return {"content": content, **flags, "special": True}
+
+    return {
+        "tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": False, "bos_token": None,
+        "eos_token": SPECIAL[IM_END - 256], "pad_token": SPECIAL[0], "unk_token": None,
+        "additional_special_tokens": SPECIAL, "model_max_length": max_length, "errors": "replace",
+        "clean_up_tokenization_spaces": False,
+        "added_tokens_decoder": {str(256 + i): added(s) for i, s in enumerate(SPECIAL)},
+    }
+
+
+def preprocessor_config(max_tiles: int) -> dict[str, Any]:
+    """Settings of the tiling."""
+    return {
+        "image_processor_type": "GotOcr2ImageProcessorFast", "crop_to_patches": True,
+        "min_patches": 1, "max_patches": max_tiles,
+        "size": {"height": TILE_PX, "width": TILE_PX}, "resample": 3,
+        "image_mean": list(MEAN), "image_std": list(STD),
+    }
+
+
+def write_checkpoint(
+    vlm: InternVLForConditionalGeneration, folder: str | Path, max_tiles: int = MAX_TILES
+) -> None:
+    """Writes weights, config, tokenizer and preprocessor files.
+
+    Args:
+        vlm: The model; its floats are rounded to bfloat16.
+        folder: Created when missing.
+        max_tiles: The most tiles of a page that the model was trained on.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rounded = InternVLForConditionalGeneration(vlm.config)
+    rounded.load_state_dict(vlm.state_dict())
+    rounded.to(torch.bfloat16).save_pretrained(folder)
+    max_length = vlm.config.text_config.max_position_embeddings
+    files = {
+        "vocab.json": byte_alphabet(),
+        "added_tokens.json": {s: 256 + i for i, s in enumerate(SPECIAL)},
+        "tokenizer_config.json": tokenizer_config(max_length),
+        "preprocessor_config.json": preprocessor_config(max_tiles),
+        "generation_config.json": {
+            "eos_token_id": [IM_END], "pad_token_id": END_OF_TEXT, "do_sample": False,
+            "max_new_tokens": max_length // 4,
+        },
+    }
+    for name, content in files.items():
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+
+
+def load_weights(vlm: InternVLForConditionalGeneration, folder: str | os.PathLike[str]) -> None:
+    """Copies a checkpoint folder's weights into the model, as float32."""
+    source = InternVLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    vlm.load_state_dict(source.state_dict())
+
+
+def main() -> None:
+    """Reads the command line and exports a run's averaged weights."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--run", help="run folder of train.py")
+    parser.add_argument("--checkpoint", help="or a checkpoint folder to write anew")
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--max-tiles", type=int, default=MAX_TILES)
+    args = parser.parse_args()
+    model = Nano()
+    if args.run:
+        state = torch.load(Path(args.run) / "state.pt", map_location="cpu")
+        model.vlm.load_state_dict(state["average"])
+    else:
+        load_weights(model.vlm, args.checkpoint)
+    write_checkpoint(model.vlm, args.output, args.max_tiles)
+
+
+if __name__ == "__main__":
+    main()

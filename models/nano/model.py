@@ -1,0 +1,221 @@
+"""The nano model: its shape, its prompt, and a lean forward pass for training on a CPU.
+
+Weights live in transformers' ``InternVLForConditionalGeneration``, so a checkpoint is the ``-hf``
+layout by construction. The forward pass here is the same arithmetic written for speed: one matrix
+product for q, k and v, and plain softmax attention, which beats the fused kernels on a CPU at these
+lengths. ``evaluate.py --check`` compares the two.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import InternVLConfig, InternVLForConditionalGeneration
+
+from corpus import N_CLASSES
+from synth import CELLS, N_SLOTS, PATCHES
+from tiling import TILE_PX
+
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
+END_OF_TEXT, IM_START, IM_END, IMG, END_IMG, IMG_CONTEXT = range(256, 262)
+VOCAB_SIZE = 264  # 256 bytes and the special tokens, padded to a multiple of 8
+PROMPT_TEXT = "OCR"
+TOKENS_PER_TILE = CELLS * CELLS
+PATCH_PX = TILE_PX // PATCHES
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Cache = list[tuple[Tensor, Tensor]]
+
+
+def text_ids(text: str) -> list[int]:
+    """Token ids of plain text: its UTF-8 bytes."""
+    return list(text.encode())
+
+
+BEFORE_IMAGE = [IM_START, *text_ids("user\n"), IMG]
+AFTER_IMAGE = [
+    END_IMG, *text_ids("\n" + PROMPT_TEXT), IM_END, *text_ids("\n"), IM_START,
+    *text_ids("assistant\n"),
+]
+
+
+def config() -> InternVLConfig:
+    """The nano's shape: 8.5 M parameters."""
+    width = 256
+    return InternVLConfig(
+        vision_config=dict(
+            hidden_size=width, num_hidden_layers=6, num_attention_heads=4,
+            intermediate_size=4 * width, attention_bias=True, image_size=[TILE_PX, TILE_PX],
+            patch_size=[PATCH_PX, PATCH_PX], layer_scale_init_value=1.0, initializer_range=0.02,
+        ),
+        text_config=dict(
+            model_type="qwen2", hidden_size=width, num_hidden_layers=4, num_attention_heads=4,
+            num_key_value_heads=2, intermediate_size=3 * width, vocab_size=VOCAB_SIZE,
+            max_position_embeddings=2048, bos_token_id=None, eos_token_id=IM_END,
+            rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        ),
+        image_token_id=IMG_CONTEXT, downsample_ratio=0.5, tie_word_embeddings=True,
+    )
+
+
+class Nano(nn.Module):
+    """The model and the two heads that supervise its encoder densely in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vlm = InternVLForConditionalGeneration(config())
+        width = self.vlm.config.text_config.hidden_size
+        self.patch_head = nn.Linear(width, N_CLASSES)
+        self.slot_head = nn.Linear(width, N_SLOTS * N_CLASSES)
+        self.register_buffer("mean", 255 * torch.tensor(MEAN), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(STD), persistent=False)
+
+    def encode(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
+        """Runs the encoder and the projector.
+
+        Args:
+            tiles: uint8 ``[n_tiles, TILE_PX, TILE_PX, 3]``.
+
+        Returns:
+            Patch states ``[n_tiles, PATCHES², width]`` and image tokens
+            ``[n_tiles, TOKENS_PER_TILE, width]``.
+        """
+        tower, n = self.vlm.model.vision_tower, len(tiles)
+        x = (tiles.float() - self.mean) / self.std
+        x = x.view(n, PATCHES, PATCH_PX, PATCHES, PATCH_PX, 3).permute(0, 1, 3, 5, 2, 4)
+        stem = tower.embeddings.patch_embeddings.projection
+        x = F.linear(x.reshape(n, PATCHES**2, -1), stem.weight.flatten(1), stem.bias)
+        x = torch.cat([tower.embeddings.cls_token.expand(n, -1, -1).to(x.dtype), x], 1)
+        x = x + tower.embeddings.position_embeddings
+        for layer in tower.encoder.layer:
+            x = vision_layer(layer, x)
+        patches = tower.layernorm(x)[:, 1:]
+        grid = patches.reshape(n, PATCHES, PATCHES, -1)
+        cells = self.vlm.model.pixel_shuffle(grid, scale_factor=0.5)
+        return patches, self.vlm.model.multi_modal_projector(cells.reshape(n, TOKENS_PER_TILE, -1))
+
+    def prompt(self, image_tokens: Tensor) -> Tensor:
+        """Embeds the prompt around the image tokens ``[n, n_tokens, width]`` of each page."""
+        embed = self.vlm.get_input_embeddings()
+        device, n = image_tokens.device, len(image_tokens)
+        before, after = (
+            embed(torch.tensor(ids, device=device)).expand(n, -1, -1)
+            for ids in (BEFORE_IMAGE, AFTER_IMAGE)
+        )
+        return torch.cat([before, image_tokens.to(before.dtype), after], 1)
+
+    def logits(self, image_tokens: Tensor, ids: Tensor) -> Tensor:
+        """Logits of each of the answer's tokens given those before it.
+
+        Args:
+            image_tokens: ``[n, n_tokens, width]``.
+            ids: Answer ids ``[n, length]``; what follows the end token is arbitrary.
+        """
+        prompt = self.prompt(image_tokens)
+        answer = self.vlm.get_input_embeddings()(ids[:, :-1])
+        x, _ = self.decode(torch.cat([prompt, answer], 1))
+        return self.vlm.lm_head(x[:, prompt.shape[1] - 1 :])
+
+    def decode(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
+        """Runs the decoder over embeddings ``[n, length, width]`` that follow the cache."""
+        decoder = self.vlm.model.language_model
+        start = cache[0][0].shape[2] if cache else 0
+        positions = torch.arange(start, start + x.shape[1], device=x.device)[None]
+        cos, sin = decoder.rotary_emb(x.float(), positions)
+        grown: Cache = []
+        for i, layer in enumerate(decoder.layers):
+            x, keys_values = text_layer(layer, x, cos[0], sin[0], cache[i] if cache else None)
+            grown.append(keys_values)
+        return decoder.norm(x), grown
+
+    @torch.inference_mode()
+    def read(self, tiles: Tensor, max_tokens: int = 600) -> list[tuple[bytes, list[float]]]:
+        """Reads pages greedily.
+
+        Args:
+            tiles: uint8 ``[n, n_tiles, TILE_PX, TILE_PX, 3]``.
+
+        Returns:
+            Per page the bytes written and the log-probability of every token, the end included.
+        """
+        n = len(tiles)
+        _, tokens = self.encode(tiles.flatten(0, 1))
+        x, cache = self.decode(self.prompt(tokens.reshape(n, -1, tokens.shape[-1])))
+        written: list[list[int]] = [[] for _ in range(n)]
+        scores: list[list[float]] = [[] for _ in range(n)]
+        running = set(range(n))
+        for _ in range(max_tokens):
+            top = self.vlm.lm_head(x[:, -1]).float().log_softmax(-1).max(-1)
+            for i in sorted(running):
+                scores[i].append(float(top.values[i]))
+                if int(top.indices[i]) == IM_END:
+                    running.discard(i)
+                else:
+                    written[i].append(int(top.indices[i]))
+            if not running:
+                break
+            x, cache = self.decode(self.vlm.get_input_embeddings()(top.indices)[:, None], cache)
+        return [(bytes(t for t in ids if t < 256), s) for ids, s in zip(written, scores)]
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention over ``[n, heads, length, d_head]``."""
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    if mask is not None:
+        scores = scores + mask
+    return scores.softmax(-1).to(v.dtype) @ v
+
+
+def joined(x: Tensor, *layers: nn.Linear) -> Tensor:
+    """Several linear layers of one input as one product."""
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers])
+    return F.linear(x, weight, bias)
+
+
+def scaled(layer: nn.Linear, scale: Tensor, x: Tensor) -> Tensor:
+    """A linear layer whose outputs are scaled; the scale goes into the weights, which are smaller."""
+    return F.linear(x, layer.weight * scale[:, None], layer.bias * scale)
+
+
+def vision_layer(layer: nn.Module, x: Tensor) -> Tensor:
+    """One InternViT layer over ``[n, length, width]``."""
+    n, length, width = x.shape
+    a = layer.attention
+    qkv = joined(layer.layernorm_before(x), a.q_proj, a.k_proj, a.v_proj)
+    q, k, v = qkv.view(n, length, 3, a.num_heads, -1).permute(2, 0, 3, 1, 4)
+    mixed = attend(q, k, v).transpose(1, 2).reshape(n, length, width)
+    x = x + scaled(a.projection_layer, layer.lambda_1, mixed)
+    hidden = F.gelu(layer.mlp.fc1(layer.layernorm_after(x)))
+    return x + scaled(layer.mlp.fc2, layer.lambda_2, hidden)
+
+
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """RoPE over ``[n, heads, length, d_head]``, halves rotated as in the reference."""
+    one, two = x.chunk(2, -1)
+    return x * cos.to(x.dtype) + torch.cat([-two, one], -1) * sin.to(x.dtype)
+
+
+def text_layer(
+    layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, past: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """One Qwen2 layer; returns its output and its keys and values so far."""
+    n, length, _ = x.shape
+    a, d = layer.self_attn, layer.self_attn.head_dim
+    qkv = joined(layer.input_layernorm(x), a.q_proj, a.k_proj, a.v_proj)
+    qkv = qkv.view(n, length, -1, d).transpose(1, 2)
+    n_kv = a.k_proj.out_features // d
+    q, k, v = qkv.split([qkv.shape[1] - 2 * n_kv, n_kv, n_kv], 1)
+    q, k = rotated(q, cos, sin), rotated(k, cos, sin)
+    if past is not None:
+        k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
+    mask = None
+    if length > 1:
+        mask = torch.full((length, length), float("-inf"), device=x.device, dtype=q.dtype).triu(1)
+    repeat = q.shape[1] // n_kv
+    mixed = attend(q, k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1), mask)
+    x = x + a.o_proj(mixed.transpose(1, 2).reshape(n, length, -1))
+    m = layer.mlp
+    gate, up = joined(layer.post_attention_layernorm(x), m.gate_proj, m.up_proj).chunk(2, -1)
+    return x + m.down_proj(F.silu(gate) * up), (k, v)

@@ -1,0 +1,218 @@
+"""Trains the nano model on pages drawn as it goes.
+
+    python models/nano/train.py --out run --minutes 100 --start models/nano/checkpoint
+    python models/nano/train.py --out run --minutes 240 --encoder-share 0.2      # from scratch
+
+From scratch the encoder learns alone first, by the characters under its patches and in its tokens'
+cells; without that dense signal it learns nothing in hours. Then everything trains together, the
+dense losses at a lower weight. Pages of several tiles join when single tiles are read well.
+The learning rate is a cosine over wall-clock minutes; a run killed at any time resumes from its
+folder with the same command. The folder holds ``state.pt``, ``log.jsonl`` and, in ``export/``, the
+averaged weights in the ``-hf`` layout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from batches import Batch, Pages
+from corpus import N_CLASSES
+from export import load_weights, write_checkpoint
+from model import Nano
+from optimizer import optimizers
+from synth import IGNORED
+
+ACCUMULATE = 2  # micro-batches per step
+AVERAGING = 0.99  # decay per step of the averaged weights
+MULTI_TILE_GATE = 0.93  # token accuracy on single tiles at which larger pages join
+CORRUPTION = 0.02  # share of the answer's input bytes replaced: look at the image, not back
+EMPTY_WEIGHT = 0.08  # of positions without a character in the dense losses
+
+
+def dense_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted cross-entropy per position, and the accuracy where there is a character."""
+    logits, labels = logits.reshape(-1, N_CLASSES), labels.reshape(-1)
+    weight = torch.where(labels > 0, 1.0, EMPTY_WEIGHT) * (labels != IGNORED)
+    loss = F.cross_entropy(logits.float(), labels, reduction="none", ignore_index=IGNORED)
+    inked = labels > 0
+    accuracy = ((logits.argmax(-1) == labels) & inked).sum() / inked.sum().clamp(min=1)
+    return (loss * weight).sum() / weight.sum().clamp(min=1), accuracy
+
+
+def losses(model: Nano, batch: Batch, dense_only: bool) -> dict[str, Tensor]:
+    """Forward pass of one micro-batch; ``text`` is a sum over its tokens, the others are means."""
+    n = len(batch.tiles)
+    patch_states, tokens = model.encode(batch.tiles.flatten(0, 1))
+    patch, _ = dense_loss(model.patch_head(patch_states), batch.patches)
+    slot, slot_accuracy = dense_loss(model.slot_head(tokens), batch.slots)
+    found = {"patch": patch, "slot": slot, "slot_accuracy": slot_accuracy}
+    if dense_only:
+        return found
+    ids = batch.ids.clamp(min=0)
+    corrupt = torch.rand(ids.shape, device=ids.device) < CORRUPTION
+    seen = torch.where(corrupt, torch.randint_like(ids, 32, 127), ids)
+    logits = model.logits(tokens.reshape(n, -1, tokens.shape[-1]), seen)
+    found["text"] = F.cross_entropy(
+        logits.flatten(0, 1).float(), batch.ids.flatten(), reduction="sum", ignore_index=IGNORED
+    )
+    known = batch.ids != IGNORED
+    found["right"] = ((logits.argmax(-1) == batch.ids) & known).sum()
+    return found
+
+
+class Trainer:
+    """One run: model, its average, optimizers, clock and log."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args, self.out = args, Path(args.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(args.seed)
+        self.model = Nano().to(args.device)
+        self.optimizers = optimizers(self.model, args.lr)
+        self.step, self.seconds, self.pages = 0, 0.0, 0
+        self.accuracy = {"single": 0.0, "multi": 0.0}
+        state_file = self.out / "state.pt"
+        if state_file.exists():
+            state = torch.load(state_file, map_location=args.device)
+            self.model.load_state_dict(state["model"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"]):
+                optimizer.load_state_dict(saved)
+            self.step, self.seconds, self.pages = state["step"], state["seconds"], state["pages"]
+            self.accuracy = state["accuracy"]
+        elif args.start:
+            load_weights(self.model.vlm, args.start)
+        self.average = copy.deepcopy(self.model.vlm).requires_grad_(False)
+        if state_file.exists():
+            self.average.load_state_dict(state["average"])
+        self.multi_tile = torch.zeros(()).share_memory_()
+        pages = Pages((args.seed << 48) + self.pages, self.multi_tile)
+        self.batches = iter(DataLoader(
+            pages, batch_size=None, num_workers=args.workers, prefetch_factor=4
+        ))
+
+    def save(self) -> None:
+        """Writes state and exported checkpoint; an interruption leaves the former ones whole."""
+        state = dict(
+            model=self.model.state_dict(), average=self.average.state_dict(),
+            optimizers=[o.state_dict() for o in self.optimizers], step=self.step,
+            seconds=self.seconds, pages=self.pages, accuracy=self.accuracy,
+        )
+        torch.save(state, self.out / "state.tmp")
+        os.replace(self.out / "state.tmp", self.out / "state.pt")
+        write_checkpoint(self.average, self.out / "export")
+
+    def learning_rate(self) -> float:
+        """Linear warm-up over 100 steps, then a cosine over wall-clock time to nearly zero."""
+        done = min(1.0, self.seconds / (60 * self.args.minutes))
+        return self.args.lr * min(1.0, (self.step + 1) / 100) * (
+            0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+        )
+
+    def train_step(self) -> dict[str, float]:
+        """One optimizer step over ``ACCUMULATE`` micro-batches; returns what to log."""
+        args = self.args
+        dense_only = self.seconds < 60 * args.minutes * args.encoder_share
+        batches = [next(self.batches).to(args.device) for _ in range(ACCUMULATE)]
+        n_tokens = sum(int((b.ids != IGNORED).sum()) for b in batches)
+        figures: dict[str, float] = {}
+        for batch in batches:
+            with torch.autocast(args.device, torch.bfloat16):
+                found = losses(self.model, batch, dense_only)
+            loss = (1.0 if dense_only else 0.3) / ACCUMULATE * (found["patch"] + found["slot"])
+            if not dense_only:
+                loss = loss + found["text"] / n_tokens
+                kind = "single" if batch.tiles.shape[1] == 1 else "multi"
+                accuracy = float(found["right"]) / int((batch.ids != IGNORED).sum())
+                self.accuracy[kind] += 0.01 * (accuracy - self.accuracy[kind])
+                figures["text"] = figures.get("text", 0.0) + float(found["text"].detach()) / n_tokens
+                figures[f"{kind}_right"] = figures.get(f"{kind}_right", 0.0) + float(found["right"])
+                figures[f"{kind}_tokens"] = (
+                    figures.get(f"{kind}_tokens", 0.0) + int((batch.ids != IGNORED).sum())
+                )
+            loss.backward()
+            for name in ("patch", "slot", "slot_accuracy"):
+                figures[name] = figures.get(name, 0.0) + float(found[name].detach()) / ACCUMULATE
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        decay = min(AVERAGING, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, p in zip(self.average.parameters(), self.model.vlm.parameters()):
+                mean.lerp_(p, 1 - decay)
+        self.step += 1
+        self.pages += sum(len(b.tiles) for b in batches)
+        return figures
+
+    def run(self) -> None:
+        """Trains until the minutes are over."""
+        sums: dict[str, float] = {}
+        saved = shown = time.monotonic()
+        while self.seconds < 60 * self.args.minutes:
+            before = time.monotonic()
+            if self.accuracy["single"] > MULTI_TILE_GATE:
+                self.multi_tile.fill_(self.args.multi_tile)
+            for name, value in self.train_step().items():
+                sums[name] = sums.get(name, 0.0) + value
+            self.seconds += time.monotonic() - before
+            if self.step % 20 == 0:
+                self.log(sums, (time.monotonic() - shown) / 20)
+                sums, shown = {}, time.monotonic()
+            if time.monotonic() - saved > 60 * self.args.save_minutes:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+
+    def log(self, sums: dict[str, float], seconds_per_step: float) -> None:
+        """Prints and keeps one line of progress: means over the last 20 steps."""
+        line: dict[str, Any] = {
+            "step": self.step, "minutes": round(self.seconds / 60, 1), "pages": self.pages,
+            "s_per_step": round(seconds_per_step, 2), "lr": round(self.learning_rate(), 6),
+        }
+        for kind in ("single", "multi"):
+            right, total = sums.pop(f"{kind}_right", 0.0), sums.pop(f"{kind}_tokens", 0.0)
+            if total:
+                line[f"{kind}_accuracy"] = round(right / total, 4)
+        line.update((name, round(total / 20, 4)) for name, total in sums.items())
+        print(" ".join(f"{k} {v}" for k, v in line.items()), flush=True)
+        with (self.out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+
+def main() -> None:
+    """Reads the command line and trains."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--out", required=True, help="run folder; an existing one is resumed")
+    parser.add_argument("--start", help="checkpoint folder (-hf layout) to continue from")
+    parser.add_argument("--minutes", type=float, default=100, help="length of the whole run")
+    parser.add_argument("--encoder-share", type=float, default=0.0,
+                        help="first share of the run that trains the encoder alone")
+    parser.add_argument("--multi-tile", type=float, default=0.35,
+                        help="share of several-tile pages once single tiles are read well")
+    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw pages")
+    parser.add_argument("--save-minutes", type=float, default=8)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    Trainer(args).run()
+
+
+if __name__ == "__main__":
+    main()
