@@ -101,7 +101,7 @@ class TokenStream(Iterator[Token]):
 
         model, cancel, options = self._model, self._cancel, self._options
         stop_ids = model.stop_ids if options.stop_at_eos else frozenset()
-        sampling = _core.Sampler(
+        sampler = _core.Sampler(
             temperature=options.temperature,
             top_k=options.top_k,
             top_p=options.top_p,
@@ -124,7 +124,7 @@ class TokenStream(Iterator[Token]):
 
         detokenizer = StreamingDetokenizer(model.core.detokenize)
         while True:
-            token_id, logprob = session.sample(sampling)
+            token_id, logprob = session.sample(sampler)
             if token_id in stop_ids:
                 self._finish_reason = "stop"
                 self._stop_logprob = logprob

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,8 @@ from crispvl.results import Generation
 
 if TYPE_CHECKING:
     from crispvl import _core
+
+_log = logging.getLogger("crispvl")
 
 _CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
 
@@ -46,6 +49,7 @@ class Model:
         device: str = "auto",
         threads: int | None = None,
         vocab_only: bool = False,
+        exact: bool = False,
     ) -> Model:
         """Maps a GGUF file, or a text model and its projector, into memory.
 
@@ -55,6 +59,7 @@ class Model:
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
             threads: CPU threads; None means one per physical core.
             vocab_only: Read the header and the tokenizer, no weights.
+            exact: Compute in float32 throughout: slower, for comparisons.
 
         Raises:
             FileNotFoundError: A file does not exist.
@@ -63,14 +68,19 @@ class Model:
         """
         from crispvl import _core
 
-        options = LoadOptions(device=device, threads=threads)
-        partner = None if mmproj is None else os.fspath(mmproj)
-        return cls(
-            _core.Model.load(
-                os.fspath(path), partner, options.device, options.threads or 0, vocab_only
-            ),
+        options = LoadOptions(device=device, threads=threads, exact=exact)
+        core = _core.Model.load(
+            os.fspath(path),
+            None if mmproj is None else os.fspath(mmproj),
+            options.device,
+            options.threads or 0,
             vocab_only,
+            options.exact,
         )
+        model = cls(core, vocab_only)
+        for warning in model.config["source"]["warnings"]:
+            _log.warning("crispvl: %s", warning)
+        return model
 
     def tokenize(self, text: str, special: bool = True) -> list[int]:
         """Returns the ids of a text; no BOS is added.

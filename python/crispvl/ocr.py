@@ -34,6 +34,7 @@ class CrispOCR:
         mmproj: The projector, where the model comes as two files.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
         threads: CPU threads; None means one per physical core.
+        exact: Compute in float32 throughout: slower, for comparisons.
         max_tiles: Most tiles per image, the thumbnail not counted; None means the model's own.
         min_tiles: Fewest tiles per image; None means the model's own.
 
@@ -53,13 +54,14 @@ class CrispOCR:
         mmproj: str | os.PathLike[str] | None = None,
         device: str = "auto",
         threads: int | None = None,
+        exact: bool = False,
         max_tiles: int | None = None,
         min_tiles: int | None = None,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
         if not isinstance(model, Model):
             file = bundled.verified_path() if model is None else model
-            model = Model.load(file, mmproj, device, threads)
+            model = Model.load(file, mmproj, device, threads, exact=exact)
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)
 

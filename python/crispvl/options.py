@@ -24,10 +24,12 @@ class LoadOptions:
 
     device: str = _option("auto", "auto, cpu, cuda, cuda:1, metal, vulkan …")
     threads: int | None = _option(None, "CPU threads; without it, one per physical core")
+    exact: bool = _option(False, "compute in float32 throughout: slower, for comparisons")
 
     def __post_init__(self) -> None:
         _check("device", self.device, str, "a device's name", lambda value: value != "")
         _check_optional_count("threads", self.threads)
+        _check("exact", self.exact, bool, "a bool", lambda v: True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,8 +41,8 @@ class FakeSession:
         self.model.prompts.append(list(ids))
         self.decode_all(len(ids), cancel)
 
-    def sample(self, options: Any) -> tuple[int, float]:
-        self.model.sampling = options
+    def sample(self, sampler: Any) -> tuple[int, float]:
+        self.model.sampler = sampler
         return next(self.answer), -0.25
 
     def decode(self, token_id: int, cancel: Any) -> None:
@@ -62,7 +62,7 @@ class FakeModel:
         self.answer: list[int] = list(b"Hello")
         self.prompts: list[list[int]] = []
         self.n_encoded = 0
-        self.sampling: Any = None
+        self.sampler: Any = None
         self.loaded_with: tuple[Any, ...] = ()
         self.metadata = {
             "general.architecture": "qwen2",
@@ -91,7 +91,7 @@ class FakeModel:
                 "prompt_text": "OCR",
                 "prompt_markdown": None,
             },
-            "source": {},
+            "source": {"warnings": []},
         }
 
     def tokenize(self, text: str, special: bool) -> list[int]:

@@ -67,7 +67,7 @@ def test_a_prompt_longer_than_the_context_says_what_fits(model: Model) -> None:
 
 def test_sampling_options_reach_the_core(model: Model, core: FakeModel) -> None:
     model.generate([1], temperature=0.5, top_k=3, seed=7)
-    assert vars(core.sampling) == {
+    assert vars(core.sampler) == {
         "temperature": 0.5, "top_k": 3, "top_p": 1.0, "min_p": 0.0, "seed": 7,
         "repetition_penalty": 1.0, "repetition_window": 0,
     }  # fmt: skip
@@ -146,7 +146,7 @@ def test_vocabulary_without_weights_tokenises_but_does_not_generate(core: FakeMo
 
 def test_load_passes_its_arguments_on(core: FakeModel, page: Any) -> None:
     Model.load(page, mmproj=page, device="cpu", threads=3, vocab_only=True)
-    assert core.loaded_with == (str(page), str(page), "cpu", 3, True)
+    assert core.loaded_with == (str(page), str(page), "cpu", 3, True, False)
     with pytest.raises(ValueError, match="threads at least 1 is expected"):
         Model.load(page, threads=0)
     with pytest.raises(FileNotFoundError):

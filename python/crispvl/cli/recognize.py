@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     task = "markdown" if args.format == "markdown" else "text"
     options = read_options(args, ReadOptions, task=task)
     load = read_options(args, LoadOptions)
-    with CrispOCR(args.model, args.mmproj, load.device, load.threads) as ocr:
+    with CrispOCR(args.model, args.mmproj, **vars(load)) as ocr:
         reader = _Reader(ocr, options, args.prompt, show_name=len(args.files) > 1)
         if args.output is not None and args.output.is_dir():
             paths = names_in_folder(args.output, args.files, SUFFIXES[args.format])
@@ -71,10 +71,9 @@ class _Reader:
             for result in self._results(files):
                 write_json(stream, result.to_dict(), indent=None)
         else:
-            for result in self._results(files, on_text=_writer(stream)):
-                if not result.text.endswith("\n"):
-                    stream.write("\n")
-                stream.flush()
+            writer = _Writer(stream)
+            for _ in self._results(files, on_text=writer.write):
+                writer.end_line()
 
     def _results(
         self, files: list[str], on_text: Callable[[str], None] = lambda text: None
@@ -101,9 +100,18 @@ class _Reader:
             yield result
 
 
-def _writer(stream: IO[str]) -> Callable[[str], None]:
-    def write(text: str) -> None:
-        stream.write(text)
-        stream.flush()
+class _Writer:
+    """Writes text at once, and a line break after a text that ends without one."""
 
-    return write
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._within_line = False
+
+    def write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+        self._within_line = not text.endswith("\n")
+
+    def end_line(self) -> None:
+        if self._within_line:
+            self.write("\n")
