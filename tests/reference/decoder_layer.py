@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from reference.attention import attend, split_heads
@@ -11,13 +13,40 @@ from reference.numbers import Array, linear, silu
 from reference.rope import rotary_frequencies, rotate
 
 
-def decoder_layer(x: Array, w: Weights, c: DecoderConfig) -> Array:
+@dataclass
+class KeyValues:
+    """What one layer remembers: rotated keys and values ``[n_kv_heads, n_past, d_head]``."""
+
+    k: Array
+    v: Array
+
+    @classmethod
+    def empty(cls, c: DecoderConfig) -> KeyValues:
+        """A cache before the first token."""
+        return cls(*(np.empty((c.n_kv_heads, 0, c.d_head)) for _ in range(2)))
+
+    @property
+    def n_past(self) -> int:
+        """Tokens remembered."""
+        return self.k.shape[1]
+
+    def append(self, k: Array, v: Array) -> None:
+        """Adds the keys and values of new tokens."""
+        self.k = np.concatenate([self.k, k], axis=1)
+        self.v = np.concatenate([self.v, v], axis=1)
+
+
+def decoder_layer(x: Array, w: Weights, c: DecoderConfig, cache: KeyValues) -> Array:
     """Causal attention with rotary positions, then a gated MLP.
 
+    Keys stay as they were rotated when their token came, as in transformers; with dynamic scaling
+    the frequencies of a step depend on the length that the sequence has after it.
+
     Args:
-        x: ``[n_tokens, width]``, the whole sequence from position 0.
+        x: ``[n_tokens, width]``, the tokens after those in the cache.
         w: The block's weights.
         c: Switches and sizes.
+        cache: The tokens before; the new ones are added.
     """
 
     def project(y: Array, name: str) -> Array:
@@ -30,11 +59,12 @@ def decoder_layer(x: Array, w: Weights, c: DecoderConfig) -> Array:
     if c.qk_norm:
         q = rms_norm(q, w["q_norm.weight"], c.epsilon)
         k = rms_norm(k, w["k_norm.weight"], c.epsilon)
-    positions = np.arange(x.shape[0], dtype=np.float64)
-    frequencies, factor = rotary_frequencies(c.rope, c.d_head, x.shape[0])
+    n_total = cache.n_past + x.shape[0]
+    positions = np.arange(cache.n_past, n_total, dtype=np.float64)
+    frequencies, factor = rotary_frequencies(c.rope, c.d_head, n_total)
     q = rotate(q, positions, frequencies, factor)
-    k = rotate(k, positions, frequencies, factor)
-    x = x + project(attend(q, k, v, causal=True), "out")
+    cache.append(rotate(k, positions, frequencies, factor), v)
+    x = x + project(attend(q, cache.k, cache.v, causal=True), "out")
 
     y = rms_norm(x, w["norm2.weight"], c.epsilon)
     return x + project(silu(project(y, "gate")) * project(y, "up"), "down")

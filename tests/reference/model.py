@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference.checkpoint import load_checkpoint
-from reference.decoder_layer import decoder_layer
+from reference.decoder_layer import KeyValues, decoder_layer
 from reference.norm import rms_norm
 from reference.numbers import Array
 from reference.patch_embed import patch_embed
@@ -25,24 +26,33 @@ class Reference:
     def __init__(self, folder: Path) -> None:
         self.checkpoint = load_checkpoint(folder)
 
-    def trace(self, tiles: Tiles | None, prompt_ids: list[int]) -> dict[str, Array]:
+    def trace(self, tiles: Tiles | None, prompt_ids: Sequence[int]) -> dict[str, Array]:
         """Every stage by its name.
 
         ``vis_*`` are ``[n_tiles, n, width]``, ``llm_*`` are ``[1, n_tokens, width]``, ``logits``
         are ``[vocab]`` at the last position.
         """
         stages = {} if tiles is None else self._encode(tiles)
-        image = stages.get("vis_proj_output")
-        stages.update(self._decode(self._embed(prompt_ids, image)))
-        return stages
+        x = self._embed(prompt_ids, stages.get("vis_proj_output"))
+        return {**stages, **self._decode(x, self._new_cache())}
 
-    def greedy(self, tiles: Tiles | None, prompt_ids: list[int], n_tokens: int) -> list[int]:
-        """The most likely continuation, computed anew for every token."""
+    def logits_in_steps(self, steps: Sequence[Sequence[int]]) -> list[Array]:
+        """Logits after each step, where a step is some more token ids (text only)."""
+        cache = self._new_cache()
+        return [self._decode(self._embed(ids, None), cache)["logits"] for ids in steps]
+
+    def greedy(self, tiles: Tiles | None, prompt_ids: Sequence[int], n_tokens: int) -> list[int]:
+        """The most likely continuation."""
         image = None if tiles is None else self._encode(tiles)["vis_proj_output"]
-        ids = list(prompt_ids)
+        cache, step, ids = self._new_cache(), self._embed(prompt_ids, image), list[int]()
         for _ in range(n_tokens):
-            ids.append(int(self._decode(self._embed(ids, image))["logits"].argmax()))
-        return ids[len(prompt_ids) :]
+            ids.append(int(self._decode(step, cache)["logits"].argmax()))
+            step = self._embed(ids[-1:], None)
+        return ids
+
+    def _new_cache(self) -> list[KeyValues]:
+        c = self.checkpoint.decoder
+        return [KeyValues.empty(c) for _ in range(c.n_layers)]
 
     def _encode(self, tiles: Tiles) -> dict[str, Array]:
         c, w = self.checkpoint.vision, self.checkpoint.weights
@@ -62,17 +72,17 @@ class Reference:
             per_tile.append(stages)
         return {name: np.stack([s[name] for s in per_tile]) for name in per_tile[0]}
 
-    def _embed(self, ids: list[int], image: Array | None) -> Array:
-        x = self.checkpoint.weights["decoder.embed.weight"][ids]
+    def _embed(self, ids: Sequence[int], image: Array | None) -> Array:
+        x = self.checkpoint.weights["decoder.embed.weight"][list(ids)]
         if image is not None:
             x[np.asarray(ids) == self.checkpoint.image_token_id] = image.reshape(-1, x.shape[1])
         return x
 
-    def _decode(self, x: Array) -> dict[str, Array]:
+    def _decode(self, x: Array, cache: list[KeyValues]) -> dict[str, Array]:
         c, w = self.checkpoint.decoder, self.checkpoint.weights
         stages = {"llm_embed": x[None]}
         for i in range(c.n_layers):
-            x = decoder_layer(x, w.scope(f"decoder.{i}"), c)
+            x = decoder_layer(x, w.scope(f"decoder.{i}"), c, cache[i])
             stages[f"llm_layer_{i}"] = x[None]
         x = rms_norm(x, w["decoder.norm.weight"], c.epsilon)
         head = w["decoder.embed.weight" if c.tied_head else "decoder.head.weight"]

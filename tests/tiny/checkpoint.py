@@ -97,7 +97,7 @@ def random_tensors(row: Row, seed: int) -> Iterator[tuple[str, NDArray[np.float3
         noise = rng.standard_normal(shape, np.float32)
         if len(shape) > 1 and 1 not in shape:
             yield name, noise / np.float32(np.sqrt(np.prod(shape[1:])))
-        elif "norm" in name and name.endswith("weight") or "mlp1.0.weight" in name:
+        elif name.endswith("mlp1.0.weight") or ("norm" in name and name.endswith("weight")):
             yield name, 1 + noise / 4
         elif "ls" in name or "lambda" in name:
             yield name, (1 + noise / 4) / 2

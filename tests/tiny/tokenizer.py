@@ -6,6 +6,7 @@ import json
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def learn_merges(words: Sequence[Sequence[str]], n: int) -> list[tuple[str, str]
     words = [list(word) for word in words]
     merges: list[tuple[str, str]] = []
     for _ in range(n):
-        pairs = Counter(pair for word in words for pair in zip(word, word[1:], strict=False))
+        pairs = Counter(pair for word in words for pair in pairwise(word))
         if not pairs:
             break
         best = max(pairs, key=lambda pair: (pairs[pair], pair))

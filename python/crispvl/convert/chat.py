@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crispvl.conversations import CONVERSATIONS
-from crispvl.convert.config import CheckpointConfig, id_list
+from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles
+from crispvl.convert.layouts import id_list
 from crispvl.convert.metadata import Chat
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError

@@ -6,16 +6,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata as package_metadata
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl._version import __version__
 from crispvl.convert import dtypes
 from crispvl.convert.chat import end_of_sequence_ids, read_chat
-from crispvl.convert.config import CheckpointConfig, read_config
+from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles, open_checkpoint
+from crispvl.convert.layouts import read_config
 from crispvl.convert.metadata import Chat, Source, common_entries, text_entries, vision_entries
 from crispvl.convert.tensors import TensorPlan, tensor_plans
 from crispvl.convert.vocabulary import Vocabulary, read_vocabulary
@@ -133,7 +134,7 @@ class _Checkpoint:
 
     def output_files(self, path: Path, dtype: str, layout: str) -> list[OutputFile]:
         """The files to write; nothing has been written yet."""
-        source = Source(self.files.repository, self.files.revision, _version())
+        source = Source(self.files.repository, self.files.revision, __version__)
         file_type = int(dtypes.FILE_TYPES[dtype])
         common = list(common_entries(source, self.config.layout, file_type))
         vision = list(vision_entries(self.config))
@@ -253,10 +254,3 @@ def _counted(
 
 def _choice(name: str, allowed: Sequence[str], found: str) -> str:
     return f"[{name}] expected one of {', '.join(allowed)}; found '{found}'; choose one of them"
-
-
-def _version() -> str:
-    try:
-        return package_metadata.version("crispvl")
-    except package_metadata.PackageNotFoundError:
-        return "unknown"

@@ -66,6 +66,17 @@ def read_rope(s: Section) -> tuple[float, RopeScaling]:
     )
 
 
+def usable_context_length(trained: int, scaling: RopeScaling) -> int:
+    """Positions a model can be used with, in tokens.
+
+    Scaling stretches the trained length by its factor; YaRN configs may name the stretched length
+    themselves.
+    """
+    if scaling.type == "yarn":
+        return max(trained, int(scaling.original_context_length * scaling.factor))
+    return int(trained * scaling.factor) if scaling.type != "none" else trained
+
+
 def _original_context_length(s: Section, rope: Section) -> int:
     key = "original_max_position_embeddings"
     for section in (rope, s):

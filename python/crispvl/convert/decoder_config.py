@@ -1,0 +1,61 @@
+"""Reads the text model's part of ``config.json``; both layouts spell it the same way."""
+
+from __future__ import annotations
+
+from crispvl.convert.config import DecoderConfig
+from crispvl.convert.families import text_family
+from crispvl.convert.rope import read_rope, usable_context_length
+from crispvl.convert.section import Section
+
+
+def read_decoder(root: Section, text: Section) -> DecoderConfig:
+    """Sizes and switches of the text model.
+
+    Args:
+        root: The whole config, for what it says about the head.
+        text: ``llm_config`` or ``text_config``.
+    """
+    family = text_family(text.text("model_type"), text.where)
+    s = Section(text.raw_values(), text.where, family.defaults)
+    s.expect("hidden_act", "silu")
+    _refuse_sliding_window(s)
+    n_heads = s.integer("num_attention_heads")
+    rope_theta, rope_scaling = read_rope(s)
+    trained = s.integer("max_position_embeddings")
+    return DecoderConfig(
+        family=family,
+        n_layers=s.integer("num_hidden_layers"),
+        width=s.integer("hidden_size"),
+        n_heads=n_heads,
+        n_kv_heads=s.integer("num_key_value_heads") if s.has("num_key_value_heads") else n_heads,
+        d_head=(
+            s.integer("head_dim") if s.has("head_dim") else s.integer("hidden_size") // n_heads
+        ),
+        d_mlp=s.integer("intermediate_size"),
+        vocab_size=s.integer("vocab_size"),
+        context_length=usable_context_length(trained, rope_scaling),
+        norm_epsilon=s.number("rms_norm_eps"),
+        rope_theta=rope_theta,
+        rope_scaling=rope_scaling,
+        qkv_bias=_switch(s, family.qkv_bias),
+        attn_out_bias=_switch(s, family.attn_out_bias),
+        mlp_bias=_switch(s, family.mlp_bias),
+        tied_head=s.raw("tie_word_embeddings") is True or root.raw("tie_word_embeddings") is True,
+    )
+
+
+def _switch(s: Section, keys: tuple[str, ...] | bool) -> bool:
+    if isinstance(keys, bool):
+        return keys
+    return next((s.boolean(key) for key in keys if s.has(key)), False)
+
+
+def _refuse_sliding_window(s: Section) -> None:
+    layer_types = s.raw("layer_types")
+    if isinstance(layer_types, list) and any(t != "full_attention" for t in layer_types):
+        raise s.error("layer_types", "'full_attention' in every layer", layer_types)
+    first = s.raw("max_window_layers")
+    if s.raw("use_sliding_window") is True and not (
+        isinstance(first, int) and first >= s.integer("num_hidden_layers")
+    ):
+        raise s.error("use_sliding_window", "false", True)

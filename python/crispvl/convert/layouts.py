@@ -1,0 +1,221 @@
+"""Reads ``config.json`` in either layout.
+
+``chat`` is the layout OpenGVLab publishes (``vision_config``, ``llm_config``); ``hf`` is the one
+that transformers reads (``vision_config``, ``text_config``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crispvl.convert.config import CheckpointConfig, ImageConfig, ProjectorConfig, VisionConfig
+from crispvl.convert.decoder_config import read_decoder
+from crispvl.convert.section import Section
+from crispvl.errors import ModelFileError
+
+# The model card's recipe for the chat layout, which stores neither (ImageNet statistics).
+_IMAGE_MEAN = (0.485, 0.456, 0.406)
+_IMAGE_STD = (0.229, 0.224, 0.225)
+
+# The projector's LayerNorm is built without arguments in both layouts: PyTorch's 1e-5.
+PROJECTOR_NORM_EPSILON = 1e-5
+
+# Values that InternVisionConfig assumes for switches that older checkpoints leave out.
+_CHAT_VISION_DEFAULTS = {
+    "norm_type": "rms_norm",
+    "qk_normalization": True,
+    "qkv_bias": False,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-6,
+    "patch_size": 14,
+    "num_channels": 3,
+}
+
+# Values of transformers' InternVLVisionConfig; its files may leave out what equals them.
+_HF_VISION_DEFAULTS = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+    "attention_bias": False,
+    "use_qk_norm": False,
+    "hidden_act": "gelu",
+    "norm_type": "layer_norm",
+    "layer_norm_eps": 1e-6,
+    "image_size": 448,
+    "patch_size": 14,
+    "num_channels": 3,
+    "use_mask_token": False,
+    "use_absolute_position_embeddings": True,
+    "use_mean_pooling": True,
+}
+
+
+def read_config(
+    config: Mapping[str, Any], preprocessor: Mapping[str, Any] | None
+) -> CheckpointConfig:
+    """Reads a checkpoint's configuration.
+
+    Args:
+        config: ``config.json``.
+        preprocessor: ``preprocessor_config.json``, or the image part of ``processor_config.json``.
+
+    Raises:
+        ModelFileError: Not an InternVL checkpoint, or one that needs what the engine cannot do.
+    """
+    root = Section(config, "config.json")
+    refuse_quantised(config)
+    if isinstance(config.get("llm_config"), Mapping):
+        return _read_chat(root)
+    if config.get("model_type") == "internvl" and isinstance(config.get("text_config"), Mapping):
+        return _read_hf(root, Section(preprocessor or {}, "preprocessor_config.json"))
+    raise ModelFileError(
+        "[config.json] expected an InternVL checkpoint, model_type 'internvl_chat' with "
+        "'llm_config' or 'internvl' with 'text_config'; found model_type "
+        f"{config.get('model_type')!r}; give a folder of the OpenGVLab or the -hf kind"
+    )
+
+
+def refuse_quantised(config: Mapping[str, Any]) -> None:
+    """Refuses a checkpoint whose weights are packed."""
+    for part in (config, config.get("llm_config"), config.get("text_config")):
+        method = part.get("quantization_config") if isinstance(part, Mapping) else None
+        if method:
+            name = method.get("quant_method") if isinstance(method, Mapping) else method
+            raise ModelFileError(
+                "[config.json] expected weights in float32, float16 or bfloat16; found weights "
+                f"quantised with '{name}'; convert the original checkpoint and choose the type "
+                "of the file with --dtype"
+            )
+
+
+def _read_chat(root: Section) -> CheckpointConfig:
+    root.expect("ps_version", "v2")
+    root.expect("select_layer", -1)
+    root.expect("pad2square", False, None)
+    vision = root.child("vision_config", _CHAT_VISION_DEFAULTS)
+    table_px = vision.integer("image_size")
+    dynamic = root.raw("dynamic_image_size") is not False
+    llm = root.child("llm_config")
+    return CheckpointConfig(
+        layout="chat",
+        vision=_vision(
+            vision,
+            tile_px=root.integer("force_image_size") if root.has("force_image_size") else table_px,
+            table_px=table_px,
+            qk_norm=vision.boolean("qk_normalization"),
+            qkv_bias=vision.boolean("qkv_bias"),
+            feature_layer=root.integer("select_layer"),
+        ),
+        projector=_projector(root.number("downsample_ratio"), root),
+        decoder=read_decoder(root, llm),
+        image=ImageConfig(
+            min_tiles=root.integer("min_dynamic_patch") if dynamic else 1,
+            max_tiles=root.integer("max_dynamic_patch") if dynamic else 1,
+            thumbnail=root.boolean("use_thumbnail"),
+            mean=_IMAGE_MEAN,
+            std=_IMAGE_STD,
+        ),
+        template=root.text("template"),
+        eos_ids=id_list(llm.raw("eos_token_id")),
+    )
+
+
+def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
+    root.expect("vision_feature_layer", -1, None)
+    root.expect("vision_feature_select_strategy", "default", None)
+    root.expect("projector_hidden_act", "gelu", None)
+    vision = root.child("vision_config", _HF_VISION_DEFAULTS)
+    vision.expect("use_mask_token", False)
+    vision.expect("use_absolute_position_embeddings", True)
+    vision.expect("use_mean_pooling", True)
+    text = root.child("text_config")
+    # Where the file says nothing: the values of transformers' GotOcr2ImageProcessor.
+    image = Section(
+        {k: preprocessor.raw(k) for k in ("min_patches", "max_patches") if preprocessor.has(k)},
+        preprocessor.where,
+        {"min_patches": 1, "max_patches": 12},
+    )
+    return CheckpointConfig(
+        layout="hf",
+        vision=_vision(
+            vision,
+            tile_px=vision.integer("image_size"),
+            table_px=vision.integer("image_size"),
+            qk_norm=vision.boolean("use_qk_norm"),
+            qkv_bias=vision.boolean("attention_bias"),
+            feature_layer=-1,
+        ),
+        projector=_projector(
+            root.number("downsample_ratio") if root.has("downsample_ratio") else 0.5, root
+        ),
+        decoder=read_decoder(root, text),
+        image=ImageConfig(
+            min_tiles=image.integer("min_patches"),
+            max_tiles=image.integer("max_patches"),
+            thumbnail=True,  # its processor always asks for one
+            mean=_rgb(preprocessor, "image_mean", _IMAGE_MEAN),
+            std=_rgb(preprocessor, "image_std", _IMAGE_STD),
+        ),
+        template="",
+        eos_ids=id_list(text.raw("eos_token_id")),
+    )
+
+
+def _vision(
+    s: Section,
+    *,
+    tile_px: int,
+    table_px: int,
+    qk_norm: bool,
+    qkv_bias: bool,
+    feature_layer: int,
+) -> VisionConfig:
+    s.expect("norm_type", "layer_norm", "rms_norm")
+    s.expect("hidden_act", "gelu")
+    s.expect("num_channels", 3)
+    return VisionConfig(
+        n_layers=s.integer("num_hidden_layers"),
+        width=s.integer("hidden_size"),
+        n_heads=s.integer("num_attention_heads"),
+        d_mlp=s.integer("intermediate_size"),
+        patch_px=s.integer("patch_size"),
+        tile_px=tile_px,
+        table_px=table_px,
+        norm=s.text("norm_type"),
+        norm_epsilon=s.number("layer_norm_eps"),
+        qk_norm="full" if qk_norm else "none",
+        qkv_bias=qkv_bias,
+        activation="gelu_erf",  # what "gelu" means to PyTorch
+        feature_layer=feature_layer,
+    )
+
+
+def _projector(downsample_ratio: float, root: Section) -> ProjectorConfig:
+    scale_factor = round(1 / downsample_ratio) if downsample_ratio > 0 else 0
+    if scale_factor < 1 or abs(scale_factor * downsample_ratio - 1) > 1e-9:
+        raise root.error("downsample_ratio", "one divided by a whole number", downsample_ratio)
+    return ProjectorConfig(
+        downsample_ratio=downsample_ratio,
+        scale_factor=scale_factor,
+        activation="gelu_erf",
+        norm_epsilon=PROJECTOR_NORM_EPSILON,
+        unshuffle_version="v2",
+    )
+
+
+def _rgb(s: Section, key: str, default: tuple[float, ...]) -> tuple[float, ...]:
+    value = s.raw(key)
+    if value is None:
+        return default
+    if not isinstance(value, list) or len(value) != 3:
+        raise s.error(key, "three numbers", value)
+    return tuple(float(v) for v in value)
+
+
+def id_list(value: Any) -> tuple[int, ...]:
+    """Token ids of a field that holds null, one id or a list."""
+    if value is None:
+        return ()
+    return tuple(int(v) for v in value) if isinstance(value, list) else (int(value),)
