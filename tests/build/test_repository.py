@@ -1,0 +1,51 @@
+"""What git holds: no big file, no source of ggml, no address of a package index."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+MAX_BYTES = 25 * 1000 * 1000
+INDEX_HOSTS = re.compile(r"\b(?:[\w-]+\.)*py(?:pi|thonhosted)\.(?:org|io)\b|conda\.anaconda\.org")
+TEST_COMMAND = (
+    "python3 -m venv .venv && .venv/bin/pip install -v '.[test]' && .venv/bin/python -m pytest"
+)
+
+
+@pytest.fixture(scope="module")
+def committed() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    run = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [ROOT / os.fsdecode(name) for name in run.stdout.split(b"\0") if name]
+
+
+def test_no_committed_file_is_over_25_megabytes(committed: list[Path]) -> None:
+    assert not [path for path in committed if path.exists() and path.stat().st_size > MAX_BYTES]
+
+
+def test_source_of_ggml_is_not_committed(committed: list[Path]) -> None:
+    folder = ROOT / "third_party" / "ggml"
+    names = {path.name for path in committed if folder in path.parents}
+    assert names == {"pin.json", "resolve.py"}
+    assert not [path for path in committed if path.name in ("ggml.c", "ggml.h", "llama.h")]
+
+
+def test_packages_are_named_without_an_address_of_an_index(committed: list[Path]) -> None:
+    for path in committed:
+        if path.is_file() and path.suffix in {".py", ".toml", ".json", ".cmake", ".md", ".yml", ""}:
+            assert not INDEX_HOSTS.search(path.read_text(encoding="utf-8", errors="replace")), path
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    assert TEST_COMMAND in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert TEST_COMMAND in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    if os.name == "posix":
+        assert (ROOT / ".ci" / "run").stat().st_mode & stat.S_IXUSR
