@@ -21,6 +21,7 @@ class Row:
         n_kv_heads: Key/value heads of the text model; it has four query heads.
         tied_head: The head is the embedding.
         tokenizer: ``bpe``, ``bpe-json``, ``bytes`` (no merges), ``spm``, ``spm-prefix``.
+        faint: The encoder's activations are so small that its epsilons decide.
         thumbnail: Whether a page of several tiles gets one (chat layout only).
         dtype: ``F32``, ``F16`` or ``BF16``, the checkpoint's own type.
         extra: Values of the outer ``config.json``.
@@ -37,6 +38,7 @@ class Row:
     n_kv_heads: int = 2
     tied_head: bool = False
     tokenizer: str = "bpe"
+    faint: bool = False
     thumbnail: bool = True
     dtype: str = "F32"
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -76,6 +78,8 @@ ROWS: tuple[Row, ...] = (
     Row("vision-no-qkv-bias", qkv_bias=False),
     Row("vision-6b", norm="rms_norm", qk_norm=True, qkv_bias=False),
     Row("vision-6b-hf", "hf", norm="rms_norm", qk_norm=True, qkv_bias=False),
+    Row("vision-faint", faint=True),
+    Row("vision-faint-6b", faint=True, norm="rms_norm", qk_norm=True, qkv_bias=False),
     Row("no-thumbnail", thumbnail=False),
     # text families
     Row("qwen2-hf", "hf"),
