@@ -1,24 +1,19 @@
-"""The conversation formats that InternVL models were trained with, as data.
+"""The conversation formats that InternVL models were trained with.
 
-The names are those of a checkpoint's ``template`` field; the strings are the ones of the
-reference's conversation table (OpenGVLab/InternVL, ``conversation.py``).
+They stand as data in ``conversations.json``, which the C library is compiled from as well. The names
+are those of a checkpoint's ``template`` field; the strings are the ones of the reference's
+conversation table (OpenGVLab/InternVL, ``conversation.py``).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
+from typing import Any
 
 from crispvl.messages import Message, flatten
-
-_SHANGHAI_AI_LAB = (
-    "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, "
-    "是一个有用无害的人工智能助手。"
-)
-_INTERNVL_2_5 = (
-    "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的"
-    "多模态大语言模型。"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,44 +62,17 @@ class Conversation:
         return prompt + self.answer_prefix
 
 
-def _chat_ml(system_message: str, separator: str) -> Conversation:
-    return Conversation(
-        system_prefix="<|im_start|>system\n",
-        system_message=system_message,
-        user_prefix="<|im_start|>user\n",
-        assistant_prefix="<|im_start|>assistant\n",
-        answer_prefix="<|im_start|>assistant\n",
-        system_suffix=separator,
-        user_suffix=separator,
-        assistant_suffix=separator,
-        stop="<|im_end|>",
-    )
+def _read_table() -> dict[str, Any]:
+    text = resources.files("crispvl").joinpath("conversations.json").read_text("utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
 
+
+_TABLE = _read_table()
 
 CONVERSATIONS: dict[str, Conversation] = {
-    "internvl2_5": _chat_ml(_INTERNVL_2_5, separator="<|im_end|>\n"),
-    "internlm2-chat": _chat_ml(_SHANGHAI_AI_LAB, separator="<|im_end|>"),
-    "Hermes-2": _chat_ml(_SHANGHAI_AI_LAB, separator="<|im_end|>"),
-    "phi3-chat": Conversation(
-        system_prefix="<|system|>\n",
-        system_message=_SHANGHAI_AI_LAB,
-        user_prefix="<|user|>\n",
-        assistant_prefix="<|assistant|>\n",
-        answer_prefix="<|assistant|>\n",
-        system_suffix="<|end|>",
-        user_suffix="<|end|>",
-        assistant_suffix="<|end|>",
-        stop="<|end|>",
-    ),
-    "internvl_zh": Conversation(
-        system_prefix="",
-        system_message="",
-        user_prefix="<human>: ",
-        assistant_prefix="<bot>: ",
-        answer_prefix="<bot>:",
-        system_suffix="</s>",
-        user_suffix="</s>",
-        assistant_suffix=" ",
-        stop="</s>",
-    ),
+    name: Conversation(**row) for name, row in _TABLE["conversations"].items()
 }
+
+GENERAL_PROMPTS: dict[str, str] = _TABLE["tasks"]
+"""What to ask for where a model brings no prompt of its own, by task."""

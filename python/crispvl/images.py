@@ -13,7 +13,7 @@ from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from crispvl.errors import ImageError
 
@@ -169,12 +169,8 @@ def _to_rgb(image: Image.Image, where: str) -> Image.Image:
             "check it"
         )
     try:
-        upright = ImageOps.exif_transpose(image)
-    except MemoryError:
-        raise
-    except Exception:  # an unreadable EXIF block says nothing about the pixels
-        upright = image
-    try:
+        upright = _turn_upright(image)
+        upright.load()  # where Pillow opened a file, this decodes it
         if upright.mode == "RGB" and "transparency" not in upright.info:
             return upright
         if upright.mode.startswith(("I", "F")):
@@ -182,11 +178,21 @@ def _to_rgb(image: Image.Image, where: str) -> Image.Image:
         if upright.has_transparency_data:
             return _on_white(upright)
         return upright.convert("RGB")
-    except (OSError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
         raise ImageError(
-            f"[{where}] pixels that convert to RGB are expected; found mode {upright.mode} "
+            f"[{where}] pixels that convert to RGB are expected; found mode {image.mode} "
             f"({error}); convert the image yourself"
         ) from error
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # an unreadable EXIF block says nothing about the pixels
+        return image
+    return image if orientation == 1 else ImageOps.exif_transpose(image)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-Task = Literal["text", "markdown"]
+from crispvl.conversations import GENERAL_PROMPTS
 
-_GENERAL_PROMPTS: dict[Task, str] = {
-    "text": "Transcribe all text in this image, keeping its line breaks. Output only the text.",
-    "markdown": "Convert this page to Markdown. Output only the Markdown.",
-}
+Task = Literal["text", "markdown"]
 
 
 def prompt_for(task: Task, chat: Mapping[str, Any]) -> str:
@@ -20,4 +17,4 @@ def prompt_for(task: Task, chat: Mapping[str, Any]) -> str:
         task: What to ask.
         chat: The ``chat`` section of the model's config.
     """
-    return chat.get(f"prompt_{task}") or _GENERAL_PROMPTS[task]
+    return chat.get(f"prompt_{task}") or GENERAL_PROMPTS[task]

@@ -85,12 +85,12 @@ def test_half_transparent_black_on_white_is_grey() -> None:
 
 @pytest.mark.parametrize("mode", ["I;16", "I"])
 def test_sixteen_bit_grey_is_scaled_not_clipped(mode: str) -> None:
-    values = np.array([[0, 257, 32768, 65535]], np.uint16 if mode == "I;16" else np.int32)
+    values = np.array([[0, 128, 129, 32768, 65535]], np.uint16 if mode == "I;16" else np.int32)
     image = Image.fromarray(values)
     assert image.mode == mode
-    assert pixels(image)[0, :, 0].tolist() == [0, 1, 128, 255]
+    assert pixels(image)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
     if mode == "I;16":
-        assert pixels(encoded(image))[0, :, 0].tolist() == [0, 1, 128, 255]
+        assert pixels(encoded(image))[0, :, 0].tolist() == [0, 0, 1, 128, 255]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "HSV"])
@@ -144,7 +144,7 @@ JPEG = encoded(Image.effect_noise((64, 64), 90), "JPEG")
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "found 0 bytes"),
+        (b"", "found 0 bytes; was it"),
         (b"plain text, no image at all", "bytes of another kind"),
         (b"%PDF-1.7 ...", "a PDF, whose pages"),
         (PNG[: len(PNG) // 2], "damaged"),
@@ -155,6 +155,11 @@ JPEG = encoded(Image.effect_noise((64, 64), 90), "JPEG")
 def test_damaged_data_is_an_image_error(data: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=rf"^\[scan\].*expected; .*{message}"):
         open_image(data, "scan")
+
+
+def test_a_truncated_file_that_pillow_opened_is_an_image_error() -> None:
+    with Image.open(io.BytesIO(PNG[: len(PNG) // 2])) as image, pytest.raises(ImageError):
+        open_image(image)
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_cancelling_hands_over_the_result_so_far(ocr: CrispOCR, page: Path) -> N
     cancel.cancel()
     with pytest.raises(Cancelled) as caught:
         next(stream)
+    assert caught.value.partial.source == str(page)
     assert caught.value.partial.text == "G"
     assert caught.value.partial.finish_reason == "cancelled"
     with pytest.raises(Cancelled):

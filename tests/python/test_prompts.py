@@ -94,6 +94,12 @@ def test_one_image_stands_before_the_question(model: Model) -> None:
     )
 
 
+def test_two_images_are_numbered(model: Model) -> None:
+    image = "«<img>»«<IMG_CONTEXT>»«</img>»"
+    expected = f"Image-1: {image}\nImage-2: {image}\nSame?"
+    assert expected in shown(model, [Message("user", (IMAGE, IMAGE, "Same?"))], [1, 1])
+
+
 def test_several_images_are_numbered_through_all_turns(model: Model) -> None:
     messages = [
         Message("system", ("Be brief.",)),
@@ -141,6 +147,14 @@ def test_jinja_template_of_the_bundled_model(model: Model) -> None:
         "«<|im_start|>»user\n«<img>»«<IMG_CONTEXT>»«<IMG_CONTEXT>»«</img>»\nOCR«<|im_end|>»\n"
         "«<|im_start|>»assistant\n"
     )
+
+
+def test_jinja_blocks_leave_no_line_breaks(model: Model) -> None:
+    with_template(
+        model,
+        "{% for m in messages %}\n  {% if true %}\n{{ m.content }}\n{% endif %}\n{% endfor %}",
+    )
+    assert shown(model, [Message("user", ("Hi",))], []) == "Hi\n"
 
 
 def test_jinja_template_that_knows_only_strings(model: Model) -> None:
