@@ -1,7 +1,7 @@
 """The conversation formats that InternVL models were trained with.
 
-They stand as data in ``conversations.json``, which the C library is compiled from as well. The names
-are those of a checkpoint's ``template`` field; the strings are the ones of the reference's
+They stand as data in ``conversations.json``, which the C library is compiled from as well. The
+names are those of a checkpoint's ``template`` field; the strings are the ones of the reference's
 conversation table (OpenGVLab/InternVL, ``conversation.py``).
 """
 
