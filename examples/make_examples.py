@@ -22,7 +22,9 @@ RECEIPT = [
     ("1", "Soup", "5.40"),
     ("3", "Cookie", "4.50"),
 ]
-CODE = ["def mean(xs):", "  n = len(xs)", "  return sum(xs) / n", "", "print(mean([2, 5]))", "# 3.5"]
+CODE = [
+    "def mean(xs):", "  n = len(xs)", "  return sum(xs) / n", "", "print(mean([2, 5]))", "# 3.5",
+]
 TITLE = "The Lighthouse"
 PARAGRAPH = [
     "Every evening the old", "keeper climbed the", "stairs, lit the lamp", "and watched the ships",

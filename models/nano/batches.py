@@ -37,11 +37,11 @@ def collate(samples: list[Sample]) -> Batch:
     """Stacks pages of one grid; the texts are padded to the longest."""
     answers = [[*text_ids(s.text), IM_END] for s in samples]
     ids = torch.full((len(samples), max(map(len, answers))), IGNORED)
-    for row, answer in zip(ids, answers):
+    for row, answer in zip(ids, answers, strict=True):
         row[: len(answer)] = torch.tensor(answer)
     tiles, slots, patches = (
         torch.from_numpy(np.stack(arrays))
-        for arrays in zip(*((s.tiles, s.slots, s.patches) for s in samples))
+        for arrays in zip(*((s.tiles, s.slots, s.patches) for s in samples), strict=True)
     )
     return Batch(tiles, ids, slots, patches)
 

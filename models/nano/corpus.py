@@ -27,24 +27,38 @@ ACCENTS = {
     "y": "ýÿ", "A": "ÀÁÂÃÄÅÆ", "C": "Ç", "E": "ÈÉÊË", "I": "ÌÍÎÏ", "N": "Ñ", "O": "ÒÓÔÕÖØ",
     "U": "ÙÚÛÜ", "Y": "Ý", "s": "ß", "d": "ð", "D": "Ð", "t": "þ", "T": "Þ",
 }
-ITEMS = """Coffee Tea Milk Bread Butter Cheese Apples Bananas Tomatoes Onions Rice Pasta Chicken Beef
-Salmon Eggs Sugar Flour Salt Pepper Juice Water Soda Beer Wine Cake Cookie Muffin Bagel Sandwich Salad
-Soup Pizza Burger Fries Yogurt Honey Jam Cereal Oats Beans Lentils Carrots Potatoes Lettuce Spinach
-Garlic Ginger Lemon Lime Orange Grapes Melon Soap Shampoo Towel Paper Pen Notebook Battery Cable Lamp
-Shirt Socks Gloves Hat Scarf Ticket Parking Shipping Service Discount Tip Deposit Repair Filter Brush
-Paint Nails Screws Hammer Wrench Tape Glue Rope Bucket Mop Candle Matches Stamps Envelope Folder""".split()
-LABELS = """Name Date Address City Phone Email Country Status Total Subtotal Tax VAT Amount Balance Invoice
-Order Customer Reference Account Number Quantity Price Due Paid Method Department Title Version Page
-Subject From To Company Contact Signature Notes Weight Height Width Size Color Model Serial Type Room
-Floor Building Street State Zip Age Gender Birth Start End Time Duration Rate Hours Manager""".split()
-FIRST = """Anna Ben Clara David Emma Felix Grace Henry Ida James Kate Liam Maria Noah Olivia Peter Quinn
-Rosa Sam Tina Umar Vera Will Xenia Yusuf Zoe Juan Lena Omar Priya Sofia Tom Wei Mark Laura""".split()
-LAST = """Smith Jones Brown Taylor Wilson Clark Lewis Walker Hall Young King Wright Green Baker Adams
-Nelson Hill Campbell Mitchell Carter Turner Parker Collins Murphy Bell Cook Bailey Cooper Reed Kelly
-Müller Schäfer García López Núñez Gonçalves Lefèvre Håkansson Søren Åberg Jürgens Brontë""".split()
+ITEMS = """
+    Coffee Tea Milk Bread Butter Cheese Apples Bananas Tomatoes Onions Rice Pasta Chicken Beef
+    Salmon Eggs Sugar Flour Salt Pepper Juice Water Soda Beer Wine Cake Cookie Muffin Bagel
+    Sandwich Salad Soup Pizza Burger Fries Yogurt Honey Jam Cereal Oats Beans Lentils Carrots
+    Potatoes Lettuce Spinach Garlic Ginger Lemon Lime Orange Grapes Melon Soap Shampoo Towel
+    Paper Pen Notebook Battery Cable Lamp Shirt Socks Gloves Hat Scarf Ticket Parking Shipping
+    Service Discount Tip Deposit Repair Filter Brush Paint Nails Screws Hammer Wrench Tape Glue
+    Rope Bucket Mop Candle Matches Stamps Envelope Folder
+""".split()
+LABELS = """
+    Name Date Address City Phone Email Country Status Total Subtotal Tax VAT Amount Balance
+    Invoice Order Customer Reference Account Number Quantity Price Due Paid Method Department
+    Title Version Page Subject From To Company Contact Signature Notes Weight Height Width Size
+    Color Model Serial Type Room Floor Building Street State Zip Age Gender Birth Start End Time
+    Duration Rate Hours Manager
+""".split()
+FIRST = """
+    Anna Ben Clara David Emma Felix Grace Henry Ida James Kate Liam Maria Noah Olivia Peter
+    Quinn Rosa Sam Tina Umar Vera Will Xenia Yusuf Zoe Juan Lena Omar Priya Sofia Tom Wei Mark
+    Laura
+""".split()
+LAST = """
+    Smith Jones Brown Taylor Wilson Clark Lewis Walker Hall Young King Wright Green Baker Adams
+    Nelson Hill Campbell Mitchell Carter Turner Parker Collins Murphy Bell Cook Bailey Cooper
+    Reed Kelly Müller Schäfer García López Núñez Gonçalves Lefèvre Håkansson Søren Åberg Jürgens
+    Brontë
+""".split()
 STREETS = "Street Road Avenue Lane Drive Court Square Way Place Blvd".split()
-MONTHS = """January February March April May June July August September October November December Jan Feb
-Mar Apr Jun Jul Aug Sep Oct Nov Dec""".split()
+MONTHS = """
+    January February March April May June July August September October November December Jan
+    Feb Mar Apr Jun Jul Aug Sep Oct Nov Dec
+""".split()
 
 Rng = random.Random
 
@@ -53,7 +67,8 @@ Rng = random.Random
 def dictionary() -> list[str]:
     """English words in plain ASCII; possessives thinned to a few."""
     words = [w for w in WORD_LIST.read_text(encoding="utf-8").split() if w.isascii()]
-    return [w for w in words if not w.endswith("'s")] + [w for w in words if w.endswith("'s")][:3000]
+    possessives = [w for w in words if w.endswith("'s")]
+    return [w for w in words if not w.endswith("'s")] + possessives[:3000]
 
 
 @cache
@@ -140,7 +155,8 @@ def figure(rng: Rng) -> str:
     if kind == 0:
         return str(rng.randint(0, 10 ** rng.randint(1, 8)))
     if kind == 1:
-        return f"{rng.randint(0, 100)}{rng.choice(('%', '°', '°C', ' kg', ' mm', 'x', ' pcs', '.'))}"
+        unit = rng.choice(("%", "°", "°C", " kg", " mm", "x", " pcs", "."))
+        return f"{rng.randint(0, 100)}{unit}"
     if kind == 2:
         return f"+{rng.randint(1, 99)} {rng.randint(10, 999)} {rng.randint(1000, 9999999)}"
     if kind == 3:

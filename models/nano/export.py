@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from transformers import InternVLForConditionalGeneration
 
-from model import IM_END, MEAN, END_OF_TEXT, SPECIAL, STD, Nano
+from model import END_OF_TEXT, IM_END, MEAN, SPECIAL, STD, Nano
 from tiling import MAX_TILES, TILE_PX
 
 CHAT_TEMPLATE = (

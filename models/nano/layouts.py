@@ -135,9 +135,10 @@ def listing(page: Page, x_height_px: float, fonts: Fonts) -> None:
 def receipt(page: Page, x_height_px: float, fonts: Fonts) -> None:
     """A shop's head, rows of item and price with the price at the right, and a sum."""
     rng = page.rng
-    at = cursor(page, x_height_px, MONO_FONTS if rng.random() < 0.4 and fonts is not MONO_FONTS else fonts)
+    at = cursor(page, x_height_px, MONO_FONTS if rng.random() < 0.4 else fonts)
+    trade = rng.choice(("Market", "Store", "Shop", "Cafe", "Foods", "& Co"))
     heads = [
-        f"{rng.choice(corpus.LAST)} {rng.choice(('Market', 'Store', 'Shop', 'Cafe', 'Foods', '& Co'))}",
+        f"{rng.choice(corpus.LAST)} {trade}",
         corpus.address(rng), f"Tel {corpus.figure(rng)}", f"{corpus.date(rng)} {corpus.clock(rng)}",
         rng.choice(("RECEIPT", "INVOICE", "Thank you!", "Cashier " + rng.choice(corpus.FIRST))),
     ]

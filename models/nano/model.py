@@ -43,19 +43,22 @@ AFTER_IMAGE = [
 def config() -> InternVLConfig:
     """The nano's shape: 8.5 M parameters."""
     width = 256
+    vision = {
+        "hidden_size": width, "num_hidden_layers": 6, "num_attention_heads": 4,
+        "intermediate_size": 4 * width, "attention_bias": True,
+        "image_size": [TILE_PX, TILE_PX], "patch_size": [PATCH_PX, PATCH_PX],
+        "layer_scale_init_value": 1.0, "initializer_range": 0.02,
+    }
+    text = {
+        "model_type": "qwen2", "hidden_size": width, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 3 * width,
+        "vocab_size": VOCAB_SIZE, "max_position_embeddings": 2048, "bos_token_id": None,
+        "eos_token_id": IM_END,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    }
     return InternVLConfig(
-        vision_config=dict(
-            hidden_size=width, num_hidden_layers=6, num_attention_heads=4,
-            intermediate_size=4 * width, attention_bias=True, image_size=[TILE_PX, TILE_PX],
-            patch_size=[PATCH_PX, PATCH_PX], layer_scale_init_value=1.0, initializer_range=0.02,
-        ),
-        text_config=dict(
-            model_type="qwen2", hidden_size=width, num_hidden_layers=4, num_attention_heads=4,
-            num_key_value_heads=2, intermediate_size=3 * width, vocab_size=VOCAB_SIZE,
-            max_position_embeddings=2048, bos_token_id=None, eos_token_id=IM_END,
-            rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        ),
-        image_token_id=IMG_CONTEXT, downsample_ratio=0.5, tie_word_embeddings=True,
+        vision_config=vision, text_config=text, image_token_id=IMG_CONTEXT,
+        downsample_ratio=0.5, tie_word_embeddings=True,
     )
 
 
@@ -156,7 +159,8 @@ class Nano(nn.Module):
             if not running:
                 break
             x, cache = self.decode(self.vlm.get_input_embeddings()(top.indices)[:, None], cache)
-        return [(bytes(t for t in ids if t < 256), s) for ids, s in zip(written, scores)]
+        texts = [bytes(t for t in ids if t < 256) for ids in written]
+        return list(zip(texts, scores, strict=True))
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -175,7 +179,7 @@ def joined(x: Tensor, *layers: nn.Linear) -> Tensor:
 
 
 def scaled(layer: nn.Linear, scale: Tensor, x: Tensor) -> Tensor:
-    """A linear layer whose outputs are scaled; the scale goes into the weights, which are smaller."""
+    """A linear layer whose outputs are scaled; scaling its weights is cheaper."""
     return F.linear(x, layer.weight * scale[:, None], layer.bias * scale)
 
 

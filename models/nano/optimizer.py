@@ -33,7 +33,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95,
                  weight_decay: float = 0.02) -> None:
-        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -58,5 +58,5 @@ def optimizers(model: nn.Module, lr: float) -> list[torch.optim.Optimizer]:
             matrices.append(p)
         else:
             (others if p.ndim > 1 else vectors).append(p)
-    adam_groups = [dict(params=others, weight_decay=0.02), dict(params=vectors, weight_decay=0.0)]
-    return [Muon(matrices, lr), torch.optim.AdamW(adam_groups, lr=lr, betas=(0.9, 0.98))]
+    groups = [{"params": others, "weight_decay": 0.02}, {"params": vectors, "weight_decay": 0.0}]
+    return [Muon(matrices, lr), torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))]

@@ -37,7 +37,7 @@ class Page:
         top = y + style.ascent - 1.45 * style.x_height
         bottom = y + style.ascent + 0.5 * style.descent
         edges = style.edges(text)
-        for char, left, right in zip(text, edges, edges[1:]):
+        for char, left, right in zip(text, edges, edges[1:], strict=False):
             if char != " ":
                 self.boxes.append((CHAR_CLASS[char], x + left, top, x + right, bottom))
 

@@ -51,7 +51,8 @@ def degrade(image: Image.Image, rng: random.Random) -> Image.Image:
         pixels = pixels + generator.normal(0, rng.uniform(1, 10), pixels.shape).astype(np.float32)
         if rng.random() < 0.5:
             light = np.linspace(1, rng.uniform(0.75, 1), width if rng.random() < 0.5 else height)
-            pixels = pixels * (light[None, :, None] if len(light) == width else light[:, None, None])
+            across = len(light) == width
+            pixels = pixels * (light[None, :, None] if across else light[:, None, None])
         image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
     return image
 
@@ -87,7 +88,8 @@ def labels(page: Page, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         y0 = math.ceil(top * sy / patch_px - 0.5)
         y1 = math.ceil(bottom * sy / patch_px - 0.5)
         patch[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = label
-        column, row = int((left + right) / 2 * sx // cell_px), int((top + bottom) / 2 * sy // cell_px)
+        column = int((left + right) / 2 * sx // cell_px)
+        row = int((top + bottom) / 2 * sy // cell_px)
         if 0 <= row < len(slot) and 0 <= column < columns * CELLS and used[row, column] < N_SLOTS:
             slot[row, column, used[row, column]] = label
             used[row, column] += 1
@@ -100,7 +102,9 @@ def labels(page: Page, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return slot, patch
 
 
-def sample(seed: int, grid: tuple[int, int] = (1, 1), fonts: tuple[str, ...] = TRAIN_FONTS) -> Sample:
+def sample(
+    seed: int, grid: tuple[int, int] = (1, 1), fonts: tuple[str, ...] = TRAIN_FONTS
+) -> Sample:
     """Makes the page of a seed, cut into ``grid`` (columns, rows) tiles."""
     rng = random.Random(seed)
     width, height = page_size(rng, grid)

@@ -27,6 +27,11 @@ def grids(max_tiles: int) -> list[tuple[int, int]]:
     return sorted(found, key=lambda grid: grid[0] * grid[1])
 
 
+def covers_half(width: int, height: int, n_tiles: int) -> bool:
+    """Whether an image has more than half the pixels of so many tiles."""
+    return width * height > 0.5 * TILE_PX * TILE_PX * n_tiles
+
+
 def closest_grid(width: int, height: int, max_tiles: int = MAX_TILES) -> tuple[int, int]:
     """The grid (columns, rows) whose aspect ratio is nearest to the image's.
 
@@ -37,9 +42,8 @@ def closest_grid(width: int, height: int, max_tiles: int = MAX_TILES) -> tuple[i
         distance = abs(width / height - columns / rows)
         if distance < best_distance:
             best, best_distance = (columns, rows), distance
-        elif distance == best_distance:
-            if width * height > 0.5 * TILE_PX * TILE_PX * columns * rows:
-                best = (columns, rows)
+        elif distance == best_distance and covers_half(width, height, columns * rows):
+            best = (columns, rows)
     return best
 
 

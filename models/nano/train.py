@@ -6,7 +6,7 @@
 From scratch the encoder learns alone first, by the characters under its patches and in its tokens'
 cells; without that dense signal it learns nothing in hours. Then everything trains together, the
 dense losses at a lower weight. Pages of several tiles join when single tiles are read well.
-The learning rate is a cosine over wall-clock minutes; a run killed at any time resumes from its
+The learning rate is a cosine over wall-clock minutes; a run stopped at any time resumes from its
 folder with the same command. The folder holds ``state.pt``, ``log.jsonl`` and, in ``export/``, the
 averaged weights in the ``-hf`` layout.
 """
@@ -18,6 +18,7 @@ import copy
 import json
 import math
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from export import load_weights, write_checkpoint
 from model import Nano
 from optimizer import optimizers
 from synth import IGNORED
+from tiling import MAX_TILES
 
 ACCUMULATE = 2  # micro-batches per step
 AVERAGING = 0.99  # decay per step of the averaged weights
@@ -87,7 +89,7 @@ class Trainer:
         if state_file.exists():
             state = torch.load(state_file, map_location=args.device)
             self.model.load_state_dict(state["model"])
-            for optimizer, saved in zip(self.optimizers, state["optimizers"]):
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.step, self.seconds, self.pages = state["step"], state["seconds"], state["pages"]
             self.accuracy = state["accuracy"]
@@ -104,14 +106,15 @@ class Trainer:
 
     def save(self) -> None:
         """Writes state and exported checkpoint; an interruption leaves the former ones whole."""
-        state = dict(
-            model=self.model.state_dict(), average=self.average.state_dict(),
-            optimizers=[o.state_dict() for o in self.optimizers], step=self.step,
-            seconds=self.seconds, pages=self.pages, accuracy=self.accuracy,
-        )
+        state = {
+            "model": self.model.state_dict(), "average": self.average.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers], "step": self.step,
+            "seconds": self.seconds, "pages": self.pages, "accuracy": self.accuracy,
+        }
         torch.save(state, self.out / "state.tmp")
         os.replace(self.out / "state.tmp", self.out / "state.pt")
-        write_checkpoint(self.average, self.out / "export")
+        max_tiles = MAX_TILES if float(self.multi_tile) else 1
+        write_checkpoint(self.average, self.out / "export", max_tiles)
 
     def learning_rate(self) -> float:
         """Linear warm-up over 100 steps, then a cosine over wall-clock time to nearly zero."""
@@ -136,7 +139,8 @@ class Trainer:
                 kind = "single" if batch.tiles.shape[1] == 1 else "multi"
                 accuracy = float(found["right"]) / int((batch.ids != IGNORED).sum())
                 self.accuracy[kind] += 0.01 * (accuracy - self.accuracy[kind])
-                figures["text"] = figures.get("text", 0.0) + float(found["text"].detach()) / n_tokens
+                text = float(found["text"].detach()) / n_tokens
+                figures["text"] = figures.get("text", 0.0) + text
                 figures[f"{kind}_right"] = figures.get(f"{kind}_right", 0.0) + float(found["right"])
                 figures[f"{kind}_tokens"] = (
                     figures.get(f"{kind}_tokens", 0.0) + int((batch.ids != IGNORED).sum())
@@ -152,17 +156,21 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         decay = min(AVERAGING, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for mean, p in zip(self.average.parameters(), self.model.vlm.parameters()):
+            trained = self.model.vlm.parameters()
+            for mean, p in zip(self.average.parameters(), trained, strict=True):
                 mean.lerp_(p, 1 - decay)
         self.step += 1
         self.pages += sum(len(b.tiles) for b in batches)
         return figures
 
     def run(self) -> None:
-        """Trains until the minutes are over."""
+        """Trains until the minutes are over or a signal asks to stop; saves either way."""
+        stopped: list[int] = []
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: stopped.append(number))
         sums: dict[str, float] = {}
         saved = shown = time.monotonic()
-        while self.seconds < 60 * self.args.minutes:
+        while self.seconds < 60 * self.args.minutes and not stopped:
             before = time.monotonic()
             if self.accuracy["single"] > MULTI_TILE_GATE:
                 self.multi_tile.fill_(self.args.multi_tile)
@@ -203,7 +211,7 @@ def main() -> None:
                         help="first share of the run that trains the encoder alone")
     parser.add_argument("--multi-tile", type=float, default=0.35,
                         help="share of several-tile pages once single tiles are read well")
-    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
