@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from crispvl.convert.convert import ConversionReport, convert_checkpoint
+from crispvl.convert.convert import ConversionReport, convert_checkpoint, convert_header
 
-__all__ = ["ConversionReport", "convert_checkpoint"]
+__all__ = ["ConversionReport", "convert_checkpoint", "convert_header"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from crispvl.conversations import CONVERSATIONS
 from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles
 from crispvl.convert.layouts import id_list
-from crispvl.convert.metadata import Chat
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError
 
@@ -17,6 +17,20 @@ PROMPT_NAMES = ("text", "markdown")
 # An -hf checkpoint without a chat template was still trained on this format, without its
 # system message, which its processor never writes.
 _FORMAT_WITHOUT_TEMPLATE = "internvl2_5"
+
+
+@dataclass(frozen=True)
+class Chat:
+    """How a prompt is written and where an answer ends.
+
+    ``template`` names a conversation format and may be empty; ``jinja`` is the checkpoint's own.
+    """
+
+    template: str
+    system_message: str
+    stop_ids: tuple[int, ...]
+    jinja: str | None
+    prompts: Mapping[str, str]
 
 
 def read_chat(

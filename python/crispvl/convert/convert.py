@@ -7,22 +7,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from gguf import GGMLQuantizationType
 from numpy.typing import NDArray
 
 from crispvl._version import __version__
 from crispvl.convert import dtypes
-from crispvl.convert.chat import end_of_sequence_ids, read_chat
-from crispvl.convert.config import CheckpointConfig
-from crispvl.convert.files import CheckpointFiles, open_checkpoint
+from crispvl.convert.checkpoint import Checkpoint, read_checkpoint
 from crispvl.convert.layouts import read_config
-from crispvl.convert.metadata import Chat, Source, common_entries, text_entries, vision_entries
+from crispvl.convert.metadata import (
+    Entry,
+    Source,
+    common_entries,
+    decoder_entries,
+    text_entries,
+    vision_entries,
+)
 from crispvl.convert.tensors import TensorPlan, tensor_plans
-from crispvl.convert.vocabulary import Vocabulary, read_vocabulary
-from crispvl.convert.weights import StoredTensor, read_weights
-from crispvl.convert.writer import OutputFile, OutputTensor, write_files
-from crispvl.errors import ModelFileError
+from crispvl.convert.writer import OutputFile, OutputTensor, write_files, write_header
 
 LAYOUTS = ("single", "pair")
 
@@ -84,173 +88,137 @@ def convert_checkpoint(
         FileNotFoundError: No such checkpoint, or no folder for the output.
         ModelFileError: Not a checkpoint, an incomplete one, or one the engine cannot run.
     """
-    if dtype not in dtypes.DTYPES:
-        raise ValueError(_choice("dtype", dtypes.DTYPES, dtype))
-    if layout not in LAYOUTS:
-        raise ValueError(_choice("layout", LAYOUTS, layout))
     output = Path(output)
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"[output] expected an existing folder for '{output.name}'; found none at "
-            f"'{output.absolute().parent}'; create it first"
-        )
+    _check_arguments(output, dtype, layout)
     started = time.monotonic()
-    checkpoint = _Checkpoint(open_checkpoint(model), prompts or {})
-    files = checkpoint.output_files(output, dtype, layout)
-    write_files(files, _counted(progress, files))
+    checkpoint = read_checkpoint(model, prompts or {})
+    overflows: Counter[str] = Counter()
+    files = _output_files(checkpoint, output, dtype, layout, overflows)
     tensors = [t for f in files for t in f.tensors]
+    write_files(files, _with_total(progress, sum(t.n_bytes for t in tensors)))
+    plans = (*checkpoint.vision, *checkpoint.text)
     return ConversionReport(
         files=tuple(f.path for f in files),
         architecture=checkpoint.config.decoder.family.arch,
         n_tensors=len(tensors),
         n_bytes=sum(f.path.stat().st_size for f in files),
         types=dict(Counter(t.type.name.lower() for t in tensors)),
-        fallbacks=tuple(checkpoint.fallbacks),
-        warnings=tuple(checkpoint.warnings()),
+        fallbacks=tuple(p.name for p in plans if dtypes.choose_type(p, dtype).fallback),
+        warnings=tuple(
+            f"{n} values of {name} are beyond float16 and became infinite; use bf16"
+            for name, n in overflows.items()
+        ),
         elapsed_s=time.monotonic() - started,
     )
 
 
-class _Checkpoint:
-    """A checkpoint that has been read and found complete."""
+def convert_header(config: Mapping[str, Any], output: str | Path, dtype: str = "f16") -> None:
+    """Writes what a model's file says about itself, from ``config.json`` alone.
 
-    def __init__(self, files: CheckpointFiles, prompts: Mapping[str, str]) -> None:
-        self.files = files
-        preprocessor = files.json("preprocessor_config.json")
-        if preprocessor is None:
-            preprocessor = (files.json("processor_config.json") or {}).get("image_processor")
-        self.config: CheckpointConfig = read_config(files.require_json("config.json"), preprocessor)
-        self.vocabulary: Vocabulary = read_vocabulary(files, self.config.decoder.vocab_size)
-        self.chat: Chat = read_chat(files, self.config, self.vocabulary, prompts)
-        eos_ids = end_of_sequence_ids(files, self.config)
-        if eos_ids:
-            self.vocabulary.eos_id = eos_ids[0]
-        self.weights = read_weights(files.folder)
-        self.tied_head = _tied_head(self.config, self.weights)
-        self.vision, self.text = tensor_plans(self.config, tied_head=self.tied_head)
-        check_weights((*self.vision, *self.text), self.weights, self._unused())
-        self.fallbacks: list[str] = []
-        self._overflows: Counter[str] = Counter()
+    The file has the keys of the networks and every tensor's name, shape and type, but no
+    tokenizer and no weights. The head counts as tied where the config says so.
 
-    def output_files(self, path: Path, dtype: str, layout: str) -> list[OutputFile]:
-        """The files to write; nothing has been written yet."""
-        source = Source(self.files.repository, self.files.revision, __version__)
-        file_type = int(dtypes.FILE_TYPES[dtype])
-        common = list(common_entries(source, self.config.layout, file_type))
-        vision = list(vision_entries(self.config))
-        text = list(text_entries(self.config, self.vocabulary, self.chat, tied_head=self.tied_head))
-        vision_tensors = [self._output(p, dtype) for p in self.vision]
-        text_tensors = [self._output(p, dtype) for p in self.text]
-        arch = self.config.decoder.family.arch
-        if layout == "single":
-            return [
-                OutputFile(
-                    path=path,
-                    arch=arch,
-                    type="model",
-                    entries=[*common, *text, *vision],
-                    tensors=[*vision_tensors, *text_tensors],
-                )
-            ]
-        return [
-            OutputFile(
-                path=path, arch=arch, type="model", entries=[*common, *text], tensors=text_tensors
-            ),
-            OutputFile(
-                path=path.with_name(f"mmproj-{path.name}"),
-                arch="clip",
-                type="mmproj",
-                entries=[*common, *vision],
-                tensors=vision_tensors,
-            ),
-        ]
-
-    def warnings(self) -> Iterator[str]:
-        """Sentences about what was lost in writing."""
-        for name, count in self._overflows.items():
-            yield f"{count} values of {name} are beyond float16 and became infinite; use bf16"
-
-    def _output(self, plan: TensorPlan, dtype: str) -> OutputTensor:
-        encoding = dtypes.choose_type(plan, dtype)
-        if encoding.fallback:
-            self.fallbacks.append(plan.name)
-
-        def chunks() -> Iterator[NDArray[np.uint8]]:
-            for chunk in dtypes.encode(plan, self.weights[plan.source], encoding.type):
-                if encoding.type.name == "F16":
-                    n_infinite = int(np.count_nonzero(np.isinf(chunk.view("<f2"))))
-                    if n_infinite:
-                        self._overflows[plan.name] += n_infinite
-                yield chunk
-
-        return OutputTensor(name=plan.name, shape=plan.shape, type=encoding.type, chunks=chunks)
-
-    def _unused(self) -> set[str]:
-        return {_head_name(self.config)} if self.tied_head else set()
-
-
-def check_weights(
-    plans: Sequence[TensorPlan], weights: Mapping[str, StoredTensor], unused: set[str]
-) -> None:
-    """Compares the tensor table with a checkpoint, in one report.
-
-    Raises:
-        ModelFileError: Tensors are missing, left over or of another shape.
+    Args:
+        config: ``config.json`` of a checkpoint in either layout.
+        output: File to write.
+        dtype: As in `convert_checkpoint`.
     """
-    wanted = {p.source: p.source_shape for p in plans}
-    problems = [f"missing '{name}'" for name in wanted if name not in weights]
-    problems += [f"unexpected '{n}'" for n in weights if n not in wanted and n not in unused]
-    problems += [
-        f"'{name}' is {list(weights[name].shape)} and should be {list(shape)}"
-        for name, shape in wanted.items()
-        if name in weights and weights[name].shape != shape
+    output = Path(output)
+    _check_arguments(output, dtype, "single")
+    parsed = read_config(config, None)
+    tied_head = parsed.decoder.tied_head
+    vision, text = tensor_plans(parsed, tied_head=tied_head)
+    source = Source(str(config.get("_name_or_path") or output.stem), "", __version__)
+    entries = [
+        *common_entries(source, parsed.layout, int(dtypes.FILE_TYPES[dtype])),
+        *decoder_entries(parsed.decoder, tied_head=tied_head),
+        *vision_entries(parsed),
     ]
-    if problems:
-        shown = "; ".join(problems[:8])
-        more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise ModelFileError(
-            f"[weights] expected the {len(wanted)} tensors that config.json describes; found: "
-            f"{shown}{more}; download the checkpoint again, config.json and weights together"
-        )
+    tensors = [_output_tensor(p, dtype, lambda kind: iter(())) for p in (*vision, *text)]
+    write_header(output, _model_file(output, parsed.decoder.family.arch, entries, tensors))
 
 
-def _head_name(config: CheckpointConfig) -> str:
-    return f"language_model.{config.decoder.family.names['output']}.weight"
+def _output_files(
+    checkpoint: Checkpoint, path: Path, dtype: str, layout: str, overflows: Counter[str]
+) -> list[OutputFile]:
+    config, files = checkpoint.config, checkpoint.files
+    source = Source(files.repository, files.revision, __version__)
+    common = list(common_entries(source, config.layout, int(dtypes.FILE_TYPES[dtype])))
+    vision = list(vision_entries(config))
+    text = list(
+        text_entries(config, checkpoint.vocabulary, checkpoint.chat, tied_head=checkpoint.tied_head)
+    )
+
+    def outputs(plans: Sequence[TensorPlan]) -> list[OutputTensor]:
+        return [_output_tensor(p, dtype, _chunks_of(p, checkpoint, overflows)) for p in plans]
+
+    arch = config.decoder.family.arch
+    vision_tensors, text_tensors = outputs(checkpoint.vision), outputs(checkpoint.text)
+    if layout == "single":
+        everything = [*vision_tensors, *text_tensors]
+        return [_model_file(path, arch, [*common, *text, *vision], everything)]
+    return [
+        _model_file(path, arch, [*common, *text], text_tensors),
+        OutputFile(
+            path=path.with_name(f"mmproj-{path.name}"),
+            arch="clip",
+            type="mmproj",
+            entries=[*common, *vision],
+            tensors=vision_tensors,
+        ),
+    ]
 
 
-def _tied_head(config: CheckpointConfig, weights: Mapping[str, StoredTensor]) -> bool:
-    """Whether the output head is the token embedding.
-
-    A head in the checkpoint that differs from the embedding is a head of its own, whatever the
-    config says; without one the config must call it tied.
-    """
-    if not config.decoder.tied_head:
-        return False
-    head = weights.get(_head_name(config))
-    if head is None:
-        return True
-    names = config.decoder.family.names
-    embedding = weights.get(f"language_model.{names['token_embd']}.weight")
-    if embedding is None or embedding.shape != head.shape or embedding.dtype != head.dtype:
-        return False
-    return bool(np.array_equal(head.load(), embedding.load()))
+def _model_file(
+    path: Path, arch: str, entries: Sequence[Entry], tensors: Sequence[OutputTensor]
+) -> OutputFile:
+    return OutputFile(path=path, arch=arch, type="model", entries=entries, tensors=tensors)
 
 
-def _counted(
-    progress: Progress | None, files: Sequence[OutputFile]
-) -> Callable[[str, int], None] | None:
+_Chunks = Callable[[GGMLQuantizationType], Iterator[NDArray[np.uint8]]]
+
+
+def _output_tensor(plan: TensorPlan, dtype: str, chunks: _Chunks) -> OutputTensor:
+    kind = dtypes.choose_type(plan, dtype).type
+    return OutputTensor(name=plan.name, shape=plan.shape, type=kind, chunks=lambda: chunks(kind))
+
+
+def _chunks_of(plan: TensorPlan, checkpoint: Checkpoint, overflows: Counter[str]) -> _Chunks:
+    def chunks(kind: GGMLQuantizationType) -> Iterator[NDArray[np.uint8]]:
+        for chunk in dtypes.encode(plan, checkpoint.weights[plan.source], kind):
+            if kind == GGMLQuantizationType.F16:
+                n_infinite = int(np.count_nonzero(np.isinf(chunk.view("<f2"))))
+                if n_infinite:
+                    overflows[plan.name] += n_infinite
+            yield chunk
+
+    return chunks
+
+
+def _with_total(progress: Progress | None, n_total: int) -> Callable[[str, int], None] | None:
     if progress is None:
         return None
-    total = sum(t.n_bytes for f in files for t in f.tensors)
-    done = 0
+    n_done = 0
 
-    def count(name: str, n_bytes: int) -> None:
-        nonlocal done
-        done += n_bytes
-        progress(name, done, total)
+    def advance(name: str, n_bytes: int) -> None:
+        nonlocal n_done
+        n_done += n_bytes
+        progress(name, n_done, n_total)
 
-    return count
+    return advance
 
 
-def _choice(name: str, allowed: Sequence[str], found: str) -> str:
-    return f"[{name}] expected one of {', '.join(allowed)}; found '{found}'; choose one of them"
+def _check_arguments(output: Path, dtype: str, layout: str) -> None:
+    for name, allowed, found in (
+        ("dtype", dtypes.DTYPES, dtype),
+        ("layout", LAYOUTS, layout),
+    ):
+        if found not in allowed:
+            raise ValueError(
+                f"[{name}] expected one of {', '.join(allowed)}; found '{found}'; choose one"
+            )
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"[output] expected an existing folder for '{output.name}'; found none at "
+            f"'{output.absolute().parent}'; create it first"
+        )

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import gguf
 from gguf import GGUFValueType as Kind
 
+from crispvl.convert.chat import Chat
 from crispvl.convert.config import CheckpointConfig, DecoderConfig
 from crispvl.convert.vocabulary import Vocabulary
 
 LAYOUT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Chat:
-    """How a prompt is written and where an answer ends.
-
-    ``template`` names a conversation format and may be empty; ``jinja`` is the checkpoint's own.
-    """
-
-    template: str
-    system_message: str
-    stop_ids: tuple[int, ...]
-    jinja: str | None
-    prompts: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -96,8 +83,7 @@ def text_entries(
     config: CheckpointConfig, vocabulary: Vocabulary, chat: Chat, *, tied_head: bool
 ) -> Iterator[Entry]:
     """Text model, tokenizer, and how prompts are written."""
-    yield from _decoder(config.decoder, tied_head)
-    yield from _rope(config.decoder)
+    yield from decoder_entries(config.decoder, tied_head=tied_head)
     yield from _tokenizer(vocabulary)
     for key, token in (("start", "<img>"), ("end", "</img>"), ("context", "<IMG_CONTEXT>")):
         yield f"crispvl.image.{key}_token_id", vocabulary.require(token), Kind.UINT32
@@ -110,7 +96,8 @@ def text_entries(
         yield f"crispvl.prompt.{name}", prompt, Kind.STRING
 
 
-def _decoder(d: DecoderConfig, tied_head: bool) -> Iterator[Entry]:
+def decoder_entries(d: DecoderConfig, *, tied_head: bool) -> Iterator[Entry]:
+    """The text model's sizes and switches."""
     for key, count in (
         ("vocab_size", d.vocab_size),
         ("context_length", d.context_length),
@@ -130,6 +117,7 @@ def _decoder(d: DecoderConfig, tied_head: bool) -> Iterator[Entry]:
     yield "crispvl.decoder.mlp_bias", d.mlp_bias, Kind.BOOL
     yield "crispvl.decoder.qk_norm", d.family.qk_norm, Kind.STRING
     yield "crispvl.decoder.tied_head", tied_head, Kind.BOOL
+    yield from _rope(d)
 
 
 def _rope(d: DecoderConfig) -> Iterator[Entry]:

@@ -1,0 +1,132 @@
+"""A checkpoint that has been read and found complete: what a file is written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from crispvl.convert.chat import Chat, end_of_sequence_ids, read_chat
+from crispvl.convert.config import CheckpointConfig
+from crispvl.convert.files import CheckpointFiles, open_checkpoint
+from crispvl.convert.layouts import read_config
+from crispvl.convert.tensors import TensorPlan, tensor_plans
+from crispvl.convert.tokenizer import read_vocabulary
+from crispvl.convert.vocabulary import Vocabulary
+from crispvl.convert.weights import StoredTensor, read_weights
+from crispvl.errors import ModelFileError
+
+_N_PROBLEMS_SHOWN = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Everything that conversion needs; the weights are mapped and not yet read.
+
+    Attributes:
+        files: The folder.
+        config: Sizes and switches.
+        vocabulary: The tokenizer, padded to the embedding's rows.
+        chat: How prompts are written.
+        weights: Tensors by the checkpoint's names.
+        tied_head: The output head is the token embedding.
+        vision: Tensors of encoder and projector.
+        text: Tensors of the text model.
+    """
+
+    files: CheckpointFiles
+    config: CheckpointConfig
+    vocabulary: Vocabulary
+    chat: Chat
+    weights: Mapping[str, StoredTensor]
+    tied_head: bool
+    vision: Sequence[TensorPlan]
+    text: Sequence[TensorPlan]
+
+
+def read_checkpoint(model: str | Path, prompts: Mapping[str, str]) -> Checkpoint:
+    """Opens a folder or hub name and checks config, tokenizer and weights against each other.
+
+    Raises:
+        FileNotFoundError: No such checkpoint.
+        ModelFileError: An incomplete one, or one that the engine cannot run.
+        ValueError: A prompt of an unknown name.
+    """
+    files = open_checkpoint(model)
+    preprocessor = files.json("preprocessor_config.json")
+    if preprocessor is None:
+        preprocessor = (files.json("processor_config.json") or {}).get("image_processor")
+    config = read_config(files.require_json("config.json"), preprocessor)
+    vocabulary = read_vocabulary(files, config.decoder.vocab_size)
+    chat = read_chat(files, config, vocabulary, prompts)
+    eos_ids = end_of_sequence_ids(files, config)
+    if eos_ids:
+        vocabulary.eos_id = eos_ids[0]
+    weights = read_weights(files.folder)
+    tied_head = _has_tied_head(config, weights)
+    vision, text = tensor_plans(config, tied_head=tied_head)
+    check_weights((*vision, *text), weights, unused=_head_name(config) if tied_head else None)
+    return Checkpoint(
+        files=files,
+        config=config,
+        vocabulary=vocabulary,
+        chat=chat,
+        weights=weights,
+        tied_head=tied_head,
+        vision=vision,
+        text=text,
+    )
+
+
+def check_weights(
+    plans: Sequence[TensorPlan], weights: Mapping[str, StoredTensor], unused: str | None = None
+) -> None:
+    """Compares the tensor table with a checkpoint, in one report.
+
+    Args:
+        plans: What will be written.
+        weights: What there is.
+        unused: A tensor that may be there and is not written.
+
+    Raises:
+        ModelFileError: Tensors are missing, left over or of another shape.
+    """
+    wanted = {p.source: p.source_shape for p in plans}
+    problems = [f"missing '{name}'" for name in wanted if name not in weights]
+    problems += [f"unexpected '{n}'" for n in weights if n not in wanted and n != unused]
+    problems += [
+        f"'{name}' is {list(weights[name].shape)} and should be {list(shape)}"
+        for name, shape in wanted.items()
+        if name in weights and weights[name].shape != shape
+    ]
+    if problems:
+        n_hidden = len(problems) - _N_PROBLEMS_SHOWN
+        more = f"; and {n_hidden} more" if n_hidden > 0 else ""
+        raise ModelFileError(
+            f"[weights] expected the {len(wanted)} tensors that config.json describes; found: "
+            f"{'; '.join(problems[:_N_PROBLEMS_SHOWN])}{more}; download the checkpoint again, "
+            "config.json and weights together"
+        )
+
+
+def _has_tied_head(config: CheckpointConfig, weights: Mapping[str, StoredTensor]) -> bool:
+    """Whether the output head is the token embedding.
+
+    A head in the checkpoint that differs from the embedding is a head of its own, whatever the
+    config says; without one the config must call it tied.
+    """
+    if not config.decoder.tied_head:
+        return False
+    head = weights.get(_head_name(config))
+    if head is None:
+        return True
+    embedding = weights.get(f"language_model.{config.decoder.family.names['token_embd']}.weight")
+    if embedding is None or (embedding.shape, embedding.dtype) != (head.shape, head.dtype):
+        return False
+    return bool(np.array_equal(head.load(), embedding.load()))
+
+
+def _head_name(config: CheckpointConfig) -> str:
+    return f"language_model.{config.decoder.family.names['output']}.weight"
