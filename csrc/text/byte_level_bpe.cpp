@@ -56,14 +56,15 @@ ByteLevelBpe::ByteLevelBpe(VocabData data)
     ids_of_bytes_.reserve(vocab().tokens.size());
     for (int32_t id = 0; id < size(); ++id) {
         std::string& bytes = bytes_[static_cast<size_t>(id)];
-        if (type(id) == TokenType::normal) {
-            bytes = spelt_bytes(piece(id));
-            const bool is_new = !bytes.empty() && ids_of_bytes_.emplace(bytes, id).second;
-            if (is_new && bytes.size() == 1) byte_ids_[static_cast<unsigned char>(bytes[0])] = id;
-        } else {
+        if (is_control(id)) continue;
+        if (type(id) == TokenType::user_defined) {
             bytes = piece(id);
-            if (type(id) == TokenType::user_defined) find_in_text(id);
+            find_in_text(id);
+            continue;
         }
+        bytes = spelt_bytes(piece(id));
+        const bool is_new = !bytes.empty() && ids_of_bytes_.emplace(bytes, id).second;
+        if (is_new && bytes.size() == 1) byte_ids_[static_cast<unsigned char>(bytes[0])] = id;
     }
     read_merges();
 }

@@ -24,7 +24,7 @@ HANGUL_VOWELS_AND_FINALS = frozenset([*range(0x1161, 0x1176), *range(0x11A8, 0x1
 
 
 def char_class(code: int) -> str:
-    """The CharClass of a code point as the regex engine of `tokenizers` sees \\p{L}, \\p{N}, \\s."""
+    """The CharClass of a code point: letter for \\p{L}, number for \\p{N}, space for \\s."""
     category = unicodedata.category(chr(code))
     if category[0] == "L":
         return "CharClass::letter"
@@ -91,7 +91,10 @@ def unicode_tables() -> str:
             table(
                 "Decomposition",
                 "k_decompositions",
-                (f"{{{c:#x}, {p[0]:#x}, {p[1] if len(p) == 2 else 0:#x}}}" for c, p in pairs.items()),
+                (
+                    f"{{{c:#x}, {p[0]:#x}, {p[1] if len(p) == 2 else 0:#x}}}"
+                    for c, p in pairs.items()
+                ),
             ),
             "// {first, second, character}",
             table(

@@ -18,7 +18,8 @@ public:
         size_t n_bytes = 0;
     };
 
-    /// Adds a piece; an empty one, and the second of two equal ones, is ignored.
+    /// Adds a piece; an empty one, and the second of two equal ones, is ignored. Throws
+    /// Error{model_file} for a piece so long that looking for it could take forever.
     void add(std::string_view piece, int32_t id);
 
     /// The longest piece at the start of `text` whose id `allowed` accepts.

@@ -86,7 +86,8 @@ SentencePieceBpe::SentencePieceBpe(VocabData data) : Tokenizer(std::move(data)) 
                        " is '" + repair_utf8(piece(id).substr(0, 80)) + "'");
             }
             byte_ids_[*byte] = id;
-        } else if (!is_control(id) && !piece(id).empty()) {
+        } else if (!piece(id).empty() && type(id) != TokenType::control &&
+                   type(id) != TokenType::unknown) {
             text_ids_.emplace(piece(id), id);
             if (type(id) == TokenType::user_defined) user_defined_.add(piece(id), id);
         }

@@ -39,7 +39,7 @@ Tokenizer::Tokenizer(VocabData data) : vocab_(std::move(data)) {
     ids_.reserve(n_tokens);
     for (int32_t id = 0; id < size(); ++id) {
         if (!piece(id).empty()) ids_.emplace(piece(id), id);  // of two equal pieces the first
-        if (is_control(id)) find_in_text(id);
+        if (type(id) == TokenType::control || type(id) == TokenType::unknown) find_in_text(id);
     }
 }
 
@@ -104,7 +104,7 @@ std::string Tokenizer::decode(const int32_t* ids, size_t n, bool skip_special) c
         if (is_control(ids[i])) {
             if (skip_special) continue;
             text += piece(ids[i]);
-            at_start = true;
+            at_start = type(ids[i]) == TokenType::control;
             continue;
         }
         const std::string bytes = text_bytes(ids[i]);
@@ -122,7 +122,8 @@ std::string Tokenizer::token_bytes(int32_t id) const {
 
 bool Tokenizer::is_control(int32_t id) const {
     check_id(id);
-    return type(id) == TokenType::control || type(id) == TokenType::unknown;
+    const TokenType kind = type(id);
+    return kind == TokenType::control || kind == TokenType::unknown || kind == TokenType::unused;
 }
 
 int32_t Tokenizer::find(std::string_view piece) const {

@@ -60,13 +60,13 @@ public:
     std::vector<int32_t> encode(std::string_view text, bool parse_special) const;
 
     /// The bytes of a text of `n` tokens; a token may end inside a UTF-8 character. With
-    /// `skip_special`, control and unknown tokens are left out, else they are written as they are.
+    /// `skip_special`, tokens that are no text are left out, else they are written as they are.
     std::string decode(const int32_t* ids, size_t n, bool skip_special) const;
 
     /// The bytes of one token inside a text.
     std::string token_bytes(int32_t id) const;
 
-    /// Whether the token is a mark for the model and no text: control or unknown.
+    /// Whether the token is no text: control, unknown, or an unused row of the vocabulary.
     bool is_control(int32_t id) const;
 
     /// The id of a piece as the vocabulary spells it, or -1.
@@ -88,7 +88,7 @@ protected:
     /// Appends the ids of valid UTF-8 that holds no token found by its text.
     virtual void encode_text(std::string_view text, std::vector<int32_t>& ids) const = 0;
 
-    /// The bytes of a token that is neither control nor unknown.
+    /// The bytes of a token that is text.
     virtual std::string text_bytes(int32_t id) const = 0;
 
     /// Whether decoding takes one space off the start of a text, because encoding put it there.

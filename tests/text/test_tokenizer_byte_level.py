@@ -1,0 +1,124 @@
+"""Byte-level BPE against `tokenizers`, on vocabularies trained here."""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crispvl import Model
+from hypothesis import given
+from text.texts import EXAMPLES, known_text
+from text.vocab_files import CONTROL_PIECES, train_byte_level, write_byte_level
+
+pytest.importorskip("tokenizers", reason="the reference of byte-level BPE")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Our tokenizer and the reference it was written from."""
+
+    ours: Model
+    reference: Any
+
+    def reference_ids(self, text: str, special: bool) -> list[int]:
+        self.reference.encode_special_tokens = not special
+        return list(self.reference.encode(text, add_special_tokens=False).ids)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    reference = train_byte_level()
+    path = write_byte_level(tmp_path_factory.mktemp("bpe") / "vocab.gguf", reference)
+    return Pair(Model.load(path, vocab_only=True), reference)
+
+
+@pytest.fixture(scope="module")
+def without_merges(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> Model:
+    path = tmp_path_factory.mktemp("bpe") / "vocab.gguf"
+    return Model.load(write_byte_level(path, pair.reference, with_merges=False), vocab_only=True)
+
+
+def merge_by_id(word: list[str], vocab: dict[str, int]) -> list[str]:
+    """BPE where a joined piece's id is its rank, the plainest way: the rule of tiktoken."""
+    while True:
+        ranks = [vocab.get(a + b) for a, b in itertools.pairwise(word)]
+        known = [(rank, i) for i, rank in enumerate(ranks) if rank is not None]
+        if not known:
+            return word
+        _, i = min(known)
+        word = [*word[:i], word[i] + word[i + 1], *word[i + 2 :]]
+
+
+@EXAMPLES
+@given(text=known_text())
+def test_ids_equal_the_reference(pair: Pair, text: str) -> None:
+    assert pair.ours.tokenize(text, special=True) == pair.reference_ids(text, special=True)
+
+
+@EXAMPLES
+@given(text=known_text())
+def test_ids_equal_the_reference_when_special_tokens_are_plain_text(pair: Pair, text: str) -> None:
+    assert pair.ours.tokenize(text, special=False) == pair.reference_ids(text, special=False)
+
+
+@EXAMPLES
+@given(text=known_text())
+def test_plain_text_comes_back_in_normalisation_form_c(pair: Pair, text: str) -> None:
+    parts = [text]
+    for piece in ("<think>", "=>>", "=>"):  # found before a text is normalised
+        parts = [part for whole in parts for part in whole.split(piece)]
+    for part in parts:
+        back = pair.ours.detokenize(pair.ours.tokenize(part, special=False))
+        assert back == unicodedata.normalize("NFC", part)
+
+
+@EXAMPLES
+@given(text=known_text())
+def test_without_merges_the_id_of_the_joined_piece_is_its_rank(
+    pair: Pair, without_merges: Model, text: str
+) -> None:
+    added = {token.content for token in pair.reference.get_added_tokens_decoder().values()}
+    vocab = {p: i for p, i in pair.reference.get_vocab().items() if p not in added}
+    for piece in (*added, "<", "="):  # no part of an added token stays
+        text = text.replace(piece, "")
+    normal = pair.reference.normalizer.normalize_str(text)
+    words = pair.reference.pre_tokenizer.pre_tokenize_str(normal)
+    want = [vocab[piece] for word, _ in words for piece in merge_by_id(list(word), vocab)]
+    assert without_merges.tokenize(text, special=False) == want
+
+
+@pytest.mark.parametrize("piece", CONTROL_PIECES)
+def test_special_token_is_one_id_or_plain_text_as_asked(pair: Pair, piece: str) -> None:
+    token = pair.reference.token_to_id(piece)
+    assert pair.ours.tokenize(piece, special=True) == [token]
+    assert token not in pair.ours.tokenize(piece, special=False)
+    assert pair.ours.detokenize([token]) == piece
+
+
+@pytest.mark.parametrize("character", ["a", " ", "\n", "!", "文", "\u0301", "0"])
+def test_long_run_of_one_character_equals_the_reference(pair: Pair, character: str) -> None:
+    text = character * 30_000
+    assert pair.ours.tokenize(text, special=True) == pair.reference_ids(text, special=True)
+
+
+def test_empty_text_has_no_ids(pair: Pair) -> None:
+    assert pair.ours.tokenize("") == []
+    assert pair.ours.detokenize([]) == ""
+
+
+def test_every_character_of_every_plane_comes_back(pair: Pair) -> None:
+    for first in range(0, 0x110000, 0x1000):
+        codes = (c for c in range(first, first + 0x1000) if not 0xD800 <= c < 0xE000)
+        text = "".join(f"{chr(c)} " for c in codes)
+        back = pair.ours.detokenize(pair.ours.tokenize(text, special=False))
+        assert back == unicodedata.normalize("NFC", text), hex(first)
+
+
+def test_loading_twice_gives_the_same_ids(pair: Pair, tmp_path: Path) -> None:
+    path = write_byte_level(tmp_path / "again.gguf", pair.reference)
+    text = "Größe 12,50 € <img>don't</img>\n\n  x"
+    assert Model.load(path, vocab_only=True).tokenize(text) == pair.ours.tokenize(text)
