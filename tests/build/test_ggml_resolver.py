@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -189,3 +190,17 @@ def test_concurrent_builds_end_with_the_same_complete_folder(
     assert {out.strip() for out, _ in outputs} == {folder.as_posix()}
     assert resolver.tree_sha256(folder) == release.pin.tree_sha256
     assert [entry.name for entry in cache.iterdir()] == [folder.name]
+
+
+def test_build_that_loses_the_race_uses_the_winner_s_folder(
+    resolver: ModuleType, release: Release, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def rename_too_late(source: Path, destination: Path) -> Path:
+        shutil.copytree(source, destination)
+        return rename(source, destination)
+
+    monkeypatch.setattr(Path, "rename", rename_too_late)
+    folder = resolver.resolve(release.pin, cache)
+    assert resolver.tree_sha256(folder) == release.pin.tree_sha256

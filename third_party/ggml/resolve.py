@@ -159,16 +159,16 @@ def download(pin: Pin, folder: Path) -> Path:
 
 def place(source: Path, destination: Path, pin: Pin) -> Path:
     """Renames a complete tree into place; a concurrent build that was first is as good."""
-    try:
-        check_tree(destination, pin)
-    except ResolveError:
-        if destination.exists():
-            note(f"replacing {destination}, which was changed")
-            destination.rename(source.with_name("changed"))
+    if destination.exists():
         try:
-            source.rename(destination)
-        except OSError:
-            check_tree(destination, pin)
+            return check_tree(destination, pin)
+        except ResolveError as error:
+            note(f"{error}; replacing it")
+            destination.rename(source.with_name("changed"))
+    try:
+        source.rename(destination)
+    except OSError:
+        check_tree(destination, pin)
     return destination
 
 
