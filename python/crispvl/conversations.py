@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from crispvl.messages import Message, flatten
@@ -63,8 +63,8 @@ class Conversation:
 
 
 def _read_table() -> dict[str, Any]:
-    text = resources.files("crispvl").joinpath("conversations.json").read_text("utf-8")
-    table: dict[str, Any] = json.loads(text)
+    file = Path(__file__).resolve().with_name("conversations.json")
+    table: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return table
 
 

@@ -100,7 +100,7 @@ class TokenStream(Iterator[Token]):
         from crispvl import _core
 
         model, cancel, options = self._model, self._cancel, self._options
-        stop_ids = model.stop_ids if options.stop_at_eos else frozenset()
+        stop_ids = model.vocabulary.stop_ids if options.stop_at_eos else frozenset()
         sampler = _core.Sampler(
             temperature=options.temperature,
             top_k=options.top_k,
@@ -129,7 +129,7 @@ class TokenStream(Iterator[Token]):
                 self._finish_reason = "stop"
                 self._stop_logprob = logprob
                 break
-            hidden = token_id in model.control_ids
+            hidden = token_id in model.vocabulary.control_ids
             text = "" if hidden else detokenizer.push(token_id)
             self._ids.append(token_id)
             self._logprobs.append(logprob)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from crispvl.generation import Progress, Token, TokenStream
 from crispvl.options import GenerateOptions, LoadOptions
 from crispvl.results import Generation
+from crispvl.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from crispvl import _core
 
 _log = logging.getLogger("crispvl")
-
-_CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
 
 
 class Model:
@@ -180,41 +179,9 @@ class Model:
         return self.core.metadata
 
     @cached_property
-    def added_tokens(self) -> Mapping[str, int]:
-        """Ids of the tokens that the tokenizer matches as a whole, by their text."""
-        return {
-            piece: token_id
-            for token_id, (piece, kind) in enumerate(self._pieces)
-            if piece and (kind in (_CONTROL, _USER_DEFINED) or token_id in self.control_ids)
-        }
-
-    @cached_property
-    def control_ids(self) -> frozenset[int]:
-        """Ids of the tokens that are no text: roles, image marks, ends of answers."""
-        image = self.config.get("image", {})
-        typed = (i for i, (_, kind) in enumerate(self._pieces) if kind == _CONTROL)
-        marks = (image.get(f"{name}_token_id", -1) for name in ("start", "end", "context"))
-        return frozenset([*typed, *marks, *self.stop_ids]) - {-1}
-
-    @cached_property
-    def control_tokens(self) -> frozenset[str]:
-        """The texts of `control_ids`."""
-        return frozenset(
-            piece for piece, token_id in self.added_tokens.items() if token_id in self.control_ids
-        )
-
-    @cached_property
-    def stop_ids(self) -> frozenset[int]:
-        """Ids of the tokens that end an answer."""
-        stop_ids = self.config.get("chat", {}).get("stop_token_ids") or []
-        return frozenset([*stop_ids, self.config["tokenizer"]["eos_id"]]) - {-1, None}
-
-    @cached_property
-    def _pieces(self) -> list[tuple[str, int]]:
-        """Each token's text and type, by id."""
-        tokens = self.metadata.get("tokenizer.ggml.tokens", [])
-        kinds = self.metadata.get("tokenizer.ggml.token_type", [1] * len(tokens))
-        return list(zip(tokens, kinds, strict=True))
+    def vocabulary(self) -> Vocabulary:
+        """Which tokens are more than text."""
+        return Vocabulary(self.metadata, self.config)
 
     def check_prompt(self, prompt_ids: Sequence[int], tiles: NDArray[np.uint8] | None) -> list[int]:
         """Returns the ids as a list, or raises ValueError where they and the tiles do not fit."""

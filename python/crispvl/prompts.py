@@ -19,6 +19,7 @@ from crispvl.chat_template import ChatTemplate
 from crispvl.conversations import CONVERSATIONS
 from crispvl.errors import ModelFileError
 from crispvl.messages import IMAGE_PLACEHOLDER, ImagePart, Message
+from crispvl.vocabulary import Vocabulary
 
 
 class TextModel(Protocol):
@@ -28,12 +29,7 @@ class TextModel(Protocol):
     def config(self) -> dict[str, dict[str, Any]]: ...
 
     @property
-    def added_tokens(self) -> Mapping[str, int]:
-        """Tokens that the tokenizer matches as a whole, by their text."""
-
-    @property
-    def control_tokens(self) -> frozenset[str]:
-        """Those of them that a text must not be able to write."""
+    def vocabulary(self) -> Vocabulary: ...
 
     def tokenize(self, text: str, special: bool = True) -> list[int]: ...
 
@@ -52,9 +48,9 @@ class PromptBuilder:
         self._model = model
         self._chat = model.config["chat"]
         self._image = model.config["image"]
-        pieces = {token_id: piece for piece, token_id in model.added_tokens.items()}
-        self._hidden = HiddenTokens([*model.control_tokens, IMAGE_PLACEHOLDER])
-        self._added = re.compile(f"({_any_of(model.added_tokens).pattern})")
+        pieces = {token_id: piece for piece, token_id in model.vocabulary.added.items()}
+        self._hidden = HiddenTokens([*model.vocabulary.control, IMAGE_PLACEHOLDER])
+        self._added = re.compile(f"({_any_of(model.vocabulary.added).pattern})")
         start, end, context = (
             pieces.get(self._image[f"{name}_token_id"], IMAGE_PLACEHOLDER)
             for name in ("start", "end", "context")
@@ -106,7 +102,7 @@ class PromptBuilder:
     def _tokenize(self, text: str) -> Iterator[int]:
         for i, piece in enumerate(self._added.split(text)):
             if i % 2:  # the pattern's one group: an added token
-                yield self._model.added_tokens[piece]
+                yield self._model.vocabulary.added[piece]
             elif piece:
                 yield from self._model.tokenize(self._hidden.restore(piece), special=False)
 

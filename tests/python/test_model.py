@@ -13,6 +13,7 @@ from crispvl.generation import Token
 from crispvl.model import Model
 from crispvl.options import GenerateOptions, LoadOptions, ReadOptions
 from crispvl.results import Confidence
+from crispvl.vocabulary import Vocabulary
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -202,3 +203,22 @@ def test_confidence_is_the_geometric_mean_of_the_probabilities() -> None:
     assert confidence.lowest == pytest.approx(0.4)
     assert (confidence.n_doubtful, confidence.n_tokens) == (1, 2)
     assert Confidence.of([]).mean == 0.0
+
+
+def test_special_tokens_are_found_by_type_and_by_role() -> None:
+    vocabulary = Vocabulary(
+        {
+            "tokenizer.ggml.tokens": ["a", "<think>", "<|im_end|>", "<img>", "", "</s>"],
+            "tokenizer.ggml.token_type": [1, 4, 3, 4, 3, 1],
+        },
+        {
+            "tokenizer": {"eos_id": 5},
+            "image": {"start_token_id": 3},
+            "chat": {"stop_token_ids": [2]},
+        },
+    )
+    assert vocabulary.added == {"<think>": 1, "<|im_end|>": 2, "<img>": 3, "</s>": 5}
+    assert vocabulary.control_ids == {2, 3, 4, 5}
+    assert vocabulary.control == {"<|im_end|>", "<img>", "</s>"}
+    assert vocabulary.stop_ids == {2, 5}
+    assert Vocabulary({}, {"tokenizer": {"eos_id": -1}}).control_ids == frozenset()

@@ -34,7 +34,7 @@ STRINGS_ONLY_TEMPLATE = (
 def shown(model: Model, messages: list[Message], n_image_tokens: list[int]) -> str:
     """The prompt as text, special tokens that are tokens between «»."""
     ids = PromptBuilder(model).build(messages, n_image_tokens)
-    names = {token_id: f"«{piece}»" for piece, token_id in model.added_tokens.items()}
+    names = {token_id: f"«{piece}»" for piece, token_id in model.vocabulary.added.items()}
     return b"".join(names[i].encode() if i in names else bytes([i]) for i in ids).decode()
 
 
@@ -72,8 +72,7 @@ def test_ids_of_the_goldens(goldens: Callable[[], Iterator[Path]]) -> None:
                 "image": {f"{name}_token_id": added[piece] for name, piece in names.items()},
                 "tokenizer": {"add_bos": bos_id >= 0, "bos_id": bos_id, "eos_id": -1},
             },
-            added_tokens=added,
-            control_tokens=frozenset(added),
+            vocabulary=SimpleNamespace(added=added, control=frozenset(added)),
             tokenize=lambda text, special, plain=plain: plain(text),
         )
         builder = PromptBuilder(model)

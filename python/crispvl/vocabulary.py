@@ -1,0 +1,42 @@
+"""Which tokens of a vocabulary are more than text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
+
+
+class Vocabulary:
+    """The special tokens of a model.
+
+    Args:
+        metadata: The GGUF header, which holds each token's text and type.
+        config: The model's config, which names the image tokens and those that end an answer.
+
+    Attributes:
+        added: Ids of the tokens that the tokenizer matches as a whole, by their text.
+        control_ids: Ids of the tokens that are no text: roles, image marks, ends of answers.
+        control: The texts of those, which a caller's text must not be able to write.
+        stop_ids: Ids of the tokens that end an answer.
+    """
+
+    def __init__(
+        self, metadata: Mapping[str, Any], config: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        pieces: list[str] = metadata.get("tokenizer.ggml.tokens", [])
+        kinds: list[int] = metadata.get("tokenizer.ggml.token_type", [1] * len(pieces))
+        image, chat = config.get("image", {}), config.get("chat", {})
+        marks = (image.get(f"{name}_token_id", -1) for name in ("start", "end", "context"))
+        ends = [*(chat.get("stop_token_ids") or []), config["tokenizer"]["eos_id"]]
+        controls = (i for i, kind in enumerate(kinds) if kind == _CONTROL)
+
+        self.stop_ids = frozenset(ends) - {-1}
+        self.control_ids = frozenset([*controls, *marks, *self.stop_ids]) - {-1}
+        self.added: dict[str, int] = {
+            piece: i
+            for i, (piece, kind) in enumerate(zip(pieces, kinds, strict=True))
+            if piece and (kind == _USER_DEFINED or i in self.control_ids)
+        }
+        self.control = frozenset(p for p, i in self.added.items() if i in self.control_ids)
