@@ -91,6 +91,7 @@ ROWS: tuple[Row, ...] = (
     Row("internlm2-bias", family="internlm2", text={"bias": True}, tokenizer="spm"),
     Row("internlm2-one-kv-head", family="internlm2", text=_INTERNLM2, n_kv_heads=1),
     Row("internlm3", family="internlm3", d_head=24, tokenizer="spm"),
+    Row("internlm3-odd-head", family="internlm3", d_head=20, tokenizer="spm"),
     Row("internlm3-qkv-bias", family="internlm3", text={"qkv_bias": True}, tokenizer="spm"),
     Row("internlm3-bias", "hf", family="internlm3", text={"bias": True}, tokenizer="spm"),
     Row("llama-hf", "hf", family="llama", tokenizer="spm"),

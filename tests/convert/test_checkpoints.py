@@ -1,0 +1,248 @@
+"""Checkpoints as they lie on a disk: shards, PyTorch files, damage, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from crispvl.convert import convert_checkpoint
+from crispvl.convert.safetensors import read_safetensors
+from crispvl.errors import ModelFileError
+from gguf import GGUFReader
+from tiny import make_checkpoint
+from tiny.checkpoint import write_safetensors
+from tiny.rows import row
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return make_checkpoint(row("base"), tmp_path / "checkpoint")
+
+
+def load(checkpoint: Path) -> dict[str, Any]:
+    tensors = read_safetensors(checkpoint / "model.safetensors")
+    return {name: np.array(tensor.load()) for name, tensor in tensors.items()}
+
+
+def shard(checkpoint: Path) -> None:
+    """Splits the weights into two files with an index."""
+    arrays = load(checkpoint)
+    names = list(arrays)
+    weight_map = {}
+    for i, part in enumerate((names[::2], names[1::2])):
+        file = f"model-0000{i + 1}-of-00002.safetensors"
+        write_safetensors(checkpoint / file, {n: arrays[n] for n in part}, "F32")
+        weight_map.update(dict.fromkeys(part, file))
+    index = checkpoint / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}), "utf-8")
+    (checkpoint / "model.safetensors").unlink()
+
+
+def tensors_of(path: Path) -> dict[str, bytes]:
+    return {t.name: t.data.tobytes() for t in GGUFReader(path).tensors}
+
+
+def test_shards_give_the_same_tensors(checkpoint: Path, tmp_path: Path) -> None:
+    convert_checkpoint(checkpoint, tmp_path / "one.gguf")
+    shard(checkpoint)
+    convert_checkpoint(checkpoint, tmp_path / "two.gguf")
+    assert tensors_of(tmp_path / "one.gguf") == tensors_of(tmp_path / "two.gguf")
+
+
+@pytest.mark.parametrize("dtype", ["F32", "BF16"])
+def test_pytorch_file_gives_the_same_tensors(dtype: str, checkpoint: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    write_safetensors(checkpoint / "model.safetensors", load(checkpoint), dtype)
+    convert_checkpoint(checkpoint, tmp_path / "one.gguf", "bf16")
+    state = {}
+    for name, array in load(checkpoint).items():
+        tensor = torch.from_numpy(array)
+        state[name] = tensor.view(torch.bfloat16) if dtype == "BF16" else tensor
+    torch.save(state, checkpoint / "pytorch_model.bin")
+    (checkpoint / "model.safetensors").unlink()
+    convert_checkpoint(checkpoint, tmp_path / "two.gguf", "bf16")
+    assert tensors_of(tmp_path / "one.gguf") == tensors_of(tmp_path / "two.gguf")
+
+
+def test_pytorch_file_that_holds_code_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    (checkpoint / "model.safetensors").unlink()
+    torch.save({"mlp1.0.weight": Path("/")}, checkpoint / "pytorch_model.bin")
+    with pytest.raises(ModelFileError, match="expected a PyTorch file with tensors only"):
+        convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+
+
+def test_head_equal_to_the_embedding_is_dropped_when_called_tied(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(row("tied"), tmp_path / "checkpoint")
+    arrays = load(checkpoint)
+    embedding = arrays["language_model.model.embed_tokens.weight"]
+    for head, is_tied in ((embedding, True), (embedding + 1, False)):
+        arrays["language_model.lm_head.weight"] = head
+        write_safetensors(checkpoint / "model.safetensors", arrays, "F32")
+        convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+        assert ("output.weight" not in tensors_of(tmp_path / "model.gguf")) == is_tied
+
+
+def test_buffers_that_can_be_computed_are_ignored(checkpoint: Path, tmp_path: Path) -> None:
+    arrays = load(checkpoint)
+    arrays["language_model.model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(8, np.float32)
+    write_safetensors(checkpoint / "model.safetensors", arrays, "F32")
+    assert convert_checkpoint(checkpoint, tmp_path / "model.gguf").n_tensors == 73
+
+
+def set_config(section: str, **values: Any) -> Callable[[Path], None]:
+    def change(checkpoint: Path) -> None:
+        path = checkpoint / "config.json"
+        config = json.loads(path.read_text("utf-8"))
+        part = config[section] if section else config
+        for key, value in values.items():
+            part[key] = value
+            if value is None:
+                del part[key]
+        path.write_text(json.dumps(config), "utf-8")
+
+    return change
+
+
+def set_weights(**values: Any) -> Callable[[Path], None]:
+    def change(checkpoint: Path) -> None:
+        arrays = load(checkpoint)
+        for name, value in values.items():
+            key = name.replace("__", ".")
+            arrays.pop(key, None)
+            if value is not None:
+                arrays[key] = value
+        write_safetensors(checkpoint / "model.safetensors", arrays, "F32")
+
+    return change
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda checkpoint: (checkpoint / name).unlink()
+
+
+def write(name: str, data: bytes) -> Callable[[Path], None]:
+    return lambda checkpoint: (checkpoint / name).write_bytes(data) and None
+
+
+def truncate(checkpoint: Path) -> None:
+    path = checkpoint / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def lose_a_shard(checkpoint: Path) -> None:
+    shard(checkpoint)
+    (checkpoint / "model-00002-of-00002.safetensors").unlink()
+
+
+def point_outside(checkpoint: Path) -> None:
+    shard(checkpoint)
+    index = checkpoint / "model.safetensors.index.json"
+    index.write_text(index.read_text("utf-8").replace("model-00002", "../model-00002"), "utf-8")
+
+
+def rename_image_token(checkpoint: Path) -> None:
+    for name in ("added_tokens.json", "tokenizer_config.json"):
+        path = checkpoint / name
+        path.write_text(path.read_text("utf-8").replace('"<img>"', '"<picture>"'), "utf-8")
+
+
+REFUSED: list[tuple[str, Callable[[Path], None], str]] = [
+    ("no config", remove("config.json"), "expected a checkpoint folder with config.json"),
+    ("config no json", write("config.json", b"<html>"), "expected a JSON object"),
+    ("another model", set_config("", llm_config=None), "expected an InternVL checkpoint"),
+    ("unknown family", set_config("llm_config", model_type="mamba"),
+     "one of qwen2, qwen3, internlm2, internlm3, llama; found 'mamba'"),
+    ("no width", set_config("llm_config", hidden_size=None), "'hidden_size' to be an integer"),
+    ("text as width", set_config("vision_config", hidden_size="64"), "found '64'"),
+    ("earlier layer", set_config("", select_layer=-4), "'select_layer' to be -1; found -4"),
+    ("old unshuffle", set_config("", ps_version="v1"), "'ps_version' to be 'v2'; found 'v1'"),
+    ("tanh gelu", set_config("vision_config", hidden_act="gelu_pytorch_tanh"), "to be 'gelu'"),
+    ("text activation", set_config("llm_config", hidden_act="gelu"), "to be 'silu'"),
+    ("odd ratio", set_config("", downsample_ratio=0.4), "one divided by a whole number"),
+    ("longrope", set_config("llm_config", rope_scaling={"type": "longrope", "factor": 2.0}),
+     "'default', 'linear', 'dynamic' or 'yarn'; found 'longrope'"),
+    ("sliding window", set_config("llm_config", use_sliding_window=True), "'use_sliding_window'"),
+    ("quantised", set_config("llm_config", quantization_config={"quant_method": "awq"}),
+     "found weights quantised with 'awq'"),
+    ("unknown template", set_config("", template="vicuna_v9"), "found 'vicuna_v9'"),
+    ("no image token", rename_image_token, "expected the token '<img>'; found none"),
+    ("no weights", remove("model.safetensors"), "expected model.safetensors, pytorch_model.bin"),
+    ("truncated", truncate, "found bytes"),
+    ("page for weights", write("model.safetensors", b"<html>nothing here</html>"), "a header"),
+    ("empty weights", write("model.safetensors", b""), "found a length of 0 bytes"),
+    ("no shard", lose_a_shard, "missing model-00002-of-00002.safetensors"),
+    ("shard elsewhere", point_outside, "missing ../model-00002-of-00002.safetensors"),
+    ("missing tensor", set_weights(mlp1__3__bias=None), r"missing 'mlp1\.3\.bias'"),
+    ("one too many", set_weights(mlp1__9__bias=np.ones(3, np.float32)),
+     r"unexpected 'mlp1\.9\.bias'"),
+    ("other shape", set_weights(mlp1__3__bias=np.ones(3, np.float32)),
+     r"'mlp1\.3\.bias' is \[3\] and should be \[64\]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED]
+)
+def test_what_cannot_be_converted_is_refused_with_words(
+    change: Callable[[Path], None], message: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    change(checkpoint)
+    with pytest.raises(ModelFileError, match=message) as caught:
+        convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+    assert str(caught.value).startswith("[")
+    assert not (tmp_path / "model.gguf").exists()
+
+
+def lie(entry: dict[str, Any]) -> bytes:
+    header = json.dumps({"t": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} | entry})
+    return len(header).to_bytes(8, "little") + header.encode() + bytes(8)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (1 << 63).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        lie({"dtype": "I64"}),
+        lie({"shape": [-2]}),
+        lie({"shape": [1 << 40]}),
+        lie({"data_offsets": [8, 16]}),
+        lie({"data_offsets": [-8, 0]}),
+        lie({"data_offsets": [8, 0]}),
+        lie({"data_offsets": [0]}),
+        lie({"shape": None}),
+    ],
+)
+def test_header_that_lies_is_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"^\[model\.safetensors\] expected"):
+        read_safetensors(tmp_path / "model.safetensors")
+
+
+def test_file_for_a_folder_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="expected a checkpoint folder; found a file"):
+        convert_checkpoint(checkpoint / "model.safetensors", tmp_path / "model.gguf")
+
+
+def test_missing_folder_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="expected a checkpoint folder or a hub name"):
+        convert_checkpoint(tmp_path / "nothing", tmp_path / "model.gguf")
+
+
+def test_missing_output_folder_is_not_found(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"\[output\] expected an existing folder"):
+        convert_checkpoint(checkpoint, tmp_path / "no" / "model.gguf")
+
+
+@pytest.mark.parametrize("options", [{"dtype": "q4"}, {"layout": "both"}, {"prompts": {"x": "y"}}])
+def test_slip_of_the_caller_is_a_value_error(
+    options: dict[str, Any], checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="expected") as caught:
+        convert_checkpoint(checkpoint, tmp_path / "model.gguf", **options)
+    assert not isinstance(caught.value, ModelFileError)

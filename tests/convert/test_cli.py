@@ -1,0 +1,81 @@
+"""The ``convert`` command and its twin under ``models/``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import crispvl
+import pytest
+from crispvl.convert import cli
+from gguf import GGUFReader
+from tiny import make_checkpoint
+from tiny.rows import row
+
+SCRIPT = Path(__file__).resolve().parents[2] / "models" / "convert-internvl2-to-gguf.py"
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return make_checkpoint(row("base"), tmp_path / "checkpoint")
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    return cli.run(parser.parse_args([str(a) for a in arguments]))
+
+
+def test_command_writes_the_file_and_prints_its_name(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "model.gguf"
+    code = run("--model", checkpoint, "--output", output, "--dtype", "q8_0", "--prompt", "text=A=B")
+    assert code == 0
+    out, err = capsys.readouterr()
+    assert out == f"{output}\n"
+    assert "qwen2: 73 tensors" in err
+    assert GGUFReader(output).fields["crispvl.prompt.text"].contents() == "A=B"
+
+
+def test_pair_prints_both_names(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--model", checkpoint, "--output", tmp_path / "m.gguf", "--layout", "pair") == 0
+    names = capsys.readouterr().out.split()
+    assert names == [str(tmp_path / "m.gguf"), str(tmp_path / "mmproj-m.gguf")]
+
+
+def test_unusable_checkpoint_is_one_line_and_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--model", tmp_path, "--output", tmp_path / "m.gguf") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("crispvl convert: [")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("prompt", ["OCR", "table=x"])
+def test_prompt_of_no_known_name_is_wrong_usage(prompt: str, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("--model", tmp_path, "--output", tmp_path / "m.gguf", "--prompt", prompt)
+    assert caught.value.code == 2
+
+
+def test_script_does_what_the_command_does(checkpoint: Path, tmp_path: Path) -> None:
+    run("--model", checkpoint, "--output", tmp_path / "command.gguf")
+    package = str(Path(crispvl.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--model", checkpoint, "--output", tmp_path / "script.gguf"],
+        env={**os.environ, "PYTHONPATH": package},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{tmp_path / 'script.gguf'}\n"
+    script, command = tmp_path / "script.gguf", tmp_path / "command.gguf"
+    assert script.read_bytes() == command.read_bytes()
