@@ -1,5 +1,6 @@
 #include "model/vision_encoder.h"
 
+#include "kernels/cpu.h"
 #include "model/schema.h"
 
 namespace crispvl {
@@ -32,6 +33,24 @@ ggml_tensor* VisionBlock::operator()(Graph& g, ggml_tensor* x) const {
     return ggml_add(g.ctx(), x, ggml_mul(g.ctx(), mlp_(g, norm2_(g, x)), scale2_));
 }
 
+PackedVisionBlock::PackedVisionBlock(const VisionBlock& b)
+    : norm1_(b.norm1_),
+      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, kernels::Epilogue::store_bf16),
+      attention_(b.attention_.config().n_heads, b.attention_.config().d_head),
+      out_({&b.attention_.out()}, kernels::Epilogue::residual_f32, b.scale1_),
+      norm2_(b.norm2_),
+      up_({&b.mlp_.up()}, kernels::Epilogue::gelu_bf16),
+      down_({&b.mlp_.down()}, kernels::Epilogue::residual_f32, b.scale2_) {}
+
+ggml_tensor* PackedVisionBlock::operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch) const {
+    x = out_(g, attention_(g, qkv_(g, norm1_(g, x)), scratch), /*residual=*/x);
+    return down_(g, up_(g, norm2_(g, x)), /*residual=*/x);
+}
+
+size_t PackedVisionBlock::n_bytes() const {
+    return qkv_.n_bytes() + out_.n_bytes() + up_.n_bytes() + down_.n_bytes();
+}
+
 VisionEncoder::VisionEncoder(Weights& weights, const VisionConfig& c)
     : config_(c),
       patch_embedding_(Scope(weights, schema::kPatchEmbedding), c.d_patch(), c.width, /*bias=*/true),
@@ -51,10 +70,30 @@ ggml_tensor* VisionEncoder::embed(Graph& g, ggml_tensor* patches) const {
 
 ggml_tensor* VisionEncoder::operator()(Graph& g, ggml_tensor* patches) const {
     ggml_tensor* x = g.tap(embed(g, patches), "vis_patch_embed");
+    ggml_tensor* scratch =
+        packed_.empty() ? nullptr
+                        : packed_.front().attention().scratch(g, config_.n_positions(), n_threads_);
     for (size_t i = 0; i < blocks_.size(); ++i) {
-        x = g.tap(blocks_[i](g, x), "vis_layer_" + std::to_string(i));
+        x = packed_.empty() ? blocks_[i](g, x) : packed_[i](g, x, scratch);
+        g.tap(x, "vis_layer_" + std::to_string(i));
     }
     return x;
+}
+
+void VisionEncoder::pack(int n_threads) {
+    const bool suits = config_.qk_norm == VisionQkNorm::none &&
+                       PackedAttention::supports(config_.width / config_.n_heads) &&
+                       config_.width % 2 == 0 && config_.d_mlp % 2 == 0;
+    if (!kernels::has_avx512_bf16() || !suits) return;
+    n_threads_ = n_threads;
+    packed_.reserve(blocks_.size());
+    for (const VisionBlock& block : blocks_) packed_.emplace_back(block);
+}
+
+size_t VisionEncoder::packed_bytes() const {
+    size_t n_bytes = 0;
+    for (const PackedVisionBlock& block : packed_) n_bytes += block.n_bytes();
+    return n_bytes;
 }
 
 void VisionEncoder::cut_patches(const uint8_t* tiles, int64_t n_tiles,

@@ -6,6 +6,7 @@
 
 #include "nn/attention.h"
 #include "nn/mlp.h"
+#include "nn/packed.h"
 
 namespace crispvl {
 
@@ -16,6 +17,8 @@ public:
     ggml_tensor* operator()(Graph& g, ggml_tensor* x) const;
 
 private:
+    friend class PackedVisionBlock;
+
     Norm norm1_;
     Attention attention_;
     ggml_tensor* scale1_;
@@ -24,9 +27,31 @@ private:
     ggml_tensor* scale2_;
 };
 
+// The same block on our CPU kernels: seven nodes instead of about thirty.
+class PackedVisionBlock {
+public:
+    explicit PackedVisionBlock(const VisionBlock& block);
+    ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch) const;
+    const PackedAttention& attention() const { return attention_; }
+    size_t n_bytes() const;
+
+private:
+    PackedNorm norm1_;
+    PackedLinear qkv_;
+    PackedAttention attention_;
+    PackedLinear out_;
+    PackedNorm norm2_;
+    PackedLinear up_, down_;
+};
+
 class VisionEncoder {
 public:
     VisionEncoder(Weights& weights, const VisionConfig& config);
+
+    // Moves the blocks onto our CPU kernels where these can serve them. Call once the weights are
+    // bound; the tensors' own data is not needed by the blocks any more.
+    void pack(int n_threads);
+    size_t packed_bytes() const;
 
     // patches [d_patch, n_patches, n_tiles] -> [width, 1 + n_patches, n_tiles], class token first
     ggml_tensor* operator()(Graph& g, ggml_tensor* patches) const;
@@ -45,6 +70,8 @@ private:
     ggml_tensor* class_embedding_;     // [width]
     ggml_tensor* position_embedding_;  // [width, 1 + n_patches]
     std::vector<VisionBlock> blocks_;
+    std::vector<PackedVisionBlock> packed_;  // empty, or one for each block
+    int n_threads_ = 1;
 };
 
 }  // namespace crispvl

@@ -42,6 +42,12 @@ public:
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
                             const std::vector<SequenceStep>& steps, size_t i_layer) const;
 
+    const AttentionConfig& config() const { return config_; }
+    const Linear& q() const { return q_; }
+    const Linear& k() const { return k_; }
+    const Linear& v() const { return v_; }
+    const Linear& out() const { return out_; }
+
 private:
     struct Qkv {
         ggml_tensor *q, *k, *v;  // [d_head, n_heads or n_kv_heads, n_tokens, n_tiles]

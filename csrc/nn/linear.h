@@ -21,6 +21,9 @@ public:
         return bias_ != nullptr ? ggml_add(g.ctx(), x, bias_) : x;
     }
 
+    ggml_tensor* weight() const { return weight_; }
+    ggml_tensor* bias() const { return bias_; }  // null: none
+
 private:
     ggml_tensor* weight_;
     ggml_tensor* bias_;

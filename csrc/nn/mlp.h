@@ -15,6 +15,8 @@ public:
     ggml_tensor* operator()(Graph& g, ggml_tensor* x) const {
         return down_(g, ggml_gelu_erf(g.ctx(), up_(g, x)));
     }
+    const Linear& up() const { return up_; }
+    const Linear& down() const { return down_; }
 
 private:
     Linear up_, down_;

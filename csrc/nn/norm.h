@@ -24,6 +24,11 @@ public:
         return ggml_add(g.ctx(), x, bias_);
     }
 
+    NormKind kind() const { return kind_; }
+    float epsilon() const { return epsilon_; }
+    ggml_tensor* weight() const { return weight_; }
+    ggml_tensor* bias() const { return bias_; }  // null: none
+
 private:
     NormKind kind_;
     float epsilon_;

@@ -1,0 +1,68 @@
+// BF16 kernels: products of BF16 pairs summed in F32 (AVX-512 BF16, `vdpbf16ps`). Plain pointers
+// and sizes only, so that the file compiled for the wide instruction set shares no inline code
+// with the rest of the program.
+//
+// A packed matrix W [n_out, n_in] lies in panels of 64 outputs: panel, pair of inputs, output,
+// input of the pair. The last panel and an odd last input are padded with zeros.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace crispvl::kernels {
+
+inline constexpr int64_t kPanelWidth = 64;
+
+inline int64_t panel_count(int64_t n_out) { return (n_out + kPanelWidth - 1) / kPanelWidth; }
+inline int64_t pair_count(int64_t n_in) { return (n_in + 1) / 2; }
+inline int64_t packed_size(int64_t n_out, int64_t n_in) {
+    return panel_count(n_out) * pair_count(n_in) * kPanelWidth * 2;
+}
+
+// What happens to y = W x + bias on its way to memory.
+enum class Epilogue {
+    store_f32,
+    store_bf16,
+    gelu_bf16,     // exact GELU
+    residual_f32,  // residual + scale * y
+};
+
+struct GemmJob {
+    const uint16_t* x;      // BF16 [n_rows, n_in], n_in even
+    int64_t n_rows, n_in, n_out;
+    const uint16_t* panels;
+    const float* bias;      // [n_out] or null
+    Epilogue epilogue;
+    void* y;                // F32 or BF16 [n_rows, n_out]
+    const float* residual;  // F32 [n_rows, n_out]
+    const float* scale;     // F32 [n_out] or null for 1
+};
+
+// Computes the share of thread `ith` of `nth`.
+void gemm_bf16(const GemmJob& job, int ith, int nth);
+
+struct NormJob {
+    const float* x;       // F32 [n_rows, width]
+    int64_t n_rows, width;
+    const float* weight;  // [width]
+    const float* bias;    // [width] or null
+    float epsilon;
+    bool subtract_mean;   // LayerNorm; false: RMSNorm
+    uint16_t* y;          // BF16 [n_rows, width]
+};
+
+void norm_bf16(const NormJob& job, int ith, int nth);
+
+// Attention without a mask, all tokens of a tile seeing one another.
+struct AttentionJob {
+    const uint16_t* qkv;  // BF16 [n_tiles, n_tokens, 3 * n_heads * d_head]: queries, keys, values
+    int64_t n_tiles, n_tokens, n_heads, d_head;  // d_head a multiple of 64
+    uint16_t* y;          // BF16 [n_tiles, n_tokens, n_heads * d_head]
+};
+
+// Bytes of scratch that each thread needs, aligned to 64.
+size_t attention_scratch_bytes(const AttentionJob& job);
+void attention_bf16(const AttentionJob& job, void* scratch, int ith, int nth);
+
+
+}  // namespace crispvl::kernels

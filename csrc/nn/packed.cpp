@@ -1,0 +1,134 @@
+#include "nn/packed.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace crispvl {
+namespace {
+
+using kernels::Epilogue;
+
+// A node that `compute` fills from x and, where it is not null, `second`.
+ggml_tensor* custom(Graph& g, ggml_type type, int64_t ne0, ggml_tensor* x, ggml_tensor* second,
+                    ggml_custom_op_t compute, const void* self) {
+    ggml_tensor* sources[] = {x, second};
+    return ggml_custom_4d(g.ctx(), type, ne0, x->ne[1], x->ne[2], x->ne[3], sources,
+                          second != nullptr ? 2 : 1, compute, GGML_N_TASKS_MAX,
+                          const_cast<void*>(self));
+}
+
+const float* floats(const ggml_tensor* x) {
+    return x != nullptr ? static_cast<const float*>(x->data) : nullptr;
+}
+
+std::vector<float> row_values(const ggml_tensor* x) {
+    if (x == nullptr) return {};
+    return {floats(x), floats(x) + x->ne[0]};
+}
+
+// Round to nearest even, as the hardware does.
+uint16_t to_bf16(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bits += 0x7fff + ((bits >> 16) & 1);
+    return static_cast<uint16_t>(bits >> 16);
+}
+
+}  // namespace
+
+// ---- norm ---------------------------------------------------------------------------------------
+
+ggml_tensor* PackedNorm::operator()(Graph& g, ggml_tensor* x) const {
+    return custom(g, GGML_TYPE_BF16, x->ne[0], x, nullptr, compute, this);
+}
+
+void PackedNorm::compute(ggml_tensor* y, int ith, int nth, void* self) {
+    const Norm& norm = static_cast<const PackedNorm*>(self)->norm_;
+    const ggml_tensor* x = y->src[0];
+    kernels::norm_bf16({floats(x), ggml_nrows(x), x->ne[0], floats(norm.weight()),
+                        floats(norm.bias()), norm.epsilon(), norm.kind() == NormKind::layer_norm,
+                        static_cast<uint16_t*>(y->data)},
+                       ith, nth);
+}
+
+// ---- linear -------------------------------------------------------------------------------------
+
+PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Epilogue epilogue,
+                           ggml_tensor* scale)
+    : d_in_(parts.front()->weight()->ne[0]), d_out_(0), epilogue_(epilogue), scale_(row_values(scale)) {
+    for (const Linear* part : parts) d_out_ += part->weight()->ne[1];
+    const int64_t n = kernels::packed_size(d_out_, d_in_);
+    panels_ = kernels::allocate_aligned<uint16_t>(static_cast<size_t>(n));
+    std::fill_n(panels_.get(), n, uint16_t{0});
+    bias_.assign(static_cast<size_t>(d_out_), 0.0f);
+    int64_t first = 0;
+    for (const Linear* part : parts) {
+        pack(part->weight(), first);
+        const std::vector<float> values = row_values(part->bias());
+        std::copy(values.begin(), values.end(), bias_.begin() + first);
+        first += part->weight()->ne[1];
+    }
+}
+
+void PackedLinear::pack(const ggml_tensor* weight, int64_t first_output) {
+    const ggml_to_float_t to_float = ggml_get_type_traits(weight->type)->to_float;
+    const int64_t n_pairs = kernels::pair_count(d_in_);
+    std::vector<float> row(static_cast<size_t>(2 * n_pairs), 0.0f);
+    for (int64_t i = 0; i < weight->ne[1]; ++i) {
+        const char* data = static_cast<const char*>(weight->data) + static_cast<size_t>(i) * weight->nb[1];
+        to_float(data, row.data(), d_in_);
+        const int64_t output = first_output + i;
+        uint16_t* out = panels_.get() + output / kernels::kPanelWidth * n_pairs * kernels::kPanelWidth * 2 +
+                        output % kernels::kPanelWidth * 2;
+        for (int64_t k = 0; k < n_pairs; ++k) {
+            out[k * kernels::kPanelWidth * 2] = to_bf16(row[static_cast<size_t>(2 * k)]);
+            out[k * kernels::kPanelWidth * 2 + 1] = to_bf16(row[static_cast<size_t>(2 * k + 1)]);
+        }
+    }
+}
+
+ggml_tensor* PackedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual) const {
+    const bool is_f32 = epilogue_ == Epilogue::store_f32 || epilogue_ == Epilogue::residual_f32;
+    return custom(g, is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16, d_out_, x, residual, compute, this);
+}
+
+void PackedLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
+    const PackedLinear& linear = *static_cast<const PackedLinear*>(self);
+    const ggml_tensor* x = y->src[0];
+    kernels::gemm_bf16({static_cast<const uint16_t*>(x->data), ggml_nrows(x), linear.d_in_,
+                        linear.d_out_, linear.panels_.get(), linear.bias_.data(),
+                        linear.epilogue_, y->data, floats(y->src[1]),
+                        linear.scale_.empty() ? nullptr : linear.scale_.data()},
+                       ith, nth);
+}
+
+size_t PackedLinear::n_bytes() const {
+    return static_cast<size_t>(kernels::packed_size(d_out_, d_in_)) * sizeof(uint16_t);
+}
+
+// ---- attention ----------------------------------------------------------------------------------
+
+size_t PackedAttention::scratch_bytes(int64_t n_tokens) const {
+    const kernels::AttentionJob job{nullptr, 1, n_tokens, n_heads_, d_head_, nullptr};
+    return GGML_PAD(kernels::attention_scratch_bytes(job), kernels::kCacheLine);
+}
+
+ggml_tensor* PackedAttention::scratch(Graph& g, int64_t n_tokens, int n_threads) const {
+    return g.input(GGML_TYPE_I8, static_cast<int64_t>(scratch_bytes(n_tokens)), n_threads);
+}
+
+ggml_tensor* PackedAttention::operator()(Graph& g, ggml_tensor* qkv, ggml_tensor* scratch) const {
+    return custom(g, GGML_TYPE_BF16, qkv->ne[0] / 3, qkv, scratch, compute, this);
+}
+
+void PackedAttention::compute(ggml_tensor* y, int ith, int nth, void* self) {
+    const PackedAttention& attention = *static_cast<const PackedAttention*>(self);
+    const ggml_tensor *qkv = y->src[0], *scratch = y->src[1];
+    const kernels::AttentionJob job{static_cast<const uint16_t*>(qkv->data), qkv->ne[2], qkv->ne[1],
+                                    attention.n_heads_, attention.d_head_,
+                                    static_cast<uint16_t*>(y->data)};
+    char* own = static_cast<char*>(scratch->data) + static_cast<size_t>(ith) * scratch->nb[1];
+    kernels::attention_bf16(job, own, ith, nth);
+}
+
+}  // namespace crispvl

@@ -1,0 +1,67 @@
+// The encoder's blocks on our BF16 CPU kernels: weights packed once at load, norms, activations and
+// residuals fused into their neighbours. Used where kernels/cpu.h finds the instructions; the plain
+// blocks beside them (linear.h, norm.h, attention.h) are the reference and the fallback.
+#pragma once
+
+#include <vector>
+
+#include "kernels/aligned.h"
+#include "kernels/bf16_kernels.h"
+#include "nn/linear.h"
+#include "nn/norm.h"
+
+namespace crispvl {
+
+// Norm with BF16 output.
+class PackedNorm {
+public:
+    explicit PackedNorm(const Norm& norm) : norm_(norm) {}
+    // F32 [width, …] -> BF16 [width, …]
+    ggml_tensor* operator()(Graph& g, ggml_tensor* x) const;
+
+private:
+    static void compute(ggml_tensor* y, int ith, int nth, void* self);
+    Norm norm_;
+};
+
+// One or several Linears over the same input as one product; outputs stand one after another.
+class PackedLinear {
+public:
+    // `scale` (F32 [d_out] or null) multiplies the result before the residual is added.
+    PackedLinear(const std::vector<const Linear*>& parts, kernels::Epilogue epilogue,
+                 ggml_tensor* scale = nullptr);
+
+    // BF16 [d_in, …] -> [d_out, …] of the epilogue's type; `residual` F32 [d_out, …] where it has one.
+    ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual = nullptr) const;
+
+    size_t n_bytes() const;
+
+private:
+    static void compute(ggml_tensor* y, int ith, int nth, void* self);
+    void pack(const ggml_tensor* weight, int64_t first_output);
+
+    int64_t d_in_, d_out_;
+    kernels::Epilogue epilogue_;
+    kernels::AlignedArray<uint16_t> panels_;
+    std::vector<float> bias_, scale_;
+};
+
+// Attention over BF16 [3 * n_heads * d_head, n_tokens, n_tiles] without a mask.
+class PackedAttention {
+public:
+    PackedAttention(int64_t n_heads, int64_t d_head) : n_heads_(n_heads), d_head_(d_head) {}
+    static bool supports(int64_t d_head) { return d_head % kernels::kPanelWidth == 0; }
+
+    // Working memory for `n_threads` threads; one serves all layers of a graph.
+    ggml_tensor* scratch(Graph& g, int64_t n_tokens, int n_threads) const;
+    // -> BF16 [n_heads * d_head, n_tokens, n_tiles]
+    ggml_tensor* operator()(Graph& g, ggml_tensor* qkv, ggml_tensor* scratch) const;
+
+private:
+    static void compute(ggml_tensor* y, int ith, int nth, void* self);
+    size_t scratch_bytes(int64_t n_tokens) const;
+
+    int64_t n_heads_, d_head_;
+};
+
+}  // namespace crispvl
