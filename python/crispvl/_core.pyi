@@ -84,3 +84,13 @@ class Session:
 
 def build_info() -> dict[str, Any]: ...
 def devices() -> list[dict[str, Any]]: ...
+def choose_grid(
+    width: int, height: int, max_tiles: int = 12, tile_px: int = 448, min_tiles: int = 1
+) -> tuple[int, int]: ...
+def tile_image(
+    pixels: NDArray[np.uint8],
+    tile_px: int = 448,
+    max_tiles: int = 12,
+    min_tiles: int = 1,
+    thumbnail: bool = True,
+) -> NDArray[np.uint8]: ...

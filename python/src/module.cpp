@@ -8,6 +8,7 @@
 #include "describe.h"
 #include "engine/session.h"
 #include "ggml.h"
+#include "image.h"
 #include "interrupt.h"
 #include "numpy_convert.h"
 
@@ -206,6 +207,7 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("cancelled", &CancelToken::cancelled);
     bind_model(m);
     bind_session(m);
+    bind_image(m);
     m.def("build_info", &build_info);
     m.def("devices", &devices);
 }

@@ -1,0 +1,71 @@
+#include "image/pixels.h"
+
+#include <algorithm>
+#include <string>
+
+#include "runtime/error.h"
+
+namespace crispvl {
+namespace {
+
+// The limits of crispvl.images: the smallest legible letters, and the thinnest readable strip.
+constexpr int64_t k_min_side_px = 8;
+constexpr int64_t k_max_aspect = 200;
+
+// One channel over white. Seven extra bits and a rounded division by 255, as in Pillow's
+// AlphaComposite.c with an opaque white below.
+uint8_t over_white(uint32_t value, uint32_t alpha) {
+    constexpr uint32_t precision_bits = 7;
+    if (alpha == 0) return 255;
+    const uint32_t share = alpha * (1u << precision_bits);  // of 255 << precision_bits
+    const uint32_t rest = (255u << precision_bits) - share;
+    const uint32_t sum = value * share + 255u * rest + (0x80u << precision_bits);
+    return static_cast<uint8_t>((((sum >> 8) + sum) >> 8) >> precision_bits);
+}
+
+}  // namespace
+
+size_t bytes_per_pixel(PixelFormat format) {
+    switch (format) {
+        case PixelFormat::grey:
+            return 1;
+        case PixelFormat::rgb:
+        case PixelFormat::bgr:
+            return 3;
+        default:
+            return 4;
+    }
+}
+
+RgbImage to_rgb(const PixelView& view) {
+    RgbImage image(view.width, view.height);
+    const size_t n_bytes = bytes_per_pixel(view.format);
+    const bool is_grey = view.format == PixelFormat::grey;
+    const bool is_reversed = view.format == PixelFormat::bgr || view.format == PixelFormat::bgra;
+    const size_t red = is_reversed ? 2 : 0;
+    const size_t green = is_grey ? 0 : 1;
+    const size_t blue = is_reversed || is_grey ? 0 : 2;
+    uint8_t* out = image.pixels.data();
+    for (int64_t y = 0; y < view.height; ++y) {
+        const uint8_t* in = view.data + static_cast<size_t>(y) * view.stride_bytes;
+        for (int64_t x = 0; x < view.width; ++x, in += n_bytes, out += 3) {
+            const uint8_t alpha = n_bytes == 4 ? in[3] : 255;
+            out[0] = alpha == 255 ? in[red] : over_white(in[red], alpha);
+            out[1] = alpha == 255 ? in[green] : over_white(in[green], alpha);
+            out[2] = alpha == 255 ? in[blue] : over_white(in[blue], alpha);
+        }
+    }
+    return image;
+}
+
+void check_readable(int64_t width, int64_t height) {
+    const auto [shorter, longer] = std::minmax(width, height);
+    if (shorter >= k_min_side_px && longer <= k_max_aspect * shorter) return;
+    throw Error(ErrorKind::image, "[image] expected sides of at least " +
+                                      std::to_string(k_min_side_px) + " px and at most " +
+                                      std::to_string(k_max_aspect) + ":1; found " +
+                                      std::to_string(width) + "x" + std::to_string(height) +
+                                      " px; crop or enlarge it so that letters show");
+}
+
+}  // namespace crispvl

@@ -1,0 +1,42 @@
+// Pixels as callers have them, and as the model reads them: 8-bit RGB, rows from top to bottom.
+// Follows python/crispvl/images.py, which is the reference, to the byte.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace crispvl {
+
+enum class PixelFormat { grey, rgb, rgba, bgr, bgra };
+
+/// Borrowed pixels of 8 bits per channel. The alpha of rgba and bgra is straight, not
+/// premultiplied.
+struct PixelView {
+    const uint8_t* data;
+    int64_t width, height;  // px
+    PixelFormat format;
+    size_t stride_bytes;  // from one row to the next
+};
+
+struct RgbImage {
+    int64_t width = 0, height = 0;  // px
+    std::vector<uint8_t> pixels;    // [height, width, 3]
+
+    RgbImage() = default;
+    RgbImage(int64_t width_px, int64_t height_px)
+        : width(width_px),
+          height(height_px),
+          pixels(static_cast<size_t>(width_px) * static_cast<size_t>(height_px) * 3) {}
+};
+
+/// Bytes of one pixel.
+size_t bytes_per_pixel(PixelFormat format);
+
+/// Copies to RGB: grey is repeated, transparency is composited on white as Pillow does it.
+RgbImage to_rgb(const PixelView& view);
+
+/// Throws Error{image} where an image is too small or too thin for anything to be read in it.
+void check_readable(int64_t width, int64_t height);
+
+}  // namespace crispvl

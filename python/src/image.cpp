@@ -1,0 +1,57 @@
+#include "image.h"
+
+#include <pybind11/numpy.h>
+
+#include "image/tiling.h"
+
+namespace crispvl::binding {
+namespace {
+
+namespace py = pybind11;
+using namespace py::literals;
+
+// uint8 [h, w] or [h, w, 1, 3 or 4] in C order.
+PixelView view_of(const py::array_t<uint8_t, py::array::c_style>& pixels) {
+    const py::ssize_t n_channels = pixels.ndim() == 3 ? pixels.shape(2) : 1;
+    const bool fits = (pixels.ndim() == 2 || pixels.ndim() == 3) && pixels.size() > 0 &&
+                      (n_channels == 1 || n_channels == 3 || n_channels == 4);
+    if (!fits) {
+        throw py::value_error(
+            "[image] expected [height, width] or [height, width, 1, 3 or 4]; found " +
+            std::string(py::str(pixels.attr("shape"))) + "; reorder its axes");
+    }
+    const PixelFormat format = n_channels == 1   ? PixelFormat::grey
+                               : n_channels == 3 ? PixelFormat::rgb
+                                                 : PixelFormat::rgba;
+    return {pixels.data(), pixels.shape(1), pixels.shape(0), format,
+            static_cast<size_t>(pixels.shape(1) * n_channels)};
+}
+
+py::array_t<uint8_t> tile(const py::array_t<uint8_t, py::array::c_style>& pixels, int64_t tile_px,
+                          int64_t max_tiles, int64_t min_tiles, bool thumbnail) {
+    const PixelView view = view_of(pixels);
+    Tiles tiles;
+    {
+        py::gil_scoped_release release;
+        tiles = tile_image(to_rgb(view), {tile_px, min_tiles, max_tiles, thumbnail});
+    }
+    py::array_t<uint8_t> out({tiles.n_tiles, tile_px, tile_px, int64_t{3}});
+    std::copy(tiles.pixels.begin(), tiles.pixels.end(), out.mutable_data());
+    return out;
+}
+
+}  // namespace
+
+void bind_image(py::module_& m) {
+    m.def("tile_image", &tile, "pixels"_a, "tile_px"_a = 448, "max_tiles"_a = 12, "min_tiles"_a = 1,
+          "thumbnail"_a = true);
+    m.def(
+        "choose_grid",
+        [](int64_t width, int64_t height, int64_t max_tiles, int64_t tile_px, int64_t min_tiles) {
+            const Grid grid = choose_grid(width, height, {tile_px, min_tiles, max_tiles, true});
+            return py::make_tuple(grid.columns, grid.rows);
+        },
+        "width"_a, "height"_a, "max_tiles"_a = 12, "tile_px"_a = 448, "min_tiles"_a = 1);
+}
+
+}  // namespace crispvl::binding
