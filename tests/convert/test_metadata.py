@@ -252,7 +252,16 @@ def test_answers_end_at_every_token_a_config_names(tmp_path: Path) -> None:
     keys = read_keys(tmp_path / "model.gguf")
     im_end = keys["tokenizer.ggml.tokens"].index("<|im_end|>")
     assert keys["crispvl.chat.stop_token_ids"] == [2, 300, im_end]
-    assert keys["tokenizer.ggml.eos_token_id"] == 2
+    assert keys["tokenizer.ggml.eos_token_id"] == im_end
+
+
+@pytest.mark.parametrize("own", [None, "", "Read the page."])
+def test_system_message_of_the_config_comes_before_the_formats(
+    own: str | None, tmp_path: Path
+) -> None:
+    keys = keys_of(variant(row("base"), extra={"system_message": own}), tmp_path)
+    found = keys["crispvl.chat.system_message"]
+    assert found.startswith("你是书生·万象") if own is None else found == own
 
 
 def test_all_rows_say_what_they_are(tmp_path: Path) -> None:

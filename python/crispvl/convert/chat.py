@@ -41,8 +41,9 @@ def read_chat(
 ) -> Chat:
     """Template, system message and the tokens that end an answer.
 
-    A ``chat`` checkpoint names its format, and the format brings its system message. For ``hf``
-    the checkpoint's own Jinja template counts, and no format is named when it has one.
+    A ``chat`` checkpoint names its format, and the format brings a system message where the
+    config has none of its own. For ``hf`` the checkpoint's own Jinja template counts, and no
+    format is named when it has one.
 
     Raises:
         ModelFileError: The named format is not known.
@@ -62,36 +63,41 @@ def read_chat(
                 f"[config.json] expected 'template' to be one of {', '.join(CONVERSATIONS)}; "
                 f"found '{template}'; this conversation format is not known"
             )
-        system_message = CONVERSATIONS[template].system_message
+        own = config.system_message
+        system_message = CONVERSATIONS[template].system_message if own is None else own
     elif jinja is None:
         template = _FORMAT_WITHOUT_TEMPLATE
     stop_ids = _stop_ids(files, config, vocabulary, template)
     return Chat(template, system_message, stop_ids, jinja, dict(prompts))
 
 
-def end_of_sequence_ids(files: CheckpointFiles, config: CheckpointConfig) -> tuple[int, ...]:
-    """Ids that the checkpoint's configs call end of sequence, the generation config's first."""
-    generation = files.json("generation_config.json") or {}
-    return tuple(dict.fromkeys((*id_list(generation.get("eos_token_id")), *config.eos_ids)))
+def end_of_answer_id(chat: Chat, vocabulary: Vocabulary) -> int | None:
+    """The token that ends an answer, which is what runtimes understand by end of sequence.
+
+    Text models' own configs often name the token that ends a document instead.
+    """
+    found = vocabulary.find(_stop_token(chat.template))
+    return vocabulary.eos_id if found is None else found
+
+
+def _stop_token(template: str) -> str:
+    return CONVERSATIONS[template or _FORMAT_WITHOUT_TEMPLATE].stop
 
 
 def _stop_ids(
     files: CheckpointFiles, config: CheckpointConfig, vocabulary: Vocabulary, template: str
 ) -> tuple[int, ...]:
-    ids = list(end_of_sequence_ids(files, config))
-    if vocabulary.eos_id is not None:
-        ids.append(vocabulary.eos_id)
-    for token in ("<|im_end|>", CONVERSATIONS[template].stop if template else "<|im_end|>"):
-        found = vocabulary.find(token)
-        if found is not None:
-            ids.append(found)
-    known = tuple(dict.fromkeys(i for i in ids if 0 <= i < len(vocabulary.tokens)))
+    """Every token that a config calls end of sequence, and the format's own."""
+    generation = files.json("generation_config.json") or {}
+    named = (*id_list(generation.get("eos_token_id")), *config.eos_ids)
+    ids = [*named, vocabulary.eos_id, vocabulary.find(_stop_token(template))]
+    known = dict.fromkeys(i for i in ids if i is not None and 0 <= i < len(vocabulary.tokens))
     if not known:
         raise ModelFileError(
-            "[tokenizer] expected a token that ends an answer, an eos_token_id or '<|im_end|>'; "
-            "found none; the tokenizer files are incomplete"
+            "[tokenizer] expected a token that ends an answer, an eos_token_id or "
+            f"'{_stop_token(template)}'; found none; the tokenizer files are incomplete"
         )
-    return known
+    return tuple(known)
 
 
 def _jinja_template(files: CheckpointFiles) -> str | None:

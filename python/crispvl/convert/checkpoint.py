@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crispvl.convert.chat import Chat, end_of_sequence_ids, read_chat
+from crispvl.convert.chat import Chat, end_of_answer_id, read_chat
 from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles, open_checkpoint
 from crispvl.convert.layouts import read_config
@@ -61,9 +61,7 @@ def read_checkpoint(model: str | Path, prompts: Mapping[str, str]) -> Checkpoint
     config = read_config(files.require_json("config.json"), preprocessor)
     vocabulary = read_vocabulary(files, config.decoder.vocab_size)
     chat = read_chat(files, config, vocabulary, prompts)
-    eos_ids = end_of_sequence_ids(files, config)
-    if eos_ids:
-        vocabulary.eos_id = eos_ids[0]
+    vocabulary.eos_id = end_of_answer_id(chat, vocabulary)
     weights = read_weights(files.folder)
     tied_head = _has_tied_head(config, weights)
     vision, text = tensor_plans(config, tied_head=tied_head)

@@ -10,7 +10,7 @@ from crispvl.convert.rope import RopeScaling
 
 @dataclass(frozen=True, kw_only=True)
 class VisionConfig:
-    """The InternViT encoder. ``table_px`` is the image edge of the position table."""
+    """The InternViT encoder."""
 
     n_layers: int
     width: int
@@ -18,7 +18,6 @@ class VisionConfig:
     d_mlp: int
     patch_px: int
     tile_px: int
-    table_px: int
     norm: str
     norm_epsilon: float
     qk_norm: str
@@ -82,7 +81,8 @@ class CheckpointConfig:
 
     Attributes:
         layout: ``chat`` or ``hf``.
-        template: Name of the conversation template; empty for ``hf``.
+        template: Name of the conversation format; empty for ``hf``.
+        system_message: The config's own; None where the format's counts.
         eos_ids: End-of-sequence ids the text model's config names.
     """
 
@@ -92,4 +92,5 @@ class CheckpointConfig:
     decoder: DecoderConfig
     image: ImageConfig
     template: str
+    system_message: str | None
     eos_ids: tuple[int, ...]

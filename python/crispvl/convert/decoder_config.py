@@ -19,20 +19,20 @@ def read_decoder(root: Section, text: Section) -> DecoderConfig:
     s = Section(text.raw_values(), text.where, family.defaults)
     s.expect("hidden_act", "silu")
     _refuse_sliding_window(s)
-    n_heads = s.integer("num_attention_heads")
+    n_heads = s.count("num_attention_heads")
     rope_theta, rope_scaling = read_rope(s)
-    trained = s.integer("max_position_embeddings")
+    trained = s.count("max_position_embeddings")
     return DecoderConfig(
         family=family,
-        n_layers=s.integer("num_hidden_layers"),
-        width=s.integer("hidden_size"),
+        n_layers=s.count("num_hidden_layers"),
+        width=s.count("hidden_size"),
         n_heads=n_heads,
-        n_kv_heads=s.integer("num_key_value_heads") if s.has("num_key_value_heads") else n_heads,
+        n_kv_heads=s.count("num_key_value_heads") if s.has("num_key_value_heads") else n_heads,
         d_head=(
-            s.integer("head_dim") if s.has("head_dim") else s.integer("hidden_size") // n_heads
+            s.count("head_dim") if s.has("head_dim") else s.count("hidden_size") // n_heads
         ),
-        d_mlp=s.integer("intermediate_size"),
-        vocab_size=s.integer("vocab_size"),
+        d_mlp=s.count("intermediate_size"),
+        vocab_size=s.count("vocab_size"),
         context_length=usable_context_length(trained, rope_scaling),
         norm_epsilon=s.number("rms_norm_eps"),
         rope_theta=rope_theta,
@@ -56,6 +56,6 @@ def _refuse_sliding_window(s: Section) -> None:
         raise s.error("layer_types", "'full_attention' in every layer", layer_types)
     first = s.raw("max_window_layers")
     if s.raw("use_sliding_window") is True and not (
-        isinstance(first, int) and first >= s.integer("num_hidden_layers")
+        isinstance(first, int) and first >= s.count("num_hidden_layers")
     ):
         raise s.error("use_sliding_window", "false", True)

@@ -95,15 +95,15 @@ def _read_chat(root: Section) -> CheckpointConfig:
     root.expect("select_layer", -1)
     root.expect("pad2square", False, None)
     vision = root.child("vision_config", _CHAT_VISION_DEFAULTS)
-    table_px = vision.integer("image_size")
+    if root.has("force_image_size"):
+        # The published code would resample the position table for another tile size.
+        root.expect("force_image_size", vision.count("image_size"))
     dynamic = root.raw("dynamic_image_size") is not False
     llm = root.child("llm_config")
     return CheckpointConfig(
         layout="chat",
         vision=_vision(
             vision,
-            tile_px=root.integer("force_image_size") if root.has("force_image_size") else table_px,
-            table_px=table_px,
             qk_norm=vision.boolean("qk_normalization"),
             qkv_bias=vision.boolean("qkv_bias"),
             feature_layer=root.integer("select_layer"),
@@ -111,13 +111,14 @@ def _read_chat(root: Section) -> CheckpointConfig:
         projector=_projector(root.number("downsample_ratio"), root),
         decoder=read_decoder(root, llm),
         image=ImageConfig(
-            min_tiles=root.integer("min_dynamic_patch") if dynamic else 1,
-            max_tiles=root.integer("max_dynamic_patch") if dynamic else 1,
+            min_tiles=root.count("min_dynamic_patch") if dynamic else 1,
+            max_tiles=root.count("max_dynamic_patch") if dynamic else 1,
             thumbnail=root.boolean("use_thumbnail"),
             mean=_IMAGE_MEAN,
             std=_IMAGE_STD,
         ),
         template=root.text("template"),
+        system_message=root.text("system_message") if root.has("system_message") else None,
         eos_ids=id_list(llm.raw("eos_token_id")),
     )
 
@@ -141,8 +142,6 @@ def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
         layout="hf",
         vision=_vision(
             vision,
-            tile_px=vision.integer("image_size"),
-            table_px=vision.integer("image_size"),
             qk_norm=vision.boolean("use_qk_norm"),
             qkv_bias=vision.boolean("attention_bias"),
             feature_layer=-1,
@@ -152,13 +151,14 @@ def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
         ),
         decoder=read_decoder(root, text),
         image=ImageConfig(
-            min_tiles=image.integer("min_patches"),
-            max_tiles=image.integer("max_patches"),
+            min_tiles=image.count("min_patches"),
+            max_tiles=image.count("max_patches"),
             thumbnail=True,  # its processor always asks for one
             mean=_rgb(preprocessor, "image_mean", _IMAGE_MEAN),
             std=_rgb(preprocessor, "image_std", _IMAGE_STD),
         ),
         template="",
+        system_message=None,
         eos_ids=id_list(text.raw("eos_token_id")),
     )
 
@@ -166,8 +166,6 @@ def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
 def _vision(
     s: Section,
     *,
-    tile_px: int,
-    table_px: int,
     qk_norm: bool,
     qkv_bias: bool,
     feature_layer: int,
@@ -176,13 +174,12 @@ def _vision(
     s.expect("hidden_act", "gelu")
     s.expect("num_channels", 3)
     return VisionConfig(
-        n_layers=s.integer("num_hidden_layers"),
-        width=s.integer("hidden_size"),
-        n_heads=s.integer("num_attention_heads"),
-        d_mlp=s.integer("intermediate_size"),
-        patch_px=s.integer("patch_size"),
-        tile_px=tile_px,
-        table_px=table_px,
+        n_layers=s.count("num_hidden_layers"),
+        width=s.count("hidden_size"),
+        n_heads=s.count("num_attention_heads"),
+        d_mlp=s.count("intermediate_size"),
+        patch_px=s.count("patch_size"),
+        tile_px=s.count("image_size"),
         norm=s.text("norm_type"),
         norm_epsilon=s.number("layer_norm_eps"),
         qk_norm="full" if qk_norm else "none",

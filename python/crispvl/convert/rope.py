@@ -47,7 +47,7 @@ def read_rope(s: Section) -> tuple[float, RopeScaling]:
         raise rope.error("rope_type", "'default', 'linear', 'dynamic' or 'yarn'", kind)
     if kind == "linear":
         return theta, RopeScaling(type=kind, factor=rope.number("factor"))
-    context = s.integer("max_position_embeddings")
+    context = s.count("max_position_embeddings")
     if kind == "dynamic":
         return theta, RopeScaling(
             type=kind, factor=rope.number("factor"), original_context_length=context
@@ -81,8 +81,8 @@ def _original_context_length(s: Section, rope: Section) -> int:
     key = "original_max_position_embeddings"
     for section in (rope, s):
         if section.has(key):
-            return section.integer(key)
-    return s.integer("max_position_embeddings")
+            return section.count(key)
+    return s.count("max_position_embeddings")
 
 
 def _yarn_attn_factor(rope: Section, factor: float) -> float:

@@ -53,6 +53,13 @@ class Section:
             value = value[0]
         return self._typed(key, value, int)
 
+    def count(self, key: str) -> int:
+        """A whole number of at least one: a size."""
+        value = self.integer(key)
+        if value < 1:
+            raise self.error(key, "at least 1", value)
+        return value
+
     def number(self, key: str) -> float:
         """A number as float."""
         value = self._values.get(key)

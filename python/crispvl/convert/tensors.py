@@ -84,7 +84,7 @@ _HF = {
 
 
 def _embeddings(names: dict[str, str], v: VisionConfig) -> Iterator[TensorPlan]:
-    n_positions = 1 + (v.table_px // v.patch_px) ** 2
+    n_positions = 1 + (v.tile_px // v.patch_px) ** 2
     yield TensorPlan(
         name="v.class_embd",
         shape=(v.width,),
