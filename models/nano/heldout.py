@@ -120,15 +120,14 @@ def draw_test_page(seed: int, grid: tuple[int, int] = (1, 1), photo: bool = Fals
     free = width - 2 * margin
     for row in page_rows(rng, style, free):
         needed = sum(style.width(text + " ") for _, text in row)
-        if needed > free:
-            row = row[-1:] if style.width(row[-1][1]) <= free else []
+        if needed > free + style.width(" "):
+            continue
         if y + style.ascent + style.descent > height:
             break
         for share, text in row:
             draw.text((margin + share * (free - style.width(text)), y), text, ink, style.font)
-        if row:
-            lines.append(" ".join(text for _, text in row))
-            y += step
+        lines.append(" ".join(text for _, text in row))
+        y += step
     if photo:
         image = photographed(image, rng, paper)
     return TestPage(image, "\n".join(lines), name, x_height, grid)

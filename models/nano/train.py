@@ -5,7 +5,7 @@
 
 From scratch the encoder learns alone first, by the characters under its patches and in its tokens'
 cells; without that dense signal it learns nothing in hours. Then everything trains together, the
-dense losses at a lower weight. Pages of several tiles join when single tiles are read well.
+dense losses at a falling weight. Pages of several tiles join when single tiles are read well.
 The learning rate is a cosine over wall-clock minutes; a run stopped at any time resumes from its
 folder with the same command. The folder holds ``state.pt``, ``log.jsonl`` and, in ``export/``, the
 averaged weights in the ``-hf`` layout.
@@ -123,6 +123,10 @@ class Trainer:
             0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
         )
 
+    def dense_weight(self) -> float:
+        """Weight of the dense losses: 1 while the encoder is what limits the reading, then less."""
+        return max(0.2, 1.0 - self.seconds / (60 * self.args.minutes))
+
     def train_step(self) -> dict[str, float]:
         """One optimizer step over ``ACCUMULATE`` micro-batches; returns what to log."""
         args = self.args
@@ -133,7 +137,7 @@ class Trainer:
         for batch in batches:
             with torch.autocast(args.device, torch.bfloat16):
                 found = losses(self.model, batch, dense_only)
-            loss = (1.0 if dense_only else 0.3) / ACCUMULATE * (found["patch"] + found["slot"])
+            loss = self.dense_weight() / ACCUMULATE * (found["patch"] + found["slot"])
             if not dense_only:
                 loss = loss + found["text"] / n_tokens
                 kind = "single" if batch.tiles.shape[1] == 1 else "multi"
