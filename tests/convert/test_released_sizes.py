@@ -1,0 +1,142 @@
+"""Every released dense size, from its config alone: names, shapes, types, parameters."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crispvl.convert import convert_header
+from gguf import GGMLQuantizationType as Type
+from gguf import GGUFReader
+
+TABLE = json.loads(
+    (Path(__file__).parents[1] / "data" / "released_configs.json").read_text("utf-8")
+)
+
+# Rotary scaling and trained length that these models' configs share.
+SHARED_TEXT = {
+    "max_position_embeddings": 32768,
+    "rope_scaling": {"factor": 2.0, "type": "dynamic"},
+    "hidden_act": "silu",
+    "tie_word_embeddings": False,
+}
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class HeaderReader(GGUFReader):  # type: ignore[misc]
+    """Reads a file that ends where the tensors' bytes would begin."""
+
+    def _build_tensors(self, start_offs: int, fields: list[Any]) -> None:
+        self.shapes: Shapes = {}
+        self.types: dict[str, Type] = {}
+        for field in fields:
+            _, name, _, dims, kind, _ = field.parts
+            text = bytes(name).decode()
+            self.shapes[text] = tuple(int(d) for d in reversed(dims))
+            self.types[text] = Type(int(kind[0]))
+
+
+def config_of(model: dict[str, Any]) -> dict[str, Any]:
+    vision = {"image_size": 448, "patch_size": 14, "layer_norm_eps": 1e-6, "hidden_act": "gelu"}
+    return {
+        "model_type": "internvl_chat",
+        "force_image_size": 448,
+        "downsample_ratio": 0.5,
+        "select_layer": -1,
+        "ps_version": "v2",
+        "template": "internvl2_5",
+        "dynamic_image_size": True,
+        "min_dynamic_patch": 1,
+        "max_dynamic_patch": 12,
+        "use_thumbnail": True,
+        "vision_config": vision | TABLE["vision"][model["vision"]],
+        "llm_config": SHARED_TEXT | TABLE["text"][model["text"]],
+    }
+
+
+def expected_shapes(model: dict[str, Any]) -> Shapes:
+    """The tensors that the architecture has, written out once more and apart from the converter."""
+    v, t = TABLE["vision"][model["vision"]], TABLE["text"][model["text"]]
+    w, m, d, f = v["hidden_size"], v["intermediate_size"], t["hidden_size"], t["intermediate_size"]
+    head = t.get("head_dim", d // t["num_attention_heads"])
+    q, kv = t["num_attention_heads"] * head, t["num_key_value_heads"] * head
+    layer_norm, qk_norm, qkv_bias = (
+        v["norm_type"] == "layer_norm",
+        v["qk_normalization"],
+        v["qkv_bias"],
+    )
+    shapes: Shapes = {
+        "v.class_embd": (w,),
+        "v.position_embd.weight": (1025, w),
+        "v.patch_embd.weight": (w, 3, 14, 14),
+        "v.patch_embd.bias": (w,),
+        "mm.model.mlp.0.weight": (4 * w,),
+        "mm.model.mlp.0.bias": (4 * w,),
+        "mm.model.mlp.1.weight": (d, 4 * w),
+        "mm.model.mlp.1.bias": (d,),
+        "mm.model.mlp.3.weight": (d, d),
+        "mm.model.mlp.3.bias": (d,),
+        "token_embd.weight": (t["vocab_size"], d),
+        "output_norm.weight": (d,),
+        "output.weight": (t["vocab_size"], d),
+    }
+    for i in range(v["num_hidden_layers"]):
+        block: Shapes = {"ls1.weight": (w,), "ls2.weight": (w,)}
+        for norm in ("ln1", "ln2"):
+            block |= {f"{norm}.weight": (w,)} | ({f"{norm}.bias": (w,)} if layer_norm else {})
+        for part in ("attn_q", "attn_k", "attn_v"):
+            block |= {f"{part}.weight": (w, w)} | ({f"{part}.bias": (w,)} if qkv_bias else {})
+        if qk_norm:
+            block |= {"attn_q_norm.weight": (w,), "attn_k_norm.weight": (w,)}
+        block |= {"attn_out.weight": (w, w), "attn_out.bias": (w,)}
+        block |= {"ffn_up.weight": (m, w), "ffn_up.bias": (m,)}
+        block |= {"ffn_down.weight": (w, m), "ffn_down.bias": (w,)}
+        shapes |= {f"v.blk.{i}.{name}": shape for name, shape in block.items()}
+    for i in range(t["num_hidden_layers"]):
+        block = {"attn_norm.weight": (d,), "ffn_norm.weight": (d,)}
+        for part, n_rows in (("attn_q", q), ("attn_k", kv), ("attn_v", kv)):
+            block[f"{part}.weight"] = (n_rows, d)
+            if t["model_type"] == "qwen2":
+                block[f"{part}.bias"] = (n_rows,)
+        if t["model_type"] == "qwen3":
+            block |= {"attn_q_norm.weight": (head,), "attn_k_norm.weight": (head,)}
+        block |= {"attn_output.weight": (d, q), "ffn_down.weight": (d, f)}
+        block |= {"ffn_gate.weight": (f, d), "ffn_up.weight": (f, d)}
+        shapes |= {f"blk.{i}.{name}": shape for name, shape in block.items()}
+    return shapes
+
+
+@pytest.mark.parametrize("model", TABLE["models"], ids=[m["name"] for m in TABLE["models"]])
+def test_header_has_the_tensors_of_the_released_size(model: dict[str, Any], tmp_path: Path) -> None:
+    convert_header(config_of(model), tmp_path / "header.gguf", "q8_0")
+    header = HeaderReader(tmp_path / "header.gguf")
+    assert header.shapes == expected_shapes(model)
+    n_parameters = sum(math.prod(shape) for shape in header.shapes.values())
+    assert round(n_parameters / 1e9, 1) == model["parameters_b"]
+    # Every matrix of every released size fits the blocks of q8_0.
+    matrices = {n for n, s in header.shapes.items() if len(s) == 2 and "position" not in n}
+    assert {header.types[name] for name in matrices} == {Type.Q8_0}
+
+
+@pytest.mark.parametrize("model", TABLE["models"], ids=[m["name"] for m in TABLE["models"]])
+def test_header_says_what_the_config_says(model: dict[str, Any], tmp_path: Path) -> None:
+    convert_header(config_of(model), tmp_path / "header.gguf")
+    fields = HeaderReader(tmp_path / "header.gguf").fields
+    keys = {name: field.contents() for name, field in fields.items()}
+    text = TABLE["text"][model["text"]]
+    arch = {"internlm3": "llama"}.get(text["model_type"], text["model_type"])
+    assert keys["general.architecture"] == arch
+    assert keys[f"{arch}.block_count"] == text["num_hidden_layers"]
+    assert keys[f"{arch}.rope.freq_base"] == text["rope_theta"]
+    assert keys[f"{arch}.attention.head_count_kv"] == text["num_key_value_heads"]
+    assert keys[f"{arch}.attention.key_length"] == text.get(
+        "head_dim", text["hidden_size"] // text["num_attention_heads"]
+    )
+    assert keys[f"{arch}.context_length"] == 65536
+    assert keys["crispvl.decoder.rope.scaling.original_context_length"] == 32768
+    assert keys["crispvl.decoder.tied_head"] is False
+    assert keys["clip.vision.projection_dim"] == text["hidden_size"]
