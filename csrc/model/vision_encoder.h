@@ -30,7 +30,7 @@ private:
 // The same block on our CPU kernels: seven nodes instead of about thirty.
 class PackedVisionBlock {
 public:
-    explicit PackedVisionBlock(const VisionBlock& block);
+    PackedVisionBlock(const VisionBlock& block, int n_threads);
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch) const;
     const PackedAttention& attention() const { return attention_; }
     size_t n_bytes() const;

@@ -1,7 +1,9 @@
 #include "nn/packed.h"
 
 #include <algorithm>
-#include <cstring>
+#include <thread>
+
+#include "kernels/bf16_pack.h"
 
 namespace crispvl {
 namespace {
@@ -26,14 +28,6 @@ std::vector<float> row_values(const ggml_tensor* x) {
     return {floats(x), floats(x) + x->ne[0]};
 }
 
-// Round to nearest even, as the hardware does.
-uint16_t to_bf16(float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    bits += 0x7fff + ((bits >> 16) & 1);
-    return static_cast<uint16_t>(bits >> 16);
-}
-
 }  // namespace
 
 // ---- norm ---------------------------------------------------------------------------------------
@@ -54,8 +48,11 @@ void PackedNorm::compute(ggml_tensor* y, int ith, int nth, void* self) {
 // ---- linear -------------------------------------------------------------------------------------
 
 PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Epilogue epilogue,
-                           ggml_tensor* scale)
-    : d_in_(parts.front()->weight()->ne[0]), d_out_(0), epilogue_(epilogue), scale_(row_values(scale)) {
+                           int n_threads, ggml_tensor* scale)
+    : d_in_(parts.front()->weight()->ne[0]),
+      d_out_(0),
+      epilogue_(epilogue),
+      scale_(row_values(scale)) {
     for (const Linear* part : parts) d_out_ += part->weight()->ne[1];
     const int64_t n = kernels::packed_size(d_out_, d_in_);
     panels_ = kernels::allocate_aligned<uint16_t>(static_cast<size_t>(n));
@@ -63,27 +60,26 @@ PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Epilogue epi
     bias_.assign(static_cast<size_t>(d_out_), 0.0f);
     int64_t first = 0;
     for (const Linear* part : parts) {
-        pack(part->weight(), first);
+        std::vector<std::thread> threads;
+        for (int i = 1; i < n_threads; ++i) {
+            threads.emplace_back([this, part, first, i, n_threads] { pack(part->weight(), first, i, n_threads); });
+        }
+        pack(part->weight(), first, /*ith=*/0, n_threads);
+        for (std::thread& thread : threads) thread.join();
         const std::vector<float> values = row_values(part->bias());
         std::copy(values.begin(), values.end(), bias_.begin() + first);
         first += part->weight()->ne[1];
     }
 }
 
-void PackedLinear::pack(const ggml_tensor* weight, int64_t first_output) {
+void PackedLinear::pack(const ggml_tensor* weight, int64_t first_output, int ith, int nth) {
     const ggml_to_float_t to_float = ggml_get_type_traits(weight->type)->to_float;
-    const int64_t n_pairs = kernels::pair_count(d_in_);
-    std::vector<float> row(static_cast<size_t>(2 * n_pairs), 0.0f);
-    for (int64_t i = 0; i < weight->ne[1]; ++i) {
-        const char* data = static_cast<const char*>(weight->data) + static_cast<size_t>(i) * weight->nb[1];
-        to_float(data, row.data(), d_in_);
-        const int64_t output = first_output + i;
-        uint16_t* out = panels_.get() + output / kernels::kPanelWidth * n_pairs * kernels::kPanelWidth * 2 +
-                        output % kernels::kPanelWidth * 2;
-        for (int64_t k = 0; k < n_pairs; ++k) {
-            out[k * kernels::kPanelWidth * 2] = to_bf16(row[static_cast<size_t>(2 * k)]);
-            out[k * kernels::kPanelWidth * 2 + 1] = to_bf16(row[static_cast<size_t>(2 * k + 1)]);
-        }
+    std::vector<float> row(static_cast<size_t>(d_in_));
+    const int64_t n_rows = weight->ne[1];
+    for (int64_t i = n_rows * ith / nth; i < n_rows * (ith + 1) / nth; ++i) {
+        const char* data = static_cast<const char*>(weight->data);
+        to_float(data + static_cast<size_t>(i) * weight->nb[1], row.data(), d_in_);
+        kernels::pack_row(row.data(), d_in_, first_output + i, panels_.get());
     }
 }
 

@@ -28,7 +28,8 @@ private:
 class PackedLinear {
 public:
     // `scale` (F32 [d_out] or null) multiplies the result before the residual is added.
-    PackedLinear(const std::vector<const Linear*>& parts, kernels::Epilogue epilogue,
+    // `n_threads` pack.
+    PackedLinear(const std::vector<const Linear*>& parts, kernels::Epilogue epilogue, int n_threads,
                  ggml_tensor* scale = nullptr);
 
     // BF16 [d_in, …] -> [d_out, …] of the epilogue's type; `residual` F32 [d_out, …] where it has one.
@@ -38,7 +39,7 @@ public:
 
 private:
     static void compute(ggml_tensor* y, int ith, int nth, void* self);
-    void pack(const ggml_tensor* weight, int64_t first_output);
+    void pack(const ggml_tensor* weight, int64_t first_output, int ith, int nth);
 
     int64_t d_in_, d_out_;
     kernels::Epilogue epilogue_;

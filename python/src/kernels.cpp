@@ -1,0 +1,99 @@
+#include "kernels.h"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "kernels/aligned.h"
+#include "kernels/bf16_kernels.h"
+#include "kernels/bf16_pack.h"
+#include "kernels/cpu.h"
+#include "numpy_convert.h"
+
+namespace crispvl::binding {
+namespace {
+
+using namespace py::literals;
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+std::vector<uint16_t> rounded(const Floats& x) {
+    std::vector<uint16_t> values(static_cast<size_t>(x.size()));
+    std::transform(x.data(), x.data() + x.size(), values.begin(), kernels::to_bf16);
+    return values;
+}
+
+py::array_t<float> widened(const std::vector<uint16_t>& values, std::vector<py::ssize_t> shape) {
+    std::vector<float> floats(values.size());
+    std::transform(values.begin(), values.end(), floats.begin(), kernels::from_bf16);
+    return to_numpy(std::move(floats), std::move(shape));
+}
+
+// Every thread's share, one after another: what is tested is that the shares make a whole.
+template <typename Share>
+void run_shares(int n_threads, const Share& share) {
+    for (int i = 0; i < n_threads; ++i) share(i, n_threads);
+}
+
+py::array_t<float> gemm(const Floats& x, const Floats& w, const std::optional<Floats>& bias,
+                        bool gelu, const std::optional<Floats>& residual,
+                        const std::optional<Floats>& scale, bool bf16_output, int n_threads) {
+    const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_out = w.shape(0);
+    const auto panels = kernels::allocate_aligned<uint16_t>(
+        static_cast<size_t>(kernels::packed_size(n_out, n_in)));
+    std::fill_n(panels.get(), kernels::packed_size(n_out, n_in), uint16_t{0});
+    for (int64_t i = 0; i < n_out; ++i) kernels::pack_row(w.data() + i * n_in, n_in, i, panels.get());
+    const std::vector<uint16_t> input = rounded(x);
+    std::vector<float> floats(static_cast<size_t>(n_rows * n_out));
+    std::vector<uint16_t> halves(floats.size());
+    kernels::Epilogue epilogue = bf16_output ? kernels::Epilogue::store_bf16
+                                             : kernels::Epilogue::store_f32;
+    if (gelu) epilogue = kernels::Epilogue::gelu_bf16;
+    if (residual) epilogue = kernels::Epilogue::residual_f32;
+    const bool is_bf16 = gelu || (bf16_output && !residual);
+    const kernels::GemmJob job{input.data(), n_rows, n_in, n_out, panels.get(),
+                               bias ? bias->data() : nullptr, epilogue,
+                               is_bf16 ? static_cast<void*>(halves.data()) : floats.data(),
+                               residual ? residual->data() : nullptr,
+                               scale ? scale->data() : nullptr};
+    run_shares(n_threads, [&](int ith, int nth) { kernels::gemm_bf16(job, ith, nth); });
+    return is_bf16 ? widened(halves, {n_rows, n_out}) : to_numpy(std::move(floats), {n_rows, n_out});
+}
+
+py::array_t<float> norm(const Floats& x, const Floats& weight, const std::optional<Floats>& bias,
+                        float epsilon, bool subtract_mean, int n_threads) {
+    std::vector<uint16_t> y(static_cast<size_t>(x.size()));
+    const kernels::NormJob job{x.data(), x.shape(0), x.shape(1), weight.data(),
+                               bias ? bias->data() : nullptr, epsilon, subtract_mean, y.data()};
+    run_shares(n_threads, [&](int ith, int nth) { kernels::norm_bf16(job, ith, nth); });
+    return widened(y, {x.shape(0), x.shape(1)});
+}
+
+// qkv [n_tiles, n_tokens, 3, n_heads, d_head] -> [n_tiles, n_tokens, n_heads, d_head]
+py::array_t<float> attention(const Floats& qkv, int n_threads) {
+    const std::vector<uint16_t> input = rounded(qkv);
+    std::vector<uint16_t> y(input.size() / 3);
+    const kernels::AttentionJob job{input.data(), qkv.shape(0), qkv.shape(1), qkv.shape(3),
+                                    qkv.shape(4), y.data()};
+    const auto scratch = kernels::allocate_aligned<uint8_t>(kernels::attention_scratch_bytes(job));
+    run_shares(n_threads,
+               [&](int ith, int nth) { kernels::attention_bf16(job, scratch.get(), ith, nth); });
+    return widened(y, {qkv.shape(0), qkv.shape(1), qkv.shape(3), qkv.shape(4)});
+}
+
+}  // namespace
+
+void bind_kernels(py::module_& m) {
+    py::module_ k = m.def_submodule("kernels", "CPU kernels by themselves, for tests.");
+    k.def("has_avx512_bf16", &kernels::has_avx512_bf16);
+    k.def("gemm_bf16", &gemm, "x"_a, "w"_a, py::kw_only(), "bias"_a = std::nullopt, "gelu"_a = false,
+          "residual"_a = std::nullopt, "scale"_a = std::nullopt, "bf16_output"_a = false,
+          "n_threads"_a = 1);
+    k.def("norm_bf16", &norm, "x"_a, "weight"_a, "bias"_a, "epsilon"_a, "subtract_mean"_a,
+          "n_threads"_a = 1);
+    k.def("attention_bf16", &attention, "qkv"_a, "n_threads"_a = 1);
+}
+
+}  // namespace crispvl::binding

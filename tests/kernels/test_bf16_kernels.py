@@ -1,0 +1,144 @@
+"""The AVX-512 BF16 kernels against plain numpy on the same rounded inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from crispvl import _core
+
+kernels = _core.kernels
+
+pytestmark = pytest.mark.skipif(
+    not kernels.has_avx512_bf16(), reason="this CPU has no AVX-512 BF16; ggml's kernels serve it"
+)
+
+Floats = NDArray[np.float32]
+
+
+def rounded(x: Floats) -> NDArray[np.float64]:
+    """Rounds to the nearest BF16, ties to even."""
+    bits = x.astype(np.float32).view(np.uint32).astype(np.uint64)
+    bits = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)
+    return bits.astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+def erf(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    from math import erf as scalar
+
+    return np.vectorize(scalar)(x)
+
+
+def assert_close(found: Floats, expected: NDArray[np.float64], relative: float) -> None:
+    assert found.shape == expected.shape
+    worst = np.abs(found - expected).max()
+    assert worst <= relative * max(1.0, np.abs(expected).max()), worst
+
+
+shapes = st.tuples(st.integers(1, 40), st.integers(1, 60).map(lambda n: 2 * n), st.integers(1, 200))
+N_THREADS = st.integers(1, 7)
+
+
+def matrices(shape: tuple[int, int, int], seed: int) -> tuple[Floats, Floats, Floats]:
+    n_rows, n_in, n_out = shape
+    rng = np.random.default_rng(seed)
+    return (
+        rng.standard_normal((n_rows, n_in), np.float32),
+        rng.standard_normal((n_out, n_in), np.float32),
+        rng.standard_normal(n_out).astype(np.float32),
+    )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(shapes, N_THREADS, st.integers(0, 1000))
+def test_product_with_bias_equals_numpy_on_any_shape(
+    shape: tuple[int, int, int], n_threads: int, seed: int
+) -> None:
+    x, w, bias = matrices(shape, seed)
+    expected = rounded(x) @ rounded(w).T + bias
+    assert_close(kernels.gemm_bf16(x, w, bias=bias, n_threads=n_threads), expected, 1e-6)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(shapes, N_THREADS, st.integers(0, 1000))
+def test_residual_epilogue_adds_the_scaled_product(
+    shape: tuple[int, int, int], n_threads: int, seed: int
+) -> None:
+    x, w, bias = matrices(shape, seed)
+    rng = np.random.default_rng(seed + 1)
+    residual = rng.standard_normal((shape[0], shape[2]), np.float32)
+    scale = rng.standard_normal(shape[2]).astype(np.float32)
+    found = kernels.gemm_bf16(x, w, bias=bias, residual=residual, scale=scale, n_threads=n_threads)
+    expected = residual + scale * (rounded(x) @ rounded(w).T + bias)
+    assert_close(found, expected, 2e-6)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(shapes, N_THREADS, st.integers(0, 1000))
+def test_gelu_epilogue_is_the_exact_gelu_rounded_once(
+    shape: tuple[int, int, int], n_threads: int, seed: int
+) -> None:
+    x, w, bias = matrices(shape, seed)
+    y = (rounded(x) @ rounded(w).T + bias) / 4
+    found = kernels.gemm_bf16(x, w / 4, bias=bias / 4, gelu=True, n_threads=n_threads)
+    expected = 0.5 * y * (1 + erf(y / np.sqrt(2)))
+    # Half a unit in BF16's last place, and the kernel's own 1e-6.
+    assert np.all(np.abs(found - expected) <= np.abs(expected) * 2.0**-8 + 2e-6)
+
+
+def test_output_in_bf16_is_the_f32_output_rounded() -> None:
+    x, w, bias = matrices((13, 70, 65), 3)
+    full = kernels.gemm_bf16(x, w, bias=bias)
+    half = kernels.gemm_bf16(x, w, bias=bias, bf16_output=True)
+    assert np.array_equal(half.astype(np.float64), rounded(full))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(1, 9), st.integers(2, 200), st.booleans(), N_THREADS, st.integers(0, 1000))
+def test_norms_equal_numpy(
+    n_rows: int, width: int, subtract_mean: bool, n_threads: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    x = (rng.standard_normal((n_rows, width)) * 3 + 1).astype(np.float32)
+    weight = rng.standard_normal(width).astype(np.float32)
+    bias = rng.standard_normal(width).astype(np.float32) if subtract_mean else None
+    found = kernels.norm_bf16(x, weight, bias, 1e-6, subtract_mean, n_threads)
+    centred = x - x.mean(1, keepdims=True) if subtract_mean else x.astype(np.float64)
+    expected = centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-6) * weight
+    expected = expected + (bias if bias is not None else 0)
+    assert np.all(np.abs(found - expected) <= np.abs(expected) * 2.0**-8 + 1e-5)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 150),
+    st.integers(1, 3),
+    st.sampled_from([64, 128]),
+    N_THREADS,
+    st.integers(0, 1000),
+)
+def test_attention_equals_softmax_over_all_tokens(
+    n_tiles: int, n_tokens: int, n_heads: int, d_head: int, n_threads: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    qkv = rng.standard_normal((n_tiles, n_tokens, 3, n_heads, d_head), np.float32)
+    found = kernels.attention_bf16(qkv, n_threads)
+    q, k, v = np.moveaxis(rounded(qkv), 2, 0)
+    scores = np.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(d_head)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    expected = np.einsum("bhqk,bkhd->bqhd", weights, v)
+    # Weights and output are rounded to BF16 on their way.
+    assert_close(found, expected, 6e-3)
+
+
+def test_attention_survives_scores_far_apart() -> None:
+    qkv = np.zeros((1, 3, 3, 1, 64), np.float32)
+    qkv[0, :, 0, 0, 0] = 60.0
+    qkv[0, 1, 1, 0, 0] = 60.0  # only the second key matches
+    qkv[0, :, 2, 0, :] = np.array([1.0, 2.0, 4.0])[:, None]
+    assert np.all(kernels.attention_bf16(qkv, 2) == 2.0)
