@@ -197,7 +197,7 @@ std::string optional_text(const ModelSource& source, const char* key) {
 ChatConfig read_chat(const ModelSource& source, int64_t vocab_size) {
     ChatConfig c;
     c.template_name = optional_text(source, kChatTemplate);
-    c.system_message = optional_text(source, kChatSystem);
+    if (source.has(kChatSystem)) c.system_message = source.text(kChatSystem);
     c.jinja = optional_text(source, kJinjaTemplate);
     c.prompt_text = optional_text(source, kPromptText);
     c.prompt_markdown = optional_text(source, kPromptMarkdown);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,7 +67,8 @@ struct ImageConfig {
 };
 
 struct ChatConfig {
-    std::string template_name, system_message, jinja, prompt_text, prompt_markdown;
+    std::string template_name, jinja, prompt_text, prompt_markdown;
+    std::optional<std::string> system_message;  // absent: the format's own
     std::vector<int32_t> stop_ids;
 };
 

@@ -39,7 +39,8 @@ struct Model::Network {
 };
 
 Model::Model(const LoadOptions& options)
-    : options_(options), source_(ModelSource::open(options.path, options.mmproj)) {
+    : options_(options),
+      source_(ModelSource::open(options.path, options.mmproj, options.tokenizer)) {
     tokenizer_ = Tokenizer::create(read_vocab(source_));
     if (options.vocab_only) return;
     if (!source_.has_vision()) {

@@ -25,6 +25,7 @@ struct LoadOptions {
     int n_threads = 0;             // 0: one per physical core
     bool vocab_only = false;       // tokenizer and keys, no weights
     bool exact = false;            // F32 wherever a faster type would do: see kv_type()
+    std::string tokenizer;         // GGUF file whose vocabulary is used; "" for the model's own
 };
 
 // A traced value: C order, slowest dimension first.

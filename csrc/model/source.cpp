@@ -14,8 +14,8 @@ Error missing(const ModelSource& source, std::string_view key, const char* type)
 }
 
 Error mistyped(const ModelSource& source, std::string_view key, const char* type) {
-    return Error(ErrorKind::model_file, "[config] expected '" + std::string(key) + "' to be " + type +
-                                            "; " + source.describe() +
+    return Error(ErrorKind::model_file, "[config] expected '" + std::string(key) + "' to be " +
+                                            type + "; " + source.describe() +
                                             " has another type; convert the checkpoint again");
 }
 
@@ -31,6 +31,7 @@ T require(const ModelSource& source, std::string_view key, const char* type) {
 
 bool ModelSource::has(std::string_view key) const {
     if (deduced_.find(key) != deduced_.end()) return true;
+    if (is_hidden(key)) return false;
     for (const auto& file : files_) {
         if (file->has(key)) return true;
     }
@@ -39,10 +40,18 @@ bool ModelSource::has(std::string_view key) const {
 
 std::optional<GgufValue> ModelSource::find(std::string_view key) const {
     if (auto it = deduced_.find(key); it != deduced_.end()) return it->second;
+    if (is_hidden(key)) return std::nullopt;
     for (const auto& file : files_) {
         if (auto value = file->find(key)) return value;
     }
     return std::nullopt;
+}
+
+bool ModelSource::is_hidden(std::string_view key) const {
+    for (const std::string& prefix : hidden_) {
+        if (key.substr(0, prefix.size()) == prefix) return true;
+    }
+    return false;
 }
 
 int64_t ModelSource::integer(std::string_view key) const {
@@ -57,7 +66,9 @@ double ModelSource::real(std::string_view key) const {
     return require<double>(*this, key, "a number");
 }
 
-bool ModelSource::boolean(std::string_view key) const { return require<bool>(*this, key, "a bool"); }
+bool ModelSource::boolean(std::string_view key) const {
+    return require<bool>(*this, key, "a bool");
+}
 
 std::string ModelSource::text(std::string_view key) const {
     return require<std::string>(*this, key, "a string");
@@ -85,7 +96,8 @@ std::vector<std::pair<std::string, GgufValue>> ModelSource::keys() const {
     for (const auto& file : files_) {
         for (size_t i = 0; i < file->n_keys(); ++i) {
             std::string key = file->key(i);
-            if (seen.insert(key).second) all.emplace_back(std::move(key), file->value(i));
+            if (!is_hidden(key) && seen.insert(key).second)
+                all.emplace_back(std::move(key), file->value(i));
         }
     }
     return all;

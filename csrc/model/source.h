@@ -14,9 +14,11 @@ namespace crispvl {
 
 class ModelSource {
 public:
-    // Opens a single file, or a text file with its `mmproj` ("" for none). Throws Error{not_found,
+    // Opens a single file, or a text file with its `mmproj` ("" for none). The vocabulary of the
+    // GGUF file `tokenizer` ("" for none) stands in for the model's own. Throws Error{not_found,
     // model_file}.
-    static ModelSource open(const std::string& path, const std::string& mmproj);
+    static ModelSource open(const std::string& path, const std::string& mmproj,
+                            const std::string& tokenizer = "");
 
     // Canonical keys. Deduced values stand before the files' own; the first file wins.
     bool has(std::string_view key) const;
@@ -40,14 +42,21 @@ public:
     std::string describe() const;  // the paths, for messages
 
     // For dialects.
-    void deduce(const std::string& key, GgufValue value) { deduced_.emplace(key, std::move(value)); }
+    void deduce(const std::string& key, GgufValue value) {
+        deduced_.emplace(key, std::move(value));
+    }
+    // The files' keys that begin with `prefix` are as if they were not there.
+    void hide(std::string prefix) { hidden_.push_back(std::move(prefix)); }
     void warn(std::string sentence) { warnings_.push_back(std::move(sentence)); }
     void add_file(std::shared_ptr<const GgufFile> file) { files_.push_back(std::move(file)); }
     // Throws Error{model_file} when the name is taken.
     void add_tensor(GgufTensor tensor);
 
 private:
+    bool is_hidden(std::string_view key) const;
+
     std::vector<std::shared_ptr<const GgufFile>> files_;
+    std::vector<std::string> hidden_;
     std::map<std::string, GgufValue, std::less<>> deduced_;
     std::map<std::string, GgufTensor, std::less<>> tensors_;
     std::vector<std::string> warnings_;

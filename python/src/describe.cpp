@@ -63,8 +63,14 @@ py::object text_or_none(const std::string& value) {
     return text(value);
 }
 
+py::object text_or_none(const std::optional<std::string>& value) {
+    if (!value) return py::none();
+    return text(*value);
+}
+
 py::dict chat(const ChatConfig& c) {
-    return py::dict("template"_a = text(c.template_name), "system_message"_a = text(c.system_message),
+    return py::dict("template"_a = text(c.template_name),
+                    "system_message"_a = text_or_none(c.system_message),
                     "stop_token_ids"_a = py::cast(c.stop_ids), "jinja"_a = text_or_none(c.jinja),
                     "prompt_text"_a = text_or_none(c.prompt_text),
                     "prompt_markdown"_a = text_or_none(c.prompt_markdown));

@@ -46,10 +46,18 @@ void translate(std::exception_ptr pointer) {
 }
 
 std::shared_ptr<Model> load(const std::string& path, const std::optional<std::string>& mmproj,
-                            const std::string& device, int threads, bool vocab_only, bool exact) {
+                            const std::string& device, int threads, bool vocab_only, bool exact,
+                            const std::optional<std::string>& tokenizer) {
     py::gil_scoped_release release;
-    return std::make_shared<Model>(
-        LoadOptions{path, mmproj.value_or(""), device, threads, vocab_only, exact});
+    LoadOptions options;
+    options.path = path;
+    options.mmproj = mmproj.value_or("");
+    options.tokenizer = tokenizer.value_or("");
+    options.device = device;
+    options.n_threads = threads;
+    options.vocab_only = vocab_only;
+    options.exact = exact;
+    return std::make_shared<Model>(options);
 }
 
 py::dict metadata(const Model& model) {
@@ -137,7 +145,7 @@ py::list devices() {
 void bind_model(py::module_& m) {
     py::class_<Model, std::shared_ptr<Model>>(m, "Model")
         .def_static("load", &load, "path"_a, "mmproj"_a, "device"_a, "threads"_a, "vocab_only"_a,
-                    "exact"_a = false)
+                    "exact"_a = false, "tokenizer"_a = std::nullopt)
         .def_property_readonly("metadata", &metadata)
         .def_property_readonly("config", &describe_config)
         .def_property_readonly("tensors", &describe_tensors)
