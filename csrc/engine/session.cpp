@@ -57,7 +57,7 @@ Session::Session(std::shared_ptr<const Model> model, int64_t n_ctx)
     : model_(std::move(model)),
       cache_(model_->backends().preferred(), model_->kv_type(), model_->config().decoder.n_layers,
              model_->config().decoder.n_kv_heads * model_->config().decoder.d_head,
-             checked_context(*model_, n_ctx)) {}
+             checked_context(*model_, n_ctx), model_->measures_only()) {}
 
 void Session::check_fits(int64_t n_new) const {
     if (n_new <= n_ctx() - n_past_) return;

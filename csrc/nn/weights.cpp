@@ -103,13 +103,37 @@ void Weights::report_problems() const {
     throw Error(ErrorKind::model_file, text + "\nConvert the checkpoint again.");
 }
 
+bool Weights::stays_on_host(const Backends& backends, ggml_tensor* tensor) const {
+    return backends.on_cpu() || on_host_.count(tensor) != 0;
+}
+
+void Weights::count_bytes(const Backends& backends) {
+    for (const auto& [tensor, found] : data_) {
+        n_bytes_ += found->n_bytes;
+        if (stays_on_host(backends, tensor)) n_host_bytes_ += found->n_bytes;
+    }
+}
+
+void Weights::finish_without_data(const Backends& backends) {
+    report_problems();
+    count_bytes(backends);
+    for (const auto& [tensor, found] : data_) {
+        ggml_backend_t backend =
+            stays_on_host(backends, tensor) ? backends.cpu() : backends.preferred();
+        // An empty buffer tells the scheduler where the tensor would lie.
+        buffers_.emplace_back(
+            ggml_backend_buft_alloc_buffer(ggml_backend_get_default_buffer_type(backend), 0));
+        ggml_backend_buffer_set_usage(buffers_.back().get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
+        tensor->buffer = buffers_.back().get();
+    }
+}
+
 void Weights::finish(const Backends& backends) {
     report_problems();
+    count_bytes(backends);
     std::vector<ggml_tensor*> host, device;
     for (const auto& [tensor, found] : data_) {
-        const bool stays = backends.on_cpu() || on_host_.count(tensor) != 0;
-        (stays ? host : device).push_back(tensor);
-        n_bytes_ += found->n_bytes;
+        (stays_on_host(backends, tensor) ? host : device).push_back(tensor);
     }
     map_in_place(backends, host);
     if (!device.empty()) copy_to(backends.preferred(), device);

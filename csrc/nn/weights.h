@@ -28,11 +28,17 @@ public:
     // Throws one Error{model_file} with every problem, or places the data: on a CPU the file
     // mapping itself serves, elsewhere it is copied. Throws Error{memory}.
     void finish(const Backends& backends);
+    // As finish(), but places nothing: graphs over these tensors can be measured, not run.
+    void finish_without_data(const Backends& backends);
 
     size_t n_bytes() const { return n_bytes_; }
+    // The part of it in host memory.
+    size_t n_host_bytes() const { return n_host_bytes_; }
 
 private:
     ggml_tensor* declare(const std::string& name, const std::vector<int64_t>& ne);
+    bool stays_on_host(const Backends& backends, ggml_tensor* tensor) const;
+    void count_bytes(const Backends& backends);
     void report_problems() const;
     void map_in_place(const Backends& backends, const std::vector<ggml_tensor*>& tensors);
     void copy_to(ggml_backend_t backend, const std::vector<ggml_tensor*>& tensors);
@@ -44,7 +50,7 @@ private:
     std::set<std::string> taken_;
     std::vector<std::string> problems_;
     std::vector<ggml_backend_buffer_ptr> buffers_;
-    size_t n_bytes_ = 0;
+    size_t n_bytes_ = 0, n_host_bytes_ = 0;
 };
 
 // A path in the file: Scope{w, "blk.0"} / "attn_q" names "blk.0.attn_q".

@@ -1,12 +1,21 @@
 #include "runtime/executor.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "runtime/error.h"
 #include "runtime/log.h"
 
 namespace crispvl {
 namespace {
+
+// ggml's evaluation callback: asked first whether a node is wanted, then called with its result.
+bool show_product(ggml_tensor* node, bool ask, void* observer) {
+    const bool is_product = node->op == GGML_OP_MUL_MAT;
+    if (!ask && is_product) (*static_cast<Executor::Observer*>(observer))(*node);
+    return is_product || !ask;
+}
 
 bool abort_requested(void* interrupt) { return static_cast<Interrupt*>(interrupt)->requested(); }
 
@@ -45,6 +54,7 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
                    const std::function<void()>& read_outputs, Interrupt* interrupt) {
     std::lock_guard<std::mutex> lock(mutex_);
     throw_if_requested(interrupt);
+    if (!measured_bytes_.empty()) return measure(graph);
     ggml_backend_sched_reset(sched_.get());
     if (!ggml_backend_sched_alloc_graph(sched_.get(), graph.cgraph())) {
         throw Error(ErrorKind::memory, "[engine] expected memory for the compute buffers; " +
@@ -67,6 +77,21 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
                                            "; try device=\"cpu\"");
     }
     read_outputs();
+}
+
+void Executor::measure(Graph& graph) {
+    std::vector<size_t> n_bytes(measured_bytes_.size());
+    ggml_backend_sched_reserve_size(sched_.get(), graph.cgraph(), n_bytes.data());
+    for (size_t i = 0; i < n_bytes.size(); ++i) {
+        measured_bytes_[i] = std::max(measured_bytes_[i], n_bytes[i]);
+    }
+}
+
+void Executor::observe(Observer observer) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    observer_ = std::move(observer);
+    ggml_backend_sched_set_eval_callback(sched_.get(), observer_ ? show_product : nullptr,
+                                         &observer_);
 }
 
 size_t Executor::buffer_bytes() const {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <mutex>
+#include <vector>
 
 #include "runtime/device.h"
 #include "runtime/graph.h"
@@ -12,6 +13,9 @@ namespace crispvl {
 
 class Executor {
 public:
+    // Sees each matrix product right after it was computed, its operands still readable.
+    using Observer = std::function<void(const ggml_tensor& product)>;
+
     // `max_nodes`: the largest graph that will come.
     Executor(Backends& backends, size_t max_nodes);
 
@@ -20,13 +24,25 @@ public:
     void run(Graph& graph, const std::function<void()>& set_inputs,
              const std::function<void()>& read_outputs, Interrupt* interrupt);
 
+    // Calls `observer` from run(), at some cost in speed; null ends it.
+    void observe(Observer observer);
+
+    // From now on run() computes nothing and only notes the memory its graphs would take.
+    void measure_only() { measured_bytes_.resize(backends_.all.size(), 0); }
+    // Per backend, the compute buffer that the largest graph so far needs; for measure_only().
+    const std::vector<size_t>& measured_bytes() const { return measured_bytes_; }
+
     // Bytes of compute buffers held at present.
     size_t buffer_bytes() const;
 
 private:
+    void measure(Graph& graph);
+
     Backends& backends_;
     ggml_backend_sched_ptr sched_;
     std::mutex mutex_;
+    Observer observer_;
+    std::vector<size_t> measured_bytes_;
 };
 
 }  // namespace crispvl

@@ -83,13 +83,17 @@ GgufFile::GgufFile(const std::string& path) : path_(path), file_(path), gguf_(pa
         const size_t offset = gguf_get_tensor_offset(gguf_.get(), i);
         const size_t available = file_.size() > data_start ? file_.size() - data_start : 0;
         if (offset > available || tensor.n_bytes > available - offset) {
-            throw unusable(path, "tensor '" + tensor.name + "' ends at byte " +
-                                     std::to_string(data_start + offset + tensor.n_bytes) +
-                                     " of a file of " + std::to_string(file_.size()) + " bytes");
+            incomplete_ = "tensor '" + tensor.name + "' ends at byte " +
+                          std::to_string(data_start + offset + tensor.n_bytes) + " of a file of " +
+                          std::to_string(file_.size()) + " bytes";
         }
         tensor.data = file_.data() + data_start + offset;
         tensors_.push_back(std::move(tensor));
     }
+}
+
+void GgufFile::require_data() const {
+    if (!incomplete_.empty()) throw unusable(path_, incomplete_);
 }
 
 size_t GgufFile::n_keys() const { return static_cast<size_t>(gguf_get_n_kv(gguf_.get())); }

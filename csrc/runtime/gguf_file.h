@@ -30,12 +30,16 @@ struct GgufTensor {
 
 class GgufFile {
 public:
-    // Throws Error{not_found} or Error{model_file}.
+    // Reads the header. Throws Error{not_found} or Error{model_file}.
     explicit GgufFile(const std::string& path);
+    // Throws Error{model_file} when the file ends before its tensors' data does; until then no
+    // tensor's data may be read.
+    void require_data() const;
 
     const std::string& path() const { return path_; }
     const MappedFile& mapping() const { return file_; }
     const std::vector<GgufTensor>& tensors() const { return tensors_; }
+    const gguf_context* raw() const { return gguf_.get(); }
 
     size_t n_keys() const;
     std::string key(size_t i_key) const;
@@ -48,6 +52,7 @@ private:
     std::string path_;
     MappedFile file_;
     gguf_context_ptr gguf_;
+    std::string incomplete_;  // what is missing, or empty
     std::vector<GgufTensor> tensors_;
 };
 

@@ -21,6 +21,10 @@ from crispvl.errors import CrispVLError
 COMMANDS: dict[str, tuple[str, str]] = {
     "recognize": ("crispvl.cli.recognize", "read the text of images"),
     "convert": ("crispvl.convert.cli", "make a model file from a Hugging Face checkpoint"),
+    "quantize": ("crispvl.cli.quantize", "make a model file smaller"),
+    "imatrix": ("crispvl.cli.imatrix", "find which weights matter, for quantize"),
+    "verify": ("crispvl.cli.verify", "compare a model file with what the published code computes"),
+    "plan": ("crispvl.cli.plan", "say what memory a model will take"),
     "inspect": ("crispvl.cli.inspect", "say what a model file holds"),
     "doctor": ("crispvl.cli.doctor", "say what this installation can use"),
 }

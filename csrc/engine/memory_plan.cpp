@@ -1,0 +1,54 @@
+#include "engine/memory_plan.h"
+
+#include <algorithm>
+
+#include "engine/session.h"
+#include "runtime/error.h"
+
+namespace crispvl {
+namespace {
+
+size_t measure_session(const std::shared_ptr<const Model>& model, const MemoryRequest& request) {
+    const ImageConfig& image = model->config().image;
+    const int64_t n_image = request.n_tiles * image.tokens_per_tile;
+    if (request.n_prompt < n_image) {
+        throw Error(ErrorKind::argument, "[plan] expected a prompt of at least " +
+                                             std::to_string(n_image) + " tokens for " +
+                                             std::to_string(request.n_tiles) + " tiles; found " +
+                                             std::to_string(request.n_prompt));
+    }
+    Session session(model, request.n_ctx);
+    std::vector<int32_t> ids(static_cast<size_t>(request.n_prompt), 0);
+    std::fill_n(ids.begin(), n_image, image.context_id);
+    const std::vector<float> rows(static_cast<size_t>(n_image * model->config().decoder.width));
+    session.prefill(ids, n_image > 0 ? rows.data() : nullptr, n_image, /*interrupt=*/nullptr);
+    if (session.n_past() < session.n_ctx()) session.decode(0, /*interrupt=*/nullptr);
+    return session.cache_bytes();
+}
+
+void measure_encoder(const Model& model, int64_t n_tiles) {
+    if (n_tiles == 0) return;
+    const int64_t px = model.config().vision.tile_px;
+    const std::vector<uint8_t> tiles(static_cast<size_t>(n_tiles * px * px * 3));
+    model.encode(tiles.data(), n_tiles, /*interrupt=*/nullptr, TileProgress());
+}
+
+}  // namespace
+
+std::vector<DeviceMemory> plan_memory(const std::shared_ptr<const Model>& model,
+                                      const MemoryRequest& request) {
+    measure_encoder(*model, request.n_tiles);
+    const size_t kv_bytes = measure_session(model, request);
+    const std::vector<size_t>& compute_bytes = model->executor().measured_bytes();
+    const Backends& backends = model->backends();
+    std::vector<DeviceMemory> devices;
+    for (size_t i = 0; i < backends.all.size(); ++i) {
+        devices.push_back({ggml_backend_name(backends.all[i].get()), 0, 0, compute_bytes[i]});
+    }
+    devices.front().weight_bytes = model->weight_bytes() - model->host_weight_bytes();
+    devices.back().weight_bytes += model->host_weight_bytes();
+    devices.front().kv_bytes = kv_bytes;
+    return devices;
+}
+
+}  // namespace crispvl

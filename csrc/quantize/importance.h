@@ -1,0 +1,41 @@
+// Which input columns of each weight matrix matter: the mean squared activation that meets them,
+// gathered while the model reads pages and text.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+
+namespace crispvl {
+
+struct ColumnSums {
+    std::vector<float> sum_squares;  // per input column of the weight
+    int64_t n_rows = 0;              // activations summed
+};
+
+class ImportanceCollector {
+public:
+    // Watches every matrix product of the model's weights from now on. One at a time per model.
+    explicit ImportanceCollector(std::shared_ptr<const Model> model);
+    ~ImportanceCollector();
+    ImportanceCollector(const ImportanceCollector&) = delete;
+    ImportanceCollector& operator=(const ImportanceCollector&) = delete;
+
+    // Watches no longer; the sums stay. Idempotent.
+    void stop();
+
+    // By tensor name. Read it while the model is idle.
+    const std::map<std::string, ColumnSums>& sums() const { return sums_; }
+
+private:
+    void add(const ggml_tensor& product);
+
+    std::shared_ptr<const Model> model_;
+    std::map<std::string, ColumnSums> sums_;
+    std::vector<float> values_;
+};
+
+}  // namespace crispvl

@@ -1,0 +1,133 @@
+#include "quantize/quantize.h"
+
+#include <algorithm>
+
+#include "quantize/atomic_file.h"
+#include "runtime/error.h"
+
+namespace crispvl {
+namespace {
+
+// Output bytes held at a time; a tensor of any size takes no more.
+constexpr size_t kPieceBytes = size_t{64} << 20;
+
+ggml_type wanted_type(const GgufTensor& tensor, const QuantizeJob& job) {
+    const auto it = job.types.find(tensor.name);
+    return it == job.types.end() ? tensor.type : it->second;
+}
+
+int64_t n_rows_of(const GgufTensor& tensor) {
+    return tensor.ne[1] * tensor.ne[2] * tensor.ne[3];
+}
+
+void check(const GgufFile& input, const QuantizeJob& job) {
+    for (const auto& [name, type] : job.types) {
+        const auto is_it = [&, &wanted = name](const GgufTensor& t) { return t.name == wanted; };
+        const auto it = std::find_if(input.tensors().begin(), input.tensors().end(), is_it);
+        if (it == input.tensors().end()) {
+            throw Error(ErrorKind::argument, "[quantize] expected tensors of '" + input.path() +
+                                                 "'; it has no '" + name + "'; correct the name");
+        }
+        if (it->ne[0] % ggml_blck_size(type) != 0) {
+            throw Error(ErrorKind::argument, "[quantize] expected rows of a multiple of " +
+                                                 std::to_string(ggml_blck_size(type)) + " for " +
+                                                 ggml_type_name(type) + "; '" + name +
+                                                 "' has rows of " + std::to_string(it->ne[0]) +
+                                                 "; choose a type with smaller blocks");
+        }
+        const auto importance = job.importance.find(name);
+        if (importance != job.importance.end() &&
+            importance->second.size() != static_cast<size_t>(it->ne[0])) {
+            throw Error(ErrorKind::argument, "[quantize] expected an importance per column of '" +
+                                                 name + "', " + std::to_string(it->ne[0]) +
+                                                 "; found " +
+                                                 std::to_string(importance->second.size()) +
+                                                 "; make the importance matrix with this model");
+        }
+    }
+}
+
+std::vector<uint8_t> header(const GgufFile& input, const QuantizeJob& job) {
+    gguf_context_ptr gguf(gguf_init_empty());
+    gguf_set_kv(gguf.get(), input.raw());
+    // Ours is written with the default alignment.
+    gguf_remove_key(gguf.get(), GGUF_KEY_GENERAL_ALIGNMENT);
+    for (size_t i = 0; i < input.n_keys(); ++i) {
+        const std::string key = input.key(i);
+        for (const std::string& prefix : job.drop_prefixes) {
+            if (key.compare(0, prefix.size(), prefix) == 0)
+                gguf_remove_key(gguf.get(), key.c_str());
+        }
+    }
+    for (const auto& [key, value] : job.set_keys) {
+        if (const auto* text = std::get_if<std::string>(&value)) {
+            gguf_set_val_str(gguf.get(), key.c_str(), text->c_str());
+        } else {
+            gguf_set_val_u32(gguf.get(), key.c_str(), std::get<uint32_t>(value));
+        }
+    }
+    for (const GgufTensor& tensor : input.tensors()) {
+        ggml_tensor info{};
+        info.type = wanted_type(tensor, job);
+        ggml_set_name(&info, tensor.name.c_str());
+        std::copy(tensor.ne.begin(), tensor.ne.end(), info.ne);
+        info.nb[0] = ggml_type_size(info.type);
+        info.nb[1] = ggml_row_size(info.type, info.ne[0]);
+        info.nb[2] = info.nb[1] * static_cast<size_t>(info.ne[1]);
+        info.nb[3] = info.nb[2] * static_cast<size_t>(info.ne[2]);
+        gguf_add_tensor(gguf.get(), &info);
+    }
+    std::vector<uint8_t> bytes(gguf_get_meta_size(gguf.get()));
+    gguf_get_meta_data(gguf.get(), bytes.data());
+    return bytes;
+}
+
+void write_tensor(const GgufTensor& tensor, const QuantizeJob& job, AtomicFile& out,
+                  std::vector<uint8_t>& piece, Interrupt* interrupt) {
+    const ggml_type to = wanted_type(tensor, job);
+    const size_t from_bytes = ggml_row_size(tensor.type, tensor.ne[0]);
+    const size_t to_bytes = ggml_row_size(to, tensor.ne[0]);
+    const auto importance = job.importance.find(tensor.name);
+    const int64_t n_rows = n_rows_of(tensor);
+    const int64_t n_step =
+        std::max<int64_t>(1, static_cast<int64_t>(kPieceBytes / std::max<size_t>(to_bytes, 1)));
+    for (int64_t first = 0; first < n_rows; first += n_step) {
+        RowsJob rows{tensor.data + static_cast<size_t>(first) * from_bytes,
+                     tensor.type,
+                     to,
+                     tensor.ne[0],
+                     std::min(n_step, n_rows - first),
+                     importance == job.importance.end() ? nullptr : importance->second.data(),
+                     tensor.name};
+        piece.resize(to_bytes * static_cast<size_t>(rows.n_rows));
+        convert_rows(rows, piece.data(), job.n_threads, interrupt);
+        out.write(piece.data(), piece.size());
+    }
+    out.pad(GGUF_DEFAULT_ALIGNMENT);
+}
+
+}  // namespace
+
+void quantize_file(const GgufFile& input, const std::string& path, const QuantizeJob& job,
+                   const QuantizeProgress& progress, Interrupt* interrupt) {
+    input.require_data();
+    check(input, job);
+    const std::vector<uint8_t> head = header(input, job);
+    uint64_t n_total = 0, n_done = 0;
+    const auto n_bytes = [&](const GgufTensor& tensor) {
+        return uint64_t{ggml_row_size(wanted_type(tensor, job), tensor.ne[0])} *
+               static_cast<uint64_t>(n_rows_of(tensor));
+    };
+    for (const GgufTensor& tensor : input.tensors()) n_total += n_bytes(tensor);
+    AtomicFile out(path);
+    out.write(head.data(), head.size());
+    std::vector<uint8_t> piece;
+    for (const GgufTensor& tensor : input.tensors()) {
+        write_tensor(tensor, job, out, piece, interrupt);
+        n_done += n_bytes(tensor);
+        if (progress) progress(tensor.name, n_done, n_total);
+    }
+    out.commit();
+}
+
+}  // namespace crispvl

@@ -1,0 +1,42 @@
+"""``crispvl imatrix``: which weights matter, found by reading pages and text."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from crispvl.cli import DONE
+from crispvl.cli.progress import ProgressLine
+from crispvl.ocr import CrispOCR
+from crispvl.quantize.collect import collect_importance
+from crispvl.quantize.importance import write_importance
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="GGUF file, best in 16 bits or more")
+    parser.add_argument("output", metavar="OUT", help="file to write, for 'quantize --imatrix'")
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="images to read and answer")
+    parser.add_argument(
+        "--text", action="append", default=[], metavar="FILE", help="UTF-8 text; may be repeated"
+    )
+    parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda … (default: auto)")
+    parser.add_argument("--threads", type=int, help="CPU threads; without it, one per core")
+    parser.add_argument(
+        "--max-tokens", type=int, default=512, help="of each answer (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    with (
+        CrispOCR(args.model, args.mmproj, args.device, args.threads, exact=True) as ocr,
+        ProgressLine() as progress,
+    ):
+        sums = collect_importance(
+            ocr, args.pages, args.text, max_tokens=args.max_tokens, progress=progress
+        )
+    write_importance(args.output, sums, [*args.pages, *args.text])
+    n_rows = max(count for _, count in sums.values())
+    print(f"{len(sums)} matrices, up to {n_rows} activations each", file=sys.stderr)
+    print(args.output)
+    return DONE

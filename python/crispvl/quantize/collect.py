@@ -1,0 +1,64 @@
+"""Computes an importance matrix: the model reads pages and text, and every matrix is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crispvl.ocr import CrispOCR
+
+_CHUNK_TOKENS = 512
+
+
+def collect_importance(
+    ocr: CrispOCR,
+    pages: Sequence[str | Path] = (),
+    texts: Sequence[str | Path] = (),
+    *,
+    max_tokens: int = 512,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, tuple[NDArray[np.float32], int]]:
+    """Sums the squared activations that meet each matrix.
+
+    Args:
+        ocr: The model, best in 16 bits or more and loaded with ``exact=True``.
+        pages: Images; the model reads and answers each, so encoder, prompt and answer all count.
+        texts: UTF-8 files; the decoder reads them in chunks of 512 tokens.
+        max_tokens: Of each answer.
+        progress: Called with an input's name, inputs done and inputs in all.
+
+    Returns:
+        Per tensor, float32 ``[n_columns]`` sums and the number of activations summed.
+
+    Raises:
+        ValueError: Nothing to read.
+    """
+    from crispvl import _core
+
+    if not pages and not texts:
+        raise ValueError("[imatrix] expected pages or text to read; found none; give some files")
+    collector = _core.ImportanceCollector(ocr.model.core)
+    try:
+        n_total = len(pages) + len(texts)
+        for i, page in enumerate(pages):
+            if progress is not None:
+                progress(str(page), i, n_total)
+            ocr.recognize(page, max_tokens=max_tokens)
+        for i, text in enumerate(texts):
+            if progress is not None:
+                progress(str(text), len(pages) + i, n_total)
+            _read_text(ocr, Path(text).read_text("utf-8"))
+        return dict(collector.sums)
+    finally:
+        collector.close()
+
+
+def _read_text(ocr: CrispOCR, text: str) -> None:
+    model = ocr.model
+    ids = model.tokenize(text, special=False)
+    for begin in range(0, len(ids), _CHUNK_TOKENS):
+        chunk = ids[begin : begin + _CHUNK_TOKENS]
+        model.core.new_session(len(chunk)).prefill(chunk, None, None)

@@ -1,0 +1,259 @@
+"""File in, smaller file out: what ``crispvl quantize`` calls."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from gguf import GGML_QUANT_VERSION
+from gguf import LlamaFileType as FileType
+from numpy.typing import NDArray
+
+from crispvl._version import __version__
+from crispvl.errors import ModelFileError
+from crispvl.quantize.assign import Assignment, Override, assign
+from crispvl.quantize.budget import assign_within, padded
+from crispvl.quantize.importance import ImportanceMatrix, read_importance
+from crispvl.quantize.recipes import AUTO, find_recipe
+from crispvl.quantize.roles import Role, SourceTensor, source_tensors
+
+if TYPE_CHECKING:
+    from crispvl import _core
+
+Progress = Callable[[str, int, int], None]
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeReport:
+    """What was written.
+
+    Attributes:
+        path: The file.
+        recipe: Name of the recipe.
+        n_bytes: Size of the file.
+        source_bytes: Size of the file it was made from.
+        bits_per_weight: Over all tensors.
+        types: Number of tensors by type.
+        fallbacks: Tensors whose rows did not fit the type wanted: name, wanted, written.
+        warnings: What a user should know, in sentences.
+        elapsed_s: Seconds it took.
+    """
+
+    path: Path
+    recipe: str
+    n_bytes: int
+    source_bytes: int
+    bits_per_weight: float
+    types: Mapping[str, int]
+    fallbacks: tuple[tuple[str, str, str], ...]
+    warnings: tuple[str, ...]
+    elapsed_s: float
+
+
+def quantize_file(
+    source: str | Path,
+    output: str | Path,
+    recipe: str,
+    *,
+    max_bytes: int | None = None,
+    overrides: Sequence[str] = (),
+    force: bool = False,
+    imatrix: str | Path | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    cancel: _core.CancelToken | None = None,
+) -> QuantizeReport:
+    """Writes a model file with tensors of other types.
+
+    Args:
+        source: A single file, or one file of a pair; best in 16 bits or more.
+        output: File to write; it appears only when it is complete.
+        recipe: A name of `crispvl.quantize.recipes.RECIPES`, or ``auto`` with ``max_bytes``.
+        max_bytes: Size of the whole file that ``auto`` has to meet.
+        overrides: ``PATTERN=TYPE``; the last that matches a tensor holds.
+        force: Let overrides make encoder and projector coarser than q8_0.
+        imatrix: Importance matrix, see `crispvl.quantize.collect`.
+        threads: CPU threads; None means one per physical core.
+        progress: Called with a tensor's name, the bytes written so far and those in all.
+        cancel: Stops within some rows; nothing stays behind.
+
+    Raises:
+        ValueError: An unknown recipe or type, or what the types do not allow.
+        FileNotFoundError: No such file, or no folder for the output.
+        ModelFileError: The file is damaged, no InternVL, or holds numbers that are not finite.
+        Cancelled: Stopped by ``cancel``.
+    """
+    from crispvl import _core
+
+    started = time.monotonic()
+    source, output = Path(source), Path(output)
+    parsed = [Override.parse(text) for text in overrides]
+    file = _core.GgufFile(str(source))
+    _check_paths(source, output, file.metadata)
+    tensors = source_tensors(file.tensors)
+    importance = None if imatrix is None else _matching(read_importance(imatrix), tensors)
+    columns = {} if importance is None else importance.columns
+    if recipe.lower() == AUTO:
+        if max_bytes is None:
+            raise ValueError("[quantize] expected a size for auto; found none; add --size 1.2GB")
+        name, file_type = AUTO, FileType.GUESSED
+        assigned = assign_within(
+            tensors,
+            max_bytes - _header_bytes(source, file),
+            _reader(file),
+            parsed,
+            force=force,
+            importance=columns,
+            progress=None
+            if progress is None
+            else lambda n, i, total: progress(f"trying {n}", i, total),
+        )
+    else:
+        if max_bytes is not None:
+            raise ValueError(f"[quantize] expected a size with auto only; found it with '{recipe}'")
+        name, chosen = find_recipe(recipe)
+        file_type = chosen.file_type
+        assigned = assign(tensors, chosen, parsed, force=force, importance=columns)
+    file.quantize(
+        str(output),
+        {a.tensor.name: a.type.name for a in assigned if a.type.name != a.tensor.type},
+        {n: columns[n] for n in columns},
+        _provenance(name, parsed, int(file_type), _sha256(source), importance),
+        ["quantize.imatrix.", "crispvl.quantize."],
+        threads or 0,
+        progress,
+        cancel,
+    )
+    return _report(output, source, name, assigned, time.monotonic() - started)
+
+
+def _check_paths(source: Path, output: Path, metadata: Mapping[str, object]) -> None:
+    if int(str(metadata.get("split.count", 0))) > 1:
+        raise ModelFileError(
+            f"[quantize] expected a model in one file; '{source.name}' is a part of "
+            f"{metadata['split.count']}; merge the parts first"
+        )
+    if output.exists() and output.samefile(source):
+        raise ValueError(
+            "[quantize] expected another file for the output; found the input; choose another name"
+        )
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"[output] expected an existing folder for '{output.name}'; found none at "
+            f"'{output.absolute().parent}'; create it first"
+        )
+
+
+def _matching(matrix: ImportanceMatrix, tensors: Sequence[SourceTensor]) -> ImportanceMatrix:
+    """Keeps what belongs to this file; a matrix of another model is refused."""
+    by_name = {t.name: t for t in tensors if t.role not in (Role.PRECISE, Role.PATCH)}
+    columns = {name: values for name, values in matrix.columns.items() if name in by_name}
+    wrong = [name for name, values in columns.items() if values.size != by_name[name].n_columns]
+    if wrong or not columns:
+        found = (
+            f"'{wrong[0]}' has {columns[wrong[0]].size} columns instead of "
+            f"{by_name[wrong[0]].n_columns}"
+            if wrong
+            else "none of its tensors"
+        )
+        raise ModelFileError(
+            f"[imatrix] expected an importance matrix of this model; found {found} in "
+            f"'{matrix.name}'; make one with 'crispvl imatrix' and this model"
+        )
+    return ImportanceMatrix(columns, matrix.datasets, matrix.n_chunks, matrix.name, matrix.sha256)
+
+
+def _reader(file: _core.GgufFile) -> Callable[[SourceTensor, int], NDArray[np.float32]]:
+    from crispvl import _core
+
+    def rows(tensor: SourceTensor, n: int) -> NDArray[np.float32]:
+        data = file.data(tensor.name)
+        n_rows = tensor.n_values // tensor.n_columns
+        picked = np.linspace(0, n_rows - 1, min(n, n_rows)).astype(np.int64)
+        sample = np.ascontiguousarray(data.reshape(n_rows, -1)[picked]).reshape(-1)
+        values = _core.convert_rows(sample, tensor.type, "f32", tensor.n_columns, None, tensor.name)
+        return values.view(np.float32).reshape(len(picked), tensor.n_columns)
+
+    return rows
+
+
+def _header_bytes(source: Path, file: _core.GgufFile) -> int:
+    # The new header differs by a few keys of provenance.
+    return source.stat().st_size - sum(padded(t["n_bytes"]) for t in file.tensors) + 2048
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_MIB):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _provenance(
+    recipe: str,
+    overrides: Sequence[Override],
+    file_type: int,
+    parent_sha256: str,
+    importance: ImportanceMatrix | None,
+) -> dict[str, str | int]:
+    keys: dict[str, str | int] = {
+        "general.file_type": file_type,
+        "general.quantization_version": GGML_QUANT_VERSION,
+        "crispvl.quantize.recipe": recipe,
+        "crispvl.quantize.overrides": " ".join(map(str, overrides)),
+        "crispvl.quantize.parent_sha256": parent_sha256,
+        "crispvl.quantize.version": __version__,
+    }
+    if importance is not None:
+        keys |= {
+            "quantize.imatrix.file": importance.name,
+            "quantize.imatrix.dataset": ", ".join(importance.datasets),
+            "quantize.imatrix.entries_count": len(importance.columns),
+            "quantize.imatrix.chunks_count": importance.n_chunks,
+            "crispvl.quantize.imatrix_sha256": importance.sha256,
+        }
+    return keys
+
+
+def _report(
+    output: Path, source: Path, recipe: str, assigned: Sequence[Assignment], elapsed_s: float
+) -> QuantizeReport:
+    coarse = sorted(
+        {
+            a.tensor.type
+            for a in assigned
+            if a.tensor.type not in ("f32", "f16", "bf16", a.type.name)
+        }
+    )
+    warnings = []
+    if coarse:
+        warnings.append(
+            f"the source holds {', '.join(coarse)} already, and what was lost there stays lost; "
+            "quantise a 16-bit file instead"
+        )
+    return QuantizeReport(
+        path=output,
+        recipe=recipe,
+        n_bytes=output.stat().st_size,
+        source_bytes=source.stat().st_size,
+        bits_per_weight=8
+        * sum(a.n_bytes for a in assigned)
+        / sum(a.tensor.n_values for a in assigned),
+        types=dict(Counter(a.type.name for a in assigned)),
+        fallbacks=tuple(
+            (a.tensor.name, a.wanted, a.type.name)
+            for a in assigned
+            if a.type.name != a.wanted and a.tensor.role is not Role.PRECISE
+        ),
+        warnings=tuple(warnings),
+        elapsed_s=elapsed_s,
+    )

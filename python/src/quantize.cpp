@@ -1,0 +1,180 @@
+#include "quantize.h"
+
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+
+#include "engine/memory_plan.h"
+#include "interrupt.h"
+#include "numpy_convert.h"
+#include "quantize/importance.h"
+#include "quantize/quantize.h"
+
+namespace crispvl::binding {
+namespace {
+
+using namespace py::literals;
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using Bytes = py::array_t<uint8_t, py::array::c_style>;
+
+int threads_or_default(int threads) {
+    return threads > 0 ? threads : default_thread_count();
+}
+
+py::dict metadata(const GgufFile& file) {
+    py::dict all;
+    for (size_t i = 0; i < file.n_keys(); ++i) all[text(file.key(i))] = to_python(file.value(i));
+    return all;
+}
+
+py::list tensors(const GgufFile& file) {
+    py::list all;
+    for (const GgufTensor& tensor : file.tensors()) {
+        int n_dims = 4;
+        while (n_dims > 1 && tensor.ne[static_cast<size_t>(n_dims - 1)] == 1) --n_dims;
+        py::tuple shape(n_dims);
+        for (int i = 0; i < n_dims; ++i) {
+            shape[static_cast<size_t>(i)] = tensor.ne[static_cast<size_t>(n_dims - 1 - i)];
+        }
+        all.append(py::dict("name"_a = text(tensor.name), "shape"_a = shape,
+                            "type"_a = ggml_type_name(tensor.type), "n_bytes"_a = tensor.n_bytes));
+    }
+    return all;
+}
+
+// The tensor's bytes as they lie in the mapped file.
+Bytes data(const std::shared_ptr<const GgufFile>& file, const std::string& name) {
+    file->require_data();
+    for (const GgufTensor& tensor : file->tensors()) {
+        if (tensor.name != name) continue;
+        auto* owner = new std::shared_ptr<const GgufFile>(file);
+        py::capsule keep_alive(
+            owner, [](void* p) { delete static_cast<std::shared_ptr<const GgufFile>*>(p); });
+        Bytes view({static_cast<py::ssize_t>(tensor.n_bytes)}, tensor.data, keep_alive);
+        view.attr("setflags")("write"_a = false);
+        return view;
+    }
+    throw py::key_error(name);
+}
+
+Bytes convert(const Bytes& rows, const std::string& from, const std::string& to, int64_t n_cols,
+              const std::optional<Floats>& importance, const std::string& name, int threads,
+              const CancelToken* cancel) {
+    RowsJob job{rows.data(), type_of_name(from), type_of_name(to), n_cols, 0, nullptr, name};
+    const bool fits = n_cols > 0 && n_cols % ggml_blck_size(job.from) == 0 &&
+                      n_cols % ggml_blck_size(job.to) == 0;
+    if (!fits) throw py::value_error("[quantize] rows of whole blocks are expected for " + name);
+    const size_t row_bytes = ggml_row_size(job.from, n_cols);
+    const size_t n_bytes = static_cast<size_t>(rows.size());
+    if (n_bytes % row_bytes != 0) throw py::value_error("[quantize] whole rows are expected");
+    job.n_rows = static_cast<int64_t>(n_bytes / row_bytes);
+    if (importance) {
+        if (importance->size() != n_cols) {
+            throw py::value_error("[quantize] one importance per column is expected for " + name);
+        }
+        job.importance = importance->data();
+    }
+    const size_t n_out = ggml_row_size(job.to, n_cols) * static_cast<size_t>(job.n_rows);
+    Bytes out(static_cast<py::ssize_t>(n_out));
+    uint8_t* to_data = out.mutable_data();
+    run_interruptible(cancel, [&](Interrupt* interrupt) {
+        convert_rows(job, to_data, threads_or_default(threads), interrupt);
+    });
+    return out;
+}
+
+using Progress = std::function<void(const std::string&, uint64_t, uint64_t)>;
+
+void quantize(const GgufFile& file, const std::string& path,
+              const std::map<std::string, std::string>& types,
+              const std::map<std::string, Floats>& importance,
+              const std::map<std::string, std::variant<uint32_t, std::string>>& set_keys,
+              const std::vector<std::string>& drop_prefixes, int threads, const Progress& progress,
+              const CancelToken* cancel) {
+    QuantizeJob job{{}, {}, set_keys, drop_prefixes, threads_or_default(threads)};
+    for (const auto& [name, type] : types) job.types[name] = type_of_name(type);
+    for (const auto& [name, values] : importance) {
+        job.importance[name] = {values.data(), values.data() + values.size()};
+    }
+    const QuantizeProgress report = [&](const std::string& name, uint64_t n_done,
+                                        uint64_t n_total) {
+        py::gil_scoped_acquire gil;
+        progress(name, n_done, n_total);
+    };
+    run_interruptible(cancel, [&](Interrupt* interrupt) {
+        quantize_file(file, path, job, progress ? report : QuantizeProgress(), interrupt);
+    });
+}
+
+py::list types() {
+    py::list all;
+    for (int i = 0; i < GGML_TYPE_COUNT; ++i) {
+        const auto type = static_cast<ggml_type>(i);
+        if (!is_writable_type(type)) continue;
+        all.append(py::dict("name"_a = ggml_type_name(type), "block"_a = ggml_blck_size(type),
+                            "block_bytes"_a = ggml_type_size(type),
+                            "needs_importance"_a = ggml_quantize_requires_imatrix(type)));
+    }
+    return all;
+}
+
+py::dict sums(const ImportanceCollector& collector) {
+    py::dict all;
+    for (const auto& [name, entry] : collector.sums()) {
+        const auto n = static_cast<py::ssize_t>(entry.sum_squares.size());
+        all[text(name)] = py::make_tuple(to_numpy(entry.sum_squares, {n}), entry.n_rows);
+    }
+    return all;
+}
+
+py::list plan(const std::shared_ptr<Model>& model, int64_t n_tiles, int64_t n_prompt,
+              int64_t n_ctx) {
+    std::vector<DeviceMemory> devices;
+    {
+        py::gil_scoped_release release;
+        devices = plan_memory(model, {n_tiles, n_prompt, n_ctx});
+    }
+    py::list all;
+    for (const DeviceMemory& d : devices) {
+        all.append(py::dict("name"_a = d.name, "weight_bytes"_a = d.weight_bytes,
+                            "kv_bytes"_a = d.kv_bytes, "compute_bytes"_a = d.compute_bytes));
+    }
+    return all;
+}
+
+std::shared_ptr<Model> measure(const std::string& path, const std::optional<std::string>& mmproj,
+                               const std::string& device, bool exact) {
+    py::gil_scoped_release release;
+    LoadOptions options;
+    options.path = path;
+    options.mmproj = mmproj.value_or("");
+    options.device = device;
+    options.exact = exact;
+    options.measure_only = true;
+    return std::make_shared<Model>(options);
+}
+
+}  // namespace
+
+void bind_quantize(py::module_& m) {
+    py::class_<GgufFile, std::shared_ptr<GgufFile>>(m, "GgufFile")
+        .def(py::init<const std::string&>(), "path"_a)
+        .def_property_readonly("metadata", &metadata)
+        .def_property_readonly("tensors", &tensors)
+        .def("data", &data, "name"_a)
+        .def("quantize", &quantize, "path"_a, "types"_a, "importance"_a, "set_keys"_a,
+             "drop_prefixes"_a, "threads"_a, "progress"_a = nullptr, "cancel"_a = nullptr);
+    m.def("convert_rows", &convert, "rows"_a, "from_type"_a, "to_type"_a, "n_cols"_a,
+          "importance"_a = py::none(), "name"_a = "rows", "threads"_a = 0, "cancel"_a = nullptr);
+    m.def("tensor_types", &types);
+    py::class_<ImportanceCollector>(m, "ImportanceCollector")
+        .def(py::init([](const std::shared_ptr<Model>& model) {
+                 return std::make_unique<ImportanceCollector>(model);
+             }),
+             "model"_a)
+        .def("close", &ImportanceCollector::stop)
+        .def_property_readonly("sums", &sums);
+    m.def("load_to_measure", &measure, "path"_a, "mmproj"_a, "device"_a, "exact"_a = false);
+    m.def("plan_memory", &plan, "model"_a, "n_tiles"_a, "n_prompt"_a, "n_ctx"_a);
+}
+
+}  // namespace crispvl::binding
