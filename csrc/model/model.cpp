@@ -15,6 +15,10 @@ constexpr size_t kMaxSequences = 16;
 constexpr int64_t kCpuTokensPerGraph = 1100;
 constexpr int64_t kGpuTokensPerGraph = 16400;
 
+bool is_f32(const ModelSource& source, const std::string& block) {
+    return source.tensors().find(block + ".attn_k.weight")->second.type == GGML_TYPE_F32;
+}
+
 }  // namespace
 
 struct Model::Network {
@@ -26,7 +30,17 @@ struct Model::Network {
           projector(weights, c.vision, c.projector),
           decoder(weights, c.decoder, /*separate_head=*/!backends.on_cpu()),
           executor(backends, std::max(vision.max_nodes(), decoder.max_nodes(kMaxSequences))) {
+        if (options.measure_only) {
+            weights.finish_without_data(backends);
+            executor.measure_only();
+            return;
+        }
+        for (const auto& file : source.files()) file->require_data();
         weights.finish(backends);
+        // Rounding weights to BF16 is below the error of 16-bit files, not of F32 ones.
+        if (backends.on_cpu() && !options.exact && !is_f32(source, schema::vision_block(0))) {
+            vision.pack(backends.n_threads);
+        }
     }
 
     ModelConfig config;
@@ -71,11 +85,12 @@ const Decoder& Model::decoder() const { return network().decoder; }
 Executor& Model::executor() const { return network().executor; }
 const Backends& Model::backends() const { return network().backends; }
 ggml_type Model::kv_type() const {
-    const GgufTensor& key_weight = source_.tensors().find(schema::text_block(0) + ".attn_k.weight")->second;
-    return options_.exact || key_weight.type == GGML_TYPE_F32 ? GGML_TYPE_F32 : GGML_TYPE_F16;
+    const bool f32 = options_.exact || is_f32(source_, schema::text_block(0));
+    return f32 ? GGML_TYPE_F32 : GGML_TYPE_F16;
 }
 
 size_t Model::weight_bytes() const { return network().weights.n_bytes(); }
+size_t Model::host_weight_bytes() const { return network().weights.n_host_bytes(); }
 
 std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
                                  const TileProgress& progress, Trace* trace) const {

@@ -25,6 +25,7 @@ struct LoadOptions {
     int n_threads = 0;             // 0: one per physical core
     bool vocab_only = false;       // tokenizer and keys, no weights
     bool exact = false;            // F32 wherever a faster type would do: see kv_type()
+    bool measure_only = false;     // read headers alone; graphs are measured, not run
     std::string tokenizer;         // GGUF file whose vocabulary is used; "" for the model's own
 };
 
@@ -57,6 +58,8 @@ public:
     // weights would be the largest error of the whole model.
     ggml_type kv_type() const;
     size_t weight_bytes() const;
+    size_t host_weight_bytes() const;
+    bool measures_only() const { return options_.measure_only; }
 
     // uint8 RGB tiles [n_tiles, px, px, 3] -> image tokens [n_tiles, tokens_per_tile, width].
     // `trace` (may be null) receives the encoder's stages for all tiles.

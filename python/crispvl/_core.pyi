@@ -94,3 +94,50 @@ def tile_image(
     min_tiles: int = 1,
     thumbnail: bool = True,
 ) -> NDArray[np.uint8]: ...
+
+@final
+class GgufFile:
+    """One file's header; `data` and `quantize` read its tensors."""
+
+    def __init__(self, path: str) -> None: ...
+    @property
+    def metadata(self) -> dict[str, Any]: ...
+    @property
+    def tensors(self) -> list[dict[str, Any]]: ...
+    def data(self, name: str) -> NDArray[np.uint8]: ...
+    def quantize(
+        self,
+        path: str,
+        types: dict[str, str],
+        importance: dict[str, NDArray[np.float32]],
+        set_keys: dict[str, str | int],
+        drop_prefixes: list[str],
+        threads: int,
+        progress: Callable[[str, int, int], None] | None = None,
+        cancel: CancelToken | None = None,
+    ) -> None: ...
+
+@final
+class ImportanceCollector:
+    """Watches a model's matrix products until it is closed."""
+
+    def __init__(self, model: Model) -> None: ...
+    @property
+    def sums(self) -> dict[str, tuple[NDArray[np.float32], int]]: ...
+    def close(self) -> None: ...
+
+def convert_rows(
+    rows: NDArray[np.uint8],
+    from_type: str,
+    to_type: str,
+    n_cols: int,
+    importance: NDArray[np.float32] | None = None,
+    name: str = "rows",
+    threads: int = 0,
+    cancel: CancelToken | None = None,
+) -> NDArray[np.uint8]: ...
+def tensor_types() -> list[dict[str, Any]]: ...
+def load_to_measure(path: str, mmproj: str | None, device: str, exact: bool = False) -> Model: ...
+def plan_memory(
+    model: Model, n_tiles: int, n_prompt: int, n_ctx: int
+) -> list[dict[str, Any]]: ...

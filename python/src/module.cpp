@@ -10,7 +10,9 @@
 #include "ggml.h"
 #include "image.h"
 #include "interrupt.h"
+#include "kernels.h"
 #include "numpy_convert.h"
+#include "quantize.h"
 
 namespace crispvl::binding {
 namespace {
@@ -215,9 +217,11 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("cancelled", &CancelToken::cancelled);
     bind_model(m);
     bind_session(m);
+    bind_kernels(m);
     bind_image(m);
     m.def("build_info", &build_info);
     m.def("devices", &devices);
+    bind_quantize(m);
 }
 
 }  // namespace crispvl::binding
