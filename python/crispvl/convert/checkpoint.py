@@ -123,7 +123,8 @@ def _has_tied_head(config: CheckpointConfig, weights: Mapping[str, StoredTensor]
     embedding = weights.get(f"language_model.{config.decoder.family.names['token_embd']}.weight")
     if embedding is None or (embedding.shape, embedding.dtype) != (head.shape, head.dtype):
         return False
-    return bool(np.array_equal(head.load(), embedding.load()))
+    ours, theirs = head.load(), embedding.load()
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def _head_name(config: CheckpointConfig) -> str:

@@ -28,9 +28,7 @@ def read_decoder(root: Section, text: Section) -> DecoderConfig:
         width=s.count("hidden_size"),
         n_heads=n_heads,
         n_kv_heads=s.count("num_key_value_heads") if s.has("num_key_value_heads") else n_heads,
-        d_head=(
-            s.count("head_dim") if s.has("head_dim") else s.count("hidden_size") // n_heads
-        ),
+        d_head=(s.count("head_dim") if s.has("head_dim") else s.count("hidden_size") // n_heads),
         d_mlp=s.count("intermediate_size"),
         vocab_size=s.count("vocab_size"),
         context_length=usable_context_length(trained, rope_scaling),

@@ -22,7 +22,7 @@ _MAX_HEADER_BYTES = 100_000_000
 
 
 def read_safetensors(path: Path) -> dict[str, StoredTensor]:
-    """The tensors of one file, mapped into memory and not yet read.
+    """The tensors of one file; each is mapped into memory when it is loaded, and only then.
 
     Raises:
         ModelFileError: The header is no JSON, or it promises bytes that the file does not hold.
@@ -39,8 +39,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
             raise _damaged(path, "a header in JSON", str(error)) from None
     if not isinstance(header, dict):
         raise _damaged(path, "a JSON object as header", type(header).__name__)
-    n_data_bytes = n_file_bytes - 8 - n_header_bytes
-    data = np.memmap(path, np.uint8, "r", 8 + n_header_bytes) if n_data_bytes else None
+    data = range(8 + n_header_bytes, n_file_bytes)
     return {
         name: _tensor(path, name, entry, data)
         for name, entry in header.items()
@@ -48,7 +47,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
     }
 
 
-def _tensor(path: Path, name: str, entry: Any, data: NDArray[np.uint8] | None) -> StoredTensor:
+def _tensor(path: Path, name: str, entry: Any, data: range) -> StoredTensor:
     try:
         dtype, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
         begin, end = (int(n) for n in entry["data_offsets"])
@@ -56,18 +55,18 @@ def _tensor(path: Path, name: str, entry: Any, data: NDArray[np.uint8] | None) -
         raise _damaged(path, f"dtype, shape and offsets of '{name}'", repr(entry)) from None
     if dtype not in WORDS:
         raise _damaged(path, f"'{name}' to be one of {', '.join(WORDS)}", dtype)
-    n_bytes = math.prod(shape) * WORDS[dtype].itemsize
-    n_held = 0 if data is None else data.size
-    if min(shape, default=0) < 0 or not (0 <= begin <= end <= n_held) or end - begin != n_bytes:
+    word = WORDS[dtype]
+    n_bytes = math.prod(shape) * word.itemsize
+    inside = min(shape, default=0) >= 0 and 0 <= begin <= end <= len(data)
+    if not inside or end - begin != n_bytes:
         raise _damaged(
             path, f"{n_bytes} bytes for '{name}' {list(shape)}", f"bytes {begin} to {end}"
         )
-    word = WORDS[dtype]
 
     def load() -> NDArray[Any]:
-        if data is None:
+        if n_bytes == 0:
             return np.empty(shape, word)
-        return data[begin:end].view(word).reshape(shape)
+        return np.memmap(path, word, "r", data.start + begin, shape)
 
     return StoredTensor(dtype=dtype, shape=shape, load=load)
 
