@@ -23,6 +23,14 @@ class ImageError(CrispVLError, ValueError):
     """An image is empty, damaged, no image at all, or of a shape in which nothing can be read."""
 
 
+class DocumentError(CrispVLError, ValueError):
+    """A document is empty, damaged, of an unknown kind, or must not be fetched."""
+
+
+class PasswordError(DocumentError):
+    """A document is encrypted, and the password is missing or wrong."""
+
+
 class ContextOverflowError(CrispVLError, ValueError):
     """A prompt needs more tokens than the model's context holds."""
 

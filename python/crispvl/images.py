@@ -1,13 +1,16 @@
 """Images of every kind that users have, as 8-bit RGB.
 
-`open_image` decodes; `check_readable` refuses shapes in which no model can read anything. They are
-two functions because tiling is defined for every size, reading is not.
+`open_image` decodes one picture, `Frames` those of a file with several; `check_readable` refuses
+shapes in which no model can read anything. Decoding and refusing are apart because tiling is
+defined for every size, reading is not.
 """
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -36,6 +39,8 @@ MAX_ASPECT = 200
 
 MAX_PIXELS = 178_956_970
 """Most pixels of an encoded image; Pillow refuses as a decompression bomb what is larger."""
+
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
 def open_image(source: ImageLike, where: str = "image") -> Image.Image:
@@ -93,6 +98,49 @@ def check_readable(image: Image.Image, where: str = "image") -> None:
         )
 
 
+class Frames:
+    """The pictures of an encoded image file, decoded one at a time.
+
+    Pages of a TIFF, frames of a GIF or WebP; every other format counts as one picture.
+
+    Args:
+        data: The file's bytes.
+        where: What the image is called in error messages.
+
+    Raises:
+        ImageError: The data is empty, no image, or too large.
+    """
+
+    def __init__(self, data: bytes, where: str = "image") -> None:
+        self._data = data
+        self._where = where
+        with _decoding(data, where):
+            image = Image.open(io.BytesIO(data))
+            n_frames = getattr(image, "n_frames", 1)
+        self.n_frames: int = n_frames if image.format in ("TIFF", "GIF", "WEBP") else 1
+        self._image: Image.Image | None = image
+
+    def load(self, i_frame: int) -> Image.Image:
+        """Returns a picture, counted from 0, as `open_image` does.
+
+        Raises:
+            ImageError: It is damaged, or too large.
+        """
+        if self.n_frames == 1:
+            return _decode(self._data, self._where)
+        with _decoding(self._data, self._where):
+            if self._image is None:
+                self._image = Image.open(io.BytesIO(self._data))
+            try:
+                self._image.seek(i_frame)
+                _check_size(self._image)
+                frame = self._image.copy()  # decodes; the file stays open for the next
+            except BaseException:
+                self._image = None  # a decoder that failed half way is of no more use
+                raise
+        return _to_rgb(frame, self._where)
+
+
 def source_name(source: ImageLike, default: str = "image") -> str:
     """Returns the path an image comes from, or the default where it comes from memory."""
     if isinstance(source, (str, os.PathLike)):
@@ -113,13 +161,27 @@ def _read_file(path: Path) -> bytes:
 
 
 def _decode(data: bytes, where: str) -> Image.Image:
+    with _decoding(data, where):
+        image = Image.open(io.BytesIO(data))
+        _check_size(image)
+        image.load()
+    return _to_rgb(image, where)
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError(f"{image.width}×{image.height} px")
+
+
+@contextmanager
+def _decoding(data: bytes, where: str) -> Iterator[None]:
+    """Turns whatever Pillow raises while it opens or decodes into an `ImageError`."""
     if not data:
         raise ImageError(f"[{where}] an image is expected; found 0 bytes; was it saved completely?")
+    if data[4:8] == b"ftyp":
+        _register_heif(data, where)
     try:
-        image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            raise Image.DecompressionBombError(f"{image.width}×{image.height} px")
-        image.load()
+        yield
     except UnidentifiedImageError:
         raise ImageError(
             f"[{where}] an image is expected; found {_describe(data)}; save it as PNG or JPEG"
@@ -135,12 +197,25 @@ def _decode(data: bytes, where: str) -> Image.Image:
         raise ImageError(
             f"[{where}] a complete image is expected; found a damaged one ({error}); save it again"
         ) from error
-    return _to_rgb(image, where)
+
+
+def _register_heif(data: bytes, where: str) -> None:
+    """Lets Pillow open HEIC photographs; other files of this container are its own matter."""
+    if data[8:12] not in _HEIF_BRANDS:
+        return
+    try:
+        import pi_heif
+    except ImportError:
+        raise ImageError(
+            f"[{where}] an image is expected; found HEIC, which needs the package pi-heif; run "
+            "pip install 'crispvl[heic]', or save it as JPEG"
+        ) from None
+    pi_heif.register_heif_opener()
 
 
 def _describe(data: bytes) -> str:
     if data.startswith(b"%PDF"):
-        return "a PDF, whose pages must be rendered to images first"
+        return "a PDF, whose pages CrispOCR reads but which is no single image"
     return f"{len(data)} bytes of another kind, beginning with {data[:8]!r}"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from crispvl.page_ranges import check_page_ranges
 from crispvl.tasks import Task
 
 
@@ -59,15 +60,35 @@ class GenerateOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOptions(GenerateOptions):
-    """All of `GenerateOptions`, and how an image is asked about and cut up."""
+class InputOptions:
+    """Which pages of a document are read, and how they become images."""
+
+    pages: str | None = _option(None, "pages such as 1-3,7,10-; without it, all")
+    dpi: int = _option(200, "resolution at which the pages of a PDF are rendered")
+    password: str | None = _option(None, "of an encrypted PDF")
+    allow_urls: bool = _option(False, "fetch documents named by http and https addresses")
+
+    def __post_init__(self) -> None:
+        if self.pages is not None:
+            _check("pages", self.pages, str, "a page range", lambda value: True)
+            check_page_ranges(self.pages)
+        _check("dpi", self.dpi, int, "in 36…1200", lambda v: 36 <= v <= 1200)
+        if self.password is not None:
+            _check("password", self.password, str, "a string", lambda value: True)
+        _check("allow_urls", self.allow_urls, bool, "a bool", lambda v: True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(GenerateOptions, InputOptions):
+    """All of `GenerateOptions` and `InputOptions`, and how a page is asked about and cut up."""
 
     task: Task = _option("text", "what to ask for where no prompt is given: text or markdown")  # noqa: RUF009
     max_tiles: int | None = _option(None, "most tiles per image; without it, the model's number")
     min_tiles: int | None = _option(None, "fewest tiles per image; without it, the model's number")
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        GenerateOptions.__post_init__(self)
+        InputOptions.__post_init__(self)
         tasks = get_args(Task)
         _check("task", self.task, str, f"one of {', '.join(tasks)}", lambda v: v in tasks)
         _check_optional_count("max_tiles", self.max_tiles)

@@ -1,0 +1,103 @@
+"""PDF documents, rendered page by page through pypdfium2.
+
+PDFium is not thread-safe, so every call into it happens under one lock, held for one page at most.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from crispvl.errors import DocumentError, PasswordError
+
+POINTS_PER_INCH = 72
+
+MAX_PAGE_PIXELS = 40_000_000
+"""Most pixels of a rendered page: a poster is rendered at a lower dpi rather than refused."""
+
+_PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD of fpdfview.h
+_LOCK = threading.RLock()
+
+
+class PdfFile:
+    """An open PDF.
+
+    Args:
+        source: Path, or the file's bytes.
+        where: What the document is called in error messages.
+        password: Of an encrypted document.
+
+    Raises:
+        PasswordError: The document is encrypted, and the password is missing or wrong.
+        DocumentError: The file is damaged, or holds no page.
+    """
+
+    def __init__(self, source: Path | bytes, where: str, password: str | None = None) -> None:
+        import pypdfium2
+
+        self._where = where
+        self._error: type[Exception] = pypdfium2.PdfiumError
+        with _LOCK:
+            try:
+                self._pdf: Any = pypdfium2.PdfDocument(source, password=password)
+                self._pdf.init_forms()
+                self.n_pages = len(self._pdf)
+            except pypdfium2.PdfiumError as error:
+                raise self._describe(error, password) from error
+        if self.n_pages == 0:
+            self.close()
+            raise DocumentError(f"[{where}] at least one page is expected; found none; check it")
+
+    def render(self, number: int, dpi: int) -> Image.Image:
+        """Returns a page, counted from 1, as RGB; form fields and annotations are drawn.
+
+        Raises:
+            DocumentError: The page is damaged.
+        """
+        with _LOCK:
+            try:
+                page = self._pdf[number - 1]
+                try:
+                    width, height = page.get_size()  # points
+                    scale = _scale(width, height, dpi)
+                    bitmap = page.render(scale=scale)
+                    try:
+                        image: Image.Image = bitmap.to_pil().convert("RGB")
+                    finally:
+                        bitmap.close()
+                finally:
+                    page.close()
+            except (self._error, ValueError, OverflowError) as error:
+                raise DocumentError(
+                    f"[{self._where}, page {number}] a page that can be drawn is expected; found a "
+                    f"damaged one ({error}); repair the file, for instance with qpdf"
+                ) from error
+        return image
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        with _LOCK:
+            self._pdf.close()
+
+    def _describe(self, error: Any, password: str | None) -> DocumentError:
+        if error.err_code == _PASSWORD_ERROR:
+            found = "none was given" if password is None else "another was given"
+            return PasswordError(
+                f"[{self._where}] the document's password is expected; {found}; pass password=, "
+                "or --password"
+            )
+        return DocumentError(
+            f"[{self._where}] a complete PDF is expected; found a damaged one ({error}); save or "
+            "download it again"
+        )
+
+
+def _scale(width: float, height: float, dpi: int) -> float:
+    """Returns pixels per point for pages of this size in points."""
+    scale = dpi / POINTS_PER_INCH
+    n_pixels = width * height * scale**2
+    return scale if n_pixels <= MAX_PAGE_PIXELS else scale * math.sqrt(MAX_PAGE_PIXELS / n_pixels)

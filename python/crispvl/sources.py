@@ -1,0 +1,180 @@
+"""Documents as users have them, as pages that are loaded one at a time.
+
+A document is whatever `open_image` takes, a PDF, an image file of several frames, or, where asked
+for, a web address. `expand` finds the files that a user names by folder or pattern.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crispvl.errors import DocumentError, ImageError
+from crispvl.images import Frames, ImageLike, open_image, source_name
+from crispvl.options import InputOptions
+from crispvl.page_ranges import select_pages
+from crispvl.pdf import PdfFile
+from crispvl.urls import fetch, is_url
+
+_IMAGE_SUFFIXES = (
+    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm"),
+    *(".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+)
+SUFFIXES = frozenset((".pdf", *_IMAGE_SUFFIXES))
+"""Names that `expand` takes from a folder; a file that is named outright may have any."""
+
+_HEAD_BYTES = 1024  # a PDF's mark may stand anywhere in them
+
+
+@dataclass(frozen=True)
+class PageSource:
+    """A page that can be loaded: its number, counted from 1, and its name for messages."""
+
+    number: int
+    name: str
+    load: Callable[[], Image.Image]
+    """Returns the page as RGB; raises `ImageError` or `DocumentError` where it is damaged."""
+
+
+class Source:
+    """An open document. Close it, or use it as a context.
+
+    Attributes:
+        name: Its path, or what it is called where it comes from memory.
+        n_pages: How many pages it has.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        n_pages: int,
+        load: Callable[[int], Image.Image],
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.n_pages = n_pages
+        self._load = load
+        self.close = close
+
+    def pages(self, ranges: str | None = None) -> Iterator[PageSource]:
+        """Yields the pages of a range such as ``1-3,7,10-``, or all.
+
+        Raises:
+            ValueError: The range names no page of this document.
+        """
+        for number in select_pages(ranges, self.n_pages, self.name):
+            name = self.name if self.n_pages == 1 else f"{self.name}, page {number}"
+            yield PageSource(number, name, partial(self._load, number))
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_source(document: ImageLike, options: InputOptions | None = None) -> Source:
+    """Opens a document of any kind; pages are decoded or rendered when they are loaded.
+
+    Raises:
+        FileNotFoundError: The path does not exist.
+        ImageError: The data is empty, or of no kind that is known.
+        PasswordError: The document is encrypted, and the password is missing or wrong.
+        DocumentError: The document is damaged, or must not be fetched.
+        ValueError: It is a web address, and ``allow_urls`` is off.
+    """
+    options = options or InputOptions()
+    if isinstance(document, (Image.Image, np.ndarray)):
+        return Source(source_name(document), 1, lambda number: open_image(document))
+    if isinstance(document, str) and is_url(document):
+        return _from_data(_fetch(document, options), document, options)
+    if isinstance(document, (str, os.PathLike)):
+        return _from_path(Path(document), options)
+    if isinstance(document, (bytes, bytearray, memoryview)):
+        return _from_data(bytes(document), "image", options)
+    name = source_name(document)
+    data: Any = document.read() if hasattr(document, "read") else document
+    if not isinstance(data, bytes):
+        open_image(document, name)  # says what is expected instead
+    return _from_data(data, name, options)
+
+
+def expand(names: Iterable[str]) -> Iterator[str]:
+    """Yields the files that names stand for, in the order of names, sorted within each.
+
+    A folder stands for the documents in it and below it, a pattern such as ``scans/**/*.png`` for
+    what matches; every other name stands for itself, whether or not it exists.
+
+    Raises:
+        DocumentError: A folder or a pattern holds no document.
+    """
+    for name in names:
+        if is_url(name) or name == "-" or os.path.isfile(name):
+            yield name
+        elif os.path.isdir(name):
+            yield from _found(name, _in_folder(name), "the folder has none")
+        elif glob.has_magic(name):
+            matches = glob.glob(name, recursive=True)
+            yield from _found(name, filter(os.path.isfile, matches), "nothing matches")
+        else:
+            yield name
+
+
+def _found(name: str, files: Iterable[str], otherwise: str) -> list[str]:
+    found = sorted(files)
+    if not found:
+        raise DocumentError(f"[{name}] images or PDF files are expected; {otherwise}; check it")
+    return found
+
+
+def _in_folder(folder: str) -> Iterator[str]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for file in files:
+            if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
+                yield os.path.join(root, file)
+
+
+def _fetch(url: str, options: InputOptions) -> bytes:
+    if not options.allow_urls:
+        raise ValueError(
+            f"[{url}] a file is expected; found a web address, which is fetched only when asked "
+            "for; pass allow_urls=True, or --allow-urls"
+        )
+    return fetch(url)
+
+
+def _from_path(path: Path, options: InputOptions) -> Source:
+    if not path.is_file():
+        open_image(path)  # raises what fits a folder, or nothing being there
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if b"%PDF-" in head:
+        return _from_pdf(path, str(path), options)  # PDFium reads what it needs of the file
+    return _from_images(path.read_bytes(), str(path))
+
+
+def _from_data(data: bytes, name: str, options: InputOptions) -> Source:
+    if b"%PDF-" in data[:_HEAD_BYTES]:
+        return _from_pdf(data, name, options)
+    return _from_images(data, name)
+
+
+def _from_pdf(source: Path | bytes, name: str, options: InputOptions) -> Source:
+    pdf = PdfFile(source, name, options.password)
+    return Source(name, pdf.n_pages, lambda number: pdf.render(number, options.dpi), pdf.close)
+
+
+def _from_images(data: bytes, name: str) -> Source:
+    frames = Frames(data, name)
+    if frames.n_frames < 1:
+        raise ImageError(f"[{name}] at least one picture is expected; found none; check the file")
+    return Source(name, frames.n_frames, lambda number: frames.load(number - 1))

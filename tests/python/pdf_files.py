@@ -1,0 +1,89 @@
+"""PDF files for the tests, written by hand so that they can be as broken as wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+
+from PIL import Image
+
+_PADDING = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+_ID = b"0123456789abcdef"
+
+
+def pdf(pages: Sequence[Image.Image | None], password: str | None = None) -> bytes:
+    """Returns a PDF of grey images at 72 dpi; None is a page that cannot be loaded.
+
+    With a password it is encrypted (revision 2, 40 bits); its pages must then be None or blank,
+    because streams are not encrypted here.
+    """
+    objects: dict[int, bytes] = {1: b"<</Type/Catalog/Pages 2 0 R>>"}
+    kids = []
+    for i, image in enumerate(pages):
+        page, content, picture = 3 + 3 * i, 4 + 3 * i, 5 + 3 * i
+        kids.append(b"%d 0 R" % page)
+        if image is None:
+            objects[page] = b"<</Type/Nonsense"
+            continue
+        width, height = image.size
+        objects[page] = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %d %d]" % (
+            width,
+            height,
+        ) + b"/Resources<</XObject<</I %d 0 R>>>>/Contents %d 0 R>>" % (picture, content)
+        objects[content] = _stream(b"", b"q %d 0 0 %d 0 0 cm /I Do Q" % (width, height))
+        objects[picture] = _stream(
+            b"/Type/XObject/Subtype/Image/Width %d/Height %d" % (width, height)
+            + b"/ColorSpace/DeviceGray/BitsPerComponent 8/Filter/FlateDecode",
+            zlib.compress(image.convert("L").tobytes()),
+        )
+    objects[2] = b"<</Type/Pages/Count %d/Kids[%s]>>" % (len(kids), b" ".join(kids))
+    return _file(objects, b"" if password is None else _encryption(password.encode()))
+
+
+def _file(objects: dict[int, bytes], trailer: bytes) -> bytes:
+    data = b"%PDF-1.4\n"
+    offsets = {}
+    for number, body in sorted(objects.items()):
+        offsets[number] = len(data)
+        data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    start = len(data)
+    size = max(objects) + 1
+    data += b"xref\n0 %d\n0000000000 65535 f \n" % size
+    for number in range(1, size):
+        free = number not in offsets
+        data += b"%010d %05d %c \n" % (offsets.get(number, 0), 0, b"f" if free else b"n")
+    data += b"trailer\n<</Size %d/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF\n" % (size, trailer, start)
+    return data
+
+
+def _stream(entries: bytes, data: bytes) -> bytes:
+    return b"<<%s/Length %d>>\nstream\n%s\nendstream" % (entries, len(data), data)
+
+
+def _encryption(password: bytes) -> bytes:
+    """Returns the trailer's entries by PDF 1.7, 7.6.3, algorithms 2, 3 and 4."""
+    padded = (password + _PADDING)[:32]
+    owner = _rc4(hashlib.md5(padded).digest()[:5], padded)
+    key = hashlib.md5(padded + owner + b"\xfc\xff\xff\xff" + _ID).digest()[:5]
+    user = _rc4(key, _PADDING)
+    return b"/ID[<%s><%s>]/Encrypt<</Filter/Standard/V 1/R 2/O<%s>/U<%s>/P -4>>" % (
+        *[_ID.hex().encode()] * 2,
+        owner.hex().encode(),
+        user.hex().encode(),
+    )
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    state = list(range(256))
+    j = 0
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    out, i, j = bytearray(), 0, 0
+    for byte in data:
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        out.append(byte ^ state[(state[i] + state[j]) % 256])
+    return bytes(out)

@@ -1,0 +1,282 @@
+"""Documents of every kind become pages in order, loaded one at a time; all else is refused."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from crispvl import pdf, sources, urls
+from crispvl.errors import DocumentError, ImageError, PasswordError
+from crispvl.options import InputOptions, ReadOptions
+from crispvl.page_ranges import select_pages
+from crispvl.sources import expand, open_source
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from . import pdf_files
+
+GREYS = [10, 90, 170, 250]
+PICTURES = [Image.new("L", (40, 20 + grey), grey) for grey in GREYS]
+PDF = pdf_files.pdf(PICTURES)
+
+
+def greys(document: Any, **options: Any) -> list[int]:
+    """Returns the colour of each page's centre."""
+    chosen = InputOptions(**options)
+    with open_source(document, chosen) as source:
+        pages = [page.load() for page in source.pages(chosen.pages)]
+    assert all(page.mode == "RGB" for page in pages)
+    return [page.getpixel((page.width // 2, page.height // 2))[0] for page in pages]
+
+
+def animated(form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    frames = [Image.new("RGB", (40, 30), (grey, grey, grey)) for grey in GREYS]
+    frames[0].save(buffer, form, save_all=True, append_images=frames[1:], **options)
+    return buffer.getvalue()
+
+
+def test_every_page_of_a_pdf_is_rendered_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "päge.pdf"
+    path.write_bytes(PDF)
+    for document in (path, str(path), PDF, io.BytesIO(PDF)):
+        assert greys(document) == GREYS
+    with open_source(path) as source:
+        assert (source.name, source.n_pages) == (str(path), 4)
+        assert [page.name for page in source.pages("2")] == [f"{path}, page 2"]
+
+
+def test_dpi_sets_the_size_of_a_rendered_page_up_to_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with open_source(PDF, InputOptions(dpi=144)) as source:
+        assert next(source.pages()).load().size == (80, 60)
+        monkeypatch.setattr(pdf, "MAX_PAGE_PIXELS", 300)
+        assert next(source.pages()).load().size == (20, 15)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [("1-3,7,10-", [1, 2, 3, 7, 10, 11, 12]), ("-2", [1, 2]), ("12", [12]), ("3,1-2,2", [1, 2, 3]),
+     (" 1 - 2 , 11-99 ", [1, 2, 11, 12]), (None, list(range(1, 13)))],
+)  # fmt: skip
+def test_page_ranges_are_read_as_people_write_them(ranges: str | None, expected: list[int]) -> None:
+    assert select_pages(ranges, 12) == expected
+
+
+@pytest.mark.parametrize("ranges", ["", "0", "3-1", "a", "1 2", "1,,2", "1-2-3", "-", "13", "²"])
+def test_wrong_page_ranges_are_refused(ranges: str) -> None:
+    with pytest.raises(ValueError, match=r"\[pages\]"):
+        select_pages(ranges, 12)
+
+
+@given(st.sets(st.integers(1, 30), min_size=1))
+def test_any_set_of_pages_can_be_written(numbers: set[int]) -> None:
+    assert select_pages(",".join(map(str, numbers)), 30) == sorted(numbers)
+
+
+def test_options_are_checked_when_they_are_made() -> None:
+    for wrong in ({"dpi": 5}, {"pages": "x"}, {"max_tokens": 0}):
+        with pytest.raises(ValueError, match="expected"):
+            ReadOptions(**wrong)
+    for wrong in ({"password": 5}, {"pages": 3}, {"allow_urls": 1}):
+        with pytest.raises(TypeError):
+            ReadOptions(**wrong)
+
+
+def test_only_the_pages_asked_for_are_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[int] = []
+    render = pdf.PdfFile.render
+
+    def count(self: pdf.PdfFile, number: int, dpi: int) -> Image.Image:
+        rendered.append(number)
+        return render(self, number, dpi)
+
+    monkeypatch.setattr(pdf.PdfFile, "render", count)
+    with open_source(PDF) as source:
+        pages = source.pages("2-")
+        next(pages).load()
+        assert rendered == [2]
+        next(pages)
+        assert rendered == [2]  # a page is loaded when asked for, not when passed by
+
+
+def test_pages_may_be_rendered_from_many_threads() -> None:
+    results: list[list[int]] = []
+    threads = [threading.Thread(target=lambda: results.append(greys(PDF))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [GREYS] * 8
+
+
+def test_an_encrypted_pdf_wants_its_password() -> None:
+    blank = pdf_files.pdf([], None)
+    with pytest.raises(DocumentError, match="expected"):
+        open_source(blank)
+    secret = pdf_files.pdf([Image.new("L", (30, 30), 255)], password="pässword"[1:])
+    for password, found in [(None, "none was given"), ("wrong", "another was given")]:
+        with pytest.raises(PasswordError, match=found):
+            open_source(secret, InputOptions(password=password))
+
+
+def test_an_encrypted_pdf_opens_with_its_password() -> None:
+    secret = pdf_files.pdf([Image.new("L", (30, 30), 255)], password="open sesame")
+    with open_source(secret, InputOptions(password="open sesame")) as source:
+        assert source.n_pages == 1
+
+
+def test_a_corrupt_pdf_is_refused_and_a_corrupt_page_is_one_page() -> None:
+    with pytest.raises(DocumentError, match="a complete PDF is expected"):
+        open_source(b"%PDF-1.4\nnothing of the kind")
+    damaged = pdf_files.pdf([PICTURES[0], None, PICTURES[2]])
+    with open_source(damaged) as source:
+        first, second, third = source.pages()
+        assert first.load().getpixel((1, 1)) == (10, 10, 10)
+        with pytest.raises(DocumentError, match="page 2\\] a page that can be drawn"):
+            second.load()
+        assert third.load().getpixel((1, 1)) == (170, 170, 170)
+
+
+@pytest.mark.parametrize(
+    "data", [animated("TIFF"), animated("GIF"), animated("WEBP", lossless=True)]
+)
+def test_frames_of_a_file_are_pages(data: bytes) -> None:
+    assert greys(data) == GREYS
+    assert greys(data, pages="3,2") == GREYS[1:3]
+
+
+def test_a_frame_that_is_cut_off_is_one_page() -> None:
+    buffer = io.BytesIO()
+    rng = np.random.default_rng(0)
+    frames = [Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)) for _ in range(2)]
+    frames[0].save(buffer, "TIFF", save_all=True, append_images=frames[1:])
+    data = bytearray(buffer.getvalue())
+    # The first directory's StripOffsets (tag 273) point beyond the end of the file.
+    at = data.index(b"\x11\x01\x04\x00")
+    data[at + 8 : at + 12] = (1 << 30).to_bytes(4, "little")
+    with open_source(bytes(data)) as source:
+        first, second = source.pages()
+        with pytest.raises(ImageError, match="damaged"):
+            first.load()
+        assert np.array_equal(np.asarray(second.load()), np.asarray(frames[1]))
+
+
+def test_heic_photographs_are_read_or_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b"\0\0\0\x18ftypheic" + bytes(12)
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(ImageError, match=r"crispvl\[heic\]"):
+        open_source(head)
+    monkeypatch.undo()
+    pytest.importorskip("pi_heif")
+    with pytest.raises(ImageError, match="expected"):
+        open_source(head)
+
+
+def test_single_images_are_documents_of_one_page() -> None:
+    for document in (PICTURES[0], np.asarray(PICTURES[0])):
+        assert greys(document) == [10]
+    with pytest.raises(ImageError, match="0 bytes"):
+        open_source(b"")
+    with pytest.raises(ImageError, match="another kind"):
+        open_source(b"GGUF....")
+    with pytest.raises(FileNotFoundError):
+        open_source("nowhere.pdf")
+    with pytest.raises(TypeError, match="found NoneType"):
+        open_source(None)  # type: ignore[arg-type]
+
+
+def test_folders_and_patterns_stand_for_their_files(tmp_path: Path) -> None:
+    for name in ["b.png", "a.PDF", "notes.txt", ".hidden.png", "deep/c.jpg", ".git/d.png"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [str(Path(file).relative_to(tmp_path)) for file in expand([str(tmp_path)])]
+    assert names == ["a.PDF", "b.png", str(Path("deep/c.jpg"))]
+    assert list(expand([f"{tmp_path}/**/*.jpg"])) == [str(tmp_path / "deep/c.jpg")]
+    assert list(expand(["-", "nowhere.png", "http://a.example/b"])) == [
+        "-", "nowhere.png", "http://a.example/b"
+    ]  # fmt: skip
+    odd = tmp_path / "scan[1].png"
+    odd.touch()
+    assert list(expand([str(odd)])) == [str(odd)]  # a file that exists is no pattern
+    for nothing in (str(tmp_path / ".git"), f"{tmp_path}/*.bmp"):
+        (tmp_path / ".git/d.png").unlink(missing_ok=True)
+        with pytest.raises(DocumentError, match="are expected"):
+            list(expand([nothing]))
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/loop":
+                self.send_response(302)
+                self.send_header("Location", "http://127.0.0.1:1/secret")
+                self.end_headers()
+                return
+            self.send_response(200 if self.path == "/a.pdf" else 404)
+            self.end_headers()
+            if self.path == "/a.pdf":
+                self.wfile.write(PDF)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}"
+        httpd.shutdown()
+
+
+def test_web_addresses_are_fetched_only_when_asked_for(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="allow_urls=True"):
+        open_source(f"{server}/a.pdf")
+    with pytest.raises(DocumentError, match="a public address is expected; found 127"):
+        greys(f"{server}/a.pdf", allow_urls=True)
+    monkeypatch.setattr(urls, "_is_public", lambda address: True)
+    assert greys(f"{server}/a.pdf", allow_urls=True) == GREYS
+    with pytest.raises(DocumentError, match="404"):
+        greys(f"{server}/b.pdf", allow_urls=True)
+    monkeypatch.setattr(urls, "MAX_BYTES", 10)
+    with pytest.raises(DocumentError, match="found more"):
+        greys(f"{server}/a.pdf", allow_urls=True)
+
+
+def test_a_redirect_to_a_private_address_is_refused(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+
+    def first_only(address: str) -> bool:
+        checked.append(address)
+        return len(checked) == 1
+
+    monkeypatch.setattr(urls, "_is_public", first_only)
+    with pytest.raises(DocumentError, match="a public address is expected"):
+        greys(f"{server}/loop", allow_urls=True)
+    assert len(checked) == 2
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "::1", "fe80::1%eth0",
+                "::ffff:10.0.0.1", "0.0.0.0", "224.0.0.1", "100.64.0.1", "fd00::1"],
+)  # fmt: skip
+def test_private_addresses_are_known(address: str) -> None:
+    assert not urls._is_public(address)
+    assert urls._is_public("93.184.216.34")
+    assert urls._is_public("2606:2800:220:1:248:1893:25c8:1946")
+
+
+def test_the_suffixes_of_folders_are_lower_case() -> None:
+    assert all(suffix == suffix.lower() for suffix in sources.SUFFIXES)
