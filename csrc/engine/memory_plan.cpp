@@ -43,10 +43,11 @@ std::vector<DeviceMemory> plan_memory(const std::shared_ptr<const Model>& model,
     const Backends& backends = model->backends();
     std::vector<DeviceMemory> devices;
     for (size_t i = 0; i < backends.all.size(); ++i) {
-        devices.push_back({ggml_backend_name(backends.all[i].get()), 0, 0, compute_bytes[i]});
+        devices.push_back({ggml_backend_name(backends.all[i].get()), 0, 0, 0, compute_bytes[i]});
     }
     devices.front().weight_bytes = model->weight_bytes() - model->host_weight_bytes();
     devices.back().weight_bytes += model->host_weight_bytes();
+    devices.back().packed_bytes = model->packed_bytes();
     devices.front().kv_bytes = kv_bytes;
     return devices;
 }

@@ -59,6 +59,16 @@ Session::Session(std::shared_ptr<const Model> model, int64_t n_ctx)
              model_->config().decoder.n_kv_heads * model_->config().decoder.d_head,
              checked_context(*model_, n_ctx), model_->measures_only()) {}
 
+void Session::check_ids(const std::vector<int32_t>& ids) const {
+    const int64_t vocab_size = model_->config().decoder.vocab_size;
+    for (const int32_t id : ids) {
+        if (id >= 0 && id < vocab_size) continue;
+        throw Error(ErrorKind::argument, "[session] expected token ids from 0 to " +
+                                             std::to_string(vocab_size - 1) + "; found " +
+                                             std::to_string(id));
+    }
+}
+
 void Session::check_fits(int64_t n_new) const {
     if (n_new <= n_ctx() - n_past_) return;
     throw Error(ErrorKind::context_overflow,
@@ -72,13 +82,7 @@ void Session::prefill(const std::vector<int32_t>& ids, const float* embeddings, 
     const ModelConfig& c = model_->config();
     const int64_t n = static_cast<int64_t>(ids.size());
     if (n == 0) throw Error(ErrorKind::argument, "[session] expected a prompt; it is empty");
-    for (const int32_t id : ids) {
-        if (id < 0 || id >= c.decoder.vocab_size) {
-            throw Error(ErrorKind::argument, "[session] expected token ids from 0 to " +
-                                                 std::to_string(c.decoder.vocab_size - 1) +
-                                                 "; found " + std::to_string(id));
-        }
-    }
+    check_ids(ids);
     const int64_t n_image =
         embeddings == nullptr ? 0 : std::count(ids.begin(), ids.end(), c.image.context_id);
     if (embeddings != nullptr && n_image != n_rows) {
@@ -170,6 +174,90 @@ void Session::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {
             if (trace != nullptr) {
                 read_taps(g, *trace);
                 (*trace)["logits"] = {{c.vocab_size}, logits_};
+            }
+        },
+        interrupt);
+}
+
+void Session::decode_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& ids,
+                           Interrupt* interrupt) {
+    if (sessions.size() != ids.size() || sessions.empty()) {
+        throw Error(ErrorKind::argument, "[session] expected one id per session, at least one; found " +
+                                             std::to_string(sessions.size()) + " sessions and " +
+                                             std::to_string(ids.size()) + " ids");
+    }
+    std::vector<Session*> sorted = sessions;
+    std::sort(sorted.begin(), sorted.end());
+    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+        throw Error(ErrorKind::argument, "[session] expected each session once in a batch");
+    }
+    for (size_t i = 0; i < sessions.size(); ++i) {
+        if (sessions[i]->model_ != sessions[0]->model_) {
+            throw Error(ErrorKind::argument, "[session] expected sessions of one model in a batch");
+        }
+        sessions[i]->check_ids({ids[i]});
+        sessions[i]->check_fits(1);
+    }
+    // Results are kept back until every group is computed, so that an error changes nothing.
+    std::vector<std::vector<float>> logits(sessions.size());
+    for (size_t first = 0, n = 0; first < sessions.size(); first += n) {
+        n = 1;
+        while (first + n < sessions.size() && n < Decoder::kMaxSequences &&
+               sessions[first]->shares_rope() && sessions[first + n]->shares_rope()) {
+            ++n;
+        }
+        run_batch(sessions, ids, first, n, logits, interrupt);
+    }
+    for (size_t i = 0; i < sessions.size(); ++i) {
+        sessions[i]->logits_ = std::move(logits[i]);
+        ++sessions[i]->n_past_;
+    }
+}
+
+// Dynamic NTK gives a sequence beyond the trained length a base of its own.
+bool Session::shares_rope() const {
+    const RopeConfig& rope = model_->config().decoder.rope;
+    return rope.scaling != RopeScaling::dynamic || n_past_ + 1 <= rope.original_context;
+}
+
+void Session::run_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& ids,
+                        size_t first, size_t n_sessions, std::vector<std::vector<float>>& logits,
+                        Interrupt* interrupt) {
+    const Model& model = *sessions[first]->model_;
+    const DecoderConfig& c = model.config().decoder;
+    const int64_t n = static_cast<int64_t>(n_sessions);
+    Graph g(model.decoder().max_nodes(n_sessions));
+    ggml_tensor* id_input = g.input(GGML_TYPE_I32, n);
+    ggml_tensor* positions = g.input(GGML_TYPE_I32, n);
+    std::vector<SequenceStep> steps;
+    std::vector<int32_t> position_values;
+    std::vector<int64_t> row_values;
+    int64_t n_longest = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const Session& session = *sessions[first + static_cast<size_t>(i)];
+        ggml_tensor* row = g.input(GGML_TYPE_I64, 1);
+        steps.push_back({&session.cache_, i, session.n_past_, /*n_new=*/1, row, /*mask=*/nullptr});
+        position_values.push_back(static_cast<int32_t>(session.n_past_));
+        row_values.push_back(session.n_past_);
+        n_longest = std::max(n_longest, session.n_past_ + 1);
+    }
+    ggml_tensor* x = model.decoder().embed(g, id_input);
+    x = model.decoder()(g, x, Rope(c.rope, c.d_head, n_longest), positions, steps);
+    ggml_tensor* all_logits = model.decoder().logits(g, x);
+    g.output(all_logits);
+    model.executor().run(
+        g,
+        [&] {
+            set(id_input, ids.data() + first);
+            set(positions, position_values.data());
+            for (size_t i = 0; i < steps.size(); ++i) set(steps[i].rows, &row_values[i]);
+        },
+        [&] {
+            const size_t n_vocab = static_cast<size_t>(c.vocab_size);
+            for (size_t i = 0; i < steps.size(); ++i) {
+                logits[first + i].resize(n_vocab);
+                ggml_backend_tensor_get(all_logits, logits[first + i].data(),
+                                        i * n_vocab * sizeof(float), n_vocab * sizeof(float));
             }
         },
         interrupt);

@@ -25,6 +25,12 @@ public:
     // Appends one generated token.
     void decode(int32_t id, Interrupt* interrupt);
 
+    // Appends ids[i] to sessions[i], all in one pass over the weights: what bounds decoding is
+    // reading them. Sessions share one model and differ from one another. On any error all are as
+    // they were. Throws Error{argument, context_overflow, cancelled, memory}.
+    static void decode_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& ids,
+                             Interrupt* interrupt);
+
     // Chooses a token from the last logits. Throws Error{argument} before the first prefill.
     Sampled sample(Sampler& sampler) const;
 
@@ -40,7 +46,12 @@ public:
 private:
     struct Chunk;  // the part of a prompt that one graph computes
 
+    void check_ids(const std::vector<int32_t>& ids) const;
     void check_fits(int64_t n_new) const;
+    bool shares_rope() const;
+    static void run_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& ids,
+                          size_t first, size_t n_sessions, std::vector<std::vector<float>>& logits,
+                          Interrupt* interrupt);
     void run(const Chunk& chunk, Interrupt* interrupt, Trace* trace);
 
     std::shared_ptr<const Model> model_;

@@ -25,6 +25,9 @@ private:
 
 class Decoder {
 public:
+    // Sequences that one step may serve; bounds the largest graph.
+    static constexpr size_t kMaxSequences = 16;
+
     // `separate_head`: place a tied head beside the layers, as a second copy of the embedding.
     Decoder(Weights& weights, const DecoderConfig& config, bool separate_head);
 

@@ -8,8 +8,6 @@
 namespace crispvl {
 namespace {
 
-// Sequences that one decoder step may serve; bounds the largest graph.
-constexpr size_t kMaxSequences = 16;
 // Tokens encoded per graph: enough rows to fill the matrix kernels, few enough that the
 // activations (4 * width floats a token) stay near the caches. GPUs want more at once.
 constexpr int64_t kCpuTokensPerGraph = 1100;
@@ -29,14 +27,14 @@ struct Model::Network {
           vision(weights, c.vision),
           projector(weights, c.vision, c.projector),
           decoder(weights, c.decoder, /*separate_head=*/!backends.on_cpu()),
-          executor(backends, std::max(vision.max_nodes(), decoder.max_nodes(kMaxSequences))) {
+          executor(backends, std::max(vision.max_nodes(), decoder.max_nodes(Decoder::kMaxSequences))) {
         if (options.measure_only) {
             weights.finish_without_data(backends);
             executor.measure_only();
-            return;
+        } else {
+            for (const auto& file : source.files()) file->require_data();
+            weights.finish(backends);
         }
-        for (const auto& file : source.files()) file->require_data();
-        weights.finish(backends);
         // Rounding weights to BF16 is below the error of 16-bit files, not of F32 ones.
         if (backends.on_cpu() && !options.exact && !is_f32(source, schema::vision_block(0))) {
             vision.pack(backends.n_threads);
@@ -90,6 +88,7 @@ ggml_type Model::kv_type() const {
 }
 
 size_t Model::weight_bytes() const { return network().weights.n_bytes(); }
+size_t Model::packed_bytes() const { return network().vision.packed_bytes(); }
 size_t Model::host_weight_bytes() const { return network().weights.n_host_bytes(); }
 
 std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,

@@ -59,6 +59,7 @@ public:
     ggml_type kv_type() const;
     size_t weight_bytes() const;
     size_t host_weight_bytes() const;
+    size_t packed_bytes() const;  // a CPU's copies of weights for its own kernels
     bool measures_only() const { return options_.measure_only; }
 
     // uint8 RGB tiles [n_tiles, px, px, 3] -> image tokens [n_tiles, tokens_per_tile, width].

@@ -24,7 +24,7 @@ const float* floats(const ggml_tensor* x) {
 }
 
 std::vector<float> row_values(const ggml_tensor* x) {
-    if (x == nullptr) return {};
+    if (x == nullptr || x->data == nullptr) return {};
     return {floats(x), floats(x) + x->ne[0]};
 }
 
@@ -54,6 +54,7 @@ PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Epilogue epi
       epilogue_(epilogue),
       scale_(row_values(scale)) {
     for (const Linear* part : parts) d_out_ += part->weight()->ne[1];
+    if (parts.front()->weight()->data == nullptr) return;  // a model that is only measured
     const int64_t n = kernels::packed_size(d_out_, d_in_);
     panels_ = kernels::allocate_aligned<uint16_t>(static_cast<size_t>(n));
     std::fill_n(panels_.get(), n, uint16_t{0});

@@ -123,6 +123,13 @@ void prefill(Session& session, const std::vector<int32_t>& ids,
     });
 }
 
+void decode_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& token_ids,
+                  const CancelToken* cancel) {
+    run_interruptible(cancel, [&](Interrupt* interrupt) {
+        Session::decode_batch(sessions, token_ids, interrupt);
+    });
+}
+
 py::array_t<float> logits(const Session& session) {
     const py::ssize_t n = static_cast<py::ssize_t>(session.logits().size());
     return to_numpy(session.logits(), {n});
@@ -200,6 +207,7 @@ void bind_session(py::module_& m) {
                                    [&](Interrupt* interrupt) { self.decode(id, interrupt); });
              },
              "token_id"_a, "cancel"_a = nullptr)
+        .def_static("decode_batch", &decode_batch, "sessions"_a, "token_ids"_a, "cancel"_a = nullptr)
         .def("logits", &logits)
         .def("rewind", &Session::rewind, "n_past"_a)
         .def_property_readonly("n_past", &Session::n_past)

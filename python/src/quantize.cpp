@@ -136,7 +136,8 @@ py::list plan(const std::shared_ptr<Model>& model, int64_t n_tiles, int64_t n_pr
     py::list all;
     for (const DeviceMemory& d : devices) {
         all.append(py::dict("name"_a = d.name, "weight_bytes"_a = d.weight_bytes,
-                            "kv_bytes"_a = d.kv_bytes, "compute_bytes"_a = d.compute_bytes));
+                            "packed_bytes"_a = d.packed_bytes, "kv_bytes"_a = d.kv_bytes,
+                            "compute_bytes"_a = d.compute_bytes));
     }
     return all;
 }
