@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import random
+import string
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,12 @@ import pytest
 from crispvl import Model
 from hypothesis import given
 from text.texts import EXAMPLES, known_text
-from text.vocab_files import CONTROL_PIECES, train_byte_level, write_byte_level
+from text.vocab_files import CONTROL_PIECES, like_qwen2, train_byte_level, write_byte_level
 
 pytest.importorskip("tokenizers", reason="the reference of byte-level BPE")
+
+# One or two of each kind that the pattern tells apart; the long s is an s for (?i:'s).
+BOUNDARIES = ("'", "s", "\u017f", "文", "1", "\u00bd", " ", "\n", "\u3000", "!")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,27 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     reference = train_byte_level()
     path = write_byte_level(tmp_path_factory.mktemp("bpe") / "vocab.gguf", reference)
     return Pair(Model.load(path, vocab_only=True), reference)
+
+
+@pytest.fixture(scope="module")
+def pairs_of_bytes(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """A vocabulary in which any two bytes of a word can merge, so that word boundaries show."""
+    import tokenizers as hf
+
+    byte_level = hf.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    used = {b for text in (*BOUNDARIES, *string.ascii_letters) for b in letters(byte_level, text)}
+    merges = [(a, b) for a in sorted(used) for b in sorted(used)]
+    random.Random(4).shuffle(merges)
+    pieces = [*sorted(byte_level.alphabet()), *(a + b for a, b in merges)]
+    vocab = {piece: i for i, piece in enumerate(pieces)}
+    reference = like_qwen2(hf.models.BPE(vocab, merges))
+    path = write_byte_level(tmp_path_factory.mktemp("bpe") / "vocab.gguf", reference)
+    return Pair(Model.load(path, vocab_only=True), reference)
+
+
+def letters(byte_level: Any, text: str) -> str:
+    """A text in the alphabet of byte-level BPE."""
+    return "".join(word for word, _ in byte_level.pre_tokenize_str(text))
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +115,21 @@ def test_without_merges_the_id_of_the_joined_piece_is_its_rank(
     words = pair.reference.pre_tokenizer.pre_tokenize_str(normal)
     want = [vocab[piece] for word, _ in words for piece in merge_by_id(list(word), vocab)]
     assert without_merges.tokenize(text, special=False) == want
+
+
+def test_words_end_where_the_pattern_ends_them(pairs_of_bytes: Pair) -> None:
+    for n in range(1, 5):
+        for characters in itertools.product(BOUNDARIES, repeat=n):
+            text = "".join(characters)
+            want = pairs_of_bytes.reference_ids(text, special=True)
+            assert pairs_of_bytes.ours.tokenize(text) == want, ascii(text)
+
+
+def test_contractions_end_where_the_pattern_ends_them(pairs_of_bytes: Pair) -> None:
+    for a, b in itertools.product(string.ascii_letters, repeat=2):
+        text = f"x'{a}{b}e"
+        want = pairs_of_bytes.reference_ids(text, special=True)
+        assert pairs_of_bytes.ours.tokenize(text) == want, text
 
 
 @pytest.mark.parametrize("piece", CONTROL_PIECES)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from crispvl import Model
 from hypothesis import given
 from text.texts import EXAMPLES, any_text
-from text.vocab_files import train_sentencepiece, write_sentencepiece
+from text.vocab_files import (
+    corpus,
+    train_sentencepiece,
+    write_sentencepiece,
+    write_vocabulary,
+)
 
 sentencepiece = pytest.importorskip("sentencepiece", reason="the reference of SentencePiece BPE")
 
@@ -98,5 +104,17 @@ def test_without_scores_the_id_is_the_rank(tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.mktemp("sp") / "vocab.gguf"
     write_sentencepiece(path, reference, add_space_prefix=False, with_scores=False)
     ours = Model.load(path, vocab_only=True)
-    text = "the invoice of Größe 12,50 € from 識別 Приве́т"
-    assert ours.tokenize(text, special=False) == reference.encode(text)  # scores fall with the id
+    for text in corpus():
+        assert ours.tokenize(text, special=False) == reference.encode(text)  # scores fall with ids
+
+
+def test_user_defined_piece_is_never_part_of_a_longer_one(tmp_path: Path) -> None:
+    tokens = ["<unk>", "a", "b", "c", "ab", "abc", "ca", "cab"]
+    types = [2, 1, 1, 1, 4, 1, 1, 1]  # "ab" is user-defined
+    scores = [0.0, 0.0, 0.0, 0.0, -9.0, -1.0, -2.0, -3.0]
+    path = write_vocabulary(
+        tmp_path / "vocab.gguf", model="llama", pre="default",
+        tokens=tokens, types=types, scores=scores, unknown_id=0,
+    )  # fmt: skip
+    ids = Model.load(path, vocab_only=True).tokenize("abcabca")
+    assert [tokens[i] for i in ids] == ["ab", "c", "ab", "ca"]

@@ -12,7 +12,7 @@ from crispvl import Model
 from goldens import GOLDENS
 from hypothesis import given
 from text.texts import EXAMPLES, any_text, known_text
-from text.vocab_files import QWEN2_PATTERN, write_byte_level, write_sentencepiece
+from text.vocab_files import like_qwen2, write_byte_level, write_sentencepiece
 
 CONTROL = 3
 
@@ -62,14 +62,7 @@ def qwen2(shared_dir: Path) -> tuple[Model, Any]:
 
     tokens, types, merges = array("tokens"), array("token_type"), array("merges")
     vocab = {piece: i for i, piece in enumerate(tokens) if types[i] == 1}
-    reference = hf.Tokenizer(hf.models.BPE(vocab, [tuple(m.split(" ")) for m in merges]))
-    reference.normalizer = hf.normalizers.NFC()
-    reference.pre_tokenizer = hf.pre_tokenizers.Sequence(
-        [
-            hf.pre_tokenizers.Split(hf.Regex(QWEN2_PATTERN), "isolated"),
-            hf.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    reference = like_qwen2(hf.models.BPE(vocab, [tuple(m.split(" ")) for m in merges]))
     reference.add_tokens(  # in order of id, so that the ids are the file's
         [
             hf.AddedToken(piece, normalized=False, special=kind == CONTROL)

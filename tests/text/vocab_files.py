@@ -38,11 +38,11 @@ def corpus(n_lines: int = 600) -> list[str]:
     ]
 
 
-def train_byte_level(vocab_size: int = 900) -> Any:
-    """A `tokenizers.Tokenizer` like Qwen2's, with control and user-defined tokens."""
+def like_qwen2(model: Any) -> Any:
+    """A `tokenizers.Tokenizer` with the steps of the published Qwen2 one around a BPE model."""
     import tokenizers as hf
 
-    tokenizer = hf.Tokenizer(hf.models.BPE())
+    tokenizer = hf.Tokenizer(model)
     tokenizer.normalizer = hf.normalizers.NFC()
     tokenizer.pre_tokenizer = hf.pre_tokenizers.Sequence(
         [
@@ -51,6 +51,14 @@ def train_byte_level(vocab_size: int = 900) -> Any:
         ]
     )
     tokenizer.decoder = hf.decoders.ByteLevel()
+    return tokenizer
+
+
+def train_byte_level(vocab_size: int = 900) -> Any:
+    """A `tokenizers.Tokenizer` like Qwen2's, with control and user-defined tokens."""
+    import tokenizers as hf
+
+    tokenizer = like_qwen2(hf.models.BPE())
     alphabet = hf.pre_tokenizers.ByteLevel.alphabet()
     trainer = hf.trainers.BpeTrainer(
         vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False
