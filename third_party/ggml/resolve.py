@@ -1,9 +1,10 @@
 """Finds the source of ggml that crispvl is built with, and prints its folder.
 
-The source is never in git. It is looked for, in this order, in
+The source is never in git. The C library needs stb as well, out of the same archive: another pin,
+``--pin third_party/stb/pin.json``. A source is looked for, in this order, in
 
 1. the folder given by the user (``-DCRISPVL_GGML_DIR=...``);
-2. ``third_party/ggml/source``, which our source distribution carries (``--vendor`` makes it);
+2. ``source`` beside the pin, which our source distribution carries (``--vendor`` makes it);
 3. the cache, filled by an earlier build;
 4. the source distribution of the package named in ``pin.json``, downloaded by pip.
 
@@ -47,6 +48,7 @@ class Pin:
     archive_folder: str
     archive_license: str
     tree_sha256: str
+    name: str = "ggml"
 
     @classmethod
     def read(cls, path: Path) -> Pin:
@@ -54,7 +56,11 @@ class Pin:
 
     @property
     def folder_name(self) -> str:
-        return f"ggml-{self.version}-{self.tree_sha256[:8]}"
+        return f"{self.name}-{self.version}-{self.tree_sha256[:8]}"
+
+    @property
+    def vendored(self) -> Path:
+        return VENDORED if self.name == "ggml" else HERE.parent / self.name / "source"
 
 
 def user_cache_dir() -> Path:
@@ -124,10 +130,11 @@ def extract(archive: Path, pin: Pin, destination: Path) -> None:
             f"{archive.name} has SHA-256 {found}, expected {pin.archive_sha256}; not extracted"
         )
     folder, license_file = PurePosixPath(pin.archive_folder), PurePosixPath(pin.archive_license)
+    has_license_file = bool(pin.archive_license)  # else the folder's files carry their own
     with tarfile.open(archive) as tar:
         for member in tar:
             target = member_target(member.name, folder)
-            if member_target(member.name, license_file) is not None:
+            if has_license_file and member_target(member.name, license_file) is not None:
                 target = PurePosixPath("LICENSE")
             if target is None or member.isdir():
                 continue
@@ -149,7 +156,7 @@ def download(pin: Pin, folder: Path) -> Path:
     command += ["--no-binary", pin.package, f"{pin.package}=={pin.package_version}"]
     if importlib.util.find_spec("scikit_build_core"):
         command.append("--no-build-isolation")  # pip only asks the package for its name and version
-    note(f"downloading {pin.package} {pin.package_version}, which has ggml {pin.version} (73 MB)")
+    note(f"downloading {pin.package} {pin.package_version}, which has {pin.folder_name} (73 MB)")
     run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     archives = list(folder.glob("*.tar.gz"))
     if run.returncode != 0 or len(archives) != 1:
@@ -164,7 +171,7 @@ def place(source: Path, destination: Path, pin: Pin) -> Path:
             return check_tree(destination, pin)
         except ResolveError as error:
             note(f"{error}; replacing it")
-            destination.rename(source.with_name("changed"))
+            destination.rename(source.with_name(f"changed-{pin.name}"))
     try:
         source.rename(destination)
     except OSError:
@@ -177,9 +184,19 @@ def fetch(pin: Pin, destination: Path) -> Path:
     destination.parent.mkdir(parents=True, exist_ok=True)
     # On the same file system as the destination, so that the rename is atomic.
     with tempfile.TemporaryDirectory(prefix="ggml-", dir=destination.parent) as temporary:
-        tree = Path(temporary) / "tree"
-        extract(download(pin, Path(temporary)), pin, tree)
-        return place(check_tree(tree, pin), destination, pin)
+        archive = download(pin, Path(temporary))
+        # One download serves every pin of the same archive.
+        for other in (Pin.read(path) for path in HERE.parent.glob("*/pin.json")):
+            if other.archive_sha256 == pin.archive_sha256 and other.name != pin.name:
+                unpack(archive, other, destination.parent / other.folder_name)
+        return unpack(archive, pin, destination)
+
+
+def unpack(archive: Path, pin: Pin, destination: Path) -> Path:
+    """Extracts beside the archive, verifies, and renames into place."""
+    tree = archive.parent / f"tree-{pin.name}"
+    extract(archive, pin, tree)
+    return place(check_tree(tree, pin), destination, pin)
 
 
 def resolve(pin: Pin, cache_dir: Path, user_dir: Path | None = None) -> Path:
@@ -193,7 +210,7 @@ def resolve(pin: Pin, cache_dir: Path, user_dir: Path | None = None) -> Path:
         return check_user_folder(user_dir, pin)
     cached = cache_dir / pin.folder_name
     attempts: list[Callable[[], Path]] = [
-        lambda: check_tree(VENDORED, pin),
+        lambda: check_tree(pin.vendored, pin),
         lambda: check_tree(cached, pin),
         lambda: fetch(pin, cached),
     ]
@@ -205,9 +222,9 @@ def resolve(pin: Pin, cache_dir: Path, user_dir: Path | None = None) -> Path:
             reasons.append(str(error))
     tried = "\n".join(f"  - {reason}" for reason in reasons)
     raise ResolveError(
-        f"[ggml] expected the source of ggml {pin.version}; found none:\n{tried}\n"
+        f"[{pin.name}] expected the source of {pin.name} {pin.version}; found none:\n{tried}\n"
         "Do one of these:\n"
-        '  1. give a folder that has it: CMAKE_ARGS="-DCRISPVL_GGML_DIR=/path/to/ggml"\n'
+        f'  1. give a folder that has it: CMAKE_ARGS="-DCRISPVL_{pin.name.upper()}_DIR=/its/path"\n'
         "  2. run `python third_party/ggml/resolve.py` where there is a network and copy\n"
         f"     the folder it prints to {cached}\n"
         '     (elsewhere with CMAKE_ARGS="-DCRISPVL_CACHE_DIR=/path/to/cache")\n'
@@ -217,11 +234,11 @@ def resolve(pin: Pin, cache_dir: Path, user_dir: Path | None = None) -> Path:
 
 
 def vendor(pin: Pin, cache_dir: Path) -> Path:
-    """Copies the resolved source to third_party/ggml/source, for our source distribution."""
-    with tempfile.TemporaryDirectory(prefix="source-", dir=HERE) as temporary:
+    """Copies the resolved source to third_party/<name>/source, for our source distribution."""
+    with tempfile.TemporaryDirectory(prefix="source-", dir=pin.vendored.parent) as temporary:
         tree = Path(temporary) / "tree"
         shutil.copytree(resolve(pin, cache_dir), tree, copy_function=shutil.copyfile)
-        return place(tree, VENDORED, pin)
+        return place(tree, pin.vendored, pin)
 
 
 def note(text: str) -> None:
@@ -232,8 +249,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Prints the folder of ggml's source.")
     parser.add_argument("--user-dir", type=Path, help="use this folder")
     parser.add_argument("--cache-dir", type=Path, help="instead of the user's cache")
-    parser.add_argument("--pin", type=Path, default=HERE / "pin.json", help="which ggml to take")
-    parser.add_argument("--vendor", action="store_true", help="copy it to third_party/ggml/source")
+    parser.add_argument("--pin", type=Path, default=HERE / "pin.json", help="what to take")
+    parser.add_argument("--vendor", action="store_true", help="copy it to third_party/*/source")
     options = parser.parse_args(arguments)
     try:
         pin, cache_dir = Pin.read(options.pin), options.cache_dir or user_cache_dir()

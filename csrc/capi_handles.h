@@ -1,0 +1,67 @@
+// What the opaque handles of crispvl.h are.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/session.h"
+#include "include/crispvl.h"
+#include "text/prompt.h"
+
+struct crispvl_cancel {
+    std::atomic<bool> is_requested{false};
+};
+
+struct crispvl_model {
+    std::shared_ptr<const crispvl::Model> core;
+    std::optional<crispvl::PromptBuilder> prompts;  // none with vocab_only
+    std::string name, device;
+};
+
+struct crispvl_session {
+    crispvl::Session core;
+};
+
+struct crispvl_sampler {
+    crispvl::Sampler core;
+};
+
+struct crispvl_result {
+    std::string text;
+    std::vector<int32_t> ids;
+    std::vector<float> logprobs;
+    crispvl_result_info info;
+};
+
+namespace crispvl::capi {
+
+/// Asks a crispvl_cancel, which may be null, whether to stop.
+class CancelInterrupt : public Interrupt {
+public:
+    explicit CancelInterrupt(const crispvl_cancel* cancel) : cancel_(cancel) {}
+    bool requested() override {
+        return cancel_ != nullptr && cancel_->is_requested.load(std::memory_order_relaxed);
+    }
+
+private:
+    const crispvl_cancel* cancel_;
+};
+
+/// The params over their defaults. Throws Error{argument}.
+crispvl_recognize_params read_params(const crispvl_recognize_params* params);
+Sampler make_sampler(const crispvl_recognize_params& params);
+
+/// Throws Error{argument} for a null handle and for a model loaded with vocab_only.
+const crispvl_model& with_weights(const crispvl_model* model);
+
+/// Messages and their images, checked. The views point into the caller's strings.
+struct Conversation {
+    std::vector<PromptMessage> messages;
+    std::vector<const crispvl_image*> images;
+};
+Conversation read_messages(const crispvl_message* messages, size_t n_messages);
+
+}  // namespace crispvl::capi

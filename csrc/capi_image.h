@@ -1,0 +1,16 @@
+// Images of the C API's callers, checked.
+#pragma once
+
+#include "image/tiling.h"
+#include "include/crispvl.h"
+#include "model/config.h"
+
+namespace crispvl::capi {
+
+/// Opens a caller's image as upright, opaque RGB. Throws Error{argument, not_found, image}.
+RgbImage open_image(const crispvl_image* image);
+
+/// The model's rule, with the caller's numbers where they are not 0.
+TilingConfig tiling_config(const ModelConfig& config, int32_t min_tiles, int32_t max_tiles);
+
+}  // namespace crispvl::capi

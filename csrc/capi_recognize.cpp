@@ -1,0 +1,180 @@
+// The C skin: images and conversations in, answers out. See include/crispvl.h.
+#include <chrono>
+
+#include "capi_generate.h"
+#include "capi_guard.h"
+#include "capi_image.h"
+
+namespace crispvl::capi {
+namespace {
+
+constexpr size_t k_most_messages = 1 << 16;  // of messages and of parts: more is a garbage count
+
+crispvl_recognize_params default_recognize_params(size_t struct_size) {
+    crispvl_recognize_params params{};
+    params.struct_size = struct_size;
+    params.max_tokens = 2048;
+    params.top_p = 1;
+    params.repetition_penalty = 1;
+    return params;
+}
+
+// An image's tiles join the request's.
+void add_image(const crispvl_model& model, const crispvl_image* image,
+               const crispvl_recognize_params& params, Request& request,
+               std::vector<int64_t>& n_image_tokens, crispvl_result_info& info) {
+    const ModelConfig& config = model.core->config();
+    const RgbImage page = open_image(image);
+    check_readable(page.width, page.height);
+    const Tiles tiles = tile_image(page, tiling_config(config, params.min_tiles, params.max_tiles));
+    request.tiles.insert(request.tiles.end(), tiles.pixels.begin(), tiles.pixels.end());
+    request.n_tiles += tiles.n_tiles;
+    n_image_tokens.push_back(tiles.n_tiles * config.image.tokens_per_tile);
+    info.width_px = static_cast<int32_t>(page.width);
+    info.height_px = static_cast<int32_t>(page.height);
+    info.n_columns = static_cast<int32_t>(tiles.grid.columns);
+    info.n_rows = static_cast<int32_t>(tiles.grid.rows);
+}
+
+void answer(const crispvl_model& model, const Conversation& conversation,
+            const crispvl_recognize_params& params, crispvl_result& result) {
+    require(params.max_tokens > 0, "[params] expected max_tokens of at least 1; found less");
+    make_sampler(params);  // refuses bad values before any work
+    const auto start = std::chrono::steady_clock::now();
+    Request request;
+    std::vector<int64_t> n_image_tokens;
+    for (const crispvl_image* image : conversation.images) {
+        add_image(model, image, params, request, n_image_tokens, result.info);
+    }
+    if (conversation.images.size() != 1) {  // the answer to several images is no one's page
+        result.info.width_px = result.info.height_px = 0;
+        result.info.n_columns = result.info.n_rows = 0;
+    }
+    request.prompt_ids = model.prompts->build(conversation.messages, n_image_tokens);
+    const auto end = std::chrono::steady_clock::now();
+    result.info.image_ms = std::chrono::duration<double, std::milli>(end - start).count();
+    generate(model, request, params, result);
+}
+
+// Runs `work(result)`; a cancelled answer is given out as well.
+template <class Work>
+crispvl_status give_result(crispvl_result** out, Work&& work) {
+    std::unique_ptr<crispvl_result> result;
+    const crispvl_status status = guarded([&] {
+        deref(out, "a place for the result") = nullptr;
+        result = std::make_unique<crispvl_result>();
+        work(*result);
+    });
+    if (out != nullptr && (status == CRISPVL_OK || status == CRISPVL_ERROR_CANCELLED)) {
+        *out = result.release();
+    }
+    return status;
+}
+
+std::string prompt_for(const ChatConfig& chat, const crispvl_recognize_params& params) {
+    if (params.prompt != nullptr) return params.prompt;
+    const bool markdown = params.task == CRISPVL_TASK_MARKDOWN;
+    require(markdown || params.task == CRISPVL_TASK_TEXT,
+            "[params] expected a crispvl_task; found another value; set the task to one of them");
+    const std::string& own = markdown ? chat.prompt_markdown : chat.prompt_text;
+    return own.empty() ? std::string(general_prompt(markdown)) : own;
+}
+
+}  // namespace
+
+crispvl_recognize_params read_params(const crispvl_recognize_params* params) {
+    crispvl_recognize_params known = default_recognize_params(sizeof known);
+    read_struct(params, known, "crispvl_recognize_params_init");
+    return known;
+}
+
+Sampler make_sampler(const crispvl_recognize_params& params) {
+    SamplingOptions options;
+    options.temperature = params.temperature;
+    options.top_k = params.top_k;
+    options.top_p = params.top_p;
+    options.min_p = params.min_p;
+    options.seed = params.seed;
+    options.repetition_penalty = params.repetition_penalty;
+    options.repetition_window = params.repetition_window;
+    return Sampler(options);
+}
+
+Conversation read_messages(const crispvl_message* messages, size_t n_messages) {
+    require(messages != nullptr && n_messages > 0 && n_messages <= k_most_messages,
+            "[messages] expected at least one message; found none; add the user's");
+    Conversation conversation;
+    for (const crispvl_message& message :
+         std::vector<crispvl_message>(messages, messages + n_messages)) {
+        PromptMessage read{&deref(message.role, "a role"), {}};
+        require(message.parts != nullptr || message.n_parts == 0,
+                "[messages] expected parts; found NULL; pass 0 for none");
+        require(message.n_parts <= k_most_messages,
+                "[messages] expected a number of parts; found a larger one; correct n_parts");
+        for (size_t i = 0; i < message.n_parts; ++i) {
+            const crispvl_part& part = message.parts[i];
+            require((part.text != nullptr) != (part.image != nullptr),
+                    "[messages] expected a part with either a text or an image; found both or "
+                    "neither; set one of them");
+            read.parts.push_back(
+                {part.image != nullptr, part.text == nullptr ? std::string_view() : part.text});
+            if (part.image != nullptr) conversation.images.push_back(part.image);
+        }
+        conversation.messages.push_back(std::move(read));
+    }
+    return conversation;
+}
+
+}  // namespace crispvl::capi
+
+using namespace crispvl;
+using namespace crispvl::capi;
+
+void crispvl_recognize_params_init(crispvl_recognize_params* params, size_t struct_size) {
+    if (params == nullptr || struct_size < sizeof(size_t)) return;
+    write_struct(default_recognize_params(struct_size), params, struct_size);
+}
+
+crispvl_status crispvl_recognize(const crispvl_model* model, const crispvl_image* image,
+                                 const crispvl_recognize_params* params, crispvl_result** out) {
+    return give_result(out, [&](crispvl_result& result) {
+        const crispvl_model& checked = with_weights(model);
+        deref(image, "an image");
+        const crispvl_recognize_params known = read_params(params);
+        const std::string prompt = prompt_for(checked.core->config().chat, known);
+        answer(checked, {{{"user", {{true, {}}, {false, prompt}}}}, {image}}, known, result);
+    });
+}
+
+crispvl_status crispvl_chat(const crispvl_model* model, const crispvl_message* messages,
+                            size_t n_messages, const crispvl_recognize_params* params,
+                            crispvl_result** out) {
+    return give_result(out, [&](crispvl_result& result) {
+        const crispvl_model& checked = with_weights(model);
+        answer(checked, read_messages(messages, n_messages), read_params(params), result);
+    });
+}
+
+const char* crispvl_result_text(const crispvl_result* result) {
+    return result == nullptr ? nullptr : result->text.c_str();
+}
+
+const int32_t* crispvl_result_ids(const crispvl_result* result) {
+    return result == nullptr ? nullptr : result->ids.data();
+}
+
+const float* crispvl_result_logprobs(const crispvl_result* result) {
+    return result == nullptr ? nullptr : result->logprobs.data();
+}
+
+crispvl_status crispvl_result_get_info(const crispvl_result* result, crispvl_result_info* info,
+                                       size_t struct_size) {
+    return guarded([&] {
+        write_struct(deref(result, "a result").info, &deref(info, "a place for the info"),
+                     struct_size);
+    });
+}
+
+void crispvl_result_free(crispvl_result* result) {
+    delete result;
+}

@@ -1,0 +1,125 @@
+#include "image/decode.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "image/orientation.h"
+#include "runtime/error.h"
+
+namespace {
+
+// The largest allocation that the image being decoded on this thread may ask for: without it a
+// small file could inflate to any size.
+thread_local size_t allocation_limit = 0;
+
+void* limited_malloc(size_t n_bytes) {
+    return n_bytes <= allocation_limit ? std::malloc(n_bytes) : nullptr;
+}
+
+void* limited_realloc(void* block, size_t n_bytes) {
+    return n_bytes <= allocation_limit ? std::realloc(block, n_bytes) : nullptr;
+}
+
+}  // namespace
+
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_ONLY_GIF
+#define STBI_ONLY_BMP
+#define STBI_ONLY_PNM
+#define STBI_NO_STDIO
+#define STBI_FAILURE_USERMSG
+#define STBI_MALLOC(size) limited_malloc(size)
+#define STBI_REALLOC(block, size) limited_realloc(block, size)
+#define STBI_FREE(block) std::free(block)
+#include "stb_image.h"
+
+namespace crispvl {
+namespace {
+
+template <class T>
+using Decoded = std::unique_ptr<T, void (*)(void*)>;
+
+Error unusable(const std::string& expected, const std::string& found, const char* remedy) {
+    return Error(ErrorKind::image,
+                 "[image] expected " + expected + "; found " + found + "; " + remedy);
+}
+
+Error damaged() {
+    const char* reason = stbi_failure_reason();
+    return unusable("a complete image",
+                    std::string("a damaged one (") + (reason == nullptr ? "?" : reason) + ")",
+                    "save it again");
+}
+
+void check_size(int width, int height) {
+    if (width < 1 || height < 1 || int64_t{width} * height > k_max_pixels) {
+        throw unusable("1 to " + std::to_string(k_max_pixels) + " pixels",
+                       std::to_string(width) + "x" + std::to_string(height),
+                       "scale the image down");
+    }
+}
+
+// Room for the decoders' working copies: 16-bit RGBA twice, in blocks of up to 64 px, and the
+// file's own bytes.
+size_t limit_for(int width, int height, size_t n_bytes) {
+    constexpr size_t slack_px = 64, bytes_per_px = 16, slack_bytes = size_t{1} << 20;
+    const size_t n_px =
+        (static_cast<size_t>(width) + slack_px) * (static_cast<size_t>(height) + slack_px);
+    return n_px * bytes_per_px + n_bytes + slack_bytes;
+}
+
+// 16-bit grey scaled to 8 bits with rounding; stb_image would cut it off.
+RgbImage decode_wide_grey(const uint8_t* data, int n_bytes) {
+    int width = 0, height = 0, n_channels = 0;
+    const Decoded<uint16_t> values(
+        stbi_load_16_from_memory(data, n_bytes, &width, &height, &n_channels, 1), std::free);
+    if (!values) throw damaged();
+    RgbImage image(width, height);
+    for (size_t i = 0; i < image.pixels.size(); ++i) {
+        image.pixels[i] = static_cast<uint8_t>((values.get()[i / 3] + 128) / 257);
+    }
+    return image;
+}
+
+RgbImage decode_any(const uint8_t* data, int n_bytes) {
+    int width = 0, height = 0, n_channels = 0;
+    const Decoded<uint8_t> values(
+        stbi_load_from_memory(data, n_bytes, &width, &height, &n_channels, 4), std::free);
+    if (!values) throw damaged();
+    return to_rgb(
+        {values.get(), width, height, PixelFormat::rgba, size_t{4} * static_cast<size_t>(width)});
+}
+
+}  // namespace
+
+RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
+    constexpr size_t k_most_bytes = std::numeric_limits<int>::max();
+    if (n_bytes == 0 || n_bytes > k_most_bytes) {
+        throw unusable("an image of 1 to " + std::to_string(k_most_bytes) + " bytes",
+                       std::to_string(n_bytes), "was it saved completely?");
+    }
+    const int n = static_cast<int>(n_bytes);
+    int width = 0, height = 0, n_channels = 0;
+    allocation_limit = limit_for(0, 0, n_bytes);  // to look at the header
+    if (stbi_info_from_memory(data, n, &width, &height, &n_channels) == 0) {
+        const bool is_pdf =
+            n_bytes >= 4 && std::string_view(reinterpret_cast<const char*>(data), 4) == "%PDF";
+        throw unusable("a JPEG, PNG, GIF, BMP or PNM image",
+                       is_pdf ? "a PDF" : std::to_string(n_bytes) + " bytes of another kind",
+                       is_pdf ? "render its pages to images first" : "save it as PNG or JPEG");
+    }
+    check_size(width, height);
+    allocation_limit = limit_for(width, height, n_bytes);
+    const bool is_png = n_bytes >= 4 && data[0] == 0x89;
+    const bool is_wide_grey = is_png && n_channels == 1 && stbi_is_16_bit_from_memory(data, n) != 0;
+    RgbImage image = is_wide_grey ? decode_wide_grey(data, n) : decode_any(data, n);
+    return turn_upright(std::move(image), exif_orientation(data, n_bytes));
+}
+
+}  // namespace crispvl
