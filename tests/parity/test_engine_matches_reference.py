@@ -42,7 +42,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder: Path = tmp_path_factory.mktemp("tiny")
     checkpoint = make_checkpoint(request.param, folder / "checkpoint")
     convert_checkpoint(checkpoint, folder / "model.gguf", "f32")
-    return Pair(Reference(checkpoint), Model.load(folder / "model.gguf", device="cpu"))
+    return Pair(Reference(checkpoint), Model.load(folder / "model.gguf", device="cpu", threads=1))
 
 
 def assert_close(found: NDArray[Any], want: NDArray[Any], name: str) -> None:
