@@ -1,0 +1,83 @@
+"""``crispvl plan``: what memory a model will take, from its header."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterator
+
+from crispvl.cli import DONE, SOME_FAILED
+from crispvl.cli.output import write_json
+from crispvl.plan import DevicePlan, MemoryPlan, plan_model
+
+_ROWS = (
+    ("weights", "weights"),
+    ("packed copies", "packed"),
+    ("KV cache", "kv_cache"),
+    ("compute buffers", "compute"),
+    ("program and pixels", "program"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="GGUF file; its header is enough")
+    parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
+    parser.add_argument("--pages", type=int, default=1, help="images in one prompt (default: 1)")
+    parser.add_argument("--tiles", type=int, help="most tiles per page, the thumbnail not counted")
+    parser.add_argument("--ctx", type=int, help="tokens of KV cache; else prompt and an answer")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda … (default: auto)")
+    parser.add_argument("--exact", action="store_true", help="plan for float32 throughout")
+    parser.add_argument("--json", action="store_true", help="machine-readable, in bytes")
+
+
+def run(args: argparse.Namespace) -> int:
+    plan = plan_model(
+        args.model,
+        args.mmproj,
+        n_pages=args.pages,
+        max_tiles=args.tiles,
+        n_ctx=args.ctx,
+        device=args.device,
+        exact=args.exact,
+    )
+    if args.json:
+        devices = [{**dataclasses.asdict(d), "peak": d.peak, "fits": d.fits} for d in plan.devices]
+        report = {**dataclasses.asdict(plan), "devices": devices, "fits": plan.fits}
+        write_json(sys.stdout, report, indent=2)
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in _lines(plan))
+    return DONE if plan.fits else SOME_FAILED
+
+
+def _lines(plan: MemoryPlan) -> Iterator[str]:
+    yield f"pages               {plan.n_pages}"
+    yield f"tiles               {plan.n_tiles}"
+    yield f"image tokens        {plan.n_image_tokens}"
+    yield f"prompt tokens       {plan.n_prompt}"
+    yield f"context             {plan.n_ctx} of {plan.context_length} tokens"
+    for device in plan.devices:
+        yield ""
+        yield from _device_lines(device)
+    if plan.layers_that_fit[0] < plan.layers_that_fit[1]:
+        yield ""
+        fit, n_layers = plan.layers_that_fit
+        yield f"{plan.devices[0].name} has room for {fit} of {n_layers} decoder layers"
+    for sentence in plan.advice:
+        yield f"to make it fit: {sentence}"
+
+
+def _device_lines(device: DevicePlan) -> Iterator[str]:
+    yield device.name
+    for title, field in _ROWS:
+        if n_bytes := getattr(device, field):
+            note = ""
+            if field == "weights" and device.table:
+                note = f"  ({_size(device.table)} of it a token table, read by rows only)"
+            yield f"  {title:<18}{_size(n_bytes)}{note}"
+    free = "" if device.free is None else f" of {_size(device.free).strip()} free"
+    yield f"  {'peak':<18}{_size(device.peak)}{free}{'' if device.fits else ': does not fit'}"
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**20:10,.1f} MiB"

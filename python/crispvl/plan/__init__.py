@@ -1,0 +1,7 @@
+"""Memory of a model, before it is loaded."""
+
+from __future__ import annotations
+
+from crispvl.plan.plan import DevicePlan, MemoryPlan, plan_model
+
+__all__ = ["DevicePlan", "MemoryPlan", "plan_model"]
