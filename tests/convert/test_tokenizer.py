@@ -53,6 +53,16 @@ def test_tokenizer_json_says_the_same_as_the_slow_files(tmp_path: Path) -> None:
     assert read(tmp_path / "fast") == read(tmp_path / "slow")
 
 
+def test_tokenizer_json_is_read_where_the_class_of_the_slow_files_is_not_known(
+    tmp_path: Path,
+) -> None:
+    write_tokenizer(tmp_path, "bpe-json")
+    want = read(tmp_path)
+    write_tokenizer(tmp_path, "bpe")
+    edit_json(tmp_path / "tokenizer_config.json", tokenizer_class="TokenizersBackend")
+    assert read(tmp_path) == want
+
+
 def test_vocabulary_of_bytes_alone_has_no_merges(tmp_path: Path) -> None:
     write_tokenizer(tmp_path, "bytes")
     assert read(tmp_path).merges == []

@@ -15,6 +15,7 @@ from crispvl.convert.tokenizer_files import (
     from_sentencepiece,
     from_tokenizer_json,
     from_vocab_and_merges,
+    knows_class,
 )
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError
@@ -33,7 +34,7 @@ def read_vocabulary(files: CheckpointFiles, vocab_size: int) -> Vocabulary:
     settings = files.json("tokenizer_config.json") or {}
     if files.has("tokenizer.model"):
         vocabulary = from_sentencepiece(files)
-    elif files.has("vocab.json") and files.has("merges.txt"):
+    elif files.has("vocab.json") and files.has("merges.txt") and knows_class(settings, files):
         vocabulary = from_vocab_and_merges(files, settings)
     elif files.has("tokenizer.json"):
         vocabulary = from_tokenizer_json(files)

@@ -46,6 +46,12 @@ def from_sentencepiece(files: CheckpointFiles) -> Vocabulary:
     )
 
 
+def knows_class(settings: Mapping[str, Any], files: CheckpointFiles) -> bool:
+    """Whether vocab.json and merges.txt say enough, or are all there is."""
+    known = settings.get("tokenizer_class") in _PRE_TOKENIZER_CLASSES
+    return known or not files.has("tokenizer.json")
+
+
 def from_vocab_and_merges(files: CheckpointFiles, settings: Mapping[str, Any]) -> Vocabulary:
     """``vocab.json`` and ``merges.txt``; the class in tokenizer_config.json splits the text."""
     kind = settings.get("tokenizer_class")
