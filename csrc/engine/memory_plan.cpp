@@ -18,11 +18,12 @@ size_t measure_session(const std::shared_ptr<const Model>& model, const MemoryRe
                                              std::to_string(request.n_prompt));
     }
     Session session(model, request.n_ctx);
-    std::vector<int32_t> ids(static_cast<size_t>(request.n_prompt), 0);
+    const int32_t text_id = image.context_id == 0 ? 1 : 0;
+    std::vector<int32_t> ids(static_cast<size_t>(request.n_prompt), text_id);
     std::fill_n(ids.begin(), n_image, image.context_id);
     const std::vector<float> rows(static_cast<size_t>(n_image * model->config().decoder.width));
     session.prefill(ids, n_image > 0 ? rows.data() : nullptr, n_image, /*interrupt=*/nullptr);
-    if (session.n_past() < session.n_ctx()) session.decode(0, /*interrupt=*/nullptr);
+    if (session.n_past() < session.n_ctx()) session.decode(text_id, /*interrupt=*/nullptr);
     return session.cache_bytes();
 }
 

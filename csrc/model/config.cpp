@@ -214,8 +214,29 @@ int32_t optional_id(const ModelSource& source, const char* key) {
     return source.has(key) ? static_cast<int32_t>(source.integer(key)) : -1;
 }
 
-bool optional_flag(const ModelSource& source, const char* key) {
-    return source.has(key) && source.boolean(key);
+bool optional_flag(const ModelSource& source, const char* key, bool otherwise = false) {
+    return source.has(key) ? source.boolean(key) : otherwise;
+}
+
+// The core's SentencePiece normalises nothing, as InternLM's models ask; others must not pass.
+void check_normaliser(const ModelSource& source) {
+    if (optional_flag(source, kRemoveExtraWhitespaces)) {
+        throw invalid(source, kRemoveExtraWhitespaces, "false", "true");
+    }
+    if (source.has(kCharsmap) && !source.integers(kCharsmap).empty()) {
+        throw invalid(source, kCharsmap, "empty", "a normaliser's table");
+    }
+}
+
+// Rows of the embedding without a token get one that no text produces, so that every id the model
+// can choose has a piece.
+void pad(VocabData& vocab, int64_t n_rows) {
+    const size_t n = vocab.tokens.size(), n_wanted = static_cast<size_t>(n_rows);
+    if (n >= n_wanted) return;
+    vocab.types.resize(n, static_cast<int32_t>(TokenType::normal));
+    vocab.types.resize(n_wanted, static_cast<int32_t>(TokenType::unused));
+    if (!vocab.scores.empty()) vocab.scores.resize(n_wanted, 0.0f);
+    for (size_t i = n; i < n_wanted; ++i) vocab.tokens.push_back("[PAD" + std::to_string(i) + "]");
 }
 
 }  // namespace
@@ -246,11 +267,16 @@ VocabData read_vocab(const ModelSource& source) {
         }
     }
     if (source.has(kMerges)) vocab.merges = source.texts(kMerges);
-    vocab.add_space_prefix = optional_flag(source, kAddSpacePrefix);
+    // SentencePiece's own default, and llama.cpp's where the key is missing.
+    const bool is_sentencepiece = vocab.model == "llama";
+    vocab.add_space_prefix = optional_flag(source, kAddSpacePrefix, /*otherwise=*/is_sentencepiece);
+    if (is_sentencepiece) check_normaliser(source);
     vocab.add_bos = optional_flag(source, kAddBos);
     vocab.bos_id = optional_id(source, kBosId);
     vocab.eos_id = optional_id(source, kEosId);
     vocab.unk_id = optional_id(source, kUnknownId);
+    const auto embedding = source.tensors().find(std::string(kTokenEmbedding) + ".weight");
+    if (embedding != source.tensors().end()) pad(vocab, embedding->second.ne[1]);
     return vocab;
 }
 

@@ -17,12 +17,24 @@ bool is_f32(const ModelSource& source, const std::string& block) {
     return source.tensors().find(block + ".attn_k.weight")->second.type == GGML_TYPE_F32;
 }
 
+// A header made from a configuration alone names no tokens; memory does not depend on them.
+void stand_in_for_vocabulary(ModelSource& source) {
+    source.deduce(schema::kTokenizerModel, std::string("llama"));
+    source.deduce(schema::kTokens, std::vector<std::string>{"<unk>"});
+    source.deduce(schema::kTokenTypes, std::vector<int64_t>{2});
+    source.deduce(schema::kTokenScores, std::vector<double>{0.0});
+    source.deduce(schema::kUnknownId, int64_t{0});
+    for (const char* key : {schema::kImageStart, schema::kImageEnd, schema::kImageContext}) {
+        source.deduce(key, int64_t{0});
+    }
+    source.deduce(schema::kChatStopIds, std::vector<int64_t>{});
+}
+
 }  // namespace
 
 struct Model::Network {
     Network(const ModelSource& source, const ModelConfig& c, const LoadOptions& options)
-        : config(c),
-          backends(options.device, options.n_threads),
+        : backends(options.device, options.n_threads),
           weights(source),
           vision(weights, c.vision),
           projector(weights, c.vision, c.projector),
@@ -38,10 +50,10 @@ struct Model::Network {
         // Rounding weights to BF16 is below the error of 16-bit files, not of F32 ones.
         if (backends.on_cpu() && !options.exact && !is_f32(source, schema::vision_block(0))) {
             vision.pack(backends.n_threads);
+            if (vision.packed_bytes() > 0) source.release("v.blk.");
         }
     }
 
-    ModelConfig config;
     Backends backends;
     Weights weights;
     VisionEncoder vision;
@@ -53,21 +65,22 @@ struct Model::Network {
 Model::Model(const LoadOptions& options)
     : options_(options),
       source_(ModelSource::open(options.path, options.mmproj, options.tokenizer)) {
+    if (options.measure_only && !source_.has(schema::kTokens)) stand_in_for_vocabulary(source_);
     tokenizer_ = Tokenizer::create(read_vocab(source_));
+    if (source_.has_vision()) config_ = read_config(source_);
     if (options.vocab_only) return;
-    if (!source_.has_vision()) {
+    if (!config_) {
         throw Error(ErrorKind::model_file,
                     "[model] expected an InternVL with its encoder; " + source_.describe() +
                         " holds a text model only; give its projector too (mmproj=…, --mmproj …)");
     }
-    const ModelConfig config = read_config(source_);
-    if (tokenizer_->size() > config.decoder.vocab_size) {
+    if (tokenizer_->size() > config_->decoder.vocab_size) {
         throw Error(ErrorKind::model_file,
-                    "[config] expected at most " + std::to_string(config.decoder.vocab_size) +
+                    "[config] expected at most " + std::to_string(config_->decoder.vocab_size) +
                         " tokens, one per embedding row; " + source_.describe() + " has " +
                         std::to_string(tokenizer_->size()) + "; convert the checkpoint again");
     }
-    network_ = std::make_shared<Network>(source_, config, options);
+    network_ = std::make_shared<Network>(source_, *config_, options);
 }
 
 const Model::Network& Model::network() const {
@@ -78,7 +91,14 @@ const Model::Network& Model::network() const {
     return *network_;
 }
 
-const ModelConfig& Model::config() const { return network().config; }
+const ModelConfig& Model::config() const {
+    if (!config_) {
+        throw Error(ErrorKind::argument, "[model] expected a model with its configuration; " +
+                                             source_.describe() + " holds a vocabulary or a text "
+                                             "model alone; give the complete model");
+    }
+    return *config_;
+}
 const Decoder& Model::decoder() const { return network().decoder; }
 Executor& Model::executor() const { return network().executor; }
 const Backends& Model::backends() const { return network().backends; }
@@ -110,7 +130,7 @@ std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrup
 void Model::encode_group(const uint8_t* tiles, int64_t n_tiles, float* out, Interrupt* interrupt,
                          Trace* trace) const {
     const Network& net = network();
-    const VisionConfig& c = net.config.vision;
+    const VisionConfig& c = config().vision;
     std::vector<float> patches;
     net.vision.cut_patches(tiles, n_tiles, patches);
     Graph g(net.vision.max_nodes(), /*taps_enabled=*/trace != nullptr);

@@ -48,8 +48,11 @@ public:
     const Tokenizer& tokenizer() const { return *tokenizer_; }
     const VocabData& vocab() const { return tokenizer_->vocab(); }
     bool has_weights() const { return network_ != nullptr; }
-    // The four below throw Error{argument} for a model loaded with vocab_only.
+    // False for a vocabulary alone and for a text model without its projector.
+    bool has_config() const { return config_.has_value(); }
+    // Throws Error{argument} without one.
     const ModelConfig& config() const;
+    // The three below throw Error{argument} for a model loaded with vocab_only.
     const Decoder& decoder() const;
     Executor& executor() const;
     const Backends& backends() const;
@@ -77,6 +80,7 @@ private:
     LoadOptions options_;
     ModelSource source_;
     std::unique_ptr<Tokenizer> tokenizer_;
+    std::optional<ModelConfig> config_;
     std::shared_ptr<Network> network_;
 };
 

@@ -71,6 +71,8 @@ inline constexpr const char* kEosId = "tokenizer.ggml.eos_token_id";
 inline constexpr const char* kUnknownId = "tokenizer.ggml.unknown_token_id";
 inline constexpr const char* kAddBos = "tokenizer.ggml.add_bos_token";
 inline constexpr const char* kAddSpacePrefix = "tokenizer.ggml.add_space_prefix";
+inline constexpr const char* kRemoveExtraWhitespaces = "tokenizer.ggml.remove_extra_whitespaces";
+inline constexpr const char* kCharsmap = "tokenizer.ggml.precompiled_charsmap";
 inline constexpr const char* kJinjaTemplate = "tokenizer.chat_template";
 
 // Text keys carry the architecture as prefix: "qwen2.block_count".

@@ -103,6 +103,13 @@ std::vector<std::pair<std::string, GgufValue>> ModelSource::keys() const {
     return all;
 }
 
+void ModelSource::release(std::string_view prefix) const {
+    for (const auto& [name, tensor] : tensors_) {
+        if (std::string_view(name).substr(0, prefix.size()) != prefix) continue;
+        for (const auto& file : files_) file->mapping().release(tensor.data, tensor.n_bytes);
+    }
+}
+
 bool ModelSource::has_vision() const {
     return tensors_.lower_bound("v.") != tensors_.end() &&
            tensors_.lower_bound("v.")->first.compare(0, 2, "v.") == 0;

@@ -38,6 +38,8 @@ public:
     const std::vector<std::shared_ptr<const GgufFile>>& files() const { return files_; }
     // Facts the dialect deduced and doubts a user should hear of, one sentence each.
     const std::vector<std::string>& warnings() const { return warnings_; }
+    // Lets go of the memory of tensors whose names begin with `prefix`; they can still be read.
+    void release(std::string_view prefix) const;
     bool has_vision() const;
     std::string describe() const;  // the paths, for messages
 

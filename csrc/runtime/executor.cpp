@@ -17,6 +17,23 @@ bool show_product(ggml_tensor* node, bool ask, void* observer) {
     return is_product || !ask;
 }
 
+// Floating-point operations that make another thread worth waking; below, threads that wait for
+// each other at every node cost more than they bring, above all on a busy machine.
+constexpr double kFlopPerThread = 3e7;
+
+int useful_threads(ggml_cgraph* graph, int n_threads) {
+    double n_flop = 0;
+    for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
+        const ggml_tensor* node = ggml_graph_node(graph, i);
+        if (node->op == GGML_OP_CUSTOM) return n_threads;
+        if (node->op != GGML_OP_MUL_MAT) continue;
+        n_flop += 2.0 * static_cast<double>(node->src[0]->ne[0]) *
+                  static_cast<double>(ggml_nelements(node));
+    }
+    const double n_useful = 1 + n_flop / kFlopPerThread;
+    return n_useful < n_threads ? static_cast<int>(n_useful) : n_threads;
+}
+
 bool abort_requested(void* interrupt) { return static_cast<Interrupt*>(interrupt)->requested(); }
 
 // Lets the CPU backend ask for the interrupt between nodes, for the life of the guard.
@@ -62,6 +79,8 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
                                            "; lower max_tiles or the context, or close other models");
     }
     set_inputs();
+    ggml_backend_cpu_set_n_threads(backends_.cpu(),
+                                   useful_threads(graph.cgraph(), backends_.n_threads));
     AbortGuard guard(backends_.cpu(), interrupt);
     const ggml_status status = ggml_backend_sched_graph_compute(sched_.get(), graph.cgraph());
     if (status == GGML_STATUS_ABORTED) {

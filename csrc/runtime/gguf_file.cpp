@@ -1,5 +1,6 @@
 #include "runtime/gguf_file.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "runtime/error.h"
@@ -13,6 +14,17 @@ Error unusable(const std::string& path, const std::string& found) {
                                             found + "; download or convert it again");
 }
 
+constexpr uint64_t kLargestAlignment = 4096;
+
+// ggml's reader: bytes read, fewer at the end of the file.
+size_t read_mapped(void* file, void* out, uint64_t offset, size_t n_bytes) {
+    const MappedFile& mapping = *static_cast<const MappedFile*>(file);
+    if (offset >= mapping.size()) return 0;
+    const size_t n = std::min<size_t>(n_bytes, mapping.size() - static_cast<size_t>(offset));
+    std::memcpy(out, mapping.data() + offset, n);
+    return n;
+}
+
 gguf_context_ptr parse(const std::string& path, const MappedFile& file) {
     install_log_sink();
     if (file.size() < 4 || std::memcmp(file.data(), GGUF_MAGIC, 4) != 0) {
@@ -22,7 +34,11 @@ gguf_context_ptr parse(const std::string& path, const MappedFile& file) {
                         "with 'crispvl convert'");
     }
     take_log_error();
-    gguf_context_ptr gguf(gguf_init_from_buffer(file.data(), file.size(), {/*no_alloc=*/true, nullptr}));
+    // A file of a header alone ends before the padding that ggml wants to skip.
+    const uint64_t padded_bytes = GGML_PAD(uint64_t{file.size()}, kLargestAlignment);
+    gguf_context_ptr gguf(gguf_init_from_callback(read_mapped, const_cast<MappedFile*>(&file),
+                                                  /*max_chunk_read=*/0, padded_bytes,
+                                                  {/*no_alloc=*/true, nullptr}));
     if (!gguf) {
         const std::string reason = take_log_error();
         throw unusable(path, reason.empty() ? "its header is damaged" : reason);

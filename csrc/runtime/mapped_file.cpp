@@ -61,6 +61,8 @@ MappedFile::MappedFile(const std::string& path) {
     n_bytes_ = static_cast<size_t>(size.QuadPart);
 }
 
+void MappedFile::release(const uint8_t*, size_t) const {}  // the system trims working sets itself
+
 MappedFile::~MappedFile() {
     UnmapViewOfFile(data_);
     CloseHandle(handle_);
@@ -84,6 +86,14 @@ MappedFile::MappedFile(const std::string& path) {
     if (n_bytes_ == 0) fail_unreadable(path, "the file is empty");
     if (mapped == MAP_FAILED) fail_unreadable(path, std::strerror(code));
     data_ = static_cast<const uint8_t*>(mapped);
+}
+
+void MappedFile::release(const uint8_t* data, size_t n_bytes) const {
+    if (data < data_ || data + n_bytes > data_ + n_bytes_) return;
+    const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
+    const uintptr_t end = reinterpret_cast<uintptr_t>(data + n_bytes) / page * page;
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() { ::munmap(const_cast<uint8_t*>(data_), n_bytes_); }

@@ -18,6 +18,9 @@ public:
 
     const uint8_t* data() const { return data_; }
     size_t size() const { return n_bytes_; }
+    // Drops the resident pages that lie wholly in [data, data + n_bytes), where the range is this
+    // file's; reading them again reads the file again.
+    void release(const uint8_t* data, size_t n_bytes) const;
 
 private:
     const uint8_t* data_ = nullptr;

@@ -103,7 +103,7 @@ py::dict provenance(const ModelSource& source) {
 
 py::dict describe_config(const Model& model) {
     py::dict all("tokenizer"_a = tokenizer(model.vocab()), "source"_a = provenance(model.source()));
-    if (!model.has_weights()) return all;
+    if (!model.has_config()) return all;
     const ModelConfig& c = model.config();
     all["vision"] = vision(c.vision);
     all["projector"] = projector(c.projector, c.image);

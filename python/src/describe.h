@@ -9,7 +9,7 @@ namespace crispvl::binding {
 
 namespace py = pybind11;
 
-// Keys: vision, projector, decoder, tokenizer, image, chat, source. A model loaded with vocab_only
+// Keys: vision, projector, decoder, tokenizer, image, chat, source. A vocabulary alone
 // has tokenizer and source.
 py::dict describe_config(const Model& model);
 
