@@ -13,26 +13,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crispvl._version import __version__
+from crispvl.document import Document, Page, Word
 from crispvl.errors import (
     Cancelled,
     ContextOverflowError,
     CrispVLError,
     DeviceError,
+    DocumentError,
     ImageError,
     InternalError,
     ModelFileError,
     OutOfMemoryError,
+    PasswordError,
 )
 from crispvl.generation import Token
 from crispvl.model import Model
 from crispvl.ocr import CrispOCR
 from crispvl.options import GenerateOptions, ReadOptions
-from crispvl.results import Confidence, Generation, Page, Result, Timings
+from crispvl.results import Answer, Confidence, Generation, Timings
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
 
 __all__ = [
+    "Answer",
     "CancelToken",
     "Cancelled",
     "Confidence",
@@ -40,6 +44,8 @@ __all__ = [
     "CrispOCR",
     "CrispVLError",
     "DeviceError",
+    "Document",
+    "DocumentError",
     "GenerateOptions",
     "Generation",
     "ImageError",
@@ -48,10 +54,11 @@ __all__ = [
     "ModelFileError",
     "OutOfMemoryError",
     "Page",
+    "PasswordError",
     "ReadOptions",
-    "Result",
     "Timings",
     "Token",
+    "Word",
     "__version__",
 ]
 

@@ -16,7 +16,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from crispvl.errors import ModelFileError
-from crispvl.messages import ImagePart, Message, flatten
+from crispvl.messages import ImagePart, Message, flatten, plain
 
 
 class ChatTemplate:
@@ -82,7 +82,7 @@ def _with_parts(message: Message) -> dict[str, Any]:
     if len(message.parts) == 1 and isinstance(message.parts[0], str):
         return {"role": message.role, "content": message.parts[0]}
     content = [
-        {"type": "image"} if isinstance(part, ImagePart) else {"type": "text", "text": part}
+        {"type": "image"} if isinstance(part, ImagePart) else {"type": "text", "text": plain(part)}
         for part in message.parts
     ]
     return {"role": message.role, "content": content}

@@ -47,8 +47,8 @@ class Cancelled(CrispVLError):  # noqa: N818 (it is an event, not a fault)
     """A `CancelToken` stopped the work.
 
     Attributes:
-        partial: What had been produced: a `Generation` from `Model.generate`, a `Result` from
-            `CrispOCR.recognize`, or None when nothing had been generated yet.
+        partial: What had been produced: a `Generation` from `Model.generate`, a `Document` from
+            `CrispOCR.recognize`, an `Answer` from `CrispOCR.chat`, or None when nothing had been generated yet.
     """
 
     def __init__(self, *args: object, partial: Any = None) -> None:

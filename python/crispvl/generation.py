@@ -1,26 +1,25 @@
-"""The loop that generates: encode, prefill, then one token at a time."""
+"""The loop that generates: one token at a time after the prompt."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.detokenizer import StreamingDetokenizer
 from crispvl.errors import Cancelled, ContextOverflowError
+from crispvl.loops import Loop
 from crispvl.options import GenerateOptions
+from crispvl.prefill import Clock, FreshStart, Progress, Start
+from crispvl.repair import LoopWatch
 from crispvl.results import FinishReason, Generation, Timings
+from crispvl.transcript import Transcript
 
 if TYPE_CHECKING:
-    from crispvl._core import CancelToken
+    from crispvl._core import CancelToken, Sampler, Session
     from crispvl.model import Model
-
-Progress = Callable[[int, int], None]
-"""Called with the number of tiles encoded so far and of all tiles."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class TokenStream(Iterator[Token]):
     """Generates an answer token by token; `generation` is complete once it is exhausted.
 
     The prompt is checked when the stream is made, the model runs when it is read. Closing it, or
-    leaving it unread, frees its KV cache.
+    leaving it unread, frees its KV cache. With ``repair_loops`` a token is given out only once no
+    loop can take it back, which holds tokens up while they repeat earlier ones.
 
     Raises:
         ContextOverflowError: The prompt does not fit the model's context.
@@ -56,6 +56,8 @@ class TokenStream(Iterator[Token]):
         options: GenerateOptions,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
+        repair_loops: bool = False,
+        start: Start | None = None,
     ) -> None:
         self._model = model
         self._prompt_ids = model.check_prompt(prompt_ids, tiles)
@@ -63,11 +65,12 @@ class TokenStream(Iterator[Token]):
         self._options = options
         self._cancel = cancel
         self._progress = progress
+        self._watch = LoopWatch(model.vocabulary, options) if repair_loops else None
+        self._start = start or FreshStart()
         self._budget = _token_budget(model, self._prompt_ids, options.max_tokens)
-        self._ids: list[int] = []
-        self._logprobs: list[float] = []
+        self._transcript = Transcript(model.core.detokenize, model.vocabulary.control_ids)
+        self._n_given = 0
         self._stop_logprob: float | None = None
-        self._texts: list[str] = []
         self._finish_reason: FinishReason = "cancelled"  # until the end is reached
         self._timings: dict[str, float] = {}
         self._tokens = self._generate()
@@ -86,82 +89,113 @@ class TokenStream(Iterator[Token]):
     @property
     def generation(self) -> Generation:
         """What has been generated so far."""
+        written = self._transcript
         return Generation(
-            ids=list(self._ids),
-            logprobs=list(self._logprobs),
+            ids=list(written.ids),
+            logprobs=list(written.logprobs),
             finish_reason=self._finish_reason,
-            text="".join(self._texts),
+            text=written.text,
             timings=Timings(**self._timings),
             n_prompt_tokens=len(self._prompt_ids),
             stop_logprob=self._stop_logprob,
+            pieces=list(written.pieces),
+            repairs=tuple(self._watch.repairs) if self._watch else (),
         )
 
     def _generate(self) -> Generator[Token, None, None]:
-        from crispvl import _core
+        clock = Clock(self._timings)
+        session = self._start.begin(
+            self._model, self._prompt_ids, self._tiles, self._budget, self._cancel, self._progress,
+            clock,
+        )  # fmt: skip
+        try:
+            yield from self._write(session, clock)
+        finally:
+            clock.lap("decode_ms")
+            self._start.end(session, [*self._prompt_ids, *self._transcript.ids])
 
-        model, cancel, options = self._model, self._cancel, self._options
-        stop_ids = model.vocabulary.stop_ids if options.stop_at_eos else frozenset()
-        sampler = _core.Sampler(
-            temperature=options.temperature,
-            top_k=options.top_k,
-            top_p=options.top_p,
-            min_p=options.min_p,
-            seed=options.seed,
-            repetition_penalty=options.repetition_penalty,
-            repetition_window=options.repetition_window,
-        )
-        clock = _Clock(self._timings)
-
-        embeddings = None
-        if self._tiles is not None:
-            rows = model.encode(self._tiles, cancel=cancel, progress=self._progress)
-            embeddings = rows.reshape(-1, rows.shape[-1])
-        clock.lap("encode_ms")
-
-        session = model.core.new_session(len(self._prompt_ids) + self._budget)
-        session.prefill(self._prompt_ids, embeddings, cancel)
-        clock.lap("prefill_ms")
-
-        detokenizer = StreamingDetokenizer(model.core.detokenize)
+    def _write(self, session: Session, clock: Clock) -> Generator[Token, None, None]:
+        model, cancel, watch, written = self._model, self._cancel, self._watch, self._transcript
+        stop_ids = model.vocabulary.stop_ids if self._options.stop_at_eos else frozenset()
+        samplers = _Samplers(self._options, watch)
         while True:
-            token_id, logprob = session.sample(sampler)
+            token_id, logprob = session.sample(samplers.at(len(written)))
             if token_id in stop_ids:
                 self._finish_reason = "stop"
                 self._stop_logprob = logprob
                 break
-            hidden = token_id in model.vocabulary.control_ids
-            text = "" if hidden else detokenizer.push(token_id)
-            self._ids.append(token_id)
-            self._logprobs.append(logprob)
-            self._texts.append(text)
-            clock.lap("decode_ms")
-            yield Token(token_id, logprob, text)
-            clock.start()
-            if len(self._ids) == self._budget:
+            written.append(token_id, logprob)
+            loop = watch.push(token_id) if watch else None
+            if loop is not None:
+                if not self._take_back(loop, session):
+                    self._finish_reason = "repetition"
+                    break
+                continue
+            if len(written) == self._budget:
                 self._finish_reason = "length"
                 break
+            yield from self._give(watch.n_settled if watch else len(written), clock)
             session.decode(token_id, cancel)
-        clock.lap("decode_ms")
-        rest = detokenizer.finish()
-        if rest:
-            self._texts.append(rest)
-            yield Token(None, None, rest)
+        yield from self._give(len(written), clock)
+        written.finish()
+        if written.rest:
+            yield Token(None, None, written.rest)
+
+    def _give(self, n_tokens: int, clock: Clock) -> Generator[Token, None, None]:
+        """Yields the tokens up to a number of them; the clock stands still meanwhile."""
+        written = self._transcript
+        while self._n_given < n_tokens:
+            i = self._n_given
+            self._n_given += 1
+            clock.lap("decode_ms")
+            yield Token(written.ids[i], written.logprobs[i], written.pieces[i])
+            clock.start()
+
+    def _take_back(self, loop: Loop, session: Session) -> bool:
+        """Removes a loop, and returns whether the session stands ready to write on from there."""
+        assert self._watch is not None
+        start = max(loop.start, self._n_given, 1)
+        again = self._watch.take_back(loop, start, len(self._transcript))
+        self._transcript.rewind(start)
+        if again:
+            # The last token kept goes through the decoder once more, for its logits.
+            session.rewind(len(self._prompt_ids) + start - 1)
+            session.decode(self._transcript.ids[-1], self._cancel)
+        return again
 
 
-class _Clock:
-    """Adds the time since its last call to a named sum, in milliseconds."""
+class _Samplers:
+    """The sampler for each token: the caller's, or a warmer one while a loop is being repaired."""
 
-    def __init__(self, sums: dict[str, float]) -> None:
-        self._sums = sums
-        self.start()
+    def __init__(self, options: GenerateOptions, watch: LoopWatch | None) -> None:
+        self._options = options
+        self._watch = watch
+        self._own = _sampler(options, options.temperature, options.seed)
+        self._warm: tuple[tuple[float, int], Sampler] | None = None
 
-    def start(self) -> None:
-        self._since = time.perf_counter()
+    def at(self, n_tokens: int) -> Sampler:
+        if self._watch is None:
+            return self._own
+        wanted = self._watch.sampling(n_tokens)
+        if wanted == (self._options.temperature, self._options.seed):
+            return self._own
+        if self._warm is None or self._warm[0] != wanted:
+            self._warm = wanted, _sampler(self._options, *wanted)
+        return self._warm[1]
 
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self._sums[name] = self._sums.get(name, 0.0) + 1000 * (now - self._since)
-        self._since = now
+
+def _sampler(options: GenerateOptions, temperature: float, seed: int) -> Sampler:
+    from crispvl import _core
+
+    return _core.Sampler(
+        temperature=temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        min_p=options.min_p,
+        seed=seed,
+        repetition_penalty=options.repetition_penalty,
+        repetition_window=options.repetition_window,
+    )
 
 
 def _token_budget(model: Model, prompt_ids: Sequence[int], max_tokens: int) -> int:

@@ -22,11 +22,20 @@ class ImagePart:
 
 
 @dataclass(frozen=True)
+class Framed:
+    """A caller's text between texts of ours, which may hold special tokens."""
+
+    before: str
+    text: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Message:
     """One turn of a conversation: a role and its text and image parts in order."""
 
     role: str
-    parts: tuple[str | ImagePart, ...]
+    parts: tuple[str | Framed | ImagePart, ...]
 
     @property
     def images(self) -> list[ImageLike]:
@@ -77,8 +86,8 @@ def _parse_message(where: str, message: Any) -> Message:
     return Message(role, tuple(parts))
 
 
-def _parse_part(where: str, part: Any) -> str | ImagePart:
-    if isinstance(part, (str, ImagePart)):
+def _parse_part(where: str, part: Any) -> str | Framed | ImagePart:
+    if isinstance(part, (str, Framed, ImagePart)):
         return part
     if isinstance(part, Mapping):
         if part.get("type") == "text" and isinstance(part.get("text"), str):
@@ -89,6 +98,11 @@ def _parse_part(where: str, part: Any) -> str | ImagePart:
         f'[{where}] {{"type": "text", "text": str}} or {{"type": "image", "image": …}} is '
         f"expected; found {_short(part)}; change it"
     )
+
+
+def plain(part: str | Framed) -> str:
+    """Returns a text part as one string."""
+    return part if isinstance(part, str) else part.before + part.text + part.after
 
 
 def _short(value: Any) -> str:
@@ -112,5 +126,5 @@ def flatten(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
                 prefix = f"Image-{i_image}: " if n_images > 1 else ""
                 text += f"{prefix}{IMAGE_PLACEHOLDER}\n"
             else:
-                text += part + ("\n" if i + 1 < len(message.parts) else "")
+                text += plain(part) + ("\n" if i + 1 < len(message.parts) else "")
         yield message.role, text

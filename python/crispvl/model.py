@@ -7,13 +7,16 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.generation import Progress, Token, TokenStream
+from crispvl.generation import Token, TokenStream
+from crispvl.model_file import ModelFile
 from crispvl.options import GenerateOptions, LoadOptions
+from crispvl.prefill import Progress
 from crispvl.results import Generation
 from crispvl.vocabulary import Vocabulary
 
@@ -34,8 +37,11 @@ class Model:
         'Hello'
     """
 
-    def __init__(self, core: _core.Model, vocab_only: bool = False) -> None:
+    def __init__(
+        self, core: _core.Model, vocab_only: bool = False, file: ModelFile | None = None
+    ) -> None:
         self.core = core
+        self.file = file
         self.vocab_only = vocab_only
         self.config: dict[str, dict[str, Any]] = core.config
         """Facts read from the file: vision, projector, decoder, tokenizer, image, chat, source."""
@@ -76,7 +82,8 @@ class Model:
             vocab_only,
             options.exact,
         )
-        model = cls(core, vocab_only)
+        file = ModelFile(path=Path(path), mmproj=None if mmproj is None else Path(mmproj))
+        model = cls(core, vocab_only, file)
         for warning in model.config["source"]["warnings"]:
             _log.warning("crispvl: %s", warning)
         return model

@@ -1,33 +1,37 @@
-"""The high level: images in, text out."""
+"""The high level: documents in, text out."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crispvl import bundled, hub
+from crispvl.document import Document
 from crispvl.errors import Cancelled
-from crispvl.generation import Progress, TokenStream
-from crispvl.images import ImageLike, source_name
-from crispvl.messages import ImagePart, Message, parse_messages
+from crispvl.events import Event
+from crispvl.generation import TokenStream
+from crispvl.images import ImageLike, open_image, source_name
+from crispvl.messages import parse_messages
 from crispvl.model import Model
 from crispvl.options import ReadOptions
-from crispvl.pages import TextStream, prepare_page
+from crispvl.pages import prepare_page
+from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
-from crispvl.results import Result
-from crispvl.tasks import prompt_for
+from crispvl.reading import DocumentReader
+from crispvl.results import Answer
+from crispvl.streams import AnswerStream, TextStream
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
 
 
 class CrispOCR:
-    """Reads images with an InternVL model.
+    """Reads images and documents with an InternVL model. Any number of threads may use one.
 
     Args:
         model: A GGUF file; without it, the small bundled model.
@@ -59,6 +63,7 @@ class CrispOCR:
         min_tiles: int | None = None,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
+        self._arguments = (model, mmproj, device, threads, exact, max_tiles, min_tiles)
         if not isinstance(model, Model):
             file = bundled.verified_path() if model is None else model
             model = Model.load(file, mmproj, device, threads, exact=exact)
@@ -95,70 +100,91 @@ class CrispOCR:
 
     def recognize(
         self,
-        image: ImageLike,
+        document: ImageLike,
         prompt: str | None = None,
         *,
         options: ReadOptions | None = None,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
+        on_event: Callable[[Event], object] | None = None,
         **settings: Any,
-    ) -> Result:
-        """Reads one image.
+    ) -> Document:
+        """Reads an image, or the pages of a document.
 
         Args:
-            image: Path, bytes, binary file, PIL image, or uint8 array (grey, RGB, RGBA).
-            prompt: What to ask; without it, the prompt for ``task`` that the model was trained on.
-            options: Task, tiles, limits and sampling; greedy without it.
+            document: Path, bytes, binary file, PIL image, or uint8 array (grey, RGB, RGBA); of an
+                image, a PDF, or a TIFF, GIF or WebP of several frames.
+            prompt: What to ask of each page; without it, the prompt for ``task`` that the model was
+                trained on. With the task ``grounding``, what to look for.
+            options: Task, pages, tiles, limits and sampling; greedy without it.
             cancel: Stops within one layer of encoding or one token.
-            progress: Called with tiles encoded and tiles in all.
+            progress: Called with tiles encoded and tiles in all of the current page.
+            on_event: Called with each event of `crispvl.events` as it happens.
             **settings: Single fields of `ReadOptions`, such as ``max_tokens=64``.
+
+        Returns:
+            The document. A page that fails among several holds its ``error``; where a time limit
+            ends, what there is until then is returned.
 
         Raises:
             FileNotFoundError: The file does not exist.
-            ImageError: The image is damaged, or too small or thin to hold text.
-            ContextOverflowError: Image and prompt do not fit the model's context.
-            Cancelled: ``partial`` is the `Result` so far.
+            ImageError: The only page is damaged, or too small or thin to hold text.
+            PasswordError: The document is encrypted, and the password is missing or wrong.
+            DocumentError: The document is damaged.
+            ContextOverflowError: The only page and the prompt do not fit the model's context.
+            Cancelled: ``partial`` is the `Document` so far.
         """
         return self.stream(
-            image, prompt, options=options, cancel=cancel, progress=progress, **settings
+            document,
+            prompt,
+            options=options,
+            cancel=cancel,
+            progress=progress,
+            on_event=on_event,
+            **settings,
         ).read()
 
     def stream(
         self,
-        image: ImageLike,
+        document: ImageLike,
         prompt: str | None = None,
         *,
         options: ReadOptions | None = None,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
+        on_event: Callable[[Event], object] | None = None,
+        skip: Callable[[int], bool] | None = None,
         **settings: Any,
     ) -> TextStream:
         """Like `recognize`, but yields the text as it is written, in whole characters.
 
-        The image is opened at once, the model runs as the stream is read. The chunks together are
-        `recognize`'s text; the stream's ``result`` is its result.
+        The document is opened at once, the model runs as the stream is read, by ``for`` or by
+        ``async for``. The chunks together are `recognize`'s text; the stream's ``result`` is its
+        result. Of the arguments only ``skip`` is new: pages for whose number it returns true are
+        left out.
         """
+        cancel = cancel or _new_token()
         chosen = replace(options or self._options, **settings)
-        if prompt is None:
-            prompt = prompt_for(chosen.task, self.model.config["chat"])
-        messages = [Message("user", (ImagePart(image), prompt))]
-        return self._start(messages, chosen, cancel, progress)
+        reader = DocumentReader(
+            self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event, skip
+        )
+        return TextStream(reader, cancel)
 
     def recognize_many(
-        self, images: Iterable[ImageLike], prompt: str | None = None, **arguments: Any
-    ) -> Iterator[Result]:
-        """Reads images and yields a result for each, in order.
+        self, documents: Iterable[ImageLike], prompt: str | None = None, **arguments: Any
+    ) -> Iterator[Document]:
+        """Reads documents and yields a result for each, in order.
 
-        An image that fails yields a `Result` with ``error`` set and does not stop the others. The
+        One that fails yields a `Document` with ``error`` set and does not stop the others. The
         further arguments are those of `recognize`; `Cancelled` and Ctrl-C end the iteration.
         """
-        for image in images:
+        for document in documents:
             try:
-                yield self.recognize(image, prompt, **arguments)
+                yield self.recognize(document, prompt, **arguments)
             except Cancelled:
                 raise
             except Exception as error:  # whatever one item does must not lose the others
-                yield Result(source=source_name(image), error=error)
+                yield Document(source=source_name(document), error=error)
 
     def chat(
         self,
@@ -168,7 +194,7 @@ class CrispOCR:
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **settings: Any,
-    ) -> Result:
+    ) -> Answer:
         """Answers a conversation, with any number of images or none.
 
         Args:
@@ -182,7 +208,7 @@ class CrispOCR:
         Raises:
             ImageError: An image is damaged, or too small or thin to hold text.
             ContextOverflowError: The conversation does not fit the model's context.
-            Cancelled: ``partial`` is the `Result` so far.
+            Cancelled: ``partial`` is the `Answer` so far.
         """
         return self.chat_stream(
             messages, options=options, cancel=cancel, progress=progress, **settings
@@ -196,14 +222,40 @@ class CrispOCR:
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **settings: Any,
-    ) -> TextStream:
+    ) -> AnswerStream:
         """Like `chat`, but yields the text as it is written."""
+        model = self.model
+        cancel = cancel or _new_token()
         chosen = replace(options or self._options, **settings)
-        return self._start(parse_messages(messages), chosen, cancel, progress)
+        parsed = parse_messages(messages)
+        started = time.perf_counter()
+        images = [image for message in parsed for image in message.images]
+        pages = [
+            prepare_page(open_image(image), source_name(image), model.config, chosen)
+            for image in images
+        ]
+        tiles = np.concatenate([page.tiles for page in pages]) if pages else None
+        image_ms = 1000 * (time.perf_counter() - started)
+
+        per_tile = model.config["projector"]["tokens_per_tile"]
+        prompt_ids = self._prompts.build(parsed, [len(page.tiles) * per_tile for page in pages])
+        tokens = TokenStream(
+            model, prompt_ids, tiles, chosen, cancel, progress, repair_loops=chosen.repair_loops
+        )
+        return AnswerStream(tokens, 0 if tiles is None else len(tiles), image_ms, cancel)
 
     def close(self) -> None:
         """Lets go of the model; its memory is freed once no stream uses it any more."""
         self._model = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process gets a reader of its own, loaded from the same file."""
+        if isinstance(self._arguments[0], Model):
+            raise TypeError(
+                "[CrispOCR] a reader made from a file is expected, which another process can open; "
+                "found one made from a Model; pass the file's path"
+            )
+        return type(self), self._arguments
 
     def __enter__(self) -> CrispOCR:
         return self
@@ -211,21 +263,8 @@ class CrispOCR:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _start(
-        self,
-        messages: Sequence[Message],
-        options: ReadOptions,
-        cancel: CancelToken | None,
-        progress: Progress | None,
-    ) -> TextStream:
-        model = self.model
-        started = time.perf_counter()
-        images = [image for message in messages for image in message.images]
-        pages = [prepare_page(image, model.config, options) for image in images]
-        tiles = np.concatenate([page.tiles for page in pages]) if pages else None
-        image_ms = 1000 * (time.perf_counter() - started)
 
-        per_tile = model.config["projector"]["tokens_per_tile"]
-        prompt_ids = self._prompts.build(messages, [len(page.tiles) * per_tile for page in pages])
-        tokens = TokenStream(model, prompt_ids, tiles, options, cancel, progress)
-        return TextStream(tokens, pages, image_ms)
+def _new_token() -> CancelToken:
+    from crispvl import _core
+
+    return _core.CancelToken()

@@ -85,6 +85,11 @@ class ReadOptions(GenerateOptions, InputOptions):
     task: Task = _option("text", "what to ask for where no prompt is given: text or markdown")  # noqa: RUF009
     max_tiles: int | None = _option(None, "most tiles per image; without it, the model's number")
     min_tiles: int | None = _option(None, "fewest tiles per image; without it, the model's number")
+    skip_blank: bool = _option(True, "give blank pages no text, without asking the model")
+    repair_loops: bool = _option(True, "bring the model out of it where it repeats itself")
+    groundedness: bool = _option(False, "measure how much the answer owes to the image (slower)")
+    page_time_limit: float | None = _option(None, "most seconds per page; then what there is")
+    time_limit: float | None = _option(None, "most seconds per document; then what there is")
 
     def __post_init__(self) -> None:
         GenerateOptions.__post_init__(self)
@@ -93,6 +98,11 @@ class ReadOptions(GenerateOptions, InputOptions):
         _check("task", self.task, str, f"one of {', '.join(tasks)}", lambda v: v in tasks)
         _check_optional_count("max_tiles", self.max_tiles)
         _check_optional_count("min_tiles", self.min_tiles)
+        for name in ("skip_blank", "repair_loops", "groundedness"):
+            _check(name, getattr(self, name), bool, "a bool", lambda v: True)
+        for name in ("page_time_limit", "time_limit"):
+            if getattr(self, name) is not None:
+                _check(name, getattr(self, name), float, "over 0", lambda v: v > 0)
 
 
 def _check(

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from crispvl.chat_template import ChatTemplate
 from crispvl.conversations import CONVERSATIONS
 from crispvl.errors import ModelFileError
-from crispvl.messages import IMAGE_PLACEHOLDER, ImagePart, Message
+from crispvl.messages import IMAGE_PLACEHOLDER, Framed, ImagePart, Message
 from crispvl.vocabulary import Vocabulary
 
 
@@ -147,7 +147,15 @@ class HiddenTokens:
 
 
 def _map_text(message: Message, change: Callable[[str], str]) -> Message:
-    parts = (part if isinstance(part, ImagePart) else change(part) for part in message.parts)
+    """Changes what a caller wrote; what frames it is ours, and stays."""
+    parts: list[str | ImagePart] = []
+    for part in message.parts:
+        if isinstance(part, ImagePart):
+            parts.append(part)
+        elif isinstance(part, Framed):
+            parts.append(part.before + change(part.text) + part.after)
+        else:
+            parts.append(change(part))
     return replace(message, parts=tuple(parts))
 
 

@@ -1,15 +1,19 @@
-"""What comes back: generations, pages, results. Frozen; ``to_dict`` gives plain JSON."""
+"""What comes back from one prompt. Frozen; ``to_dict`` gives plain JSON.
+
+Pages and documents are made of these in `crispvl.document`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 
-FinishReason = Literal["stop", "length", "cancelled"]
+FinishReason = Literal["stop", "length", "cancelled", "time_limit", "repetition"]
 """``stop``: the model ended its answer; ``length``: max_tokens or the context was used up;
-``cancelled``: a `CancelToken` stopped it."""
+``cancelled``: a `CancelToken` stopped it; ``time_limit``: the time was used up; ``repetition``: it
+repeated itself and could not be brought out of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,10 @@ class Timings:
     decode_ms: float = 0.0
     """All generated tokens."""
 
+    def __add__(self, other: Timings) -> Timings:
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Timings(**dict(zip(asdict(self), (a + b for a, b in pairs), strict=True)))
+
     @property
     def total_ms(self) -> float:
         return self.image_ms + self.encode_ms + self.prefill_ms + self.decode_ms
@@ -37,9 +45,11 @@ class Timings:
 class Generation:
     """The answer to one prompt.
 
-    ``ids`` and ``logprobs`` run in parallel and leave out the token that ended the answer, whose
-    log-probability is ``stop_logprob``. Log-probabilities are natural, under the model's own
-    distribution, before temperature, penalties and truncation. ``text`` leaves out special tokens.
+    ``ids``, ``logprobs`` and ``pieces`` run in parallel and leave out the token that ended the
+    answer, whose log-probability is ``stop_logprob``. Log-probabilities are natural, under the
+    model's own distribution, before temperature, penalties and truncation. ``text`` leaves out
+    special tokens; a piece is the text that its token completes, and the last may lack what an
+    unfinished character leaves behind.
     """
 
     ids: list[int]
@@ -49,11 +59,17 @@ class Generation:
     timings: Timings
     n_prompt_tokens: int
     stop_logprob: float | None = None
+    pieces: list[str] = field(default_factory=list, repr=False)
+    repairs: tuple[Repair, ...] = ()
+
+    @property
+    def all_logprobs(self) -> list[float]:
+        """Those of all tokens, the one that ended the answer included."""
+        return [*self.logprobs, *([] if self.stop_logprob is None else [self.stop_logprob])]
 
     @property
     def confidence(self) -> Confidence:
-        stop = [] if self.stop_logprob is None else [self.stop_logprob]
-        return Confidence.of([*self.logprobs, *stop])
+        return Confidence.of(self.all_logprobs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,93 +97,60 @@ class Confidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
-    """One page of a result."""
+class Repair:
+    """A loop that the model fell into, and what was done about it.
 
-    number: int
-    """Counted from 1."""
-    text: str
-    width_px: int
-    height_px: int
-    grid: tuple[int, int]
-    """Columns and rows of tiles, the thumbnail left out."""
-    n_tiles: int
-    """Tiles encoded, the thumbnail included."""
+    ``n_removed`` tokens from ``start`` on were taken back and written anew at ``temperature``;
+    None means that no attempt was left and the answer ends there.
+    """
+
+    start: int
+    """The first token that repeated, counted in the answer from 0."""
+    period: int
+    """Tokens after which it repeated itself."""
+    count: int
+    n_removed: int
+    temperature: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What was said in one chat turn; ``str()`` of it is the text."""
+
     generation: Generation = field(repr=False)
+    n_tiles: int = 0
+    """Tiles of all images of the conversation, thumbnails included."""
+    timings: Timings = field(default_factory=Timings)
 
     @property
-    def confidence(self) -> float:
-        return self.generation.confidence.mean
+    def text(self) -> str:
+        return self.generation.text
 
     @property
     def finish_reason(self) -> FinishReason:
         return self.generation.finish_reason
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            "text": self.text,
-            "width_px": self.width_px,
-            "height_px": self.height_px,
-            "grid": list(self.grid),
-            "tiles": self.n_tiles,
-            "prompt_tokens": self.generation.n_prompt_tokens,
-            "tokens": len(self.generation.ids),
-            "finish_reason": self.finish_reason,
-            "confidence": self.confidence,
-            "token_confidence": asdict(self.generation.confidence),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What was read from one image, or said in one chat turn; ``str()`` of it is the text.
-
-    Where reading failed, ``error`` holds the exception and the text is empty; only
-    `CrispOCR.recognize_many` returns such results.
-    """
-
-    source: str
-    generation: Generation | None = field(default=None, repr=False)
-    pages: tuple[Page, ...] = ()
-    n_tiles: int = 0
-    """Tiles encoded for this result, thumbnails included."""
-    timings: Timings = field(default_factory=Timings)
-    error: Exception | None = None
-
-    @property
-    def text(self) -> str:
-        return self.generation.text if self.generation else ""
-
-    @property
-    def finish_reason(self) -> FinishReason | None:
-        return self.generation.finish_reason if self.generation else None
-
     @property
     def confidence(self) -> float:
-        """Mean token probability: exp of the mean log-probability, 0 where nothing was read."""
-        return self.generation.confidence.mean if self.generation else 0.0
+        """Mean token probability: exp of the mean log-probability."""
+        return self.generation.confidence.mean
 
     def __str__(self) -> str:
         return self.text
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the result as JSON's types; times in milliseconds."""
+        """Returns the answer as JSON's types; times in milliseconds."""
         generation = self.generation
         return {
-            "source": self.source,
             "text": self.text,
             "finish_reason": self.finish_reason,
             "confidence": self.confidence,
-            "token_confidence": asdict(generation.confidence) if generation else None,
+            "token_confidence": asdict(generation.confidence),
             "tiles": self.n_tiles,
-            "prompt_tokens": generation.n_prompt_tokens if generation else 0,
-            "tokens": len(generation.ids) if generation else 0,
+            "prompt_tokens": generation.n_prompt_tokens,
+            "tokens": len(generation.ids),
             "timings": self.timings.to_dict(),
-            "pages": [page.to_dict() for page in self.pages],
-            "error": _describe(self.error) if self.error else None,
         }
-
-
-def _describe(error: Exception) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": str(error)}

@@ -1,13 +1,57 @@
-"""The named things one can ask of a page, and the prompts that ask for them."""
+"""The named things one can ask of a page, and the prompts that ask for them, as data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from crispvl.conversations import GENERAL_PROMPTS
+from crispvl.messages import Framed
 
-Task = Literal["text", "markdown"]
+Task = Literal["text", "markdown", "table", "formula", "key-value", "caption", "grounding"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskPrompt:
+    """What is asked for a task.
+
+    ``frame`` is what stands before and after a caller's text where the task has one: what to look
+    for. ``reads`` tells whether the answer is text of the page, of which a blank page has none.
+    """
+
+    prompt: str
+    reads: bool = True
+    frame: tuple[str, str] | None = None
+
+
+TASKS: dict[Task, TaskPrompt] = {
+    "text": TaskPrompt(prompt=GENERAL_PROMPTS["text"]),
+    "markdown": TaskPrompt(prompt=GENERAL_PROMPTS["markdown"]),
+    "table": TaskPrompt(
+        prompt="Convert the tables in this image to HTML. Use rowspan and colspan where cells "
+        "span. Output only the HTML."
+    ),
+    "formula": TaskPrompt(
+        prompt="Convert the formulas in this image to LaTeX, one per line. Output only the LaTeX."
+    ),
+    "key-value": TaskPrompt(
+        prompt="List the fields of this form or receipt as one JSON object that maps each label "
+        "to its value. Output only the JSON."
+    ),
+    "caption": TaskPrompt(prompt="Describe this image in one or two sentences.", reads=False),
+    # The wording of the model cards' grounding examples.
+    "grounding": TaskPrompt(
+        prompt="Please detect and label all objects in the following image and mark their "
+        "positions.",
+        reads=False,
+        frame=(
+            "Please provide the bounding box coordinate of the region this sentence describes: "
+            "<ref>",
+            "</ref>",
+        ),
+    ),
+}
 
 
 def prompt_for(task: Task, chat: Mapping[str, Any]) -> str:
@@ -17,4 +61,18 @@ def prompt_for(task: Task, chat: Mapping[str, Any]) -> str:
         task: What to ask.
         chat: The ``chat`` section of the model's config.
     """
-    return chat.get(f"prompt_{task}") or GENERAL_PROMPTS[task]
+    return chat.get(f"prompt_{task}") or TASKS[task].prompt
+
+
+def question(task: Task, prompt: str | None, chat: Mapping[str, Any]) -> str | Framed:
+    """Returns what to ask: the caller's prompt, framed where the task has a frame, or the task's.
+
+    Args:
+        task: What to ask for.
+        prompt: What the caller asks; with ``grounding``, what to look for.
+        chat: The ``chat`` section of the model's config.
+    """
+    if prompt is None:
+        return prompt_for(task, chat)
+    frame = TASKS[task].frame
+    return prompt if frame is None else Framed(frame[0], prompt, frame[1])

@@ -7,6 +7,9 @@ from typing import Any
 
 _CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
 
+_GAPS = {ord(mark): " " for mark in "ĠĊĉč▁"}
+"""How byte-level and SentencePiece vocabularies spell space, line break, tab and return."""
+
 
 class Vocabulary:
     """The special tokens of a model.
@@ -40,3 +43,14 @@ class Vocabulary:
             if piece and (kind == _USER_DEFINED or i in self.control_ids)
         }
         self.control = frozenset(p for p, i in self.added.items() if i in self.control_ids)
+        self._pieces = pieces
+
+    def is_filler(self, token_id: int) -> bool:
+        """Returns whether a token is neither special nor has letters or digits: dots, bars, gaps.
+
+        Byte-level vocabularies spell bytes as letters: those of spaces and line breaks are known
+        here, and every part of a character that takes several bytes counts as a letter.
+        """
+        if token_id in self.control_ids or token_id >= len(self._pieces):
+            return False
+        return not any(char.isalnum() for char in self._pieces[token_id].translate(_GAPS))

@@ -33,25 +33,37 @@ class FakeCancelToken:
 class FakeSession:
     def __init__(self, model: FakeModel, n_ctx: int) -> None:
         self.model, self.n_ctx, self.n_past = model, n_ctx, 0
-        self.answer = iter([*model.answer, SPECIAL_IDS["<|im_end|>"]])
+        self.ids: list[int] = []  # what the cache holds
+        self.n_prompt = 0
 
     def prefill(self, ids: list[int], embeddings: Any, cancel: Any) -> None:
         n_rows = 0 if embeddings is None else len(embeddings)
         assert ids.count(SPECIAL_IDS["<IMG_CONTEXT>"]) == n_rows
-        self.model.prompts.append(list(ids))
-        self.decode_all(len(ids), cancel)
+        self.append(ids, cancel)
+        self.n_prompt = self.n_past
+        self.model.prompts.append(list(self.ids))
+        self.model.prefilled.append(len(ids))
 
     def sample(self, sampler: Any) -> tuple[int, float]:
         self.model.sampler = sampler
-        return next(self.answer), -0.25
+        return self.model.next_token(self.ids[self.n_prompt :], sampler), -0.25
 
     def decode(self, token_id: int, cancel: Any) -> None:
-        self.decode_all(1, cancel)
+        self.append([token_id], cancel)
 
-    def decode_all(self, n: int, cancel: Any) -> None:
+    def logits(self) -> Any:
+        return np.zeros(self.model.config["decoder"]["vocab_size"], np.float32)
+
+    def rewind(self, n_past: int) -> None:
+        assert 0 <= n_past <= self.n_past
+        del self.ids[n_past:]
+        self.n_past = n_past
+
+    def append(self, ids: list[int], cancel: Any) -> None:
         if cancel is not None and cancel.cancelled:
             raise Cancelled("[decode] cancelled")
-        self.n_past += n
+        self.ids.extend(ids)
+        self.n_past += len(ids)
         assert self.n_past <= self.n_ctx, "the KV cache is too small"
 
 
@@ -61,12 +73,13 @@ class FakeModel:
     def __init__(self) -> None:
         self.answer: list[int] = list(b"Hello")
         self.prompts: list[list[int]] = []
+        self.prefilled: list[int] = []
         self.n_encoded = 0
         self.sampler: Any = None
         self.loaded_with: tuple[Any, ...] = ()
         self.metadata = {
             "general.architecture": "qwen2",
-            "tokenizer.ggml.tokens": [f"<byte {i}>" for i in range(256)] + SPECIAL,
+            "tokenizer.ggml.tokens": [chr(i) for i in range(256)] + SPECIAL,
             "tokenizer.ggml.token_type": [1] * 256 + [3] * len(SPECIAL),
         }
         self.tensors = [{"name": "a", "shape": [2, 3], "type": "F32", "n_bytes": 24, "file": "m"}]
@@ -93,6 +106,12 @@ class FakeModel:
             },
             "source": {"warnings": []},
         }
+
+    def next_token(self, written: list[int], sampler: Any) -> int:
+        """Answers what the test wrote; a test may put another rule here."""
+        if len(written) < len(self.answer):
+            return self.answer[len(written)]
+        return SPECIAL_IDS["<|im_end|>"]
 
     def tokenize(self, text: str, special: bool) -> list[int]:
         pattern = "(" + "|".join(map(re.escape, SPECIAL)) + ")" if special else "($^)"
@@ -152,9 +171,11 @@ def model(core: FakeModel) -> Model:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    """A page of 60×28 px: two tiles and a thumbnail."""
+    """A page of 60×28 px with ink: two tiles and a thumbnail."""
     path = tmp_path / "page.png"
-    Image.linear_gradient("L").resize((60, 28)).convert("RGB").save(path)
+    image = Image.new("RGB", (60, 28), "white")
+    image.paste("black", (10, 8, 16, 20))
+    image.save(path)
     return path
 
 

@@ -106,7 +106,7 @@ def test_an_interrupted_run_leaves_no_half_file(
     def interrupt(self: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crispvl.pages.TextStream.__next__", interrupt)
+    monkeypatch.setattr("crispvl.streams.TextStream.__next__", interrupt)
     before = set(tmp_path.iterdir())
     assert main([*command, str(page), "-o", str(tmp_path / "out.txt")]) == 130
     assert set(tmp_path.iterdir()) == before

@@ -65,6 +65,7 @@ def test_the_models_own_prompt_is_used_unless_another_is_given(
 
 def test_max_tiles_of_the_call_precedes_that_of_the_reader(core: FakeModel, page: Path) -> None:
     image = Image.new("RGB", (400, 100))
+    image.paste("white", (50, 20, 80, 60))
     ocr = CrispOCR(page, max_tiles=2)
     assert ocr.recognize(image).n_tiles == 3
     assert ocr.recognize(image, max_tiles=1).n_tiles == 1
@@ -131,7 +132,8 @@ def test_chat_takes_images_and_text_in_turns(ocr: CrispOCR, core: FakeModel, pag
         result.text == "Gr�"
     )
     assert core.prompts[-1].count(SPECIAL_IDS["<img>"]) == 1
-    assert ocr.chat([{"role": "user", "content": "Hi"}]).pages == ()
+    assert ocr.chat([{"role": "user", "content": "Hi"}]).n_tiles == 0
+    assert json.loads(json.dumps(result.to_dict()))["finish_reason"] == "length"
 
 
 def test_a_closed_reader_says_so(ocr: CrispOCR, page: Path) -> None:

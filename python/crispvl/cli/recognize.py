@@ -11,10 +11,10 @@ from typing import IO
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options
 from crispvl.cli.output import SUFFIXES, names_in_folder, open_output, write_json
+from crispvl.document import Document
 from crispvl.errors import Cancelled, CrispVLError
 from crispvl.ocr import CrispOCR
 from crispvl.options import LoadOptions, ReadOptions
-from crispvl.results import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +77,7 @@ class _Reader:
 
     def _results(
         self, files: list[str], on_text: Callable[[str], None] = lambda text: None
-    ) -> Iterator[Result]:
+    ) -> Iterator[Document]:
         for file in files:
             if self._show_name:
                 complain(file)
@@ -93,7 +93,7 @@ class _Reader:
             except (CrispVLError, OSError, ValueError) as error:
                 complain(str(error))
                 self.n_failed += 1
-                result = Result(source=file, error=error)
+                result = Document(source=file, error=error)
             else:
                 if result.finish_reason == "length":
                     complain(f"{file}: the answer was cut off at {self._options.max_tokens} tokens")

@@ -1,0 +1,245 @@
+"""What was read: a `Document` of `Page` objects. Frozen; ``to_dict`` gives plain JSON.
+
+`crispvl.formats` writes them as Markdown, HTML and JSON Lines.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from crispvl.grounding import Box, find_boxes
+from crispvl.model_file import ModelFile
+from crispvl.results import Confidence, FinishReason, Generation, Timings
+
+Flag = Literal["blank", "low_confidence", "repetition", "truncated"]
+"""``blank``: no ink, so the model was not asked; ``low_confidence``: the mean probability is under
+`LOW_CONFIDENCE`; ``repetition``: the model repeated itself, see the generation's ``repairs``;
+``truncated``: the text ends before the page does."""
+
+LOW_CONFIDENCE = 0.7
+"""Pages on which the model's mean token probability is lower deserve a person's look."""
+
+PAGE_BREAK = "\n\n"
+"""Stands between the texts of two pages."""
+
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """Characters between white space, and how sure the model was of them."""
+
+    text: str
+    start: int
+    """Its first character in the page's text, counted from 0."""
+    confidence: float
+    """Probability of the least likely token that has a part in the word."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page: its text, how sure it is, and what went wrong."""
+
+    number: int
+    """Counted from 1."""
+    name: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    grid: tuple[int, int] = (0, 0)
+    """Columns and rows of tiles, the thumbnail left out."""
+    n_tiles: int = 0
+    """Tiles encoded, the thumbnail included."""
+    generation: Generation | None = field(default=None, repr=False)
+    """None where the model was not asked: the page is blank, or could not be loaded."""
+    timings: Timings = field(default_factory=Timings)
+    blank: bool = False
+    groundedness: float | None = None
+    """Nats per token by which the image makes the answer likelier than a blank one; where asked."""
+    boxed_text: str | None = field(default=None, repr=False)
+    """The text with its ``<ref>`` and ``<box>`` tokens, where the model wrote any."""
+    error: Exception | None = None
+
+    @property
+    def text(self) -> str:
+        return self.generation.text if self.generation else ""
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """None where the page could not be read; a blank page is at its end."""
+        if self.generation:
+            return self.generation.finish_reason
+        return "stop" if self.blank else None
+
+    @property
+    def confidence(self) -> float:
+        """Mean token probability: exp of the mean log-probability, 0 without tokens."""
+        return self.generation.confidence.mean if self.generation else 0.0
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What a reader of the text should know, in alphabetical order."""
+        flags: list[Flag] = ["blank"] if self.blank else []
+        if self.generation:
+            if self.generation.ids and self.confidence < LOW_CONFIDENCE:
+                flags.append("low_confidence")
+            if self.generation.repairs:
+                flags.append("repetition")
+            if self.generation.finish_reason != "stop":
+                flags.append("truncated")
+        return tuple(flags)
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """The words of the text with the probability of each."""
+        if not self.generation:
+            return ()
+        ends, lowest = [], []
+        end = 0
+        for piece, logprob in zip(self.generation.pieces, self.generation.logprobs, strict=True):
+            end += len(piece)
+            ends.append(end)
+            lowest.append(logprob)
+        words = []
+        i = 0
+        for match in _WORD.finditer(self.text):
+            while i < len(ends) and ends[i] <= match.start():
+                i += 1
+            last = i
+            while last < len(ends) - 1 and ends[last] < match.end():
+                last += 1
+            found = min(lowest[i : last + 1], default=0.0)
+            words.append(Word(text=match[0], start=match.start(), confidence=math.exp(found)))
+        return tuple(words)
+
+    @cached_property
+    def boxes(self) -> tuple[Box, ...]:
+        """What the model located on the page, in the page's pixels."""
+        return find_boxes(self.boxed_text or self.text, self.width_px, self.height_px)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the page as JSON's types; times in milliseconds."""
+        generation = self.generation
+        return {
+            "number": self.number,
+            "text": self.text,
+            "flags": list(self.flags),
+            "finish_reason": self.finish_reason,
+            "confidence": self.confidence,
+            "token_confidence": asdict(generation.confidence) if generation else None,
+            "words": [[word.text, round(word.confidence, 4)] for word in self.words],
+            "boxes": [asdict(box) for box in self.boxes],
+            "groundedness": self.groundedness,
+            "repairs": [repair.to_dict() for repair in generation.repairs] if generation else [],
+            "width_px": self.width_px,
+            "height_px": self.height_px,
+            "grid": list(self.grid),
+            "tiles": self.n_tiles,
+            "prompt_tokens": generation.n_prompt_tokens if generation else 0,
+            "tokens": len(generation.ids) if generation else 0,
+            "timings": self.timings.to_dict(),
+            "error": describe_error(self.error),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What was read from one document; ``str()`` of it is the text.
+
+    Where nothing could be read at all, ``error`` holds the exception and there are no pages; only
+    `CrispOCR.recognize_many` returns such documents. A page that failed holds its own ``error``.
+    """
+
+    source: str
+    pages: tuple[Page, ...] = ()
+    n_pages: int = 0
+    """Pages that were to be read; more than ``pages`` holds where a limit or a stop came first."""
+    model: ModelFile | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What it was read with: prompt, task, tiles, limits and sampling."""
+    error: Exception | None = None
+
+    @property
+    def text(self) -> str:
+        """The texts of the pages in order, `PAGE_BREAK` between them."""
+        return PAGE_BREAK.join(page.text for page in self.pages)
+
+    @property
+    def generation(self) -> Generation | None:
+        """Of the only page; None where there are several, or the model was not asked."""
+        return self.pages[0].generation if len(self.pages) == 1 else None
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """``stop`` where every page that could be read was read to its end; else the first cut."""
+        reasons = [page.finish_reason for page in self.pages if page.finish_reason]
+        if len(self.pages) < self.n_pages and "cancelled" not in reasons:
+            reasons.append("time_limit")
+        return next((reason for reason in reasons if reason != "stop"), next(iter(reasons), None))
+
+    @property
+    def confidence(self) -> float:
+        """Mean token probability over all pages, 0 where nothing was read."""
+        return self.token_confidence.mean
+
+    @property
+    def token_confidence(self) -> Confidence:
+        return Confidence.of(
+            [p for page in self.pages if page.generation for p in page.generation.all_logprobs]
+        )
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """The flags of all pages, in alphabetical order."""
+        flags: set[Flag] = {flag for page in self.pages for flag in page.flags}
+        if len(self.pages) < self.n_pages:
+            flags.add("truncated")
+        return tuple(sorted(flags))
+
+    @property
+    def failed_pages(self) -> tuple[Page, ...]:
+        return tuple(page for page in self.pages if page.error is not None)
+
+    @property
+    def n_tiles(self) -> int:
+        return sum(page.n_tiles for page in self.pages)
+
+    @property
+    def timings(self) -> Timings:
+        return sum((page.timings for page in self.pages), Timings())
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the document as JSON's types; times in milliseconds.
+
+        The model file is hashed for it once, which takes about a second per gigabyte.
+        """
+        generations = [page.generation for page in self.pages if page.generation]
+        return {
+            "source": self.source,
+            "text": self.text,
+            "flags": list(self.flags),
+            "finish_reason": self.finish_reason,
+            "confidence": self.confidence,
+            "token_confidence": asdict(self.token_confidence) if generations else None,
+            "tiles": self.n_tiles,
+            "prompt_tokens": sum(generation.n_prompt_tokens for generation in generations),
+            "tokens": sum(len(generation.ids) for generation in generations),
+            "timings": self.timings.to_dict(),
+            "n_pages": self.n_pages,
+            "pages": [page.to_dict() for page in self.pages],
+            "model": self.model.to_dict() if self.model else None,
+            "settings": dict(self.settings),
+            "error": describe_error(self.error),
+        }
+
+
+def describe_error(error: Exception | None) -> dict[str, str] | None:
+    """Returns an exception as JSON's types."""
+    return None if error is None else {"type": type(error).__name__, "message": str(error)}

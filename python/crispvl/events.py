@@ -1,0 +1,50 @@
+"""What happens while a document is read, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from crispvl.document import Page
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageStarted:
+    """A page is going to be loaded."""
+
+    number: int
+    """Of the page in its document, counted from 1."""
+    name: str
+    i_page: int
+    """How many of the pages asked for came before it."""
+    n_pages: int
+    """How many pages were asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TilesEncoded:
+    """The encoder has done some of a page's tiles. Callbacks get it at once."""
+
+    number: int
+    n_done: int
+    n_tiles: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRead:
+    """Text was written, in whole characters; no later event takes it back."""
+
+    number: int
+    text: str
+    n_tokens: int
+    """Tokens of the page so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageDone:
+    """A page was read to its end, to a limit, or to its error."""
+
+    page: Page
+
+
+Event: TypeAlias = PageStarted | TilesEncoded | TextRead | PageDone

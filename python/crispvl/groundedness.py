@@ -1,0 +1,54 @@
+"""How much an answer owes to its image, and how much the model could have made up without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken
+    from crispvl.model import Model
+    from crispvl.results import Generation
+
+
+def groundedness(
+    model: Model,
+    prompt_ids: Sequence[int],
+    generation: Generation,
+    cancel: CancelToken | None = None,
+) -> float | None:
+    """Returns by how many nats per token the image makes the answer likelier than a blank one.
+
+    The answer is run through the decoder once more with white tiles in the image's place. Text
+    that was read scores several nats; text that the model would write without seeing it, near 0.
+
+    Args:
+        model: The model that answered.
+        prompt_ids: What it was asked, with the image's tokens.
+        generation: What it answered.
+        cancel: Stops within one token.
+
+    Returns:
+        The difference of mean log-probabilities; None for an empty answer.
+    """
+    if not generation.ids:
+        return None
+    ids = list(prompt_ids)
+    tile_px = model.config["vision"]["tile_px"]
+    white = np.full((1, tile_px, tile_px, 3), 255, np.uint8)
+    rows = model.encode(white, cancel=cancel)[0]
+    n_tiles = ids.count(model.config["image"]["context_token_id"]) // len(rows)
+    session = model.core.new_session(len(ids) + len(generation.ids))
+    session.prefill(ids, np.tile(rows, (n_tiles, 1)) if n_tiles else None, cancel)
+    blind = 0.0
+    for token_id in generation.ids:
+        blind += _logprob(session.logits(), token_id)
+        session.decode(token_id, cancel)
+    return float((sum(generation.logprobs) - blind) / len(generation.ids))
+
+
+def _logprob(logits: np.ndarray[tuple[int, ...], np.dtype[np.float32]], token_id: int) -> float:
+    shifted = logits.astype(np.float64) - logits.max()
+    return float(shifted[token_id] - np.log(np.exp(shifted).sum()))

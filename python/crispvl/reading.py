@@ -1,0 +1,212 @@
+"""Reading a document: page by page, as events, within its limits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from crispvl.deadline import Deadline
+from crispvl.document import Document, Page
+from crispvl.errors import Cancelled
+from crispvl.events import Event, PageDone, PageStarted, TextRead, TilesEncoded
+from crispvl.generation import TokenStream
+from crispvl.groundedness import groundedness
+from crispvl.images import ImageLike, check_readable
+from crispvl.ink import is_blank
+from crispvl.messages import ImagePart, Message
+from crispvl.model import Model
+from crispvl.options import ReadOptions
+from crispvl.pages import prepare_page
+from crispvl.prefill import Progress
+from crispvl.prompts import PromptBuilder
+from crispvl.sources import PageSource, open_source
+from crispvl.tasks import TASKS, question
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken
+
+NOT_SETTINGS = frozenset({"password", "allow_urls", "pages"})
+"""Options that say where the pages come from, not how they are read."""
+
+
+class DocumentReader:
+    """Reads one document. It is opened at once; pages are loaded and read as `events` runs.
+
+    Args:
+        model: Reads.
+        prompts: Of the same model.
+        document: Anything `crispvl.sources.open_source` takes.
+        prompt: What to ask of each page; None means the task's own prompt.
+        options: Task, pages, tiles, limits and sampling.
+        cancel: Stops within one layer of encoding or one token.
+        progress: Called with tiles encoded and tiles in all of the current page.
+        on_event: Called with every event, from within the work that it reports.
+        skip: Returns whether a page, by its number, is left out: it was read before.
+
+    Attributes:
+        document: What there is so far, an unfinished page included.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompts: PromptBuilder,
+        document: ImageLike,
+        prompt: str | None,
+        options: ReadOptions,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+        on_event: Callable[[Event], object] | None = None,
+        skip: Callable[[int], bool] | None = None,
+    ) -> None:
+        self._model = model
+        self._prompts = prompts
+        self._options = options
+        self._cancel = cancel
+        self._progress = progress
+        self._on_event = on_event
+        self._question = question(options.task, prompt, model.config["chat"])
+        self._skip_blank = options.skip_blank and prompt is None and TASKS[options.task].reads
+        self._settings = settings(options, prompt)
+        self._source = open_source(document, options)
+        try:
+            pages = list(self._source.pages(options.pages))
+        except ValueError:
+            self._source.close()
+            raise
+        self._pages = [page for page in pages if skip is None or not skip(page.number)]
+        self._done: list[Page] = []
+        self._current: _CurrentPage | None = None
+
+    @property
+    def document(self) -> Document:
+        current = [] if self._current is None else [self._current.page]
+        return Document(
+            source=self._source.name,
+            pages=(*self._done, *current),
+            n_pages=len(self._pages),
+            model=self._model.file,
+            settings=self._settings,
+        )
+
+    def events(self) -> Generator[Event, None, None]:
+        """Reads, and yields what happens.
+
+        Of a document with several pages, a page that fails holds its error and the next is read.
+
+        Raises:
+            Cancelled: ``partial`` is the `Document` so far.
+            ImageError: The only page is damaged, or too small or thin to hold text.
+            ContextOverflowError: The only page and the prompt do not fit the model's context.
+        """
+        for event in self._read():
+            if self._on_event is not None:
+                self._on_event(event)
+            yield event
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _read(self) -> Generator[Event, None, None]:
+        limit_s = self._options.time_limit
+        end = None if limit_s is None else time.monotonic() + limit_s
+        with self._source:
+            for i_page, page in enumerate(self._pages):
+                left_s = [] if end is None else [end - time.monotonic()]
+                if left_s and left_s[0] <= 0:
+                    return
+                if self._options.page_time_limit is not None:
+                    left_s.append(self._options.page_time_limit)
+                yield PageStarted(
+                    number=page.number, name=page.name, i_page=i_page, n_pages=len(self._pages)
+                )
+                with Deadline(self._cancel, min(left_s, default=None)) as deadline:
+                    yield from self._read_or_fail(page, deadline)
+                yield PageDone(page=self._done[-1])
+
+    def _read_or_fail(self, source: PageSource, deadline: Deadline) -> Generator[Event, None, None]:
+        self._current = current = _CurrentPage(Page(number=source.number, name=source.name))
+        try:
+            yield from self._read_page(source, current, deadline)
+        except Cancelled as error:
+            if not deadline.expired:
+                error.partial = self.document
+                raise
+            current.stopped_by_time = True
+        except Exception as error:  # whatever one page does must not lose the others
+            if self._source.n_pages == 1:
+                raise
+            current.known = replace(current.known, error=error)
+        self._done.append(current.page)
+        self._current = None
+
+    def _read_page(
+        self, source: PageSource, current: _CurrentPage, deadline: Deadline
+    ) -> Generator[Event, None, None]:
+        model, options = self._model, self._options
+        started = time.perf_counter()
+        image = source.load()
+        current.known = replace(current.known, width_px=image.width, height_px=image.height)
+        check_readable(image, source.name)
+        if self._skip_blank and is_blank(image):
+            current.known = replace(current.known, blank=True)
+            return
+        prepared = prepare_page(image, source.name, model.config, options)
+        n_tiles = len(prepared.tiles)
+        current.known = replace(current.known, grid=prepared.grid, n_tiles=n_tiles)
+        n_image_tokens = n_tiles * model.config["projector"]["tokens_per_tile"]
+        message = Message("user", (ImagePart(image), self._question))
+        prompt_ids = self._prompts.build([message], [n_image_tokens])
+        current.image_ms = 1000 * (time.perf_counter() - started)
+
+        def report(n_done: int, n_all: int) -> None:
+            if self._progress is not None:
+                self._progress(n_done, n_all)
+            if self._on_event is not None:
+                self._on_event(TilesEncoded(number=source.number, n_done=n_done, n_tiles=n_all))
+
+        tokens = TokenStream(
+            model, prompt_ids, prepared.tiles, options, deadline.token, report,
+            repair_loops=options.repair_loops,
+        )  # fmt: skip
+        current.tokens = tokens
+        n_tokens = 0
+        for token in tokens:
+            n_tokens += token.id is not None
+            if token.text:
+                yield TextRead(number=source.number, text=token.text, n_tokens=n_tokens)
+        generation = tokens.generation
+        boxed = model.detokenize(generation.ids)
+        current.known = replace(current.known, boxed_text=boxed if "<box>" in boxed else None)
+        if options.groundedness:
+            score = groundedness(model, prompt_ids, generation, deadline.token)
+            current.known = replace(current.known, groundedness=score)
+
+
+class _CurrentPage:
+    """What is known of a page while it is being read."""
+
+    def __init__(self, known: Page) -> None:
+        self.known = known
+        self.image_ms = 0.0
+        self.tokens: TokenStream | None = None
+        self.stopped_by_time = False
+
+    @property
+    def page(self) -> Page:
+        if self.tokens is None:
+            timings = replace(self.known.timings, image_ms=self.image_ms)
+            return replace(self.known, timings=timings)
+        generation = self.tokens.generation
+        if self.stopped_by_time and generation.finish_reason == "cancelled":
+            generation = replace(generation, finish_reason="time_limit")
+        timings = replace(generation.timings, image_ms=self.image_ms)
+        return replace(self.known, generation=generation, timings=timings)
+
+
+def settings(options: ReadOptions, prompt: str | None) -> dict[str, Any]:
+    """Returns what a document is read with, as JSON's types."""
+    chosen = {name: value for name, value in asdict(options).items() if name not in NOT_SETTINGS}
+    return {"prompt": prompt, **chosen}

@@ -1,0 +1,134 @@
+"""Text as it is written: iterators of whole characters, for plain and for asynchronous code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from crispvl.document import PAGE_BREAK, Document
+from crispvl.errors import Cancelled
+from crispvl.events import Event, PageStarted, TextRead
+from crispvl.generation import TokenStream
+from crispvl.reading import DocumentReader
+from crispvl.results import Answer
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken
+
+
+class _Chunks(Iterator[str]):
+    """Chunks of text, for ``for`` and ``async for``. One task or thread reads it at a time.
+
+    ``async for`` runs the model in the event loop's default executor; where its task is cancelled,
+    the stream's token is, and the model has stopped before the task ends.
+    """
+
+    def __init__(self, cancel: CancelToken) -> None:
+        self._cancel = cancel
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        chunk = asyncio.get_running_loop().run_in_executor(None, lambda: next(self, None))
+        try:
+            text = await asyncio.shield(chunk)
+        except asyncio.CancelledError:
+            self._cancel.cancel()
+            await asyncio.wait([chunk])
+            chunk.exception()  # looked at, so that nobody is told it was not
+            raise
+        if text is None:
+            raise StopAsyncIteration
+        return text
+
+
+class TextStream(_Chunks):
+    """The text of a document as it is read, `crispvl.document.PAGE_BREAK` between its pages.
+
+    ``result`` is complete once the stream is exhausted; before, it holds what there is so far.
+    """
+
+    def __init__(self, reader: DocumentReader, cancel: CancelToken) -> None:
+        super().__init__(cancel)
+        self._reader = reader
+        self._events = reader.events()
+
+    def __next__(self) -> str:
+        for event in self._events:
+            if isinstance(event, TextRead):
+                return event.text
+            if isinstance(event, PageStarted) and event.i_page > 0:
+                return PAGE_BREAK
+        raise StopIteration
+
+    def events(self) -> Iterator[Event]:
+        """Yields what happens, instead of the text alone."""
+        return self._events
+
+    def read(self) -> Document:
+        """Reads to the end and returns the result."""
+        for _ in self._events:
+            pass
+        return self.result
+
+    async def aread(self) -> Document:
+        """Like `read`, without blocking the event loop."""
+        async for _ in self:
+            pass
+        return self.result
+
+    def close(self) -> None:
+        """Stops reading and frees the KV cache; ``result`` keeps what there is."""
+        self._events.close()
+        self._reader.close()
+
+    @property
+    def result(self) -> Document:
+        return self._reader.document
+
+
+class AnswerStream(_Chunks):
+    """The text of a chat answer as it is written.
+
+    ``result`` is complete once the stream is exhausted; before, it holds what there is so far.
+    """
+
+    def __init__(
+        self, tokens: TokenStream, n_tiles: int, image_ms: float, cancel: CancelToken
+    ) -> None:
+        super().__init__(cancel)
+        self._tokens = tokens
+        self._n_tiles = n_tiles
+        self._image_ms = image_ms
+
+    def __next__(self) -> str:
+        try:
+            return next(token.text for token in self._tokens if token.text)
+        except Cancelled as error:
+            error.partial = self.result
+            raise
+
+    def read(self) -> Answer:
+        """Reads to the end and returns the result."""
+        for _ in self:
+            pass
+        return self.result
+
+    async def aread(self) -> Answer:
+        """Like `read`, without blocking the event loop."""
+        async for _ in self:
+            pass
+        return self.result
+
+    def close(self) -> None:
+        """Stops writing; ``result`` keeps what there is."""
+        self._tokens.close()
+
+    @property
+    def result(self) -> Answer:
+        generation = self._tokens.generation
+        timings = replace(generation.timings, image_ms=self._image_ms)
+        return Answer(generation=generation, n_tiles=self._n_tiles, timings=timings)

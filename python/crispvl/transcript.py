@@ -1,0 +1,54 @@
+"""The tokens of an answer and the text they make, which can be taken back again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from crispvl.detokenizer import StreamingDetokenizer
+
+
+class Transcript:
+    """Tokens in order with their log-probabilities and the text that each completes.
+
+    Args:
+        to_bytes: Turns token ids into bytes.
+        control_ids: Tokens that are no text.
+    """
+
+    def __init__(
+        self, to_bytes: Callable[[list[int]], bytes], control_ids: Collection[int]
+    ) -> None:
+        self._to_bytes = to_bytes
+        self._control_ids = control_ids
+        self._detokenizer = StreamingDetokenizer(to_bytes)
+        self.ids: list[int] = []
+        self.logprobs: list[float] = []
+        self.pieces: list[str] = []
+        self.rest = ""
+        """What an unfinished last character leaves behind; known after `finish`."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces) + self.rest
+
+    def append(self, token_id: int, logprob: float) -> None:
+        hidden = token_id in self._control_ids
+        self.ids.append(token_id)
+        self.logprobs.append(logprob)
+        self.pieces.append("" if hidden else self._detokenizer.push(token_id))
+
+    def rewind(self, n_tokens: int) -> None:
+        """Takes back all but the first tokens."""
+        for values in (self.ids, self.logprobs, self.pieces):
+            del values[n_tokens:]
+        # The pieces stand; replaying the tokens only brings the detokenizer to where it was.
+        self._detokenizer = StreamingDetokenizer(self._to_bytes)
+        for token_id in self.ids:
+            if token_id not in self._control_ids:
+                self._detokenizer.push(token_id)
+
+    def finish(self) -> None:
+        self.rest += self._detokenizer.finish()

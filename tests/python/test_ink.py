@@ -1,0 +1,66 @@
+"""Blank pages are told from pages with next to nothing on them, whatever the paper is like."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from crispvl.ink import ink_coverage, is_blank
+from PIL import Image, ImageDraw, ImageFont
+
+A4 = (1654, 2339)  # 200 dpi
+
+
+def page(color: int = 255, size: tuple[int, int] = A4) -> Image.Image:
+    return Image.new("RGB", size, (color, color, color))
+
+
+def noisy(image: Image.Image, sigma: float) -> Image.Image:
+    noise = np.random.default_rng(0).normal(0, sigma, (image.height, image.width, 1))
+    return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
+
+
+def lit(image: Image.Image) -> Image.Image:
+    """Darkens a page towards one corner, as a lamp does."""
+    x, y = np.meshgrid(np.linspace(0, 1, image.width), np.linspace(0, 1, image.height))
+    return Image.fromarray((np.asarray(image) * (1 - 0.4 * x * y)[..., None]).astype(np.uint8))
+
+
+@pytest.mark.parametrize("color", [255, 200, 128, 0])
+def test_paper_of_any_colour_is_blank(color: int) -> None:
+    assert is_blank(page(color))
+    assert is_blank(page(color, (60, 28)))
+    assert ink_coverage(page(color)) == 0
+
+
+def test_noise_shade_and_dust_are_no_ink() -> None:
+    assert is_blank(noisy(page(240), 10))
+    assert is_blank(noisy(lit(page(240)), 6))
+    dusty = page()
+    for x, y in np.random.default_rng(1).integers(0, A4[0], (40, 2)):
+        dusty.putpixel((int(x), int(y)), (0, 0, 0))
+    assert is_blank(dusty)
+
+
+@pytest.mark.parametrize("text", ["7", "- 3 -", "This page is intentionally left blank"])
+@pytest.mark.parametrize("grey", [0, 150, 200])
+def test_the_shortest_text_is_ink(text: str, grey: int) -> None:
+    image = page()
+    draw = ImageDraw.Draw(image)
+    draw.text((800, 2200), text, fill=(grey,) * 3, font=ImageFont.load_default(32))
+    assert not is_blank(image)
+    assert not is_blank(noisy(lit(image), 3))
+
+
+def test_white_on_black_and_small_images_are_ink() -> None:
+    dark = page(0)
+    ImageDraw.Draw(dark).text((100, 100), "7", fill="white", font=ImageFont.load_default(32))
+    assert not is_blank(dark)
+    small = page(255, (40, 16))
+    ImageDraw.Draw(small).text((2, 2), "7", fill="black")
+    assert not is_blank(small)
+
+
+def test_photographs_are_ink() -> None:
+    x = np.linspace(0, 20, 640)
+    waves = (127 + 100 * np.sin(x)[None, :] * np.cos(x)[:480, None]).astype(np.uint8)
+    assert not is_blank(Image.fromarray(waves))
