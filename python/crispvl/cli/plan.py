@@ -59,7 +59,7 @@ def _lines(plan: MemoryPlan) -> Iterator[str]:
     for device in plan.devices:
         yield ""
         yield from _device_lines(device)
-    if plan.layers_that_fit[0] < plan.layers_that_fit[1]:
+    if len(plan.devices) > 1 and plan.layers_that_fit[0] < plan.layers_that_fit[1]:
         yield ""
         fit, n_layers = plan.layers_that_fit
         yield f"{plan.devices[0].name} has room for {fit} of {n_layers} decoder layers"

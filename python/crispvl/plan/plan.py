@@ -207,4 +207,5 @@ class _Planner:
 def _devices() -> list[dict[str, Any]]:
     from crispvl import _core
 
-    return _core.devices()
+    devices: list[dict[str, Any]] = _core.devices()
+    return devices
