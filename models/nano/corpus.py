@@ -207,8 +207,8 @@ def accented(rng: Rng, text: str, share: float) -> str:
 
 
 def words(rng: Rng, n: int) -> list[str]:
-    """A run of ``n`` words: mostly real prose, else a soup of words and figures."""
-    if rng.random() < 0.5:
+    """A run of ``n`` words: real prose, or more often a soup of words and figures."""
+    if rng.random() < 0.35:
         start = rng.randrange(len(prose()) - n)
         run = prose()[start : start + n]
     else:

@@ -62,10 +62,10 @@ def colors(rng: random.Random) -> tuple[Color, Color]:
 
 
 def page_size(rng: random.Random, grid: tuple[int, int]) -> tuple[int, int]:
-    """A page that the tiling rule would cut into ``grid``, within 25% of its aspect ratio."""
+    """A page that ``grid`` tiles hold; a single tile also takes pages far from square."""
     columns, rows = grid
     scale = rng.uniform(0.85, 1.5)
-    spread = 0.22 if columns * rows == 1 else 0.1
+    spread = 0.5 if columns * rows == 1 else 0.1
     stretch = math.exp(rng.uniform(-spread, spread) / 2)
     return round(columns * TILE_PX * scale * stretch), round(rows * TILE_PX * scale / stretch)
 
@@ -74,7 +74,7 @@ def x_height(rng: random.Random, n_tiles: int) -> float:
     """x-height in pixels at tile scale: small print prevails, with a tail of large letters."""
     if rng.random() < 0.06:
         return rng.uniform(18, 40)
-    return 8.0 + 12.0 * rng.random() ** 1.8 + (0.5 if n_tiles > 1 else 0.0)
+    return 7.2 + 12.8 * rng.random() ** 1.8 + (0.5 if n_tiles > 1 else 0.0)
 
 
 def pick_face(rng: random.Random, names: tuple[str, ...], x_height_px: float) -> Face:
