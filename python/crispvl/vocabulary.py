@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_CONTROL, _USER_DEFINED = 3, 4  # values of tokenizer.ggml.token_type
+_UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED = 2, 3, 4, 5  # values of tokenizer.ggml.token_type
 
 _GAPS = {ord(mark): " " for mark in "ĠĊĉč▁"}
 """How byte-level and SentencePiece vocabularies spell space, line break, tab and return."""
@@ -20,7 +20,8 @@ class Vocabulary:
 
     Attributes:
         added: Ids of the tokens that the tokenizer matches as a whole, by their text.
-        control_ids: Ids of the tokens that are no text: roles, image marks, ends of answers.
+        control_ids: Ids of the tokens that are no text: roles, image marks, ends of answers, and
+            the padding of the vocabulary up to the embedding's rows.
         control: The texts of those, which a caller's text must not be able to write.
         stop_ids: Ids of the tokens that end an answer.
     """
@@ -33,14 +34,15 @@ class Vocabulary:
         image, chat = config.get("image", {}), config.get("chat", {})
         marks = (image.get(f"{name}_token_id", -1) for name in ("start", "end", "context"))
         ends = [*(chat.get("stop_token_ids") or []), config["tokenizer"]["eos_id"]]
-        controls = (i for i, kind in enumerate(kinds) if kind == _CONTROL)
+        textless = (i for i, kind in enumerate(kinds) if kind in (_UNKNOWN, _CONTROL, _UNUSED))
+        padding = range(len(pieces), config.get("decoder", {}).get("vocab_size", 0))
 
         self.stop_ids = frozenset(ends) - {-1}
-        self.control_ids = frozenset([*controls, *marks, *self.stop_ids]) - {-1}
+        self.control_ids = frozenset([*textless, *padding, *marks, *self.stop_ids]) - {-1}
         self.added: dict[str, int] = {
             piece: i
             for i, (piece, kind) in enumerate(zip(pieces, kinds, strict=True))
-            if piece and (kind == _USER_DEFINED or i in self.control_ids)
+            if piece and kind != _UNUSED and (kind == _USER_DEFINED or i in self.control_ids)
         }
         self.control = frozenset(p for p, i in self.added.items() if i in self.control_ids)
         self._pieces = pieces
