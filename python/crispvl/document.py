@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -214,6 +215,28 @@ class Document:
 
     def __str__(self) -> str:
         return self.text
+
+    def to_markdown(self) -> str:
+        """Returns the text, with a comment before each page that failed or was flagged."""
+        from crispvl.formats import to_markdown
+
+        return to_markdown(self)
+
+    def to_html(self) -> str:
+        """Returns a whole HTML file, doubtful words marked."""
+        from crispvl.formats import to_html
+
+        return to_html(self)
+
+    def to_json(self) -> str:
+        """Returns `to_dict` as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def to_jsonl(self) -> str:
+        """Returns a line of JSON per page, each complete in itself."""
+        from crispvl.formats import to_jsonl
+
+        return to_jsonl(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the document as JSON's types; times in milliseconds.

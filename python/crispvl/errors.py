@@ -48,7 +48,8 @@ class Cancelled(CrispVLError):  # noqa: N818 (it is an event, not a fault)
 
     Attributes:
         partial: What had been produced: a `Generation` from `Model.generate`, a `Document` from
-            `CrispOCR.recognize`, an `Answer` from `CrispOCR.chat`, or None when nothing had been generated yet.
+            `CrispOCR.recognize`, an `Answer` from `CrispOCR.chat`, or None when nothing had been
+            generated yet.
     """
 
     def __init__(self, *args: object, partial: Any = None) -> None:

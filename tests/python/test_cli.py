@@ -103,10 +103,10 @@ def test_output_goes_to_a_file_or_a_folder(
 def test_an_interrupted_run_leaves_no_half_file(
     command: list[str], page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(self: object) -> str:
+    def interrupt(self: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crispvl.streams.TextStream.__next__", interrupt)
+    monkeypatch.setattr("crispvl.reading.DocumentReader.events", interrupt)
     before = set(tmp_path.iterdir())
     assert main([*command, str(page), "-o", str(tmp_path / "out.txt")]) == 130
     assert set(tmp_path.iterdir()) == before

@@ -5,17 +5,28 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-SUFFIXES = {"text": ".txt", "markdown": ".md", "json": ".json", "jsonl": ".jsonl"}
+SUFFIXES = {
+    "text": ".txt",
+    "markdown": ".md",
+    "html": ".html",
+    "json": ".json",
+    "jsonl": ".jsonl",
+}
 
 
 @contextmanager
-def open_output(path: Path | None) -> Iterator[IO[str]]:
-    """Opens a file that appears only when it is complete; None is standard output."""
+def open_output(path: Path | None, keep: Callable[[], bool] = lambda: True) -> Iterator[IO[str]]:
+    """Opens a file that appears only when it is complete; None is standard output.
+
+    Args:
+        path: Of the file.
+        keep: Asked at the end whether there is anything worth a file.
+    """
     if path is None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(encoding="utf-8")
@@ -25,7 +36,8 @@ def open_output(path: Path | None) -> Iterator[IO[str]]:
     try:
         with part.open("w", encoding="utf-8") as stream:
             yield stream
-        part.replace(path)
+        if keep():
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,103 +1,222 @@
-"""``crispvl recognize``: the text of images, as it is read."""
+"""``crispvl recognize``: the text of images and documents, as it is read."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options
 from crispvl.cli.output import SUFFIXES, names_in_folder, open_output, write_json
-from crispvl.document import Document
+from crispvl.cli.progress import ProgressLine
+from crispvl.document import PAGE_BREAK, Document
 from crispvl.errors import Cancelled, CrispVLError
+from crispvl.events import PageDone, PageStarted, TextRead
+from crispvl.formats import document_facts, page_records, remarks, to_html
 from crispvl.ocr import CrispOCR
 from crispvl.options import LoadOptions, ReadOptions
+from crispvl.reading import settings
+from crispvl.records import RecordFile
+from crispvl.sources import expand
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="images; - is standard input")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="images, PDF files, folders or patterns such as 'scans/**/*.png'; - is standard input",
+    )
     add_model_arguments(parser)
-    parser.add_argument("--prompt", metavar="TEXT", help="what to ask, instead of the usual prompt")
+    parser.add_argument(
+        "--prompt", metavar="TEXT", help="what to ask of each page, instead of the usual prompt"
+    )
     parser.add_argument(
         "--format",
         choices=sorted(SUFFIXES),
         default="text",
-        help="text and markdown are written as they are read; json and jsonl hold tokens, "
-        "confidence and timings too (default: text)",
+        help="text and markdown are written as they are read; html marks doubtful words; json "
+        "(an object per document) and jsonl (a line per page) hold flags, confidence, tokens and "
+        "timings too (default: text)",
     )
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, help="file, or folder with a file per image"
+        "-o", "--output", metavar="OUT", type=Path, help="file, or folder with a file per document"
     )
-    add_options(parser, ReadOptions, leave_out=["task"])
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where the output ends: jsonl page by page, a folder file by file",
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="with --resume: read failed pages again"
+    )
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show on standard error how far it is (default: where that is a terminal and the "
+        "text goes elsewhere)",
+    )
+    add_options(parser, ReadOptions)
 
 
 def run(args: argparse.Namespace) -> int:
-    task = "markdown" if args.format == "markdown" else "text"
-    options = read_options(args, ReadOptions, task=task)
+    _check(args)
+    if args.format == "markdown" and "task" not in args:
+        args.task = "markdown"
+    options = read_options(args, ReadOptions)
     load = read_options(args, LoadOptions)
-    with CrispOCR(args.model, args.mmproj, **vars(load)) as ocr:
-        reader = _Reader(ocr, options, args.prompt, show_name=len(args.files) > 1)
-        if args.output is not None and args.output.is_dir():
-            paths = names_in_folder(args.output, args.files, SUFFIXES[args.format])
-            for file, path in zip(args.files, paths, strict=True):
-                with open_output(path) as stream:
-                    reader.write([file], args.format, stream)
+    files = list(expand(args.files))
+    shown = args.progress
+    if shown is None:
+        elsewhere = args.output is not None or not sys.stdout.isatty()
+        shown = elsewhere and sys.stderr.isatty()
+    with (
+        ProgressLine(len(files), shown) as line,
+        CrispOCR(args.model, args.mmproj, **vars(load)) as ocr,
+    ):
+        reader = _Reader(ocr, options, args.prompt, line, show_name=len(files) > 1 and not shown)
+        if args.output is None or not args.output.is_dir():
+            reader.write(files, args.format, args.output, args.resume, args.retry_failed)
         else:
-            with open_output(args.output) as stream:
-                reader.write(args.files, args.format, stream)
+            paths = names_in_folder(args.output, files, SUFFIXES[args.format])
+            for file, path in zip(files, paths, strict=True):
+                if args.format == "jsonl" or not (args.resume and path.exists()):
+                    reader.write([file], args.format, path, args.resume, args.retry_failed)
     return SOME_FAILED if reader.n_failed else DONE
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.retry_failed and not args.resume:
+        raise ValueError("[--retry-failed] --resume is expected with it; found none; add it")
+    into_folder = args.output is not None and args.output.is_dir()
+    if args.resume and not into_folder and (args.format != "jsonl" or args.output is None):
+        raise ValueError(
+            "[--resume] an output whose records tell what was read is expected; found "
+            f"{args.output or 'standard output'} as {args.format}; use --format jsonl with -o "
+            "FILE, or -o FOLDER"
+        )
 
 
 class _Reader:
     """Reads files, reports what fails, and counts it."""
 
     def __init__(
-        self, ocr: CrispOCR, options: ReadOptions, prompt: str | None, show_name: bool
+        self,
+        ocr: CrispOCR,
+        options: ReadOptions,
+        prompt: str | None,
+        line: ProgressLine,
+        show_name: bool,
     ) -> None:
         self._ocr = ocr
         self._options = options
         self._prompt = prompt
+        self._line = line
         self._show_name = show_name
+        self._n_opened = 0
         self.n_failed = 0
 
-    def write(self, files: list[str], form: str, stream: IO[str]) -> None:
-        if form == "json":
-            results = [result.to_dict() for result in self._results(files)]
-            write_json(stream, results[0] if len(files) == 1 else results, indent=2)
-        elif form == "jsonl":
-            for result in self._results(files):
-                write_json(stream, result.to_dict(), indent=None)
-        else:
-            writer = _Writer(stream)
-            for _ in self._results(files, on_text=writer.write):
-                writer.end_line()
-
-    def _results(
-        self, files: list[str], on_text: Callable[[str], None] = lambda text: None
-    ) -> Iterator[Document]:
-        for file in files:
-            if self._show_name:
-                complain(file)
-            try:
-                text = self._ocr.stream(
-                    sys.stdin.buffer if file == "-" else file, self._prompt, options=self._options
-                )
-                for chunk in text:
-                    on_text(chunk)
-                result = text.result
-            except (BrokenPipeError, Cancelled):
-                raise
-            except (CrispVLError, OSError, ValueError) as error:
-                complain(str(error))
-                self.n_failed += 1
-                result = Document(source=file, error=error)
+    def write(
+        self, files: list[str], form: str, path: Path | None, resume: bool, retry: bool
+    ) -> None:
+        """Reads files into one output."""
+        self._n_opened = 0
+        if form == "jsonl" and path is not None:
+            with RecordFile(path, resume, retry) as records:
+                self._continue(files, records)
+            return
+        # Without any text, a later --resume must find nothing that looks done.
+        with open_output(path, keep=lambda: form == "json" or self._n_opened > 0) as stream:
+            if form == "json":
+                results = [self._read(file).to_dict() for file in files]
+                write_json(stream, results[0] if len(files) == 1 else results, indent=2)
+            elif form == "jsonl":
+                for file in files:
+                    for record in page_records(self._read(file)):
+                        write_json(stream, record, indent=None)
+            elif form == "html":
+                for file in files:
+                    stream.write(to_html(self._read(file)))
             else:
-                if result.finish_reason == "length":
-                    complain(f"{file}: the answer was cut off at {self._options.max_tokens} tokens")
-            yield result
+                writer = _Writer(stream)
+                for file in files:
+                    self._read(file, on_text=writer.write)
+                    writer.end_line()
+
+    def _continue(self, files: list[str], records: RecordFile) -> None:
+        """Reads what the records lack, and appends it page by page."""
+        about = Document(
+            source="", model=self._ocr.model.file, settings=settings(self._options, self._prompt)
+        )
+        facts = document_facts(about)
+        records.check_same(facts)
+        self.n_failed += records.n_failed
+
+        for file in files:
+            if records.holds(file):
+                continue
+
+            def skip(number: int, source: str = file) -> bool:
+                return records.holds(source, number)
+
+            def on_page(done: PageDone, source: str = file) -> None:
+                records.append({"source": source, **done.page.to_dict(), **facts})
+
+            document = self._read(file, on_page=on_page, skip=skip)
+            if document.error is not None:
+                for record in page_records(document):
+                    records.append(record)
+
+    def _read(
+        self,
+        file: str,
+        on_text: Callable[[str], None] = lambda text: None,
+        on_page: Callable[[PageDone], None] = lambda page: None,
+        skip: Callable[[int], bool] | None = None,
+    ) -> Document:
+        if self._show_name:
+            complain(file)
+        self._line.begin(file)
+        try:
+            stream = self._ocr.stream(
+                sys.stdin.buffer if file == "-" else file,
+                self._prompt,
+                options=self._options,
+                on_event=self._line,
+                skip=skip,
+            )
+            for event in stream.events():
+                if isinstance(event, TextRead):
+                    on_text(event.text)
+                elif isinstance(event, PageStarted) and event.i_page > 0:
+                    on_text(PAGE_BREAK)
+                elif isinstance(event, PageDone):
+                    on_page(event)
+        except (BrokenPipeError, Cancelled):
+            raise
+        except (CrispVLError, OSError, ValueError) as error:
+            complain(str(error))
+            self.n_failed += 1
+            return Document(source=file, error=error)
+        self._n_opened += 1
+        document = stream.result
+        self._report(file, document)
+        return document
+
+    def _report(self, file: str, document: Document) -> None:
+        for page in document.pages:
+            self.n_failed += page.error is not None
+            if page.finish_reason == "length":
+                complain(f"{file}: the answer was cut off at {self._options.max_tokens} tokens")
+            elif page.flags != ("blank",):
+                for remark in remarks(page):
+                    complain(f"{file}: {remark}")
+        n_left = document.n_pages - len(document.pages)
+        if n_left:
+            complain(f"{file}: the time limit left {n_left} pages unread")
 
 
 class _Writer:
