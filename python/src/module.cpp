@@ -159,6 +159,12 @@ void bind_model(py::module_& m) {
         .def_property_readonly("config", &describe_config)
         .def_property_readonly("tensors", &describe_tensors)
         .def_property_readonly("device", [](const Model& self) { return self.backends().name(); })
+        .def_property_readonly("kernels",
+                               [](const Model& self) {
+                                   std::vector<std::string> names{"ggml"};
+                                   if (self.packed_bytes() > 0) names.insert(names.begin(), "avx512_bf16");
+                                   return names;
+                               })
         .def_property_readonly("threads", [](const Model& self) { return self.backends().n_threads; })
         .def("tokenize",
              [](const Model& self, const std::string& utf8, bool special) {

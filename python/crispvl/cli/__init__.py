@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("crispvl.cli.verify", "compare a model file with what the published code computes"),
     "plan": ("crispvl.cli.plan", "say what memory a model will take"),
     "inspect": ("crispvl.cli.inspect", "say what a model file holds"),
+    "bench": ("crispvl.cli.bench", "measure a model's speed and memory on this machine"),
     "doctor": ("crispvl.cli.doctor", "say what this installation can use"),
 }
 """Per subcommand, its module and its line of help."""

@@ -1,0 +1,185 @@
+"""Speed and memory of a model on this machine: medians over runs, on pixels and tokens at random.
+
+What a model says to random input means nothing; how long it takes does.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crispvl import _core
+from crispvl.model import Model
+
+Report = Callable[[str], None]
+"""Told what is being measured."""
+
+PAGE_TOKENS = 300
+"""Tokens of the answer to the page that `pages_per_minute` counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to measure.
+
+    Args:
+        tiles: Numbers of tiles that are encoded at once.
+        lengths: Prompt lengths in tokens.
+        streams: Numbers of sequences that decode together.
+        tokens: Tokens that each stream decodes.
+        runs: Times each is measured; the median counts.
+    """
+
+    tiles: Sequence[int] = (1, 7, 13)
+    lengths: Sequence[int] = (128, 512, 2048)
+    streams: Sequence[int] = (1, 4, 8)
+    tokens: int = 32
+    runs: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    """Medians; keys of the dictionaries are the plan's numbers as text."""
+
+    encode_s_per_tile: dict[str, float]
+    prefill_tokens_per_s: dict[str, float]
+    decode_tokens_per_s: dict[str, float]
+    first_token_s: float
+    pages_per_minute: float
+    load_s: float
+    peak_mib: float | None
+    kernels: list[str]
+    threads: int
+    device: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON can hold them."""
+        return asdict(self)
+
+
+def run(load: Callable[[], Model], plan: Plan, report: Report = lambda _: None) -> Measurements:
+    """Loads a model and measures it.
+
+    Args:
+        load: Loads the model; timed too.
+        plan: What to measure; lengths beyond the model's context are left out.
+        report: Called with a line before each measurement.
+    """
+    report("load")
+    start = time.perf_counter()
+    model = load()
+    load_s = time.perf_counter() - start
+    bench = _Bench(model, plan, report)
+    encode = {str(n): bench.encode(n) for n in plan.tiles}
+    prefill = {str(n): bench.prefill(n) for n in plan.lengths if n <= bench.context}
+    decode = {str(n): bench.decode(n) for n in plan.streams}
+    first_token_s, page_s = bench.page()
+    return Measurements(
+        encode_s_per_tile=encode,
+        prefill_tokens_per_s=prefill,
+        decode_tokens_per_s=decode,
+        first_token_s=first_token_s,
+        pages_per_minute=60 / page_s,
+        load_s=load_s,
+        peak_mib=peak_mib(),
+        kernels=model.core.kernels,
+        threads=model.core.threads,
+        device=model.core.device,
+    )
+
+
+class _Bench:
+    def __init__(self, model: Model, plan: Plan, report: Report) -> None:
+        self._model, self._plan, self._report = model, plan, report
+        self._random = np.random.default_rng(0)
+        self.context: int = model.config["decoder"]["context_length"]
+
+    def encode(self, n_tiles: int) -> float:
+        """Seconds per tile when `n_tiles` are encoded at once."""
+        tiles = self._tiles(n_tiles)
+        return self._median(f"encode {n_tiles} tiles", lambda: self._model.encode(tiles)) / n_tiles
+
+    def prefill(self, n_tokens: int) -> float:
+        """Prompt tokens per second."""
+        ids = self._ids(n_tokens)
+
+        def once() -> None:
+            self._model.core.new_session(n_tokens).prefill(ids, None, None)
+
+        return n_tokens / self._median(f"prefill {n_tokens} tokens", once)
+
+    def decode(self, n_streams: int) -> float:
+        """Tokens per second of all streams together."""
+        n_tokens = self._plan.tokens
+        prompt = self._ids(min(64, self.context - n_tokens))
+        sessions = [self._model.core.new_session(len(prompt) + n_tokens) for _ in range(n_streams)]
+        for session in sessions:
+            session.prefill(prompt, None, None)
+        step = self._ids(n_streams)
+
+        def once() -> None:
+            for session in sessions:
+                session.rewind(len(prompt))
+            for _ in range(n_tokens):
+                _core.Session.decode_batch(sessions, step, None)
+
+        return n_streams * n_tokens / self._median(f"decode {n_streams} streams", once)
+
+    def page(self) -> tuple[float, float]:
+        """Seconds to the first token of a page of seven tiles, and to its last."""
+        image, width = self._model.config["image"], self._model.config["decoder"]["width"]
+        n_tiles = min(7, image["max_tiles"] + 1)
+        tiles = self._tiles(n_tiles)
+        per_tile: int = self._model.config["projector"]["tokens_per_tile"]
+        ids = [image["context_token_id"]] * (n_tiles * per_tile) + self._ids(32)
+        n_answer = min(PAGE_TOKENS, self.context - len(ids))
+        sampler = _core.Sampler()
+        first: list[float] = []
+
+        def once() -> None:
+            start = time.perf_counter()
+            rows = self._model.encode(tiles).reshape(-1, width)
+            session = self._model.core.new_session(len(ids) + n_answer)
+            session.prefill(ids, rows, None)
+            token, _ = session.sample(sampler)
+            first.append(time.perf_counter() - start)
+            for _ in range(n_answer):
+                session.decode(token, None)
+                token, _ = session.sample(sampler)
+
+        page_s = self._median(f"page of {n_tiles} tiles, {n_answer} tokens", once)
+        return statistics.median(first[1:] or first), page_s
+
+    def _median(self, name: str, once: Callable[[], object]) -> float:
+        """Median seconds over the plan's runs, after one that warms up."""
+        self._report(name)
+        seconds = []
+        for _ in range(1 + self._plan.runs):
+            start = time.perf_counter()
+            once()
+            seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds[1:] or seconds)
+
+    def _tiles(self, n: int) -> NDArray[np.uint8]:
+        px = self._model.config["vision"]["tile_px"]
+        return self._random.integers(0, 256, (n, px, px, 3), np.uint8)
+
+    def _ids(self, n: int) -> list[int]:
+        return [int(i) for i in self._random.integers(0, 200, n)]
+
+
+def peak_mib() -> float | None:
+    """Largest resident memory of this process so far in MiB, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak) / (1 << 20 if sys.platform == "darwin" else 1 << 10)

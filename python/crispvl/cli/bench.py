@@ -1,0 +1,103 @@
+"""``crispvl bench``: speed and memory of a model on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+from crispvl import bundled
+from crispvl.bench import Measurements, Plan
+from crispvl.bench import run as measure
+from crispvl.cli.arguments import add_model_arguments, read_options
+from crispvl.model import Model
+from crispvl.options import LoadOptions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of ``bench``."""
+    add_model_arguments(parser)
+    defaults = Plan()
+    for name, text in (
+        ("tiles", "numbers of tiles encoded at once"),
+        ("lengths", "prompt lengths in tokens"),
+        ("streams", "numbers of sequences decoding together"),
+    ):
+        numbers: Sequence[int] = getattr(defaults, name)
+        parser.add_argument(
+            f"--{name}",
+            type=_numbers,
+            default=numbers,
+            metavar="N,N,…",
+            help=f"{text} (default: {','.join(map(str, numbers))})",
+        )
+    parser.add_argument(
+        "--tokens",
+        type=int,
+        default=defaults.tokens,
+        metavar="N",
+        help=f"tokens each stream decodes (default: {defaults.tokens})",
+    )
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=defaults.runs,
+        metavar="N",
+        help=f"runs per measurement; the median counts (default: {defaults.runs})",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs ``bench``."""
+    plan = Plan(
+        tiles=args.tiles,
+        lengths=args.lengths,
+        streams=args.streams,
+        tokens=args.tokens,
+        runs=args.runs,
+    )
+    found = measure(_loader(args), plan, lambda name: print(f"… {name}", file=sys.stderr))
+    print(json.dumps(found.to_dict(), indent=2) if args.json else table(found))
+    return 0
+
+
+def table(found: Measurements) -> str:
+    """Returns the measurements as lines for a person."""
+    lines = [
+        f"load                      {found.load_s:9.2f} s",
+        *(
+            f"encode, {n:>4} tiles        {s:9.3f} s per tile"
+            for n, s in found.encode_s_per_tile.items()
+        ),
+        *(
+            f"prefill, {n:>4} tokens      {s:9.1f} tokens/s"
+            for n, s in found.prefill_tokens_per_s.items()
+        ),
+        *(
+            f"decode, {n:>4} streams      {s:9.1f} tokens/s"
+            for n, s in found.decode_tokens_per_s.items()
+        ),
+        f"first token of a page     {found.first_token_s:9.2f} s",
+        f"pages per minute          {found.pages_per_minute:9.2f}",
+    ]
+    if found.peak_mib is not None:
+        lines.append(f"peak memory               {found.peak_mib:9.0f} MiB")
+    lines.append(f"kernels                   {', '.join(found.kernels)}")
+    lines.append(f"device, threads           {found.device}, {found.threads}")
+    return "\n".join(lines)
+
+
+def _loader(args: argparse.Namespace) -> Callable[[], Model]:
+    file = args.model or bundled.verified_path()
+    options = read_options(args, LoadOptions)
+    fields = {name: getattr(options, name) for name in options.__dataclass_fields__}
+    return lambda: Model.load(file, mmproj=args.mmproj, **fields)
+
+
+def _numbers(text: str) -> list[int]:
+    numbers = [int(part) for part in text.split(",")]
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError("positive numbers with commas between them are expected")
+    return numbers

@@ -1,0 +1,46 @@
+"""`crispvl bench` on the bundled model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from crispvl import bundled
+from crispvl.cli import main
+
+pytestmark = pytest.mark.skipif(not bundled.path().is_file(), reason="no bundled model here")
+
+SMALL = [
+    "bench", "--tiles", "1,2", "--lengths", "8,64,100000", "--streams", "1,3",
+    "--tokens", "2", "--runs", "1", "--threads", "1",
+]  # fmt: skip
+
+
+def test_json_holds_every_measurement_and_leaves_out_prompts_beyond_the_context(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*SMALL, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["encode_s_per_tile"]) == {"1", "2"}
+    assert set(found["prefill_tokens_per_s"]) == {"8", "64"}
+    assert set(found["decode_tokens_per_s"]) == {"1", "3"}
+    assert found["threads"] == 1
+    assert "ggml" in found["kernels"]
+    timed = ("encode_s_per_tile", "prefill_tokens_per_s", "decode_tokens_per_s")
+    numbers = [n for name in timed for n in found[name].values()]
+    numbers += [found[name] for name in ("first_token_s", "load_s", "pages_per_minute")]
+    assert all(number > 0 for number in numbers)
+
+
+def test_table_names_what_was_measured_and_progress_goes_to_stderr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(SMALL) == 0
+    printed = capsys.readouterr()
+    assert "pages per minute" in printed.out
+    assert "encode 2 tiles" in printed.err
+
+
+def test_numbers_that_are_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--tiles", "0"]) == 2
+    assert "positive" in capsys.readouterr().err
