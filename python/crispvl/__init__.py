@@ -20,6 +20,7 @@ from crispvl.errors import (
     CrispVLError,
     DeviceError,
     DocumentError,
+    ExtractionError,
     ImageError,
     InternalError,
     ModelFileError,
@@ -27,6 +28,7 @@ from crispvl.errors import (
     PasswordError,
 )
 from crispvl.generation import Token
+from crispvl.grounding import Box
 from crispvl.model import Model
 from crispvl.ocr import CrispOCR
 from crispvl.options import GenerateOptions, ReadOptions
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Box",
     "CancelToken",
     "Cancelled",
     "Confidence",
@@ -46,6 +49,7 @@ __all__ = [
     "DeviceError",
     "Document",
     "DocumentError",
+    "ExtractionError",
     "GenerateOptions",
     "Generation",
     "ImageError",

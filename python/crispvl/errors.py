@@ -31,6 +31,18 @@ class PasswordError(DocumentError):
     """A document is encrypted, and the password is missing or wrong."""
 
 
+class ExtractionError(CrispVLError, ValueError):
+    """The model's answer is not what the schema asks for.
+
+    Attributes:
+        answer: What the model answered last.
+    """
+
+    def __init__(self, message: str, answer: str = "") -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
 class ContextOverflowError(CrispVLError, ValueError):
     """A prompt needs more tokens than the model's context holds."""
 

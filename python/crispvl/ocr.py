@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crispvl import bundled, hub
+from crispvl.chat_sessions import ChatSessions
 from crispvl.document import Document
 from crispvl.errors import Cancelled
 from crispvl.events import Event
+from crispvl.extraction import Schema, extract
 from crispvl.generation import TokenStream
 from crispvl.images import ImageLike, open_image, source_name
-from crispvl.messages import parse_messages
+from crispvl.messages import ImagePart, parse_messages
 from crispvl.model import Model
 from crispvl.options import ReadOptions
 from crispvl.pages import prepare_page
@@ -24,6 +26,7 @@ from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
 from crispvl.reading import DocumentReader
 from crispvl.results import Answer
+from crispvl.sources import open_source
 from crispvl.streams import AnswerStream, TextStream
 
 if TYPE_CHECKING:
@@ -69,6 +72,7 @@ class CrispOCR:
             model = Model.load(file, mmproj, device, threads, exact=exact)
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)
+        self._chats = ChatSessions()
 
     @classmethod
     def from_pretrained(
@@ -197,6 +201,9 @@ class CrispOCR:
     ) -> Answer:
         """Answers a conversation, with any number of images or none.
 
+        The KV cache of the last conversation is kept until the next or until `close`: a turn that
+        adds to it computes only what is new, and encodes no image again.
+
         Args:
             messages: ``{"role": "user", "content": …}`` in turn, content being a string or a list
                 of ``{"type": "text", "text": …}`` and ``{"type": "image", "image": …}``.
@@ -239,13 +246,52 @@ class CrispOCR:
 
         per_tile = model.config["projector"]["tokens_per_tile"]
         prompt_ids = self._prompts.build(parsed, [len(page.tiles) * per_tile for page in pages])
+        start = self._chats.start([page.tiles for page in pages])
         tokens = TokenStream(
-            model, prompt_ids, tiles, chosen, cancel, progress, repair_loops=chosen.repair_loops
+            model, prompt_ids, tiles, chosen, cancel, progress, chosen.repair_loops, start
         )
         return AnswerStream(tokens, 0 if tiles is None else len(tiles), image_ms, cancel)
 
+    def extract(
+        self,
+        document: ImageLike,
+        schema: Any,
+        prompt: str | None = None,
+        *,
+        options: ReadOptions | None = None,
+        cancel: CancelToken | None = None,
+        **settings: Any,
+    ) -> Any:
+        """Reads a document into an object of a given shape; its pages are asked about together.
+
+        Args:
+            document: Anything `recognize` takes.
+            schema: A JSON schema as dict, or a pydantic model class.
+            prompt: What to extract, put before the schema.
+            options: Pages, tiles, limits and sampling.
+            cancel: Stops within one layer of encoding or one token.
+            **settings: Single fields of `ReadOptions`.
+
+        Returns:
+            An instance of the pydantic model, or what the JSON schema describes.
+
+        Raises:
+            ExtractionError: The model's answer does not follow the schema, though it was told how.
+            ContextOverflowError: The pages do not fit the model's context together.
+        """
+        chosen = replace(options or self._options, **settings)
+        with open_source(document, chosen) as source:
+            images = [ImagePart(page.load()) for page in source.pages(chosen.pages)]
+        return extract(
+            lambda turns: self.chat(turns, options=chosen, cancel=cancel).text,
+            images,
+            Schema(schema),
+            prompt,
+        )
+
     def close(self) -> None:
         """Lets go of the model; its memory is freed once no stream uses it any more."""
+        self._chats.clear()
         self._model = None
 
     def __reduce__(self) -> tuple[Any, ...]:

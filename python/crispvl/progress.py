@@ -53,9 +53,7 @@ class ProgressMeter:
         return elapsed / self.n_pages_done * (self.n_pages - self.n_pages_done)
 
     def __str__(self) -> str:
-        parts = [f"page {self.number} ({self.n_pages_done + 1} of {self.n_pages})"]
-        if self.n_pages_done >= self.n_pages:
-            parts = [f"{self.n_pages} pages"]
+        parts = [f"page {self.number}", f"{self.n_pages_done} of {self.n_pages} done"]
         if self.n_tiles:
             parts.append(f"tile {self.n_tiles_done} of {self.n_tiles}")
         if self.n_tokens:

@@ -18,6 +18,7 @@ from PIL import Image
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
+SPECIAL += ["<ref>", "</ref>", "<box>", "</box>"]
 SPECIAL_IDS = {piece: 256 + i for i, piece in enumerate(SPECIAL)}
 TILE_PX, TOKENS_PER_TILE, WIDTH = 28, 4, 8
 
@@ -86,8 +87,8 @@ class FakeModel:
         self.config: dict[str, dict[str, Any]] = {
             "vision": {"tile_px": TILE_PX},
             "projector": {"tokens_per_tile": TOKENS_PER_TILE, "width": WIDTH},
-            "decoder": {"context_length": 512, "vocab_size": 264},
-            "tokenizer": {"bos_id": -1, "eos_id": 256, "add_bos": False, "vocab_size": 262},
+            "decoder": {"context_length": 512, "vocab_size": 272},
+            "tokenizer": {"bos_id": -1, "eos_id": 256, "add_bos": False, "vocab_size": 266},
             "image": {
                 "min_tiles": 1,
                 "max_tiles": 6,

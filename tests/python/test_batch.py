@@ -204,7 +204,7 @@ def test_a_terminal_shows_the_line_that_the_meter_writes(monkeypatch: pytest.Mon
     with ProgressLine(2, shown=True) as line:
         line.begin("a.pdf")
         line(PageStarted(number=4, name="a.pdf, page 4", i_page=0, n_pages=3))
-    assert shown == ["[1/2] a.pdf: page 4 (1 of 3)"]
+    assert shown == ["[1/2] a.pdf: page 4, 0 of 3 done"]
 
 
 def test_the_meter_counts_pages_tiles_tokens_and_seconds() -> None:
@@ -217,7 +217,7 @@ def test_the_meter_counts_pages_tiles_tokens_and_seconds() -> None:
         meter(TextRead(number=i_page + 7, text="x", n_tokens=5))
         now[0] += 10
         if i_page == 0:
-            assert str(meter) == "page 7 (1 of 4), tile 2 of 3, 5 tokens"
+            assert str(meter) == "page 7, 0 of 4 done, tile 2 of 3, 5 tokens"
         meter(PageDone(page=Page(number=i_page + 7)))
     assert (meter.n_pages_done, meter.seconds_left) == (2, 20.0)
 

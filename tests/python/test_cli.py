@@ -159,7 +159,7 @@ def test_inspect_reports_a_file(core: FakeModel, page: Path, capsys: Capture) ->
     report = json.loads(capsys.readouterr().out)
     assert report["architecture"] == "qwen2"
     assert report["tensor_types"] == {"F32": {"tensors": 1, "parameters": 6, "bytes": 24}}
-    assert report["metadata"]["tokenizer.ggml.tokens"]["length"] == 262
+    assert report["metadata"]["tokenizer.ggml.tokens"]["length"] == 266
     assert core.loaded_with[4] is True  # no weights are read
     assert main(["inspect", str(page)]) == 0
     text = capsys.readouterr().out

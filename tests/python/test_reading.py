@@ -307,10 +307,10 @@ def test_groundedness_compares_with_a_blank_image(core: FakeModel, page: Path) -
     ocr = CrispOCR(page)
     assert ocr.recognize(page).pages[0].groundedness is None
     found = ocr.recognize(page, groundedness=True).pages[0].groundedness
-    # The stand-in's logits are flat, so without the image each of 264 tokens is as likely.
+    # The stand-in's logits are flat, so without the image each of 272 tokens is as likely.
     import math
 
-    assert found == pytest.approx(-0.25 + math.log(264))
+    assert found == pytest.approx(-0.25 + math.log(272))
     assert core.n_encoded == 3 + 3 + 1  # the white tile is encoded once
     assert core.prompts[-1].count(SPECIAL_IDS["<IMG_CONTEXT>"]) == 3 * 4
     assert groundedness(Model(core), [1], generation([], [])) is None  # type: ignore[arg-type]

@@ -1,0 +1,151 @@
+"""Structured answers: a schema in, a validated object out.
+
+The schema stands in the prompt and the answer is checked against it; where it does not fit, the
+model is told so and asked again. Decoding is not constrained: a model may fail to comply.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from crispvl.errors import ExtractionError
+from crispvl.messages import ImagePart
+
+MAX_ATTEMPTS = 3
+
+PROMPT = (
+    "Extract the information in this document as JSON that follows this JSON schema:\n{schema}\n"
+    "Use null where the document does not say. Output only the JSON."
+)
+AGAIN = "That does not follow the schema: {reason}\nOutput only the corrected JSON."
+
+_FENCE = re.compile(r"```[a-zA-Z]*\s*\n(.*?)(?:```|$)", re.DOTALL)
+
+
+class Schema:
+    """What an answer has to be: a JSON schema, or a pydantic model.
+
+    Args:
+        schema: A JSON schema as a dict, or a class derived from ``pydantic.BaseModel``.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: The dict is no JSON schema.
+        ImportError: A dict was given and the package jsonschema is not installed.
+    """
+
+    def __init__(self, schema: Any) -> None:
+        if isinstance(schema, Mapping):
+            self.json_schema: Mapping[str, Any] = schema
+            self._validate = _json_schema_validator(schema)
+        elif isinstance(schema, type) and hasattr(schema, "model_json_schema"):
+            model: Any = schema
+            self.json_schema = model.model_json_schema()
+            self._validate = model.model_validate
+        else:
+            raise TypeError(
+                "[schema] a JSON schema as dict or a pydantic model class is expected; found "
+                f"{schema!r}; change it"
+            )
+
+    @property
+    def prompt(self) -> str:
+        return PROMPT.format(schema=json.dumps(self.json_schema, ensure_ascii=False))
+
+    def parse(self, answer: str) -> Any:
+        """Returns the object that an answer holds.
+
+        Raises:
+            ExtractionError: It holds no JSON, or JSON of another shape.
+        """
+        try:
+            return self._validate(find_json(answer))
+        except ValueError as error:  # pydantic's and jsonschema's own, too
+            reason = " ".join(str(error).split())[:500]
+            raise ExtractionError(
+                f"[answer] JSON of the schema is expected; {reason}; read it again with another "
+                "prompt, or a larger model",
+                answer,
+            ) from error
+
+
+def extract(
+    chat: Callable[[list[dict[str, Any]]], str],
+    images: Sequence[ImagePart],
+    schema: Schema,
+    prompt: str | None,
+) -> Any:
+    """Asks until the answer follows a schema.
+
+    Args:
+        chat: Answers a conversation.
+        images: The document's pages.
+        schema: What the answer has to be.
+        prompt: What to extract, put before the schema.
+
+    Raises:
+        ExtractionError: `MAX_ATTEMPTS` answers did not follow it.
+    """
+    question = schema.prompt if prompt is None else f"{prompt}\n\n{schema.prompt}"
+    turns: list[dict[str, Any]] = [{"role": "user", "content": [*images, question]}]
+    n_left = MAX_ATTEMPTS
+    while True:
+        answer = chat(turns)
+        n_left -= 1
+        try:
+            return schema.parse(answer)
+        except ExtractionError as error:
+            if n_left == 0:
+                raise
+            again = AGAIN.format(reason=error.__cause__)
+            turns.append({"role": "assistant", "content": answer})
+            turns.append({"role": "user", "content": again})
+
+
+def find_json(text: str) -> Any:
+    """Returns the JSON value in an answer, which may stand in a code fence or between words.
+
+    Raises:
+        ValueError: There is none.
+    """
+    fenced = _FENCE.search(text)
+    body = (fenced[1] if fenced else text).strip()
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        decoder = json.JSONDecoder()
+        for match in re.finditer(r"[{\[]", body):
+            try:
+                return decoder.raw_decode(body, match.start())[0]
+            except ValueError:
+                continue
+        raise ValueError(f"no JSON was found ({error})") from None
+
+
+def _json_schema_validator(schema: Mapping[str, Any]) -> Callable[[Any], Any]:
+    try:
+        library: Any = importlib.import_module("jsonschema")
+    except ImportError as error:
+        raise ImportError(
+            "[extract] the package jsonschema is expected; it is not installed; run "
+            "pip install 'crispvl[extract]', or pass a pydantic model"
+        ) from error
+    kind = library.validators.validator_for(schema)
+    try:
+        kind.check_schema(schema)
+    except library.SchemaError as error:
+        raise ValueError(
+            f"[schema] a JSON schema is expected; {error.message}; change it"
+        ) from error
+    validator = kind(schema)
+
+    def validate(value: Any) -> Any:
+        for error in validator.iter_errors(value):
+            raise ValueError(f"{error.json_path}: {error.message}")
+        return value
+
+    return validate

@@ -1,0 +1,234 @@
+"""What one can ask of a page: tasks, boxes, conversations that remember, objects of a schema."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from crispvl import Box, CrispOCR, ExtractionError
+from crispvl.errors import Cancelled
+from crispvl.extraction import Schema, find_json
+from crispvl.grounding import find_boxes
+from crispvl.tasks import TASKS, Task
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from . import pdf_files
+from .conftest import SPECIAL_IDS, FakeCancelToken, FakeModel
+
+
+@pytest.fixture
+def ocr(core: FakeModel, page: Path) -> CrispOCR:
+    return CrispOCR(page)
+
+
+def asked(core: FakeModel) -> str:
+    return core.detokenize(core.prompts[-1]).decode()
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_every_task_has_a_prompt(ocr: CrispOCR, core: FakeModel, page: Path, task: Task) -> None:
+    core.config["chat"]["prompt_text"] = None
+    ocr.recognize(page, task=task)
+    assert TASKS[task].prompt in asked(core)
+    core.config["chat"][f"prompt_{task}"] = "As it was trained"
+    ocr.recognize(page, task=task)
+    assert "As it was trained" in asked(core)
+    with pytest.raises(ValueError, match="task one of text, markdown"):
+        ocr.recognize(page, task="poem")
+
+
+def test_grounding_asks_for_a_reference_and_gives_pixel_boxes(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    core.answer = core.tokenize(
+        "<ref>the total</ref><box>[[500, 250, 1000, 750]]</box>", special=True
+    )
+    document = ocr.recognize(page, "the <box>total", task="grounding")
+    prompt = core.prompts[-1]
+    start, end = prompt.index(SPECIAL_IDS["<ref>"]), prompt.index(SPECIAL_IDS["</ref>"])
+    assert bytes(prompt[start + 1 : end]) == b"the <box>total"  # a caller writes no special tokens
+    (box,) = document.pages[0].boxes
+    assert box == Box(label="the total", left=30, top=7, right=60, bottom=21)
+    record = json.loads(json.dumps(document.to_dict()))["pages"][0]["boxes"]
+    assert record == [{"label": "the total", "left": 30, "top": 7, "right": 60, "bottom": 21}]
+
+
+def test_boxes_are_found_wherever_they_stand() -> None:
+    text = (
+        "Here: <ref> a </ref><box>[[0, 0, 10, 20], [990,1200,30,40]]</box> and "
+        "<box>[1.5,2,3,4]</box> <box>[[1,2,3]]</box> <ref>cut</ref><box>[[1, 2, 3, 4]"
+    )
+    boxes = [(b.label, b.left, b.top, b.right, b.bottom) for b in find_boxes(text, 1000, 100)]
+    assert boxes == [
+        ("a", 0, 0, 10, 2), ("a", 30, 4, 990, 100), ("", 1.5, 0.2, 3, 0.4), ("cut", 1, 0.2, 3, 0.4)
+    ]  # fmt: skip
+    assert find_boxes("no boxes", 10, 10) == ()
+
+
+@given(st.text(alphabet="<>/refbox[]0123456789, "))
+def test_any_text_has_boxes_within_the_image_or_none(text: str) -> None:
+    for box in find_boxes(f"<box>{text}</box>", 640, 480):
+        assert 0 <= box.left <= box.right <= 640
+        assert 0 <= box.top <= box.bottom <= 480
+
+
+def turns(page: Any, *more: str) -> list[dict[str, Any]]:
+    """A conversation about an image; user and assistant take turns from the third on."""
+    first = [{"type": "image", "image": page}, {"type": "text", "text": "What is it?"}]
+    roles = ["assistant", "user"] * len(more)
+    return [{"role": "user", "content": first}] + [
+        {"role": role, "content": text} for role, text in zip(roles, more, strict=False)
+    ]
+
+
+def test_a_follow_up_encodes_no_image_and_computes_only_what_is_new(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    answer = ocr.chat(turns(page)).text
+    assert core.n_encoded == 3
+    first = core.prefilled[-1]
+    ocr.chat(turns(page, answer, "Sure?"))
+    assert core.n_encoded == 3
+    assert core.prefilled[-1] < 60
+    assert len(core.prompts[-1]) > first
+    # The cache held exactly what a fresh session would.
+    CrispOCR(page).chat(turns(page, answer, "Sure?"))
+    assert core.prompts[-1] == core.prompts[-2]
+
+
+def test_another_image_in_the_same_place_is_not_taken_for_the_first(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    other = Image.open(page).rotate(180)
+    ocr.chat(turns(page))
+    ocr.chat(turns(other))
+    assert core.n_encoded == 6
+    ocr.chat(turns(page))  # its embeddings are still there, its KV cache is not
+    assert core.n_encoded == 6
+    assert core.prefilled[-1] > 12
+    ocr.chat(turns(page))
+    assert core.prefilled[-1] == 1
+
+
+def test_of_two_images_only_the_new_one_is_encoded(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    other = Image.open(page).rotate(180)
+    ocr.chat(turns(page))
+    both = turns(page)
+    both[0]["content"].insert(1, {"type": "image", "image": other})
+    ocr.chat(both)
+    assert core.n_encoded == 6
+    assert "Image-1: <img>" in asked(core)
+    assert "Image-2: <img>" in asked(core)
+
+
+def test_a_session_too_small_is_replaced(ocr: CrispOCR, core: FakeModel, page: Path) -> None:
+    core.config["decoder"]["context_length"] = 100_000
+    ocr.chat(turns(page), max_tokens=10)
+    ocr.chat(turns(page), max_tokens=5000)  # the stand-in asserts that there is room
+    assert core.n_encoded == 3
+
+
+def test_a_cancelled_answer_leaves_the_conversation_usable(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    cancel: Any = FakeCancelToken()
+    stream = ocr.chat_stream(turns(page), cancel=cancel)
+    next(stream)
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        next(stream)
+    assert ocr.chat(turns(page)).text == "Hello"
+    assert core.n_encoded == 3
+
+
+def test_conversations_of_several_threads_do_not_mix(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    texts: list[str] = []
+
+    def talk(i: int) -> None:
+        for _ in range(5):
+            texts.append(ocr.chat(turns(page, "Yes.", f"And {i}?")).text)
+
+    threads = [threading.Thread(target=talk, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert texts == ["Hello"] * 30
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"total": {"type": "number"}, "shop": {"type": ["string", "null"]}},
+    "required": ["total", "shop"],
+}
+
+
+def test_extraction_gives_an_object_of_the_schema(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    pytest.importorskip("jsonschema")
+    core.config["decoder"]["context_length"] = 8192
+    core.answer = list(b'Sure:\n```json\n{"total": 12.5, "shop": null}\n```')
+    assert ocr.extract(page, SCHEMA, "Read the receipt.") == {"total": 12.5, "shop": None}
+    assert "Read the receipt." in asked(core)
+    assert '"required": ["total", "shop"]' in asked(core)
+
+
+def test_a_wrong_answer_is_told_so_and_asked_again(
+    ocr: CrispOCR, core: FakeModel, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pydantic = pytest.importorskip("pydantic")
+    core.config["decoder"]["context_length"] = 8192
+    Receipt = pydantic.create_model("Receipt", total=(float, ...))  # noqa: N806
+    answers = [b"twelve", b'{"total": "much"}', b'{"total": 12}']
+    end = SPECIAL_IDS["<|im_end|>"]
+
+    def answer(written: list[int], sampler: Any) -> int:
+        text = answers[len(core.prompts) - 1]
+        return text[len(written)] if len(written) < len(text) else end
+
+    monkeypatch.setattr(core, "next_token", answer)
+    assert ocr.extract(page, Receipt) == Receipt(total=12.0)
+    assert "no JSON was found" in asked(core)
+    assert core.n_encoded == 3  # asking again is cheap
+
+    answers[:] = [b"twelve"] * 9
+    with pytest.raises(ExtractionError, match="JSON of the schema is expected") as caught:
+        ocr.extract(page, Receipt)
+    assert caught.value.answer == "twelve"
+
+
+def test_extraction_sees_all_pages_of_a_document(ocr: CrispOCR, core: FakeModel) -> None:
+    pytest.importorskip("jsonschema")
+    core.config["decoder"]["context_length"] = 8192
+    core.answer = list(b"[1, 2]")
+    pages = pdf_files.pdf([Image.new("L", (28, 28), 9), Image.new("L", (28, 28), 99)])
+    assert ocr.extract(pages, {"type": "array"}, dpi=72) == [1, 2]
+    assert asked(core).count("<img>") == 2
+
+
+def test_a_schema_is_checked(ocr: CrispOCR, page: Path) -> None:
+    pytest.importorskip("jsonschema")
+    with pytest.raises(TypeError, match="a JSON schema as dict"):
+        ocr.extract(page, "total")
+    with pytest.raises(ValueError, match="a JSON schema is expected"):
+        ocr.extract(page, {"type": "nonsense"})
+    with pytest.raises(ExtractionError, match=r"\$.total: 'x' is not of type 'number'"):
+        Schema(SCHEMA).parse('{"total": "x", "shop": "y"}')
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": [1]}', '```json\n{"a": [1]}\n```', 'It is {"a": [1]}, see {below}.',
+             'Set {x} is {"a": [1]}', '```\n{"a": [1]}'],
+)  # fmt: skip
+def test_json_is_found_in_what_models_write(text: str) -> None:
+    assert find_json(text) == {"a": [1]}
