@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from crispvl.cli import DONE
-from crispvl.cli.progress import ProgressLine
+from crispvl.cli.step_progress import StepProgress
 from crispvl.ocr import CrispOCR
 from crispvl.quantize.collect import collect_importance
 from crispvl.quantize.importance import write_importance
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     with (
         CrispOCR(args.model, args.mmproj, args.device, args.threads, exact=True) as ocr,
-        ProgressLine() as progress,
+        StepProgress() as progress,
     ):
         sums = collect_importance(
             ocr, args.pages, args.text, max_tokens=args.max_tokens, progress=progress

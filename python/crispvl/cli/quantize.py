@@ -7,7 +7,7 @@ import re
 import sys
 
 from crispvl.cli import DONE, complain
-from crispvl.cli.progress import ProgressLine
+from crispvl.cli.step_progress import StepProgress
 from crispvl.quantize.quantize import QuantizeReport, quantize_file
 from crispvl.quantize.recipes import AUTO, RECIPES
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with ProgressLine() as progress:
+    with StepProgress() as progress:
         report = quantize_file(
             args.input,
             args.output,

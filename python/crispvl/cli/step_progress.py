@@ -1,0 +1,36 @@
+"""How far work goes that counts in steps or bytes, as a line on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+
+class StepProgress:
+    """A line that is drawn again a few times a second on a terminal; silent elsewhere."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+        self._drawn = False
+
+    def __call__(self, name: str, n_done: int, n_total: int) -> None:
+        now = time.monotonic()
+        if not sys.stderr.isatty() or (now < self._next_s and n_done < n_total):
+            return
+        self._next_s = now + 0.1
+        self._drawn = True
+        line = f"{100 * n_done // max(n_total, 1):3d}%  {name}"
+        print(f"\r\x1b[K{line[:79]}", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> StepProgress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._drawn:
+            print(file=sys.stderr)
