@@ -11,6 +11,7 @@ Confidence is the geometric mean of the probabilities of a page's tokens, as the
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import subprocess
@@ -27,7 +28,7 @@ from heldout import TestPage, draw_test_page
 from model import AFTER_IMAGE, BEFORE_IMAGE, IMG_CONTEXT, Nano
 from tiling import closest_grid, split
 
-Reader = Callable[[Image.Image], tuple[str, float]]
+Reader = Callable[[Image.Image], tuple[str, "float | None"]]
 MULTI_TILE_GRIDS = ((2, 2), (3, 2), (2, 3), (2, 1), (1, 2))
 
 
@@ -62,21 +63,23 @@ def engine_reader(path: str) -> Reader:
 
     engine = CrispOCR(path)
 
-    def read(image: Image.Image) -> tuple[str, float]:
+    def read(image: Image.Image) -> tuple[str, float | None]:
         result = engine.recognize(image)
-        return result.text, float(result.confidence or 0.0)
+        return result.text, result.confidence
 
     return read
 
 
-def tesseract(image: Image.Image) -> tuple[str, float]:
+def tesseract(image: Image.Image) -> tuple[str, None]:
     """Reads with Debian's Tesseract 5, enlarged threefold as its guide advises for small print."""
     enlarged = image.resize((3 * image.width, 3 * image.height), Image.Resampling.BICUBIC)
-    enlarged.save("/tmp/page.png")
-    command = ["tesseract", "/tmp/page.png", "-", "--psm", "6"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    buffer = io.BytesIO()
+    enlarged.save(buffer, "PNG")
+    command = ["tesseract", "-", "-", "--psm", "6"]
+    done = subprocess.run(command, input=buffer.getvalue(), capture_output=True, check=True)
+    text = done.stdout.decode("utf-8")
     lines = (" ".join(line.split()) for line in text.splitlines())
-    return "\n".join(line for line in lines if line), 1.0
+    return "\n".join(line for line in lines if line), None
 
 
 def test_sets(n_pages: int, multi_tile: bool) -> Iterable[tuple[str, TestPage]]:
@@ -99,9 +102,10 @@ def score(read: Reader, pages: Iterable[tuple[str, TestPage]]) -> dict[str, dict
         text, confidence = read(page.image)
         wrong, length = edit_distance(page.text, text), len(page.text)
         groups = [("set", name)]
+        if name == "single" and confidence is not None:
+            by_confidence.append((confidence, wrong, length))
         if name == "single":
             groups += [("font", page.font), ("x-height", f"{2 * int(page.x_height_px / 2)} px")]
-            by_confidence.append((confidence, wrong, length))
         if name == "multi":
             groups.append(("grid", "{}x{}".format(*page.grid)))
         for group, key in groups:
@@ -113,7 +117,7 @@ def score(read: Reader, pages: Iterable[tuple[str, TestPage]]) -> dict[str, dict
     for i in range(10):
         part = by_confidence[i * len(by_confidence) // 10 : (i + 1) * len(by_confidence) // 10]
         if part:
-            key = f"{i + 1}: {part[0][0]:.3f} to {part[-1][0]:.3f}"
+            key = f"{i + 1:2}: {part[0][0]:.3f} to {part[-1][0]:.3f}"
             errors["confidence decile"][key] = [sum(p[1] for p in part), sum(p[2] for p in part)]
     return {
         group: {key: wrong / max(1, length) for key, (wrong, length) in sorted(found.items())}
