@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -212,6 +212,10 @@ class Document:
     @property
     def timings(self) -> Timings:
         return sum((page.timings for page in self.pages), Timings())
+
+    def only(self, numbers: Container[int]) -> Document:
+        """Returns the document with some of its pages."""
+        return replace(self, pages=tuple(page for page in self.pages if page.number in numbers))
 
     def __str__(self) -> str:
         return self.text

@@ -1,14 +1,62 @@
-"""Model files from the Hugging Face hub, by huggingface_hub's own rules."""
+"""Model files from the Hugging Face hub, by huggingface_hub's own rules.
+
+Its environment variables hold here: ``HF_HOME``, ``HF_HUB_CACHE``, ``HF_TOKEN``, ``HF_ENDPOINT``,
+and ``HF_HUB_OFFLINE=1``, with which nothing is ever fetched.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ModelFileError
+
+DEFAULT_FILES = "*q8_0*"
+"""Which of a repository's files is taken where nobody says: the best that loses nothing to see."""
+
+KNOWN_PAIRS = {
+    "OpenGVLab/InternVL2_5-1B": "ggml-org/InternVL2_5-1B-GGUF",
+    "OpenGVLab/InternVL2_5-4B": "ggml-org/InternVL2_5-4B-GGUF",
+    "OpenGVLab/InternVL3-1B": "ggml-org/InternVL3-1B-Instruct-GGUF",
+    "OpenGVLab/InternVL3-2B": "ggml-org/InternVL3-2B-Instruct-GGUF",
+    "OpenGVLab/InternVL3-8B": "ggml-org/InternVL3-8B-Instruct-GGUF",
+    "OpenGVLab/InternVL3-14B": "ggml-org/InternVL3-14B-Instruct-GGUF",
+}
+"""Checkpoints whose GGUF pairs lie in a repository of another name."""
+
+_NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<file>[\w.*?-]+))?")
+
+
+@dataclass(frozen=True)
+class HubName:
+    """A repository, and which of its files is meant."""
+
+    repo: str
+    filename: str
+
+
+def parse_name(model: str | os.PathLike[str]) -> HubName | None:
+    """Returns what ``organisation/name`` or ``organisation/name:pattern`` names on the hub.
+
+    None for a path: whatever exists, ends in ``.gguf``, or begins like one.
+    """
+    if not isinstance(model, str) or model.lower().endswith(".gguf") or os.path.exists(model):
+        return None
+    match = _NAME.fullmatch(model)
+    if match is None:
+        return None
+    pattern = match["file"]
+    if pattern is None:
+        filename = DEFAULT_FILES
+    else:
+        filename = pattern if set(pattern) & set("*?") else f"*{pattern}*"
+    return HubName(match["repo"], filename)
 
 
 def download(
@@ -19,7 +67,7 @@ def download(
     What lies in the cache already is not fetched again; with ``HF_HUB_OFFLINE=1`` nothing is.
 
     Args:
-        repo: ``organisation/name``.
+        repo: ``organisation/name``; for a checkpoint in `KNOWN_PAIRS`, its GGUF pair is taken.
         filename: Name or pattern of the model file, letters' case ignored.
         mmproj: Name or pattern of the projector; without it, a ``mmproj`` file is found by name.
         revision: Branch, tag or commit.
@@ -31,7 +79,8 @@ def download(
         ImportError: huggingface_hub is not installed.
         ModelFileError: The repository has no such file.
     """
-    hub = _import_hub()
+    hub = import_hub()
+    repo = KNOWN_PAIRS.get(repo, repo)
     names = _list_files(hub, repo, revision)
     model_name, mmproj_name = choose_files(repo, names, filename, mmproj)
     parts = [model_name, *_further_parts(model_name, names)]
@@ -90,7 +139,7 @@ def _list_files(hub: Any, repo: str, revision: str | None) -> list[str]:
         return [str(file.relative_to(cached)) for file in Path(cached).rglob("*") if file.is_file()]
 
 
-def _import_hub() -> Any:
+def import_hub() -> Any:
     try:
         return importlib.import_module("huggingface_hub")
     except ImportError as error:

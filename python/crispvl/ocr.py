@@ -37,8 +37,10 @@ class CrispOCR:
     """Reads images and documents with an InternVL model. Any number of threads may use one.
 
     Args:
-        model: A GGUF file; without it, the small bundled model.
-        mmproj: The projector, where the model comes as two files.
+        model: A GGUF file, or a name on the hub: ``org/repo``, or ``org/repo:q4_k_m`` for a file.
+            What exists, or ends in ``.gguf``, is a path and never touches the network. Without it,
+            the small bundled model.
+        mmproj: The projector, where the model comes as two files; found by itself on the hub.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
         threads: CPU threads; None means one per physical core.
         exact: Compute in float32 throughout: slower, for comparisons.
@@ -69,6 +71,10 @@ class CrispOCR:
         self._arguments = (model, mmproj, device, threads, exact, max_tiles, min_tiles)
         if not isinstance(model, Model):
             file = bundled.verified_path() if model is None else model
+            name = hub.parse_name(file)
+            if name is not None:
+                projector = None if mmproj is None else os.fspath(mmproj)
+                file, mmproj = hub.download(name.repo, name.filename, projector)
             model = Model.load(file, mmproj, device, threads, exact=exact)
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)
@@ -78,7 +84,7 @@ class CrispOCR:
     def from_pretrained(
         cls,
         repo: str,
-        filename: str = "*q8_0*",
+        filename: str = hub.DEFAULT_FILES,
         mmproj: str | None = None,
         revision: str | None = None,
         **options: Any,

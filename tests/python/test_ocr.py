@@ -204,7 +204,7 @@ def test_from_pretrained_fetches_every_part(
         hf_hub_download=fetch,
         errors=types.SimpleNamespace(OfflineModeIsEnabled=OSError, HfHubHTTPError=OSError),
     )
-    monkeypatch.setattr(hub, "_import_hub", lambda: library)
+    monkeypatch.setattr(hub, "import_hub", lambda: library)
     CrispOCR.from_pretrained("o/r", filename="*q4_0*", device="cpu")
     assert fetched == [FILES[3], FILES[4], "mmproj-F16.gguf"]
     assert core.loaded_with[:3] == (str(tmp_path / FILES[3]), str(tmp_path / FILES[5]), "cpu")

@@ -27,6 +27,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("crispvl.cli.plan", "say what memory a model will take"),
     "inspect": ("crispvl.cli.inspect", "say what a model file holds"),
     "bench": ("crispvl.cli.bench", "measure a model's speed and memory on this machine"),
+    "pull": ("crispvl.cli.pull", "fetch a model from the hub"),
+    "list": ("crispvl.cli.listing", "list the models in the hub's cache"),
+    "remove": ("crispvl.cli.remove", "take a model out of the hub's cache"),
+    "view": ("crispvl.cli.view", "show a page with its tiles, boxes and doubtful words"),
+    "eval": ("crispvl.cli.evaluate", "score a model on images with their true text"),
     "doctor": ("crispvl.cli.doctor", "say what this installation can use"),
 }
 """Per subcommand, its module and its line of help."""

@@ -1,0 +1,35 @@
+"""``crispvl pull``: fetch a model from the hub, so that it is there without a network."""
+
+from __future__ import annotations
+
+import argparse
+
+from crispvl import hub
+from crispvl.cli import DONE
+from crispvl.errors import ModelFileError
+from crispvl.hub_cache import check_whole
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="ORG/REPO[:FILE]", help="such as org/repo:q4_k_m")
+    parser.add_argument("--mmproj", metavar="NAME", help="name or pattern of the projector")
+    parser.add_argument("--revision", metavar="REV", help="branch, tag or commit")
+
+
+def run(args: argparse.Namespace) -> int:
+    name = hub.parse_name(args.name)
+    if name is None:
+        raise ValueError(
+            f"[{args.name}] a name on the hub such as org/repo or org/repo:q4_k_m is expected; "
+            "found something else; change it"
+        )
+    for path in hub.download(name.repo, name.filename, args.mmproj, args.revision):
+        if path is None:
+            continue
+        if check_whole(path) is False:
+            raise ModelFileError(
+                f"[{path}] the hash that the hub gave is expected; found another; run crispvl "
+                f"remove {name.repo}, and pull again"
+            )
+        print(path)
+    return DONE

@@ -1,0 +1,116 @@
+"""Names on the hub, its cache, and paths that never touch the network."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from crispvl import CrispOCR, hub
+from crispvl.hub import HubName, parse_name
+from crispvl.hub_cache import check_whole
+
+from .conftest import FakeModel
+
+pytest.importorskip("huggingface_hub")
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("org/repo", HubName("org/repo", "*q8_0*")),
+        ("org/repo.v2:q4_k_m", HubName("org/repo.v2", "*q4_k_m*")),
+        ("org/repo:Model-*f16.gguf?", HubName("org/repo", "Model-*f16.gguf?")),
+        ("model.gguf", None), ("folder/model.gguf", None), ("./org/repo", None),
+        ("/org/repo", None), ("../repo", None), ("a/b/c", None), ("repo", None),
+    ],
+)  # fmt: skip
+def test_hub_names_are_told_from_paths(name: str, expected: HubName | None) -> None:
+    assert parse_name(name) == expected
+    assert parse_name(Path(name)) is None
+
+
+def test_what_exists_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "org" / "repo").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert parse_name("org/repo") is None
+
+
+def test_a_reader_takes_hub_names(
+    core: FakeModel, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def download(*arguments: object) -> tuple[Path, Path | None]:
+        asked.append(arguments)
+        return page, page
+
+    monkeypatch.setattr(hub, "download", download)
+    CrispOCR("org/repo:q4_0")
+    CrispOCR(page)
+    with pytest.raises(FileNotFoundError):
+        CrispOCR("nowhere/model.gguf")
+    assert asked == [("org/repo", "*q4_0*", None)]
+    assert core.loaded_with[0] == "nowhere/model.gguf"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> dict[str, str]:
+    """An environment whose hub cache holds a pair, and whose hub must not be asked."""
+    root = tmp_path / "hub" / "models--ggml-org--InternVL3-1B-Instruct-GGUF"
+    snapshot = root / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text(COMMIT)
+    (root / "blobs").mkdir()
+    for name in ("model-Q8_0.gguf", "mmproj-model-Q8_0.gguf"):
+        data = name.encode() * 1000
+        blob = root / "blobs" / hashlib.sha256(data).hexdigest()
+        blob.write_bytes(data)
+        (snapshot / name).symlink_to(blob)
+    return {
+        **os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }  # fmt: skip
+
+
+def crispvl(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "crispvl", *arguments],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the test's cache is made of links")
+def test_the_cache_is_listed_used_offline_checked_and_emptied(cache: dict[str, str]) -> None:
+    done = crispvl(cache, "list")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[-1] for line in done.stdout.splitlines()] == [
+        "mmproj-model-Q8_0.gguf", "model-Q8_0.gguf"
+    ]  # fmt: skip
+
+    pulled = crispvl(cache, "pull", "OpenGVLab/InternVL3-1B")  # a known name
+    assert pulled.returncode == 0, pulled.stderr
+    model, projector = map(Path, pulled.stdout.split())
+    assert (model.name, projector.name) == ("model-Q8_0.gguf", "mmproj-model-Q8_0.gguf")
+
+    assert crispvl(cache, "pull", "org/absent").returncode == 2
+    assert crispvl(cache, "pull", "model.gguf").returncode == 2
+    blob = model.resolve()
+    blob.write_bytes(b"damaged")
+    damaged = crispvl(cache, "pull", "ggml-org/InternVL3-1B-Instruct-GGUF")
+    assert damaged.returncode == 2
+    assert "the hash that the hub gave is expected" in damaged.stderr
+
+    assert crispvl(cache, "remove", "org/absent").returncode == 2
+    assert crispvl(cache, "remove", "OpenGVLab/InternVL3-1B").returncode == 0
+    assert crispvl(cache, "list").stdout == ""
+
+
+def test_files_without_a_hash_are_not_judged(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").touch()
+    assert check_whole(tmp_path / "model.gguf") is None

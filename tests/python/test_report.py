@@ -1,0 +1,132 @@
+"""Seeing and scoring what a model read."""
+
+from __future__ import annotations
+
+import json
+import math
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from crispvl.cli import main
+from crispvl.document import Document, Page
+from crispvl.evaluation import bar_chart, find_pairs, score, total
+from crispvl.report import html_report
+from crispvl.results import Generation, Timings
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from . import pdf_files
+from .conftest import FakeModel
+
+Capture = pytest.CaptureFixture[str]
+
+
+def read_page(text: str, **more: object) -> Page:
+    generation = Generation(
+        ids=[1, 2], logprobs=[math.log(0.9), math.log(0.2)], finish_reason="stop", text=text,
+        timings=Timings(), n_prompt_tokens=1, pieces=[text[:4], text[4:]],
+    )  # fmt: skip
+    return Page(
+        number=1, width_px=300, height_px=100, grid=(3, 2), n_tiles=7, generation=generation,
+        **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def test_a_report_shows_tiles_boxes_words_and_times() -> None:
+    boxed = "<ref>a<b</ref><box>[[0, 0, 500, 1000]]</box>"
+    page = read_page("Sum: <script>12", boxed_text=boxed.replace("a<b", "a b"))
+    document = Document(source="x.png", pages=(page,), n_pages=1)
+    text = html_report(document, [Image.new("RGB", (300, 100))])
+    tags = Tags(text)
+    assert not tags.of("script")
+    assert len(tags.of("line")) == 2 + 1
+    assert [line["x1"] for line in tags.of("line")[:2]] == ["100.0", "200.0"]
+    (box,) = tags.of("rect")
+    assert (box["x"], box["width"], box["height"]) == ("0.0", "150.0", "100.0")
+    assert [mark["style"] for mark in tags.of("mark")] == ["--p:90", "--p:20"]
+    assert str(tags.of("img")[0]["src"]).startswith("data:image/jpeg")
+    assert "encode</td>" in text
+
+
+def test_view_writes_a_report(core: FakeModel, page: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "report.html"
+    assert main(["view", "-m", str(page), str(page), "-o", str(out)]) == 0
+    assert "Hello" in out.read_text("utf-8")
+    book = tmp_path / "book.pdf"
+    inked = Image.new("L", (60, 28), 255)
+    inked.paste(0, (10, 8, 16, 20))
+    book.write_bytes(pdf_files.pdf([inked, None, inked]))
+    assert main(["view", "-m", str(page), str(book), "-o", str(out)]) == 1
+    assert len(Tags(out.read_text("utf-8")).of("img")) == 2
+    assert "page 2" in capsys.readouterr().err
+
+
+pytest.importorskip("rapidfuzz")
+
+
+def test_scores_are_edits_over_lengths() -> None:
+    found = score("Tota1: 12\n", "Total:  12.5")
+    assert found.cer == pytest.approx(3 / 11)
+    assert found.wer == 1.0
+    assert found.ned == pytest.approx(3 / 11)
+    assert score("e\u0301", "é").cer == 0
+    assert (score("", "").cer, score("x", "").cer) == (0, 1)
+    both = total([found, score("abc", "abc")])
+    assert both.cer == pytest.approx(3 / 14)
+    assert total([]).cer == 0
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_the_normalised_distance_is_symmetric_and_at_most_one(a: str, b: str) -> None:
+    assert score(a, b).ned == score(b, a).ned <= 1
+    assert score(a, a).cer == 0
+
+
+def test_eval_reads_a_folder_with_its_texts(
+    core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name, truth in [("a.png", "Hello"), ("b.png", "Hella")]:
+        (folder / name).write_bytes(page.read_bytes())
+        (folder / name).with_suffix(".txt").write_text(truth)
+    (folder / "c.png").write_bytes(page.read_bytes())  # no truth: left out
+    (folder / "d.png").write_bytes(b"broken")
+    (folder / "d.gt.txt").write_text("x")
+    assert [image.name for image, _ in find_pairs(folder)] == ["a.png", "b.png", "d.png"]
+
+    plot = tmp_path / "plot.svg"
+    arguments = ["eval", str(folder), "-m", str(page), "--plot", str(plot)]
+    assert main(arguments) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == ["0.00%", "0.00%", "0.00%", "a.png"]
+    assert lines[3].split() == ["20.00%", "100.00%", "20.00%", "b.png"]
+    assert lines[5].split()[0] == f"{2 / 11:.2%}"
+    assert len(ElementTree.parse(plot).findall(".//{*}rect")) == 3
+
+    assert main([*arguments, "--json", "--against", str(folder / "a.png")]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert len(report["models"]) == 2
+    assert report["models"][str(page)]["files"]["b.png"]["score"]["cer"] == pytest.approx(0.2)
+    assert main(["eval", str(tmp_path / "nowhere"), "-m", str(page)]) == 2
+
+
+def test_the_plot_is_well_formed_whatever_the_files_are_called() -> None:
+    chart = bar_chart(["a<b>&.png"], {"q8 & f16": [0.5], "other": [0.0]})
+    assert len(ElementTree.fromstring(chart).findall("{*}rect")) == 2
