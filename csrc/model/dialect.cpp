@@ -6,6 +6,7 @@
 #include "model/dialect_deduce.h"
 #include "model/schema.h"
 #include "runtime/error.h"
+#include "text/tokenizer.h"
 
 namespace crispvl {
 namespace {
@@ -56,7 +57,7 @@ void read_single(ModelSource& source, const DialectFiles& files) {
 }
 
 void use_tokenizer(ModelSource& source, const GgufFile& file) {
-    const std::string prefix = "tokenizer.";
+    const std::string prefix = "tokenizer.ggml.";
     if (!file.has(kTokens)) {
         throw Error(ErrorKind::model_file, "[tokenizer] expected a GGUF file with a vocabulary; '" +
                                                file.path() +
@@ -67,6 +68,8 @@ void use_tokenizer(ModelSource& source, const GgufFile& file) {
         std::string key = file.key(i);
         if (key.compare(0, prefix.size(), prefix) == 0) source.deduce(key, file.value(i));
     }
+    if (file.has(kJinjaTemplate))
+        deduce_if_absent(source, kJinjaTemplate, *file.find(kJinjaTemplate));
 }
 
 // Another model's vocabulary would give wrong ids without any error.
@@ -82,6 +85,30 @@ void check_tokenizer(const ModelSource& source) {
                                            std::to_string(id) + ", as in " + source.describe() +
                                            "; the tokenizer given has it elsewhere; give the "
                                            "tokenizer of this model");
+}
+
+// A decoder may choose any row of its embedding, so each gets a token, be it a meaningless one.
+void pad_vocabulary(ModelSource& source) {
+    constexpr int64_t kMost = 65536;  // rows; published models have some hundreds
+    const auto embedding = source.tensors().find(std::string(kTokenEmbedding) + ".weight");
+    if (embedding == source.tensors().end() || !source.has(kTokens)) return;
+    const int64_t n_rows = embedding->second.ne[1];
+    std::vector<std::string> tokens = source.texts(kTokens);
+    const int64_t n_tokens = static_cast<int64_t>(tokens.size());
+    if (n_rows <= n_tokens || n_rows - n_tokens > kMost) return;
+    std::vector<int64_t> types(tokens.size(), static_cast<int64_t>(TokenType::normal));
+    if (source.has(kTokenTypes)) types = source.integers(kTokenTypes);
+    types.resize(static_cast<size_t>(n_rows), static_cast<int64_t>(TokenType::unused));
+    for (int64_t id = n_tokens; id < n_rows; ++id) {
+        tokens.push_back("[PAD" + std::to_string(id) + "]");
+    }
+    if (source.has(kTokenScores)) {
+        std::vector<double> scores = source.reals(kTokenScores);
+        scores.resize(tokens.size(), -1000.0);  // as llama.cpp's converter has it
+        source.deduce(kTokenScores, scores);
+    }
+    source.deduce(kTokens, tokens);
+    source.deduce(kTokenTypes, types);
 }
 
 // The tables that are added to activations, which kernels want in float32.
@@ -112,6 +139,7 @@ void read_dialect(ModelSource& source, const DialectFiles& files) {
         read_llamacpp(source, files);
     }
     check_tables(source);
+    pad_vocabulary(source);
     if (files.tokenizer) check_tokenizer(source);
 }
 

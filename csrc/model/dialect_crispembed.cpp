@@ -158,10 +158,11 @@ void deduce_text(ModelSource& source) {
     }
     source.deduce(kArchitecture, arch);
     const auto key = [&](const char* name) { return arch + "." + name; };
-    constexpr Name kCounts[] = {
-        {"num_hidden_layers", kTextLayers},    {"hidden_size", kTextWidth},
-        {"intermediate_size", kTextMlp},       {"num_attention_heads", kTextHeads},
-        {"num_key_value_heads", kTextKvHeads}, {"max_position_embeddings", kTextContext}};
+    constexpr Name kCounts[] = {{"num_hidden_layers", kTextLayers},
+                                {"hidden_size", kTextWidth},
+                                {"intermediate_size", kTextMlp},
+                                {"num_attention_heads", kTextHeads},
+                                {"num_key_value_heads", kTextKvHeads}};
     for (const Name& row : kCounts) {
         source.deduce(key(row.ours), count(source, theirs(row.theirs)));
     }
@@ -171,9 +172,13 @@ void deduce_text(ModelSource& source) {
     source.deduce(key(kTextRopeTheta), source.real(theirs("rope_theta")));
     source.deduce(kRopeLayout, std::string("half"));
     source.deduce(kRopeScaling, text_or(source, "rope_scaling_type", "none"));
-    const std::string factor = theirs("rope_scaling_factor");
-    source.deduce(kRopeFactor, source.has(factor) ? source.real(factor) : 1.0);
-    source.deduce(kRopeOriginal, source.integer(key(kTextContext)));
+    const std::string key_factor = theirs("rope_scaling_factor");
+    const double factor = source.has(key_factor) ? source.real(key_factor) : 1.0;
+    const double stretch = factor >= 1 && factor <= 1024 ? factor : 1.0;
+    const int64_t trained = count(source, theirs("max_position_embeddings"));
+    source.deduce(kRopeFactor, factor);
+    source.deduce(kRopeOriginal, trained);
+    source.deduce(key(kTextContext), static_cast<int64_t>(static_cast<double>(trained) * stretch));
     deduce_decoder_switches(source);
 }
 

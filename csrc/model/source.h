@@ -44,9 +44,7 @@ public:
     std::string describe() const;  // the paths, for messages
 
     // For dialects.
-    void deduce(const std::string& key, GgufValue value) {
-        deduced_.emplace(key, std::move(value));
-    }
+    void deduce(const std::string& key, GgufValue value) { deduced_[key] = std::move(value); }
     // The files' keys that begin with `prefix` are as if they were not there.
     void hide(std::string prefix) { hidden_.push_back(std::move(prefix)); }
     void warn(std::string sentence) { warnings_.push_back(std::move(sentence)); }

@@ -41,6 +41,7 @@ class Model:
         threads: int,
         vocab_only: bool,
         exact: bool = False,
+        tokenizer: str | None = None,
     ) -> Model: ...
     @property
     def metadata(self) -> dict[str, Any]: ...

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -22,8 +22,6 @@ from crispvl.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from crispvl import _core
-
-_log = logging.getLogger("crispvl")
 
 
 class Model:
@@ -55,6 +53,7 @@ class Model:
         threads: int | None = None,
         vocab_only: bool = False,
         exact: bool = False,
+        tokenizer: str | os.PathLike[str] | None = None,
     ) -> Model:
         """Maps a GGUF file, or a text model and its projector, into memory.
 
@@ -65,6 +64,8 @@ class Model:
             threads: CPU threads; None means one per physical core.
             vocab_only: Read the header and the tokenizer, no weights.
             exact: Compute in float32 throughout: slower, for comparisons.
+            tokenizer: Checkpoint folder or GGUF file whose tokenizer stands in for the model's
+                own; some older files have none.
 
         Raises:
             FileNotFoundError: A file does not exist.
@@ -72,20 +73,28 @@ class Model:
             DeviceError: The device does not exist.
         """
         from crispvl import _core
+        from crispvl.convert.vocabulary_file import vocabulary_as_gguf
 
-        options = LoadOptions(device=device, threads=threads, exact=exact)
-        core = _core.Model.load(
-            os.fspath(path),
-            None if mmproj is None else os.fspath(mmproj),
-            options.device,
-            options.threads or 0,
-            vocab_only,
-            options.exact,
+        options = LoadOptions(
+            device=device,
+            threads=threads,
+            exact=exact,
+            tokenizer=None if tokenizer is None else os.fspath(tokenizer),
         )
+        with vocabulary_as_gguf(options.tokenizer) as vocabulary:
+            core = _core.Model.load(
+                os.fspath(path),
+                None if mmproj is None else os.fspath(mmproj),
+                options.device,
+                options.threads or 0,
+                vocab_only,
+                options.exact,
+                vocabulary,
+            )
         file = ModelFile(path=Path(path), mmproj=None if mmproj is None else Path(mmproj))
         model = cls(core, vocab_only, file)
         for warning in model.config["source"]["warnings"]:
-            _log.warning("crispvl: %s", warning)
+            warnings.warn(warning, stacklevel=2)
         return model
 
     def tokenize(self, text: str, special: bool = True) -> list[int]:

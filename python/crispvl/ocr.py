@@ -46,6 +46,7 @@ class CrispOCR:
         exact: Compute in float32 throughout: slower, for comparisons.
         max_tiles: Most tiles per image, the thumbnail not counted; None means the model's own.
         min_tiles: Fewest tiles per image; None means the model's own.
+        tokenizer: Checkpoint folder or GGUF file whose tokenizer stands in for the model's own.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -66,6 +67,7 @@ class CrispOCR:
         exact: bool = False,
         max_tiles: int | None = None,
         min_tiles: int | None = None,
+        tokenizer: str | os.PathLike[str] | None = None,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
         self._arguments = (model, mmproj, device, threads, exact, max_tiles, min_tiles)
@@ -75,7 +77,9 @@ class CrispOCR:
             if name is not None:
                 projector = None if mmproj is None else os.fspath(mmproj)
                 file, mmproj = hub.download(name.repo, name.filename, projector)
-            model = Model.load(file, mmproj, device, threads, exact=exact)
+            model = Model.load(
+                file, mmproj, device, threads, exact=exact, tokenizer=tokenizer
+            )
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)
         self._chats = ChatSessions()

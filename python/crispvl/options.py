@@ -26,6 +26,9 @@ class LoadOptions:
     device: str = _option("auto", "auto, cpu, cuda, cuda:1, metal, vulkan …")
     threads: int | None = _option(None, "CPU threads; without it, one per physical core")
     exact: bool = _option(False, "compute in float32 throughout: slower, for comparisons")
+    tokenizer: str | None = _option(
+        None, "checkpoint folder or GGUF file whose tokenizer is used instead of the model's"
+    )
 
     def __post_init__(self) -> None:
         _check("device", self.device, str, "a device's name", lambda value: value != "")

@@ -13,6 +13,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from crispvl._version import __version__
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    warnings.formatwarning = lambda message, *_: f"crispvl: {message}\n"  # without our source line
     try:
         args = _parser(arguments).parse_args(arguments)
         code: int = args.run(args)

@@ -55,7 +55,7 @@ def read_chat(
             f"[prompts] expected names out of {', '.join(PROMPT_NAMES)}; found "
             f"{', '.join(unknown)}; write for example text=OCR"
         )
-    jinja = _jinja_template(files)
+    jinja = jinja_template(files)
     template, system_message = config.template, ""
     if config.layout == "chat":
         if template not in CONVERSATIONS:
@@ -100,7 +100,8 @@ def _stop_ids(
     return tuple(known)
 
 
-def _jinja_template(files: CheckpointFiles) -> str | None:
+def jinja_template(files: CheckpointFiles) -> str | None:
+    """The template that comes with the checkpoint, from whichever file has it."""
     text = files.text("chat_template.jinja")
     if text is not None:
         return text

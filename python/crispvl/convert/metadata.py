@@ -84,7 +84,7 @@ def text_entries(
 ) -> Iterator[Entry]:
     """Text model, tokenizer, and how prompts are written."""
     yield from decoder_entries(config.decoder, tied_head=tied_head)
-    yield from _tokenizer(vocabulary)
+    yield from tokenizer_entries(vocabulary)
     for key, token in (("start", "<img>"), ("end", "</img>"), ("context", "<IMG_CONTEXT>")):
         yield f"crispvl.image.{key}_token_id", vocabulary.require(token), Kind.UINT32
     yield "crispvl.chat.template", chat.template, Kind.STRING
@@ -140,7 +140,8 @@ def _rope(d: DecoderConfig) -> Iterator[Entry]:
         yield f"{ours}.attn_factor", scaling.attn_factor, Kind.FLOAT32
 
 
-def _tokenizer(v: Vocabulary) -> Iterator[Entry]:
+def tokenizer_entries(v: Vocabulary) -> Iterator[Entry]:
+    """The vocabulary and its special tokens."""
     yield "tokenizer.ggml.model", v.model, Kind.STRING
     yield "tokenizer.ggml.pre", v.pre, Kind.STRING
     yield "tokenizer.ggml.tokens", v.tokens, Kind.ARRAY

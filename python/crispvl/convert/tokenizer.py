@@ -21,12 +21,13 @@ from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError
 
 
-def read_vocabulary(files: CheckpointFiles, vocab_size: int) -> Vocabulary:
+def read_vocabulary(files: CheckpointFiles, vocab_size: int | None) -> Vocabulary:
     """Reads the tokenizer of a checkpoint.
 
     Args:
         files: The checkpoint.
-        vocab_size: Rows of the token embedding; the vocabulary is padded to it.
+        vocab_size: Rows of the token embedding; the vocabulary is padded to it. None where that is
+            not known.
 
     Raises:
         ModelFileError: No tokenizer, one of an unknown kind, or more tokens than rows.
@@ -46,6 +47,8 @@ def read_vocabulary(files: CheckpointFiles, vocab_size: int) -> Vocabulary:
     for token_id, (text, special) in _added_tokens(files, settings).items():
         vocabulary.add(token_id, text, special)
     _read_settings(vocabulary, settings)
+    if vocab_size is None:
+        return vocabulary
     if len(vocabulary.tokens) > vocab_size:
         raise ModelFileError(
             f"[tokenizer] expected at most {vocab_size} tokens, one for each row of the "

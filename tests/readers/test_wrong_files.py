@@ -1,0 +1,165 @@
+"""Files that do not make one model are refused with words; doubtful pairs give a warning."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from crispvl import Model
+from crispvl.convert import convert_checkpoint
+from crispvl.errors import ModelFileError
+from foreign import ForeignModel, write_merged, write_pair
+from gguf import GGUFReader
+
+TinyModel = Callable[[str], ForeignModel]
+Pair = tuple[Path, Path]
+
+
+@pytest.fixture
+def pair(tiny_model: TinyModel, tmp_path: Path) -> Pair:
+    return write_pair(tiny_model("base"), tmp_path)
+
+
+def rewritten(path: Path, tensors: dict[str, np.ndarray] | None = None, **texts: str) -> Path:
+    """A copy with other arrays and other text keys; dots in a key are written as ``__``."""
+    reader = GGUFReader(path)
+    arch = reader.fields["general.architecture"].contents()
+    out = path.with_name(f"changed-{path.name}")
+    writer = gguf.GGUFWriter(out, texts.pop("general__architecture", arch))
+    texts = {key.replace("__", "."): value for key, value in texts.items()}
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name == "general.architecture" or name in texts:
+            continue
+        sub = field.types[-1] if len(field.types) > 1 else None
+        writer.add_key_value(name, field.contents(), field.types[0], sub)
+    for key, value in texts.items():
+        writer.add_string(key, value)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, (tensors or {}).get(tensor.name, tensor.data))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return out
+
+
+def test_projector_given_as_model(pair: Pair) -> None:
+    with pytest.raises(ModelFileError, match=r"mmproj.gguf' is a projector; give it as mmproj"):
+        Model.load(pair[1])
+
+
+def test_text_and_projector_exchanged(pair: Pair) -> None:
+    with pytest.raises(ModelFileError, match=r"is a projector; exchange the two: .*text.gguf"):
+        Model.load(pair[1], pair[0])
+
+
+def test_projector_given_twice(pair: Pair) -> None:
+    with pytest.raises(ModelFileError, match="is a projector; give it as mmproj"):
+        Model.load(pair[1], pair[1])
+
+
+def test_text_file_given_twice(pair: Pair) -> None:
+    with pytest.raises(ModelFileError, match="is the text file again; give the mmproj file of"):
+        Model.load(pair[0], pair[0])
+
+
+def test_another_text_file_as_projector(pair: Pair, tiny_model: TinyModel, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other, _ = write_pair(tiny_model("qwen3"), tmp_path / "other")
+    with pytest.raises(ModelFileError, match=r"as mmproj; .* is a 'qwen3' model"):
+        Model.load(pair[0], other)
+
+
+def test_text_model_without_its_projector(pair: Pair) -> None:
+    with pytest.raises(ModelFileError, match=r"holds a text model only; .*mmproj"):
+        Model.load(pair[0])
+
+
+@pytest.mark.parametrize("kind", ["ours", "crispembed"])
+def test_projector_for_a_single_file(
+    kind: str, pair: Pair, tiny_model: TinyModel, tmp_path: Path
+) -> None:
+    single = tmp_path / "single.gguf"
+    if kind == "ours":
+        convert_checkpoint(tiny_model("base").settings.files.folder, single, "f32")
+    else:
+        write_merged(tiny_model("base"), single)
+    with pytest.raises(ModelFileError, match="holds its projector already; leave mmproj out"):
+        Model.load(single, pair[1])
+
+
+@pytest.mark.parametrize("kind", ["qwen2.5vl_merger", ""])
+def test_projector_of_another_kind(kind: str, tiny_model: TinyModel, tmp_path: Path) -> None:
+    text, mmproj = write_pair(tiny_model("base"), tmp_path, projector_type=kind)
+    with pytest.raises(ModelFileError, match=rf"projector of an InternVL .*is of type '{kind}'"):
+        Model.load(text, mmproj)
+
+
+def test_projector_of_another_width_names_both_files(pair: Pair) -> None:
+    out = {
+        "mm.model.mlp.1.weight": np.zeros((32, 256), np.float32),
+        "mm.model.mlp.3.weight": np.zeros((32, 32), np.float32),
+    }
+    mmproj = rewritten(pair[1], out, general__name="Other InternVL")
+    with pytest.raises(
+        ModelFileError,
+        match=r"width 64 for 'Tiny InternVL' .*'Other InternVL' .*changed-mmproj.* width 32",
+    ):
+        Model.load(pair[0], mmproj)
+
+
+def test_text_model_of_another_family(pair: Pair) -> None:
+    text = rewritten(pair[0], general__architecture="gemma3")
+    with pytest.raises(ModelFileError, match=r"qwen2, qwen3, internlm2 or llama.*is 'gemma3'"):
+        Model.load(text, pair[1])
+
+
+def test_text_model_that_is_no_internvl(tiny_model: TinyModel, tmp_path: Path) -> None:
+    model = tiny_model("base")
+    tokens = [t.replace("<img>", "<tool>") for t in model.settings.vocabulary.tokens]
+    vocabulary = replace(model.settings.vocabulary, tokens=tokens)
+    plain = replace(model, settings=replace(model.settings, vocabulary=vocabulary))
+    text, mmproj = write_pair(plain, tmp_path)
+    with pytest.raises(ModelFileError, match=r"with the token '<img>'; .* does not have it"):
+        Model.load(text, mmproj)
+
+
+def test_position_table_in_a_short_type_is_refused(pair: Pair) -> None:
+    short = {"v.position_embd.weight": np.zeros((17, 64), np.float16)}
+    with pytest.raises(ModelFileError, match=r"expected 'v.position_embd.weight' in f32; .* f16"):
+        Model.load(pair[0], rewritten(pair[1], short))
+
+
+def test_pair_of_other_names_gives_a_warning(tiny_model: TinyModel, tmp_path: Path) -> None:
+    text, mmproj = write_pair(tiny_model("base"), tmp_path, projector_name="Tiny InternVL 2")
+    with pytest.warns(UserWarning, match="has the name 'Tiny InternVL' and .* 'Tiny InternVL 2'"):
+        Model.load(text, mmproj)
+
+
+def test_other_spelling_of_a_name_gives_no_warning(tiny_model: TinyModel, tmp_path: Path) -> None:
+    text, mmproj = write_pair(tiny_model("base"), tmp_path, projector_name="tiny-internvl")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Model.load(text, mmproj)
+
+
+def test_our_pair_of_two_revisions_gives_a_warning(tiny_model: TinyModel, tmp_path: Path) -> None:
+    folder = tiny_model("base").settings.files.folder
+    text, mmproj = convert_checkpoint(folder, tmp_path / "a.gguf", "f32", "pair").files
+    text = rewritten(text, crispvl__source__revision="1111")
+    mmproj = rewritten(mmproj, crispvl__source__revision="2222")
+    with pytest.warns(UserWarning, match="has the revision '1111' and the projector .*'2222'"):
+        Model.load(text, mmproj)
+
+
+def test_our_pair_of_two_checkpoints_gives_a_warning(tiny_model: TinyModel, tmp_path: Path) -> None:
+    folder = tiny_model("base").settings.files.folder
+    text, mmproj = convert_checkpoint(folder, tmp_path / "a.gguf", "f32", "pair").files
+    mmproj = rewritten(mmproj, crispvl__source__repository="OpenGVLab/InternVL3-1B")
+    with pytest.warns(UserWarning, match="repository 'checkpoint' .*'OpenGVLab/InternVL3-1B'"):
+        Model.load(text, mmproj)
