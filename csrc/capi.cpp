@@ -50,6 +50,8 @@ LoadOptions load_options(const crispvl_load_params& params) {
     LoadOptions options;
     options.path = params.path == nullptr ? "" : params.path;
     options.mmproj = params.mmproj == nullptr ? "" : params.mmproj;
+    options.bytes = {params.data, params.n_data_bytes};
+    options.mmproj_bytes = {params.mmproj_data, params.n_mmproj_data_bytes};
     options.device = params.device == nullptr ? "auto" : params.device;
     options.n_threads = params.n_threads;
     options.vocab_only = params.vocab_only != 0;
@@ -61,6 +63,9 @@ std::shared_ptr<const Model> load_core(const crispvl_load_params& params) {
     const bool has_path = params.path != nullptr && params.path[0] != '\0';
     require(has_path != (params.data != nullptr),
             "[load] expected either a path or data; found both or neither; set one of them");
+    require(has_path ? params.mmproj_data == nullptr : params.mmproj == nullptr,
+            "[load] expected mmproj with path and mmproj_data with data; found them mixed; load "
+            "both from paths or both from memory");
     return std::make_shared<const Model>(load_options(params));
 }
 

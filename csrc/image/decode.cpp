@@ -110,9 +110,11 @@ RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
     if (stbi_info_from_memory(data, n, &width, &height, &n_channels) == 0) {
         const bool is_pdf =
             n_bytes >= 4 && std::string_view(reinterpret_cast<const char*>(data), 4) == "%PDF";
-        throw unusable("a JPEG, PNG, GIF, BMP or PNM image",
-                       is_pdf ? "a PDF" : std::to_string(n_bytes) + " bytes of another kind",
-                       is_pdf ? "render its pages to images first" : "save it as PNG or JPEG");
+        throw unusable(
+            "a JPEG, PNG, GIF, BMP or PNM image",
+            is_pdf ? "a PDF"
+                   : std::to_string(n_bytes) + " bytes of another kind or with a damaged header",
+            is_pdf ? "render its pages to images first" : "save it as PNG or JPEG");
     }
     check_size(width, height);
     allocation_limit = limit_for(width, height, n_bytes);

@@ -154,4 +154,13 @@ ModelSource ModelSource::open(const std::string& path, const std::string& mmproj
     return source;
 }
 
+ModelSource ModelSource::open(FileBytes bytes, FileBytes mmproj) {
+    DialectFiles files;
+    files.main = {std::make_shared<const GgufFile>(bytes)};
+    if (mmproj.data != nullptr) files.mmproj = {std::make_shared<const GgufFile>(mmproj)};
+    ModelSource source;
+    read_dialect(source, files);
+    return source;
+}
+
 }  // namespace crispvl

@@ -64,7 +64,10 @@ struct Model::Network {
 
 Model::Model(const LoadOptions& options)
     : options_(options),
-      source_(ModelSource::open(options.path, options.mmproj, options.tokenizer)) {
+      source_(options.bytes.data != nullptr
+                  ? ModelSource::open(options.bytes, options.mmproj_bytes)
+                  : ModelSource::open(options.path, options.mmproj, options.tokenizer)) {
+    options_.bytes = options_.mmproj_bytes = {};  // the caller's
     if (options.measure_only && !source_.has(schema::kTokens)) stand_in_for_vocabulary(source_);
     tokenizer_ = Tokenizer::create(read_vocab(source_));
     if (source_.has_vision()) config_ = read_config(source_);

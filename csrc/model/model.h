@@ -27,6 +27,7 @@ struct LoadOptions {
     bool exact = false;            // F32 wherever a faster type would do: see kv_type()
     bool measure_only = false;     // read headers alone; graphs are measured, not run
     std::string tokenizer;         // GGUF file whose vocabulary is used; "" for the model's own
+    FileBytes bytes, mmproj_bytes;  // instead of the paths; copied while loading
 };
 
 // A traced value: C order, slowest dimension first.

@@ -19,6 +19,8 @@ public:
     // model_file}.
     static ModelSource open(const std::string& path, const std::string& mmproj,
                             const std::string& tokenizer = "");
+    // The same from memory; each file's bytes are copied, and `mmproj` may be empty.
+    static ModelSource open(FileBytes bytes, FileBytes mmproj);
 
     // Canonical keys. Deduced values stand before the files' own; the first file wins.
     bool has(std::string_view key) const;

@@ -10,8 +10,8 @@ namespace crispvl {
 namespace {
 
 Error unusable(const std::string& path, const std::string& found) {
-    return Error(ErrorKind::model_file, "[model] expected a complete GGUF file; '" + path + "': " +
-                                            found + "; download or convert it again");
+    return Error(ErrorKind::model_file, "[model] expected a complete GGUF file; '" + path +
+                                            "': " + found + "; download or convert it again");
 }
 
 constexpr uint64_t kLargestAlignment = 4096;
@@ -63,29 +63,48 @@ GgufValue array_value(const gguf_context* gguf, int64_t id) {
     }
     const void* data = gguf_get_arr_data(gguf, id);
     switch (type) {
-        case GGUF_TYPE_UINT8: return widen<uint8_t, int64_t>(data, n);
-        case GGUF_TYPE_INT8: return widen<int8_t, int64_t>(data, n);
-        case GGUF_TYPE_UINT16: return widen<uint16_t, int64_t>(data, n);
-        case GGUF_TYPE_INT16: return widen<int16_t, int64_t>(data, n);
-        case GGUF_TYPE_UINT32: return widen<uint32_t, int64_t>(data, n);
-        case GGUF_TYPE_INT32: return widen<int32_t, int64_t>(data, n);
-        case GGUF_TYPE_INT64: return widen<int64_t, int64_t>(data, n);
-        case GGUF_TYPE_FLOAT32: return widen<float, double>(data, n);
-        case GGUF_TYPE_FLOAT64: return widen<double, double>(data, n);
-        case GGUF_TYPE_BOOL: return widen<int8_t, bool>(data, n);
+        case GGUF_TYPE_UINT8:
+            return widen<uint8_t, int64_t>(data, n);
+        case GGUF_TYPE_INT8:
+            return widen<int8_t, int64_t>(data, n);
+        case GGUF_TYPE_UINT16:
+            return widen<uint16_t, int64_t>(data, n);
+        case GGUF_TYPE_INT16:
+            return widen<int16_t, int64_t>(data, n);
+        case GGUF_TYPE_UINT32:
+            return widen<uint32_t, int64_t>(data, n);
+        case GGUF_TYPE_INT32:
+            return widen<int32_t, int64_t>(data, n);
+        case GGUF_TYPE_INT64:
+            return widen<int64_t, int64_t>(data, n);
+        case GGUF_TYPE_FLOAT32:
+            return widen<float, double>(data, n);
+        case GGUF_TYPE_FLOAT64:
+            return widen<double, double>(data, n);
+        case GGUF_TYPE_BOOL:
+            return widen<int8_t, bool>(data, n);
         case GGUF_TYPE_UINT64: {
             std::vector<int64_t> values;
             const uint64_t* first = static_cast<const uint64_t*>(data);
             for (size_t i = 0; i < n; ++i) values.push_back(static_cast<int64_t>(first[i]));
             return values;
         }
-        default: return std::vector<int64_t>();
+        default:
+            return std::vector<int64_t>();
     }
 }
 
 }  // namespace
 
 GgufFile::GgufFile(const std::string& path) : path_(path), file_(path), gguf_(parse(path, file_)) {
+    read_tensors();
+}
+
+GgufFile::GgufFile(FileBytes bytes) : path_("(memory)"), file_(bytes), gguf_(parse(path_, file_)) {
+    read_tensors();
+}
+
+void GgufFile::read_tensors() {
     const size_t data_start = gguf_get_data_offset(gguf_.get());
     const int64_t n_tensors = gguf_get_n_tensors(gguf_.get());
     tensors_.reserve(static_cast<size_t>(n_tensors));
@@ -112,7 +131,9 @@ void GgufFile::require_data() const {
     if (!incomplete_.empty()) throw unusable(path_, incomplete_);
 }
 
-size_t GgufFile::n_keys() const { return static_cast<size_t>(gguf_get_n_kv(gguf_.get())); }
+size_t GgufFile::n_keys() const {
+    return static_cast<size_t>(gguf_get_n_kv(gguf_.get()));
+}
 
 std::string GgufFile::key(size_t i_key) const {
     return gguf_get_key(gguf_.get(), static_cast<int64_t>(i_key));
@@ -132,19 +153,32 @@ GgufValue GgufFile::value(size_t i_key) const {
     const gguf_context* gguf = gguf_.get();
     const int64_t id = static_cast<int64_t>(i_key);
     switch (gguf_get_kv_type(gguf, id)) {
-        case GGUF_TYPE_UINT8: return int64_t{gguf_get_val_u8(gguf, id)};
-        case GGUF_TYPE_INT8: return int64_t{gguf_get_val_i8(gguf, id)};
-        case GGUF_TYPE_UINT16: return int64_t{gguf_get_val_u16(gguf, id)};
-        case GGUF_TYPE_INT16: return int64_t{gguf_get_val_i16(gguf, id)};
-        case GGUF_TYPE_UINT32: return int64_t{gguf_get_val_u32(gguf, id)};
-        case GGUF_TYPE_INT32: return int64_t{gguf_get_val_i32(gguf, id)};
-        case GGUF_TYPE_UINT64: return static_cast<int64_t>(gguf_get_val_u64(gguf, id));
-        case GGUF_TYPE_INT64: return gguf_get_val_i64(gguf, id);
-        case GGUF_TYPE_FLOAT32: return double{gguf_get_val_f32(gguf, id)};
-        case GGUF_TYPE_FLOAT64: return gguf_get_val_f64(gguf, id);
-        case GGUF_TYPE_BOOL: return gguf_get_val_bool(gguf, id);
-        case GGUF_TYPE_STRING: return std::string(gguf_get_val_str(gguf, id));
-        default: return array_value(gguf, id);
+        case GGUF_TYPE_UINT8:
+            return int64_t{gguf_get_val_u8(gguf, id)};
+        case GGUF_TYPE_INT8:
+            return int64_t{gguf_get_val_i8(gguf, id)};
+        case GGUF_TYPE_UINT16:
+            return int64_t{gguf_get_val_u16(gguf, id)};
+        case GGUF_TYPE_INT16:
+            return int64_t{gguf_get_val_i16(gguf, id)};
+        case GGUF_TYPE_UINT32:
+            return int64_t{gguf_get_val_u32(gguf, id)};
+        case GGUF_TYPE_INT32:
+            return int64_t{gguf_get_val_i32(gguf, id)};
+        case GGUF_TYPE_UINT64:
+            return static_cast<int64_t>(gguf_get_val_u64(gguf, id));
+        case GGUF_TYPE_INT64:
+            return gguf_get_val_i64(gguf, id);
+        case GGUF_TYPE_FLOAT32:
+            return double{gguf_get_val_f32(gguf, id)};
+        case GGUF_TYPE_FLOAT64:
+            return gguf_get_val_f64(gguf, id);
+        case GGUF_TYPE_BOOL:
+            return gguf_get_val_bool(gguf, id);
+        case GGUF_TYPE_STRING:
+            return std::string(gguf_get_val_str(gguf, id));
+        default:
+            return array_value(gguf, id);
     }
 }
 

@@ -32,6 +32,7 @@ class GgufFile {
 public:
     // Reads the header. Throws Error{not_found} or Error{model_file}.
     explicit GgufFile(const std::string& path);
+    explicit GgufFile(FileBytes bytes);
     // Throws Error{model_file} when the file ends before its tensors' data does; until then no
     // tensor's data may be read.
     void require_data() const;
@@ -49,7 +50,9 @@ public:
     bool has(std::string_view key) const;
 
 private:
-    std::string path_;
+    void read_tensors();
+
+    std::string path_;  // "(memory)" where there is none
     MappedFile file_;
     gguf_context_ptr gguf_;
     std::string incomplete_;  // what is missing, or empty

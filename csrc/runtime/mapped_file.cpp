@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #endif
+
+#include <cstring>
 
 namespace crispvl {
 namespace {
@@ -25,8 +26,20 @@ namespace {
 }
 
 [[noreturn]] void fail_unreadable(const std::string& path, const std::string& reason) {
-    throw Error(ErrorKind::model_file, "[model] expected a readable GGUF file; '" + path + "': " +
-                                           reason + "; check the path and its permissions");
+    throw Error(ErrorKind::model_file, "[model] expected a readable GGUF file; '" + path +
+                                           "': " + reason + "; check the path and its permissions");
+}
+
+void check_bytes(FileBytes bytes) {
+    if (bytes.data == nullptr || bytes.n_bytes == 0) {
+        fail_unreadable("(memory)", "there are no bytes");
+    }
+}
+
+Error no_memory(size_t n_bytes) {
+    return Error(ErrorKind::memory, "[model] expected " + std::to_string(n_bytes >> 20) +
+                                        " MiB for a copy of the model; none are free; load it from "
+                                        "a file");
 }
 
 }  // namespace
@@ -61,6 +74,20 @@ MappedFile::MappedFile(const std::string& path) {
     n_bytes_ = static_cast<size_t>(size.QuadPart);
 }
 
+MappedFile::MappedFile(FileBytes bytes) : n_bytes_(bytes.n_bytes), is_copy_(true) {
+    check_bytes(bytes);
+    const uint64_t size = bytes.n_bytes;
+    handle_ = CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE,
+                                 static_cast<DWORD>(size >> 32), static_cast<DWORD>(size), nullptr);
+    void* mapped = handle_ == nullptr ? nullptr : MapViewOfFile(handle_, FILE_MAP_WRITE, 0, 0, 0);
+    if (mapped == nullptr) {
+        if (handle_ != nullptr) CloseHandle(handle_);
+        throw no_memory(n_bytes_);
+    }
+    std::memcpy(mapped, bytes.data, n_bytes_);
+    data_ = static_cast<const uint8_t*>(mapped);
+}
+
 void MappedFile::release(const uint8_t*, size_t) const {}  // the system trims working sets itself
 
 MappedFile::~MappedFile() {
@@ -76,10 +103,11 @@ MappedFile::MappedFile(const std::string& path) {
         if (errno == ENOENT || errno == ENOTDIR) fail_missing(path);
         fail_unreadable(path, std::strerror(errno));
     }
-    struct stat info {};
+    struct stat info{};
     const bool is_file = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
     n_bytes_ = is_file ? static_cast<size_t>(info.st_size) : 0;
-    void* mapped = n_bytes_ > 0 ? ::mmap(nullptr, n_bytes_, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+    void* mapped =
+        n_bytes_ > 0 ? ::mmap(nullptr, n_bytes_, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
     const int code = errno;
     ::close(fd);
     if (!is_file) fail_unreadable(path, "it is not a regular file");
@@ -88,15 +116,27 @@ MappedFile::MappedFile(const std::string& path) {
     data_ = static_cast<const uint8_t*>(mapped);
 }
 
+MappedFile::MappedFile(FileBytes bytes) : n_bytes_(bytes.n_bytes), is_copy_(true) {
+    check_bytes(bytes);
+    void* mapped = ::mmap(nullptr, n_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                          /*fd=*/-1, 0);
+    if (mapped == MAP_FAILED) throw no_memory(n_bytes_);
+    std::memcpy(mapped, bytes.data, n_bytes_);
+    ::mprotect(mapped, n_bytes_, PROT_READ);
+    data_ = static_cast<const uint8_t*>(mapped);
+}
+
 void MappedFile::release(const uint8_t* data, size_t n_bytes) const {
-    if (data < data_ || data + n_bytes > data_ + n_bytes_) return;
+    if (is_copy_ || data < data_ || data + n_bytes > data_ + n_bytes_) return;
     const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
     const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
     const uintptr_t end = reinterpret_cast<uintptr_t>(data + n_bytes) / page * page;
     if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
-MappedFile::~MappedFile() { ::munmap(const_cast<uint8_t*>(data_), n_bytes_); }
+MappedFile::~MappedFile() {
+    ::munmap(const_cast<uint8_t*>(data_), n_bytes_);
+}
 
 #endif
 

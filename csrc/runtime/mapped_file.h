@@ -7,11 +7,19 @@
 
 namespace crispvl {
 
+// A file's bytes that the caller holds in memory.
+struct FileBytes {
+    const void* data = nullptr;
+    size_t n_bytes = 0;
+};
+
 class MappedFile {
 public:
     // Throws Error{not_found} when `path` (UTF-8) is not there, Error{model_file} when it is not a
     // readable regular file.
     explicit MappedFile(const std::string& path);
+    // Copies the bytes. Throws Error{memory}, or Error{model_file} when there are none.
+    explicit MappedFile(FileBytes bytes);
     ~MappedFile();
     MappedFile(const MappedFile&) = delete;
     MappedFile& operator=(const MappedFile&) = delete;
@@ -25,6 +33,7 @@ public:
 private:
     const uint8_t* data_ = nullptr;
     size_t n_bytes_ = 0;
+    bool is_copy_ = false;    // no file stands behind the pages
     void* handle_ = nullptr;  // Windows: the mapping object
 };
 

@@ -146,13 +146,14 @@ std::vector<PromptBuilder::Text> PromptBuilder::render(
                 ++i_image;
                 // As the model cards' multi-image examples write them.
                 const std::string label = "Image-" + std::to_string(i_image) + ": ";
-                if (n_images > 1) texts.back().write(label, /*is_hidden=*/false);
+                if (n_images > 1 && !is_deduced_) texts.back().write(label, /*is_hidden=*/false);
                 texts.emplace_back();
                 texts.back().write("\n", /*is_hidden=*/false);
                 continue;
             }
             hide(texts.back(), part.text);
-            if (i + 1 < message.parts.size()) texts.back().write("\n", /*is_hidden=*/false);
+            const bool is_last = i + 1 == message.parts.size();
+            if (!is_last && !is_deduced_) texts.back().write("\n", /*is_hidden=*/false);
         }
         texts.back().write(suffix, /*is_hidden=*/false);
     };

@@ -35,8 +35,9 @@ struct PromptMessage {
 
 /// Renders messages in a model's conversation format and tokenises the result. Immutable.
 ///
-/// Jinja templates are not evaluated here. A file that names none of our conversations is read as
-/// plain ChatML, without a system turn unless one is given, when its vocabulary has "<|im_start|>".
+/// Jinja templates are not evaluated here. A file that names none of our conversations is spoken to
+/// as the templates of InternVL's `-hf` checkpoints do it, when its vocabulary has "<|im_start|>":
+/// ChatML with a system turn only where one is given, and nothing between the parts of a message.
 class PromptBuilder {
 public:
     /// Throws Error{model_file} for a file whose format is unknown.
