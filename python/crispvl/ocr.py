@@ -77,9 +77,7 @@ class CrispOCR:
             if name is not None:
                 projector = None if mmproj is None else os.fspath(mmproj)
                 file, mmproj = hub.download(name.repo, name.filename, projector)
-            model = Model.load(
-                file, mmproj, device, threads, exact=exact, tokenizer=tokenizer
-            )
+            model = Model.load(file, mmproj, device, threads, exact=exact, tokenizer=tokenizer)
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)
         self._chats = ChatSessions()
@@ -168,20 +166,26 @@ class CrispOCR:
         progress: Progress | None = None,
         on_event: Callable[[Event], object] | None = None,
         skip: Callable[[int], bool] | None = None,
+        keep_pages: bool = True,
         **settings: Any,
     ) -> TextStream:
         """Like `recognize`, but yields the text as it is written, in whole characters.
 
         The document is opened at once, the model runs as the stream is read, by ``for`` or by
         ``async for``. The chunks together are `recognize`'s text; the stream's ``result`` is its
-        result. Of the arguments only ``skip`` is new: pages for whose number it returns true are
-        left out.
+        result. The arguments are `recognize`'s, and two more:
+
+        Args:
+            skip: Leaves out the pages for whose number it returns true.
+            keep_pages: Whether the result holds the pages. Without, memory does not grow with the
+                document; take them from the `PageDone` events.
         """
         cancel = cancel or _new_token()
         chosen = replace(options or self._options, **settings)
         reader = DocumentReader(
-            self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event, skip
-        )
+            self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event, skip,
+            keep_pages,
+        )  # fmt: skip
         return TextStream(reader, cancel)
 
     def recognize_many(

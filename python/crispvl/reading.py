@@ -44,6 +44,8 @@ class DocumentReader:
         progress: Called with tiles encoded and tiles in all of the current page.
         on_event: Called with every event, from within the work that it reports.
         skip: Returns whether a page, by its number, is left out: it was read before.
+        keep_pages: Whether `document` holds the pages that are done. Without, memory does not grow
+            with the document; take them from the `PageDone` events.
 
     Attributes:
         document: What there is so far, an unfinished page included.
@@ -60,6 +62,7 @@ class DocumentReader:
         progress: Progress | None = None,
         on_event: Callable[[Event], object] | None = None,
         skip: Callable[[int], bool] | None = None,
+        keep_pages: bool = True,
     ) -> None:
         self._model = model
         self._prompts = prompts
@@ -69,6 +72,7 @@ class DocumentReader:
         self._on_event = on_event
         self._question = question(options.task, prompt, model.config["chat"])
         self._skip_blank = options.skip_blank and prompt is None and TASKS[options.task].reads
+        self._keep_pages = keep_pages
         self._settings = settings(options, prompt)
         self._source = open_source(document, options)
         try:
@@ -125,6 +129,8 @@ class DocumentReader:
                 with Deadline(self._cancel, min(left_s, default=None)) as deadline:
                     yield from self._read_or_fail(page, deadline)
                 yield PageDone(page=self._done[-1])
+                if not self._keep_pages:
+                    self._done.clear()
 
     def _read_or_fail(self, source: PageSource, deadline: Deadline) -> Generator[Event, None, None]:
         self._current = current = _CurrentPage(Page(number=source.number, name=source.name))

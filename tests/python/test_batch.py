@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 import types
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from crispvl import CrispOCR
 from crispvl.cli import main
 from crispvl.cli.progress import ProgressLine
 from crispvl.document import Document, Page
@@ -280,6 +283,34 @@ def test_html_and_json_lines_come_from_the_command_too(
     assert capsys.readouterr().out.count("<section") == 2
     assert main([*command, str(book), "--pages", "1-2", "--format", "jsonl"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_memory_does_not_grow_with_the_pages_of_a_document(
+    core: FakeModel, page: Path, tmp_path: Path
+) -> None:
+    core.answer = list(b"A line of some length.\n" * 4)
+    core.prompts = core.prefilled = Forgetful()  # type: ignore[assignment]
+    book = tmp_path / "long.pdf"
+    book.write_bytes(pdf_files.pdf([inked()] * 220))
+    sizes = []
+    stream = CrispOCR(page).stream(book, dpi=72, keep_pages=False, repair_loops=False)
+    tracemalloc.start()
+    for event in stream.events():
+        if isinstance(event, PageDone) and event.page.number in (20, 220):
+            gc.collect()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert len(sizes) == 2
+    assert sizes[1] - sizes[0] < 100_000  # 500 bytes a page; an answer's record takes 20,000
+    assert stream.result.pages == ()
+    assert stream.result.n_pages == 220
+
+
+class Forgetful(list):  # type: ignore[type-arg]
+    """What the stand-in would remember of every prompt."""
+
+    def append(self, item: object) -> None:
+        pass
 
 
 def test_a_record_is_on_the_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options
 from crispvl.cli.output import SUFFIXES, names_in_folder, open_output, write_json
 from crispvl.cli.progress import ProgressLine
-from crispvl.document import PAGE_BREAK, Document
+from crispvl.document import PAGE_BREAK, Document, Page
 from crispvl.errors import Cancelled, CrispVLError
 from crispvl.events import PageDone, PageStarted, TextRead
 from crispvl.formats import document_facts, page_records, remarks, to_html
@@ -131,27 +131,39 @@ class _Reader:
         # Without any text, a later --resume must find nothing that looks done.
         with open_output(path, keep=lambda: form == "json" or self._n_opened > 0) as stream:
             if form == "json":
-                results = [self._read(file).to_dict() for file in files]
+                results = [self._read(file, keep=True).to_dict() for file in files]
                 write_json(stream, results[0] if len(files) == 1 else results, indent=2)
             elif form == "jsonl":
                 for file in files:
-                    for record in page_records(self._read(file)):
-                        write_json(stream, record, indent=None)
+                    self._stream_records(file, stream)
             elif form == "html":
                 for file in files:
-                    stream.write(to_html(self._read(file)))
+                    stream.write(to_html(self._read(file, keep=True)))
             else:
                 writer = _Writer(stream)
                 for file in files:
                     self._read(file, on_text=writer.write)
                     writer.end_line()
 
+    def _facts(self) -> dict[str, Any]:
+        """Returns what the records of all pages have in common."""
+        model, chosen = self._ocr.model.file, settings(self._options, self._prompt)
+        return document_facts(Document(source="", model=model, settings=chosen))
+
+    def _stream_records(self, file: str, stream: IO[str]) -> None:
+        facts = self._facts()
+
+        def on_page(done: PageDone) -> None:
+            write_json(stream, {"source": file, **done.page.to_dict(), **facts}, indent=None)
+
+        document = self._read(file, on_page=on_page)
+        if document.error is not None:
+            for record in page_records(document):
+                write_json(stream, record, indent=None)
+
     def _continue(self, files: list[str], records: RecordFile) -> None:
         """Reads what the records lack, and appends it page by page."""
-        about = Document(
-            source="", model=self._ocr.model.file, settings=settings(self._options, self._prompt)
-        )
-        facts = document_facts(about)
+        facts = self._facts()
         records.check_same(facts)
         self.n_failed += records.n_failed
 
@@ -176,7 +188,9 @@ class _Reader:
         on_text: Callable[[str], None] = lambda text: None,
         on_page: Callable[[PageDone], None] = lambda page: None,
         skip: Callable[[int], bool] | None = None,
+        keep: bool = False,
     ) -> Document:
+        """Reads a file; the document holds its pages only where they are to be kept."""
         if self._show_name:
             complain(file)
         self._line.begin(file)
@@ -187,14 +201,18 @@ class _Reader:
                 options=self._options,
                 on_event=self._line,
                 skip=skip,
+                keep_pages=keep,
             )
+            n_done = 0
             for event in stream.events():
                 if isinstance(event, TextRead):
                     on_text(event.text)
                 elif isinstance(event, PageStarted) and event.i_page > 0:
                     on_text(PAGE_BREAK)
                 elif isinstance(event, PageDone):
+                    n_done += 1
                     on_page(event)
+                    self._report(file, event.page)
         except (BrokenPipeError, Cancelled):
             raise
         except (CrispVLError, OSError, ValueError) as error:
@@ -203,20 +221,17 @@ class _Reader:
             return Document(source=file, error=error)
         self._n_opened += 1
         document = stream.result
-        self._report(file, document)
+        if n_done < document.n_pages:
+            complain(f"{file}: the time limit left {document.n_pages - n_done} pages unread")
         return document
 
-    def _report(self, file: str, document: Document) -> None:
-        for page in document.pages:
-            self.n_failed += page.error is not None
-            if page.finish_reason == "length":
-                complain(f"{file}: the answer was cut off at {self._options.max_tokens} tokens")
-            elif page.flags != ("blank",):
-                for remark in remarks(page):
-                    complain(f"{file}: {remark}")
-        n_left = document.n_pages - len(document.pages)
-        if n_left:
-            complain(f"{file}: the time limit left {n_left} pages unread")
+    def _report(self, file: str, page: Page) -> None:
+        self.n_failed += page.error is not None
+        if page.finish_reason == "length":
+            complain(f"{file}: the answer was cut off at {self._options.max_tokens} tokens")
+        elif page.flags != ("blank",):
+            for remark in remarks(page):
+                complain(f"{file}: {remark}")
 
 
 class _Writer:
