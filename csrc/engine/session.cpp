@@ -16,10 +16,11 @@ constexpr int64_t kPrefillChunk = 512;
 int64_t checked_context(const Model& model, int64_t n_ctx) {
     const int64_t trained = model.config().decoder.context_length;
     if (n_ctx < 1) {
-        throw Error(ErrorKind::argument, "[session] expected a context of at least 1 token; found " +
-                                             std::to_string(n_ctx));
+        throw Error(
+            ErrorKind::argument,
+            "[session] expected a context of at least 1 token; found " + std::to_string(n_ctx));
     }
-    if (n_ctx > trained) {
+    if (n_ctx > trained * model.config().decoder.rope.position_units) {
         throw Error(ErrorKind::context_overflow,
                     "[session] expected a context of at most " + std::to_string(trained) +
                         " tokens, the model's own; found " + std::to_string(n_ctx) +
@@ -49,7 +50,8 @@ struct Session::Chunk {
     std::vector<int32_t> ids;
     std::vector<int64_t> image_columns;  // columns that take an embedding instead of their id
     const float* embeddings;             // one row per image column
-    int64_t n_past, n_total;             // tokens before the chunk; after the whole prompt
+    std::vector<int32_t> positions;      // in units
+    int64_t n_past, n_total;             // tokens before the chunk; positions of the whole prompt
     bool wants_logits;
 };
 
@@ -77,6 +79,34 @@ void Session::check_fits(int64_t n_new) const {
                     std::to_string(n_new) + "; lower max_tiles, max_tokens or the prompt");
 }
 
+int64_t Session::span(int32_t last) const {
+    const int64_t units = model_->config().decoder.rope.position_units;
+    return (last + units - 1) / units + 1;
+}
+
+std::vector<int32_t> Session::positions_after(const std::vector<int32_t>& ids,
+                                              bool has_images) const {
+    const ModelConfig& c = model_->config();
+    const int32_t units = static_cast<int32_t>(c.decoder.rope.position_units);
+    std::vector<int32_t> positions;
+    for (const int32_t id : ids) {
+        const bool is_first = positions.empty() && positions_.empty();
+        const int32_t last = !positions.empty() ? positions.back()
+                             : is_first         ? 0
+                                                : positions_.back();
+        const int32_t step = has_images && id == c.image.context_id ? 1 : units;
+        positions.push_back(is_first ? 0 : last + step);
+    }
+    if (span(positions.back()) > c.decoder.context_length) {
+        throw Error(ErrorKind::context_overflow, "[session] expected positions up to " +
+                                                     std::to_string(c.decoder.context_length) +
+                                                     ", the model's own; found " +
+                                                     std::to_string(span(positions.back())) +
+                                                     "; lower max_tokens, max_tiles or the prompt");
+    }
+    return positions;
+}
+
 void Session::prefill(const std::vector<int32_t>& ids, const float* embeddings, int64_t n_rows,
                       Interrupt* interrupt, Trace* trace) {
     const ModelConfig& c = model_->config();
@@ -86,12 +116,14 @@ void Session::prefill(const std::vector<int32_t>& ids, const float* embeddings, 
     const int64_t n_image =
         embeddings == nullptr ? 0 : std::count(ids.begin(), ids.end(), c.image.context_id);
     if (embeddings != nullptr && n_image != n_rows) {
-        throw Error(ErrorKind::argument, "[session] expected one image token in the prompt per image "
-                                         "embedding; found " +
-                                             std::to_string(n_image) + " tokens and " +
-                                             std::to_string(n_rows) + " embeddings");
+        throw Error(ErrorKind::argument,
+                    "[session] expected one image token in the prompt per image "
+                    "embedding; found " +
+                        std::to_string(n_image) + " tokens and " + std::to_string(n_rows) +
+                        " embeddings");
     }
     check_fits(n);
+    const std::vector<int32_t> positions = positions_after(ids, embeddings != nullptr);
     const int64_t n_chunk = trace != nullptr ? n : kPrefillChunk;
     int64_t n_past = n_past_;
     for (int64_t i = 0; i < n; i += n_chunk) {
@@ -99,7 +131,8 @@ void Session::prefill(const std::vector<int32_t>& ids, const float* embeddings, 
         chunk.ids.assign(ids.begin() + i, ids.begin() + std::min(n, i + n_chunk));
         chunk.embeddings = embeddings;
         chunk.n_past = n_past;
-        chunk.n_total = n_past_ + n;
+        chunk.positions.assign(positions.begin() + i, positions.begin() + std::min(n, i + n_chunk));
+        chunk.n_total = span(positions.back());
         chunk.wants_logits = i + n_chunk >= n;
         const int64_t n_ids = static_cast<int64_t>(chunk.ids.size());
         for (int64_t j = 0; embeddings != nullptr && j < n_ids; ++j) {
@@ -114,6 +147,7 @@ void Session::prefill(const std::vector<int32_t>& ids, const float* embeddings, 
         n_past += n_ids;
     }
     n_past_ = n_past;
+    positions_.insert(positions_.end(), positions.begin(), positions.end());
 }
 
 void Session::decode(int32_t id, Interrupt* interrupt) {
@@ -151,16 +185,15 @@ void Session::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {
         g.expand(x);
     }
 
-    std::vector<int32_t> position_values(static_cast<size_t>(n_new));
-    std::iota(position_values.begin(), position_values.end(), static_cast<int32_t>(chunk.n_past));
-    const std::vector<int64_t> row_values(position_values.begin(), position_values.end());
+    std::vector<int64_t> row_values(static_cast<size_t>(n_new));
+    std::iota(row_values.begin(), row_values.end(), chunk.n_past);
     const std::vector<ggml_fp16_t> mask_values =
         mask != nullptr ? causal_mask(chunk.n_past, n_new) : std::vector<ggml_fp16_t>();
     model_->executor().run(
         g,
         [&] {
             set(ids, chunk.ids.data());
-            set(positions, position_values.data());
+            set(positions, chunk.positions.data());
             set(rows, row_values.data());
             set(mask, mask_values.data());
             set(image_rows, chunk.embeddings);
@@ -182,9 +215,10 @@ void Session::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {
 void Session::decode_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& ids,
                            Interrupt* interrupt) {
     if (sessions.size() != ids.size() || sessions.empty()) {
-        throw Error(ErrorKind::argument, "[session] expected one id per session, at least one; found " +
-                                             std::to_string(sessions.size()) + " sessions and " +
-                                             std::to_string(ids.size()) + " ids");
+        throw Error(ErrorKind::argument,
+                    "[session] expected one id per session, at least one; found " +
+                        std::to_string(sessions.size()) + " sessions and " +
+                        std::to_string(ids.size()) + " ids");
     }
     std::vector<Session*> sorted = sessions;
     std::sort(sorted.begin(), sorted.end());
@@ -197,6 +231,7 @@ void Session::decode_batch(const std::vector<Session*>& sessions, const std::vec
         }
         sessions[i]->check_ids({ids[i]});
         sessions[i]->check_fits(1);
+        sessions[i]->positions_after({ids[i]}, /*has_images=*/false);
     }
     // Results are kept back until every group is computed, so that an error changes nothing.
     std::vector<std::vector<float>> logits(sessions.size());
@@ -210,6 +245,8 @@ void Session::decode_batch(const std::vector<Session*>& sessions, const std::vec
     }
     for (size_t i = 0; i < sessions.size(); ++i) {
         sessions[i]->logits_ = std::move(logits[i]);
+        const std::vector<int32_t> position = sessions[i]->positions_after({ids[i]}, false);
+        sessions[i]->positions_.push_back(position.front());
         ++sessions[i]->n_past_;
     }
 }
@@ -217,7 +254,8 @@ void Session::decode_batch(const std::vector<Session*>& sessions, const std::vec
 // Dynamic NTK gives a sequence beyond the trained length a base of its own.
 bool Session::shares_rope() const {
     const RopeConfig& rope = model_->config().decoder.rope;
-    return rope.scaling != RopeScaling::dynamic || n_past_ + 1 <= rope.original_context;
+    const int32_t next = positions_after({0}, /*has_images=*/false).front();
+    return rope.scaling != RopeScaling::dynamic || span(next) <= rope.original_context;
 }
 
 void Session::run_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& ids,
@@ -237,9 +275,9 @@ void Session::run_batch(const std::vector<Session*>& sessions, const std::vector
         const Session& session = *sessions[first + static_cast<size_t>(i)];
         ggml_tensor* row = g.input(GGML_TYPE_I64, 1);
         steps.push_back({&session.cache_, i, session.n_past_, /*n_new=*/1, row, /*mask=*/nullptr});
-        position_values.push_back(static_cast<int32_t>(session.n_past_));
+        position_values.push_back(session.positions_after({0}, /*has_images=*/false).front());
         row_values.push_back(session.n_past_);
-        n_longest = std::max(n_longest, session.n_past_ + 1);
+        n_longest = std::max(n_longest, session.span(position_values.back()));
     }
     ggml_tensor* x = model.decoder().embed(g, id_input);
     x = model.decoder()(g, x, Rope(c.rope, c.d_head, n_longest), positions, steps);
@@ -265,17 +303,20 @@ void Session::run_batch(const std::vector<Session*>& sessions, const std::vector
 
 Sampled Session::sample(Sampler& sampler) const {
     if (logits_.empty()) {
-        throw Error(ErrorKind::argument, "[session] expected a prompt before sampling; call prefill");
+        throw Error(ErrorKind::argument,
+                    "[session] expected a prompt before sampling; call prefill");
     }
     return sampler.sample(logits_);
 }
 
 void Session::rewind(int64_t n_past) {
     if (n_past < 0 || n_past > n_past_) {
-        throw Error(ErrorKind::argument, "[session] expected to keep 0 to " + std::to_string(n_past_) +
-                                             " tokens; found " + std::to_string(n_past));
+        throw Error(ErrorKind::argument, "[session] expected to keep 0 to " +
+                                             std::to_string(n_past_) + " tokens; found " +
+                                             std::to_string(n_past));
     }
     n_past_ = n_past;
+    positions_.resize(static_cast<size_t>(n_past));
     logits_.clear();
 }
 

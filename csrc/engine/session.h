@@ -48,6 +48,11 @@ private:
 
     void check_ids(const std::vector<int32_t>& ids) const;
     void check_fits(int64_t n_new) const;
+    // Positions of `ids` after the cached tokens, in units; image tokens are those that take an
+    // embedding. Throws Error{context_overflow} past the trained length.
+    std::vector<int32_t> positions_after(const std::vector<int32_t>& ids, bool has_images) const;
+    // Whole positions up to `last` units.
+    int64_t span(int32_t last) const;
     bool shares_rope() const;
     static void run_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& ids,
                           size_t first, size_t n_sessions, std::vector<std::vector<float>>& logits,
@@ -57,6 +62,7 @@ private:
     std::shared_ptr<const Model> model_;
     KvCache cache_;
     int64_t n_past_ = 0;
+    std::vector<int32_t> positions_;  // of the cached tokens, in units
     std::vector<float> logits_;
 };
 

@@ -13,9 +13,9 @@ using namespace schema;
 
 Error invalid(const ModelSource& source, const std::string& key, const std::string& expected,
               const std::string& found) {
-    return Error(ErrorKind::model_file, "[config] expected '" + key + "' to be " + expected + "; " +
-                                            source.describe() + " has " + found +
-                                            "; convert the checkpoint again or use a newer crispvl");
+    return Error(ErrorKind::model_file,
+                 "[config] expected '" + key + "' to be " + expected + "; " + source.describe() +
+                     " has " + found + "; convert the checkpoint again or use a newer crispvl");
 }
 
 // A count or width: positive and small enough that products of four of them fit 64 bits.
@@ -49,7 +49,8 @@ T choice(const ModelSource& source, const std::string& key,
 
 std::array<float, 3> rgb(const ModelSource& source, const std::string& key) {
     const std::vector<double> values = source.reals(key);
-    if (values.size() != 3) throw invalid(source, key, "three numbers", std::to_string(values.size()));
+    if (values.size() != 3)
+        throw invalid(source, key, "three numbers", std::to_string(values.size()));
     return {static_cast<float>(values[0]), static_cast<float>(values[1]),
             static_cast<float>(values[2])};
 }
@@ -62,8 +63,9 @@ VisionConfig read_vision(const ModelSource& source) {
     c.d_mlp = dimension(source, kVisionMlp);
     c.patch_px = dimension(source, kVisionPatch);
     c.tile_px = dimension(source, kVisionTile);
-    c.norm = choice<NormKind>(source, kVisionNorm,
-                              {{"layer_norm", NormKind::layer_norm}, {"rms_norm", NormKind::rms_norm}});
+    c.norm =
+        choice<NormKind>(source, kVisionNorm,
+                         {{"layer_norm", NormKind::layer_norm}, {"rms_norm", NormKind::rms_norm}});
     c.norm_epsilon = positive(source, kVisionEpsilon);
     c.qk_norm = choice<VisionQkNorm>(source, kVisionQkNorm,
                                      {{"none", VisionQkNorm::none}, {"full", VisionQkNorm::full}});
@@ -95,9 +97,10 @@ ProjectorConfig read_projector(const ModelSource& source, const VisionConfig& vi
     choice<int>(source, kProjectorActivation, {{"gelu_erf", 0}});
     choice<int>(source, kUnshuffleVersion, {{"v2", 0}});
     if (vision.grid() % c.unshuffle != 0) {
-        throw invalid(source, kUnshuffle, "a divisor of the " + std::to_string(vision.grid()) +
-                                              " patches along a tile's edge",
-                      std::to_string(c.unshuffle));
+        throw invalid(
+            source, kUnshuffle,
+            "a divisor of the " + std::to_string(vision.grid()) + " patches along a tile's edge",
+            std::to_string(c.unshuffle));
     }
     c.d_in = vision.width * c.unshuffle * c.unshuffle;
     c.d_out = d_out;
@@ -114,8 +117,9 @@ ProjectorConfig read_projector(const ModelSource& source, const VisionConfig& vi
 
 RopeConfig read_rope(const ModelSource& source, const std::string& arch) {
     RopeConfig c{};
-    c.layout = choice<RopeLayout>(
-        source, kRopeLayout, {{"half", RopeLayout::half}, {"interleaved", RopeLayout::interleaved}});
+    c.layout =
+        choice<RopeLayout>(source, kRopeLayout,
+                           {{"half", RopeLayout::half}, {"interleaved", RopeLayout::interleaved}});
     c.theta = positive(source, arch + "." + kTextRopeTheta);
     c.scaling = choice<RopeScaling>(source, kRopeScaling,
                                     {{"none", RopeScaling::none},
@@ -150,13 +154,15 @@ DecoderConfig read_decoder(const ModelSource& source) {
     c.attn_out_bias = source.boolean(kDecoderOutBias);
     c.mlp_bias = source.boolean(kDecoderMlpBias);
     c.qk_norm = choice<DecoderQkNorm>(
-        source, kDecoderQkNorm, {{"none", DecoderQkNorm::none}, {"per_head", DecoderQkNorm::per_head}});
+        source, kDecoderQkNorm,
+        {{"none", DecoderQkNorm::none}, {"per_head", DecoderQkNorm::per_head}});
     c.tied_head = source.boolean(kDecoderTiedHead);
     c.rope = read_rope(source, c.arch);
     const auto embedding = source.tensors().find(std::string(kTokenEmbedding) + ".weight");
     if (embedding == source.tensors().end()) {
-        throw Error(ErrorKind::model_file, "[weights] expected a text model with 'token_embd.weight'; " +
-                                               source.describe() + " has none; give a complete model");
+        throw Error(ErrorKind::model_file,
+                    "[weights] expected a text model with 'token_embd.weight'; " +
+                        source.describe() + " has none; give a complete model");
     }
     c.vocab_size = embedding->second.ne[1];
     if (c.n_heads % c.n_kv_heads != 0) {
@@ -248,7 +254,24 @@ ModelConfig read_config(const ModelSource& source) {
     c.projector = read_projector(source, c.vision, c.decoder.width);
     c.image = read_image(source, c.vision, c.projector, c.decoder.vocab_size);
     c.chat = read_chat(source, c.decoder.vocab_size);
+    if (source.has(kPositionStep)) {
+        set_position_step(c, source.real(kPositionStep), ErrorKind::model_file);
+    }
     return c;
+}
+
+void set_position_step(ModelConfig& config, double step, ErrorKind kind) {
+    constexpr int64_t kMostUnits = 256;
+    for (int64_t units = 1; units <= kMostUnits; units *= 2) {
+        if (step * static_cast<double>(units) != 1.0) continue;
+        if (units > 1 && config.decoder.rope.scaling == RopeScaling::yarn) break;
+        config.decoder.rope.position_units = units;
+        return;
+    }
+    throw Error(kind,
+                "[config] expected an image position step of 1, 1/2, 1/4 … 1/256, "
+                "and 1 with yarn scaling; found " +
+                    std::to_string(step) + "; choose another");
 }
 
 VocabData read_vocab(const ModelSource& source) {

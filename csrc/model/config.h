@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/source.h"
+#include "runtime/error.h"
 #include "text/tokenizer.h"
 
 namespace crispvl {
@@ -44,9 +45,11 @@ struct RopeConfig {
     RopeLayout layout;
     float theta;
     RopeScaling scaling;
-    float factor = 1;             // linear, dynamic, yarn
+    float factor = 1;              // linear, dynamic, yarn
     int64_t original_context = 0;  // dynamic, yarn: the trained length in tokens
     float beta_fast = 32, beta_slow = 1, attn_factor = 1;  // yarn
+    // V2PE (arXiv 2412.09616): an image token advances the position by 1/units, text by 1.
+    int64_t position_units = 1;
 };
 
 struct DecoderConfig {
@@ -82,6 +85,10 @@ struct ModelConfig {
 
 // Reads and checks every switch. Throws Error{model_file} that names the key.
 ModelConfig read_config(const ModelSource& source);
+
+// `step` is how far an image token advances the position: 1, 1/2 … 1/256, and 1 with yarn. Throws
+// Error{kind}.
+void set_position_step(ModelConfig& config, double step, ErrorKind kind);
 
 // The tokenizer's tables; `source` may be a file without weights.
 VocabData read_vocab(const ModelSource& source);

@@ -39,7 +39,8 @@ struct Model::Network {
           vision(weights, c.vision),
           projector(weights, c.vision, c.projector),
           decoder(weights, c.decoder, /*separate_head=*/!backends.on_cpu()),
-          executor(backends, std::max(vision.max_nodes(), decoder.max_nodes(Decoder::kMaxSequences))) {
+          executor(backends,
+                   std::max(vision.max_nodes(), decoder.max_nodes(Decoder::kMaxSequences))) {
         if (options.measure_only) {
             weights.finish_without_data(backends);
             executor.measure_only();
@@ -71,6 +72,9 @@ Model::Model(const LoadOptions& options)
     if (options.measure_only && !source_.has(schema::kTokens)) stand_in_for_vocabulary(source_);
     tokenizer_ = Tokenizer::create(read_vocab(source_));
     if (source_.has_vision()) config_ = read_config(source_);
+    if (config_ && options.image_position_step != 0) {
+        set_position_step(*config_, options.image_position_step, ErrorKind::argument);
+    }
     if (options.vocab_only) return;
     if (!config_) {
         throw Error(ErrorKind::model_file,
@@ -88,8 +92,9 @@ Model::Model(const LoadOptions& options)
 
 const Model::Network& Model::network() const {
     if (!network_) {
-        throw Error(ErrorKind::argument, "[model] expected a model with weights; this one was loaded "
-                                         "with vocab_only; load it again without");
+        throw Error(ErrorKind::argument,
+                    "[model] expected a model with weights; this one was loaded "
+                    "with vocab_only; load it again without");
     }
     return *network_;
 }
@@ -97,22 +102,35 @@ const Model::Network& Model::network() const {
 const ModelConfig& Model::config() const {
     if (!config_) {
         throw Error(ErrorKind::argument, "[model] expected a model with its configuration; " +
-                                             source_.describe() + " holds a vocabulary or a text "
+                                             source_.describe() +
+                                             " holds a vocabulary or a text "
                                              "model alone; give the complete model");
     }
     return *config_;
 }
-const Decoder& Model::decoder() const { return network().decoder; }
-Executor& Model::executor() const { return network().executor; }
-const Backends& Model::backends() const { return network().backends; }
+const Decoder& Model::decoder() const {
+    return network().decoder;
+}
+Executor& Model::executor() const {
+    return network().executor;
+}
+const Backends& Model::backends() const {
+    return network().backends;
+}
 ggml_type Model::kv_type() const {
     const bool f32 = options_.exact || is_f32(source_, schema::text_block(0));
     return f32 ? GGML_TYPE_F32 : GGML_TYPE_F16;
 }
 
-size_t Model::weight_bytes() const { return network().weights.n_bytes(); }
-size_t Model::packed_bytes() const { return network().vision.packed_bytes(); }
-size_t Model::host_weight_bytes() const { return network().weights.n_host_bytes(); }
+size_t Model::weight_bytes() const {
+    return network().weights.n_bytes();
+}
+size_t Model::packed_bytes() const {
+    return network().vision.packed_bytes();
+}
+size_t Model::host_weight_bytes() const {
+    return network().weights.n_host_bytes();
+}
 
 std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
                                  const TileProgress& progress, Trace* trace) const {

@@ -20,14 +20,15 @@ namespace crispvl {
 
 struct LoadOptions {
     std::string path;
-    std::string mmproj;            // "" when `path` holds the projector too
-    std::string device = "auto";   // see Backends
-    int n_threads = 0;             // 0: one per physical core
-    bool vocab_only = false;       // tokenizer and keys, no weights
-    bool exact = false;            // F32 wherever a faster type would do: see kv_type()
-    bool measure_only = false;     // read headers alone; graphs are measured, not run
-    std::string tokenizer;         // GGUF file whose vocabulary is used; "" for the model's own
-    FileBytes bytes, mmproj_bytes;  // instead of the paths; copied while loading
+    std::string mmproj;              // "" when `path` holds the projector too
+    std::string device = "auto";     // see Backends
+    int n_threads = 0;               // 0: one per physical core
+    bool vocab_only = false;         // tokenizer and keys, no weights
+    bool exact = false;              // F32 wherever a faster type would do: see kv_type()
+    bool measure_only = false;       // read headers alone; graphs are measured, not run
+    std::string tokenizer;           // GGUF file whose vocabulary is used; "" for the model's own
+    double image_position_step = 0;  // see set_position_step(); 0: the file's, or else 1
+    FileBytes bytes, mmproj_bytes;   // instead of the paths; copied while loading
 };
 
 // A traced value: C order, slowest dimension first.

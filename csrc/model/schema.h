@@ -50,6 +50,7 @@ inline constexpr const char* kRopeAttnFactor = "crispvl.decoder.rope.scaling.att
 inline constexpr const char* kImageStart = "crispvl.image.start_token_id";
 inline constexpr const char* kImageEnd = "crispvl.image.end_token_id";
 inline constexpr const char* kImageContext = "crispvl.image.context_token_id";
+inline constexpr const char* kPositionStep = "crispvl.image.position_step";
 inline constexpr const char* kThumbnail = "crispvl.image.thumbnail";
 inline constexpr const char* kChatTemplate = "crispvl.chat.template";
 inline constexpr const char* kChatSystem = "crispvl.chat.system_message";
@@ -97,7 +98,11 @@ inline constexpr const char* kProjectorNorm = "mm.model.mlp.0";
 inline constexpr const char* kProjectorUp = "mm.model.mlp.1";
 inline constexpr const char* kProjectorOut = "mm.model.mlp.3";
 
-inline std::string text_block(int64_t i) { return "blk." + std::to_string(i); }
-inline std::string vision_block(int64_t i) { return "v.blk." + std::to_string(i); }
+inline std::string text_block(int64_t i) {
+    return "blk." + std::to_string(i);
+}
+inline std::string vision_block(int64_t i) {
+    return "v.blk." + std::to_string(i);
+}
 
 }  // namespace crispvl::schema

@@ -15,8 +15,11 @@ Rope::Rope(const RopeConfig& config, int64_t d_head, int64_t n_total)
       beta_fast_(config.beta_fast),
       beta_slow_(config.beta_slow) {
     switch (config.scaling) {
-        case RopeScaling::none: break;
-        case RopeScaling::linear: frequency_scale_ = 1 / config.factor; break;
+        case RopeScaling::none:
+            break;
+        case RopeScaling::linear:
+            frequency_scale_ = 1 / config.factor;
+            break;
         case RopeScaling::dynamic:
             if (n_total > config.original_context) {
                 const double stretch = config.factor * static_cast<double>(n_total) /
@@ -33,6 +36,8 @@ Rope::Rope(const RopeConfig& config, int64_t d_head, int64_t n_total)
             attn_factor_ = config.attn_factor / (1 + 0.1f * std::log(config.factor));
             break;
     }
+    // Positions count in units; a power of two, so the product is exact.
+    frequency_scale_ /= static_cast<float>(config.position_units);
 }
 
 ggml_tensor* Rope::operator()(Graph& g, ggml_tensor* x, ggml_tensor* positions) const {

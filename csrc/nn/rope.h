@@ -9,11 +9,12 @@ namespace crispvl {
 
 class Rope {
 public:
-    // `n_total` is the sequence length in tokens once this step is done: dynamic NTK raises the
+    // `n_total` is the sequence length in positions once this step is done: dynamic NTK raises the
     // base when it passes the trained length.
     Rope(const RopeConfig& config, int64_t d_head, int64_t n_total);
 
-    // [d_head, n_heads, n_tokens] -> the same, rotated by I32 `positions` [n_tokens].
+    // [d_head, n_heads, n_tokens] -> the same, rotated by I32 `positions` [n_tokens], which count
+    // in 1/position_units.
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* positions) const;
 
 private:

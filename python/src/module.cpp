@@ -49,7 +49,8 @@ void translate(std::exception_ptr pointer) {
 
 std::shared_ptr<Model> load(const std::string& path, const std::optional<std::string>& mmproj,
                             const std::string& device, int threads, bool vocab_only, bool exact,
-                            const std::optional<std::string>& tokenizer) {
+                            const std::optional<std::string>& tokenizer,
+                            double image_position_step) {
     py::gil_scoped_release release;
     LoadOptions options;
     options.path = path;
@@ -59,6 +60,7 @@ std::shared_ptr<Model> load(const std::string& path, const std::optional<std::st
     options.n_threads = threads;
     options.vocab_only = vocab_only;
     options.exact = exact;
+    options.image_position_step = image_position_step;
     return std::make_shared<Model>(options);
 }
 
@@ -154,7 +156,7 @@ py::list devices() {
 void bind_model(py::module_& m) {
     py::class_<Model, std::shared_ptr<Model>>(m, "Model")
         .def_static("load", &load, "path"_a, "mmproj"_a, "device"_a, "threads"_a, "vocab_only"_a,
-                    "exact"_a = false, "tokenizer"_a = std::nullopt)
+                    "exact"_a = false, "tokenizer"_a = std::nullopt, "image_position_step"_a = 0.0)
         .def_property_readonly("metadata", &metadata)
         .def_property_readonly("config", &describe_config)
         .def_property_readonly("tensors", &describe_tensors)
