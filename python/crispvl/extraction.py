@@ -1,7 +1,7 @@
 """Structured answers: a schema in, a validated object out.
 
 The schema stands in the prompt and the answer is checked against it; where it does not fit, the
-model is told so and asked again. Decoding is not constrained: a model may fail to comply.
+model is told so and asked again. `crispvl.constraint` keeps answers to the schema from the start.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from crispvl.transcript import Transcript
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, Sampler, Session
+    from crispvl.constraint import JsonConstraint
     from crispvl.model import Model
 
 
@@ -58,6 +59,7 @@ class TokenStream(Iterator[Token]):
         progress: Progress | None = None,
         repair_loops: bool = False,
         start: Start | None = None,
+        constraint: JsonConstraint | None = None,
     ) -> None:
         self._model = model
         self._prompt_ids = model.check_prompt(prompt_ids, tiles)
@@ -65,7 +67,10 @@ class TokenStream(Iterator[Token]):
         self._options = options
         self._cancel = cancel
         self._progress = progress
-        self._watch = LoopWatch(model.vocabulary, options) if repair_loops else None
+        # A constraint cannot be taken back, and ends loops by itself where its schema bounds them.
+        watched = repair_loops and constraint is None
+        self._watch = LoopWatch(model.vocabulary, options) if watched else None
+        self._constraint = constraint
         self._start = start or FreshStart()
         self._budget = _token_budget(model, self._prompt_ids, options.max_tokens)
         self._transcript = Transcript(model.core.detokenize, model.vocabulary.control_ids)
@@ -119,7 +124,10 @@ class TokenStream(Iterator[Token]):
         stop_ids = model.vocabulary.stop_ids if self._options.stop_at_eos else frozenset()
         samplers = _Samplers(self._options, watch)
         while True:
-            token_id, logprob = session.sample(samplers.at(len(written)))
+            if self._constraint is not None:
+                token_id, logprob = self._constraint.sample(session.logits())
+            else:
+                token_id, logprob = session.sample(samplers.at(len(written)))
             if token_id in stop_ids:
                 self._finish_reason = "stop"
                 self._stop_logprob = logprob

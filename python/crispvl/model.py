@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl.constraint import guidance_tokenizer
 from crispvl.generation import Token, TokenStream
 from crispvl.model_file import ModelFile
 from crispvl.options import GenerateOptions, LoadOptions
@@ -54,6 +55,7 @@ class Model:
         vocab_only: bool = False,
         exact: bool = False,
         tokenizer: str | os.PathLike[str] | None = None,
+        image_position_step: float | None = None,
     ) -> Model:
         """Maps a GGUF file, or a text model and its projector, into memory.
 
@@ -66,11 +68,14 @@ class Model:
             exact: Compute in float32 throughout: slower, for comparisons.
             tokenizer: Checkpoint folder or GGUF file whose tokenizer stands in for the model's
                 own; some older files have none.
+            image_position_step: How far an image token advances the position, 1, 1/2 … 1/256
+                (V2PE, arXiv 2412.09616); None means the file's, or else 1.
 
         Raises:
             FileNotFoundError: A file does not exist.
             ModelFileError: A file is damaged, of an unknown kind, or the two do not fit.
             DeviceError: The device does not exist.
+            ValueError: Another step, or one below 1 where the model scales its positions by yarn.
         """
         from crispvl import _core
         from crispvl.convert.vocabulary_file import vocabulary_as_gguf
@@ -90,6 +95,7 @@ class Model:
                 vocab_only,
                 options.exact,
                 vocabulary,
+                image_position_step or 0.0,
             )
         file = ModelFile(path=Path(path), mmproj=None if mmproj is None else Path(mmproj))
         model = cls(core, vocab_only, file)
@@ -198,6 +204,11 @@ class Model:
     def vocabulary(self) -> Vocabulary:
         """Which tokens are more than text."""
         return Vocabulary(self.metadata, self.config)
+
+    @cached_property
+    def guidance_tokenizer(self) -> Any:
+        """The vocabulary as `crispvl.constraint` needs it; made once, in about a second."""
+        return guidance_tokenizer(self)
 
     def check_prompt(self, prompt_ids: Sequence[int], tiles: NDArray[np.uint8] | None) -> list[int]:
         """Returns the ids as a list, or raises ValueError where they and the tiles do not fit."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from crispvl import bundled, hub
 from crispvl.chat_sessions import ChatSessions
+from crispvl.constraint import JsonConstraint
 from crispvl.document import Document
 from crispvl.errors import Cancelled
 from crispvl.events import Event
@@ -245,9 +246,18 @@ class CrispOCR:
         **settings: Any,
     ) -> AnswerStream:
         """Like `chat`, but yields the text as it is written."""
-        model = self.model
-        cancel = cancel or _new_token()
         chosen = replace(options or self._options, **settings)
+        return self._answer(messages, chosen, cancel or _new_token(), progress)
+
+    def _answer(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        chosen: ReadOptions,
+        cancel: CancelToken,
+        progress: Progress | None = None,
+        constraint: JsonConstraint | None = None,
+    ) -> AnswerStream:
+        model = self.model
         parsed = parse_messages(messages)
         started = time.perf_counter()
         images = [image for message in parsed for image in message.images]
@@ -262,8 +272,9 @@ class CrispOCR:
         prompt_ids = self._prompts.build(parsed, [len(page.tiles) * per_tile for page in pages])
         start = self._chats.start([page.tiles for page in pages])
         tokens = TokenStream(
-            model, prompt_ids, tiles, chosen, cancel, progress, chosen.repair_loops, start
-        )
+            model, prompt_ids, tiles, chosen, cancel, progress, chosen.repair_loops, start,
+            constraint,
+        )  # fmt: skip
         return AnswerStream(tokens, 0 if tiles is None else len(tiles), image_ms, cancel)
 
     def extract(
@@ -273,6 +284,7 @@ class CrispOCR:
         prompt: str | None = None,
         *,
         options: ReadOptions | None = None,
+        constrained: bool = True,
         cancel: CancelToken | None = None,
         **settings: Any,
     ) -> Any:
@@ -283,6 +295,8 @@ class CrispOCR:
             schema: A JSON schema as dict, or a pydantic model class.
             prompt: What to extract, put before the schema.
             options: Pages, tiles, limits and sampling.
+            constrained: Sample only tokens that keep to the schema. Without, the model is told
+                where its answer does not follow it, and asked again.
             cancel: Stops within one layer of encoding or one token.
             **settings: Single fields of `ReadOptions`.
 
@@ -290,18 +304,24 @@ class CrispOCR:
             An instance of the pydantic model, or what the JSON schema describes.
 
         Raises:
-            ExtractionError: The model's answer does not follow the schema, though it was told how.
+            ExtractionError: The model's answer does not follow the schema: it was cut off at
+                ``max_tokens``, or was not constrained.
             ContextOverflowError: The pages do not fit the model's context together.
         """
         chosen = replace(options or self._options, **settings)
         with open_source(document, chosen) as source:
             images = [ImagePart(page.load()) for page in source.pages(chosen.pages)]
-        return extract(
-            lambda turns: self.chat(turns, options=chosen, cancel=cancel).text,
-            images,
-            Schema(schema),
-            prompt,
-        )
+        wanted = Schema(schema)
+
+        def ask(turns: list[dict[str, Any]]) -> str:
+            constraint = None
+            if constrained:
+                constraint = JsonConstraint(
+                    self.model, wanted.json_schema, chosen.temperature, chosen.seed
+                )
+            return self._answer(turns, chosen, cancel or _new_token(), None, constraint).read().text
+
+        return extract(ask, images, wanted, prompt)
 
     def close(self) -> None:
         """Lets go of the model; its memory is freed once no stream uses it any more."""

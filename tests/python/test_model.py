@@ -119,7 +119,7 @@ def test_a_closed_stream_ends(model: Model) -> None:
     [
         ([], None, ValueError),
         ([-1], None, ValueError),
-        ([264], None, ValueError),
+        ([272], None, ValueError),
         ([IMG], None, ValueError),
         ([1], TILES, ValueError),
         ([1], TILES.astype(np.float32), TypeError),

@@ -7,11 +7,14 @@ import threading
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from crispvl import Box, CrispOCR, ExtractionError
+from crispvl.constraint import JsonConstraint
 from crispvl.errors import Cancelled
 from crispvl.extraction import Schema, find_json
 from crispvl.grounding import find_boxes
+from crispvl.model import Model
 from crispvl.tasks import TASKS, Task
 from hypothesis import given
 from hypothesis import strategies as st
@@ -178,7 +181,10 @@ def test_extraction_gives_an_object_of_the_schema(
     pytest.importorskip("jsonschema")
     core.config["decoder"]["context_length"] = 8192
     core.answer = list(b'Sure:\n```json\n{"total": 12.5, "shop": null}\n```')
-    assert ocr.extract(page, SCHEMA, "Read the receipt.") == {"total": 12.5, "shop": None}
+    assert ocr.extract(page, SCHEMA, "Read the receipt.", constrained=False) == {
+        "total": 12.5,
+        "shop": None,
+    }
     assert "Read the receipt." in asked(core)
     assert '"required": ["total", "shop"]' in asked(core)
 
@@ -197,13 +203,13 @@ def test_a_wrong_answer_is_told_so_and_asked_again(
         return text[len(written)] if len(written) < len(text) else end
 
     monkeypatch.setattr(core, "next_token", answer)
-    assert ocr.extract(page, Receipt) == Receipt(total=12.0)
+    assert ocr.extract(page, Receipt, constrained=False) == Receipt(total=12.0)
     assert "no JSON was found" in asked(core)
     assert core.n_encoded == 3  # asking again is cheap
 
     answers[:] = [b"twelve"] * 9
     with pytest.raises(ExtractionError, match="JSON of the schema is expected") as caught:
-        ocr.extract(page, Receipt)
+        ocr.extract(page, Receipt, constrained=False)
     assert caught.value.answer == "twelve"
 
 
@@ -212,8 +218,50 @@ def test_extraction_sees_all_pages_of_a_document(ocr: CrispOCR, core: FakeModel)
     core.config["decoder"]["context_length"] = 8192
     core.answer = list(b"[1, 2]")
     pages = pdf_files.pdf([Image.new("L", (28, 28), 9), Image.new("L", (28, 28), 99)])
-    assert ocr.extract(pages, {"type": "array"}, dpi=72) == [1, 2]
+    assert ocr.extract(pages, {"type": "array"}, dpi=72, constrained=False) == [1, 2]
     assert asked(core).count("<img>") == 2
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_constrained_answer_follows_the_schema_whatever_the_model_would_say(
+    ocr: CrispOCR, core: FakeModel, page: Path, temperature: float
+) -> None:
+    pytest.importorskip("llguidance")
+    pytest.importorskip("jsonschema")
+    core.config["decoder"]["context_length"] = 8192
+    core.answer = list(b"I would rather talk.")
+    schema = {
+        "type": "object",
+        "properties": {
+            "kind": {"enum": ["receipt", "letter"]},
+            "paid": {"type": "boolean"},
+            "total": {"type": "integer", "minimum": 0, "maximum": 99},
+        },
+        "required": ["kind", "paid", "total"],
+        "additionalProperties": False,
+    }
+    found = ocr.extract(page, schema, temperature=temperature, seed=3)
+    assert found["kind"] in ("receipt", "letter")
+    assert isinstance(found["paid"], bool)
+    assert 0 <= found["total"] <= 99
+    assert len(core.prompts) == 1
+    with pytest.raises(ExtractionError):
+        ocr.extract(page, schema, max_tokens=5)
+
+
+def test_a_constraint_takes_the_likeliest_token_that_is_allowed(model: Model) -> None:
+    pytest.importorskip("llguidance")
+    constraint = JsonConstraint(model, {"enum": [1, 23]})
+    logits = np.zeros(272, np.float32)
+    logits[[ord("9"), ord("2")]] = 9, 5
+    token_id, logprob = constraint.sample(logits)
+    assert token_id == ord("2")
+    expected = 5 - np.log(np.exp(np.float64(9)) + np.exp(np.float64(5)) + 270)
+    assert logprob == pytest.approx(expected)
+    assert constraint.sample(logits)[0] == ord("3")
+    assert constraint.sample(logits)[0] in model.vocabulary.stop_ids
+    with pytest.raises(ValueError, match="a JSON schema that decoding can be constrained to"):
+        JsonConstraint(model, {"type": "nonsense"})
 
 
 def test_a_schema_is_checked(ocr: CrispOCR, page: Path) -> None:

@@ -1,0 +1,120 @@
+"""Answers that cannot but follow a JSON schema: only tokens that keep to it are sampled.
+
+The grammar engine is llguidance. It needs each token's bytes, gathered once per model.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from crispvl.model import Model
+
+
+class JsonConstraint:
+    """Samples the tokens of one answer. Of the sampling options, temperature and seed hold.
+
+    Args:
+        model: Whose tokens they are.
+        json_schema: What the answer has to follow.
+        temperature: 0 always takes the likeliest token that is allowed.
+        seed: Of the choice where the temperature is higher.
+
+    Raises:
+        ImportError: The package llguidance is not installed.
+        ValueError: The schema uses what the grammar engine does not know.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        json_schema: Mapping[str, Any],
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        library = import_llguidance()
+        # Free white space would let a small model write blanks for ever.
+        grammar = library.LLMatcher.grammar_from_json_schema(
+            json.dumps(json_schema), defaults={"whitespace_flexible": False}
+        )
+        self._matcher: Any = library.LLMatcher(model.guidance_tokenizer, grammar, log_level=0)
+        self._check()
+        self._temperature = temperature
+        self._random = np.random.default_rng(seed)
+
+    def sample(self, logits: NDArray[np.float32]) -> tuple[int, float]:
+        """Returns the next token and its log-probability under the unmodified distribution.
+
+        Args:
+            logits: float32 ``[vocab]``.
+        """
+        allowed = np.frombuffer(self._matcher.compute_logit_bias(), np.uint8) > 0
+        scores = logits.astype(np.float64)
+        logprobs = scores - scores.max()
+        logprobs -= np.log(np.exp(logprobs).sum())
+        scores = np.where(allowed[: len(scores)], logprobs, -np.inf)
+        if self._temperature > 0:
+            noise = self._random.gumbel(size=len(scores))
+            token_id = int(np.argmax(scores / self._temperature + noise))
+        else:
+            token_id = int(np.argmax(scores))
+        self._matcher.consume_token(token_id)
+        self._check()
+        return token_id, float(logprobs[token_id])
+
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            reason = " ".join(self._matcher.get_error().split())[:300]
+            raise ValueError(
+                f"[schema] a JSON schema that decoding can be constrained to is expected; {reason};"
+                " simplify it, or pass constrained=False"
+            )
+
+
+def guidance_tokenizer(model: Model) -> Any:
+    """Returns llguidance's view of a model's vocabulary."""
+    library = import_llguidance()
+    n_vocab: int = model.config["decoder"]["vocab_size"]
+    return library.LLTokenizer(
+        library.TokenizerWrapper(_Vocabulary(model)),
+        n_vocab=n_vocab,
+        eos_token=sorted(model.vocabulary.stop_ids),
+    )
+
+
+class _Vocabulary:
+    """What llguidance asks of a tokenizer."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.eos_token_id = min(model.vocabulary.stop_ids)
+        self.bos_token_id = None
+        n_tokens: int = model.config["tokenizer"]["vocab_size"]
+        n_vocab: int = model.config["decoder"]["vocab_size"]
+        self.special_token_ids = sorted(model.vocabulary.control_ids)
+        to_bytes = model.core.detokenize
+        # After another token: SentencePiece drops the space that begins a text.
+        first = model.tokenize("a", special=False)[-1]
+        n_first = len(to_bytes([first]))
+        self.tokens = [to_bytes([first, i])[n_first:] for i in range(n_tokens)]
+        self.tokens += [b""] * (n_vocab - n_tokens)  # rows that pad the decoder's table
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        return self._model.tokenize(text, special=False)
+
+
+def import_llguidance() -> Any:
+    try:
+        return importlib.import_module("llguidance")
+    except ImportError as error:
+        raise ImportError(
+            "[extract] the package llguidance is expected; it is not installed; run "
+            "pip install 'crispvl[extract]', or pass constrained=False"
+        ) from error
