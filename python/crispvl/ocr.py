@@ -71,7 +71,7 @@ class CrispOCR:
         tokenizer: str | os.PathLike[str] | None = None,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
-        self._arguments = (model, mmproj, device, threads, exact, max_tiles, min_tiles)
+        self._arguments = (model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer)
         if not isinstance(model, Model):
             file = bundled.verified_path() if model is None else model
             name = hub.parse_name(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -135,6 +136,11 @@ def _rope(d: DecoderConfig) -> Iterator[Entry]:
         yield f"{ours}.original_context_length", original, Kind.UINT32
     if scaling.type == "yarn":
         yield f"{theirs}.rope.scaling.original_context_length", original, Kind.UINT32
+        yield f"{theirs}.rope.scaling.yarn_beta_fast", scaling.beta_fast, Kind.FLOAT32
+        yield f"{theirs}.rope.scaling.yarn_beta_slow", scaling.beta_slow, Kind.FLOAT32
+        # llama.cpp multiplies by YaRN's logarithmic term itself.
+        own = 0.1 * math.log(scaling.factor) + 1 if scaling.factor > 1 else 1.0
+        yield f"{theirs}.rope.scaling.attn_factor", scaling.attn_factor / own, Kind.FLOAT32
         yield f"{ours}.beta_fast", scaling.beta_fast, Kind.FLOAT32
         yield f"{ours}.beta_slow", scaling.beta_slow, Kind.FLOAT32
         yield f"{ours}.attn_factor", scaling.attn_factor, Kind.FLOAT32

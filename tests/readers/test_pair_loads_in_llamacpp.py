@@ -1,0 +1,86 @@
+"""The pair that we write, in llama.cpp's own text model: the same logits.
+
+Runs where llama-cpp-python is installed (it is no dependency of the test suite).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crispvl import Model
+from crispvl.convert import convert_checkpoint
+from foreign import ForeignModel
+from goldens import GOLDENS, Golden, min_cosine
+from numpy.typing import NDArray
+
+llama_cpp = pytest.importorskip("llama_cpp")
+
+TinyModel = Callable[[str], ForeignModel]
+
+COSINE = 0.9999
+
+# One row for each family, and each switch that llama.cpp has: it knows no biases of InternLM2 and
+# no heads of Qwen2 that are not the width's share.
+ROWS = (
+    "base qwen2-hf qwen3 qwen3-hf-tied internlm2 internlm2-one-kv-head internlm3 "
+    "internlm3-qkv-bias internlm3-bias llama-hf all-kv-heads tied "
+    "rope-linear rope-yarn rope-yarn-new-spelling"
+).split()
+
+IDS = [int(i) for i in np.random.default_rng(8).integers(0, 256, 20)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backend() -> Iterator[None]:
+    log = llama_cpp.llama_log_callback(lambda *_: None)
+    llama_cpp.llama_log_set(log, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+    yield
+    llama_cpp.llama_backend_free()
+
+
+def llamacpp_logits(path: Path, ids: Sequence[int]) -> NDArray[np.float32]:
+    """Logits of the last position by llama.cpp on the CPU, everything in float32."""
+    model = llama_cpp.llama_model_load_from_file(
+        str(path).encode(), llama_cpp.llama_model_default_params()
+    )
+    assert model, f"llama.cpp does not load {path.name}"
+    params = llama_cpp.llama_context_default_params()
+    params.n_ctx = params.n_batch = params.n_ubatch = 256
+    params.n_threads = params.n_threads_batch = 1
+    params.type_k = params.type_v = 0  # GGML_TYPE_F32
+    params.flash_attn_type = 0  # LLAMA_FLASH_ATTN_TYPE_DISABLED
+    context = llama_cpp.llama_init_from_model(model, params)
+    try:
+        tokens = (llama_cpp.llama_token * len(ids))(*ids)
+        assert llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(tokens, len(ids))) == 0
+        n_vocab = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
+        logits = llama_cpp.llama_get_logits_ith(context, -1)
+        return np.ctypeslib.as_array(logits, (n_vocab,)).copy()
+    finally:
+        llama_cpp.llama_free(context)
+        llama_cpp.llama_model_free(model)
+
+
+def assert_same_logits(checkpoint: Path, folder: Path, ids: Sequence[int]) -> None:
+    text, mmproj = convert_checkpoint(checkpoint, folder / "a.gguf", "f32", "pair").files
+    ours = Model.load(text, mmproj, device="cpu").trace(None, ids)["logits"]
+    theirs = llamacpp_logits(text, ids)
+    assert theirs.shape == ours.shape
+    assert min_cosine(theirs, ours) >= COSINE
+    assert int(theirs.argmax()) == int(ours.argmax())
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_tiny_pair_gives_the_same_logits(name: str, tiny_model: TinyModel, tmp_path: Path) -> None:
+    assert_same_logits(tiny_model(name).settings.files.folder, tmp_path, IDS)
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_golden_pair_gives_the_same_logits(name: str, shared_dir: Path, tmp_path: Path) -> None:
+    golden = Golden(shared_dir / "goldens" / name)
+    assert_same_logits(golden.folder, tmp_path, golden.prompt_ids("text"))
