@@ -42,6 +42,7 @@ class Model:
         vocab_only: bool,
         exact: bool = False,
         tokenizer: str | None = None,
+        image_position_step: float = 0.0,
     ) -> Model: ...
     @property
     def metadata(self) -> dict[str, Any]: ...

@@ -187,12 +187,13 @@ class _Planner:
         if self._config["decoder"]["tied_head"]:
             return 0
         tensors = self._core.tensors
-        return sum(t["n_bytes"] for t in tensors if t["name"] == "token_embd.weight")
+        return sum(int(t["n_bytes"]) for t in tensors if t["name"] == "token_embd.weight")
 
     def _pixels_and_embeddings(self, n_tiles: int) -> int:
         tile_px = self._config["vision"]["tile_px"]
         projector = self._config["projector"]
-        return n_tiles * (3 * tile_px**2 + 4 * projector["tokens_per_tile"] * projector["width"])
+        values = int(projector["tokens_per_tile"] * projector["width"])
+        return n_tiles * (3 * int(tile_px) ** 2 + 4 * values)
 
     def _layers_that_fit(self, device: DevicePlan) -> tuple[int, int]:
         n_layers = int(self._config["decoder"]["n_layers"])
