@@ -96,6 +96,7 @@ def release(resolver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     write_archive(archive, {f"tiny_ggml-1.0/{name}": text for name, text in package.items()})
     tree = write_tree(tmp_path / "expected", {**GGML_FILES, "LICENSE": "MIT\n"})
     pin = resolver.Pin(
+        name="ggml",
         version="1.2.3",
         package="tiny-ggml",
         package_version="1.0",
@@ -106,7 +107,7 @@ def release(resolver: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     pin_file = tmp_path / "pin.json"
     pin_file.write_text(json.dumps(vars(pin)))
-    monkeypatch.setattr(resolver, "VENDORED", tmp_path / "vendored")
+    monkeypatch.setattr(resolver, "THIRD_PARTY", tmp_path / "third_party")
     # An empty configuration file: whatever index this machine's pip has, it is not asked.
     (tmp_path / "pip.conf").touch()
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
@@ -114,8 +115,8 @@ def test_other_version_given_by_the_user_is_told(
 def test_vendored_source_comes_before_the_cache(
     resolver: ModuleType, release: Release, cache: Path, filled: Path
 ) -> None:
-    write_tree(resolver.VENDORED, {**GGML_FILES, "LICENSE": "MIT\n"})
-    assert resolver.resolve(release.pin, cache) == resolver.VENDORED
+    vendored = write_tree(release.pin.vendored, {**GGML_FILES, "LICENSE": "MIT\n"})
+    assert resolver.resolve(release.pin, cache) == vendored
 
 
 def test_archive_with_another_hash_is_refused_before_extraction(
@@ -204,3 +205,23 @@ def test_build_that_loses_the_race_uses_the_winner_s_folder(
     monkeypatch.setattr(Path, "rename", rename_too_late)
     folder = resolver.resolve(release.pin, cache)
     assert resolver.tree_sha256(folder) == release.pin.tree_sha256
+
+
+def test_one_download_serves_every_pin_of_the_archive(
+    resolver: ModuleType, release: Release, cache: Path, tmp_path: Path
+) -> None:
+    tree = write_tree(tmp_path / "headers", {"ggml.h": GGML_FILES["include/ggml.h"]})
+    headers = dataclasses.replace(
+        release.pin,
+        name="headers",
+        archive_folder="vendor/ggml/include",
+        archive_license="",
+        tree_sha256=resolver.tree_sha256(tree),
+    )
+    pin_file = resolver.THIRD_PARTY / "headers" / "pin.json"
+    pin_file.parent.mkdir(parents=True)
+    pin_file.write_text(json.dumps(vars(headers)))
+    resolver.resolve(release.pin, cache)
+    release.archive.unlink()
+    folder = resolver.resolve(headers, cache)
+    assert [path.name for path in folder.iterdir()] == ["ggml.h"]

@@ -31,11 +31,12 @@ def test_no_committed_file_is_over_25_megabytes(committed: list[Path]) -> None:
     assert not [path for path in committed if path.exists() and path.stat().st_size > MAX_BYTES]
 
 
-def test_source_of_ggml_is_not_committed(committed: list[Path]) -> None:
-    folder = ROOT / "third_party" / "ggml"
+def test_source_of_third_parties_is_not_committed(committed: list[Path]) -> None:
+    folder = ROOT / "third_party"
     names = {path.name for path in committed if folder in path.parents}
     assert names == {"pin.json", "resolve.py"}
-    assert not [path for path in committed if path.name in ("ggml.c", "ggml.h", "llama.h")]
+    sources = {"ggml.c", "ggml.h", "llama.h", "stb_image.h"}
+    assert not [path for path in committed if path.name in sources]
 
 
 def test_packages_are_named_without_an_address_of_an_index(committed: list[Path]) -> None:

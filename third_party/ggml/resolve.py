@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 HERE = Path(__file__).resolve().parent
-VENDORED = HERE / "source"
+THIRD_PARTY = HERE.parent
 
 
 class ResolveError(Exception):
@@ -41,6 +41,7 @@ class ResolveError(Exception):
 class Pin:
     """The one version of ggml that crispvl is tested with, and where it is published."""
 
+    name: str
     version: str
     package: str
     package_version: str
@@ -48,7 +49,6 @@ class Pin:
     archive_folder: str
     archive_license: str
     tree_sha256: str
-    name: str = "ggml"
 
     @classmethod
     def read(cls, path: Path) -> Pin:
@@ -60,7 +60,7 @@ class Pin:
 
     @property
     def vendored(self) -> Path:
-        return VENDORED if self.name == "ggml" else HERE.parent / self.name / "source"
+        return THIRD_PARTY / self.name / "source"
 
 
 def user_cache_dir() -> Path:
@@ -186,7 +186,7 @@ def fetch(pin: Pin, destination: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="ggml-", dir=destination.parent) as temporary:
         archive = download(pin, Path(temporary))
         # One download serves every pin of the same archive.
-        for other in (Pin.read(path) for path in HERE.parent.glob("*/pin.json")):
+        for other in (Pin.read(path) for path in THIRD_PARTY.glob("*/pin.json")):
             if other.archive_sha256 == pin.archive_sha256 and other.name != pin.name:
                 unpack(archive, other, destination.parent / other.folder_name)
         return unpack(archive, pin, destination)
