@@ -129,8 +129,8 @@ def _add_native_vocabulary(writer: gguf.GGUFWriter, model: ForeignModel) -> None
     writer.add_uint32(_P + "image_token_id", v.require("<IMG_CONTEXT>"))
     writer.add_array("tokenizer.ggml.tokens", tokens)
     if v.model == "llama":
-        first_added = v.require("<|endoftext|>")
-        scores = [s if i < first_added else 0.0 for i, s in enumerate(v.scores[:n])]
+        # It knows no score of an added token; ours have -1000, as in llama.cpp.
+        scores = [s if s > -1000 else 0.0 for s in v.scores[:n]]
         writer.add_array("tokenizer.ggml.scores", scores)
         writer.add_array("tokenizer.ggml.token_type", [0] * n)
 

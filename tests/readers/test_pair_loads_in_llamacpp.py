@@ -25,11 +25,23 @@ COSINE = 0.9999
 
 # One row for each family, and each switch that llama.cpp has: it knows no biases of InternLM2 and
 # no heads of Qwen2 that are not the width's share.
-ROWS = (
-    "base qwen2-hf qwen3 qwen3-hf-tied internlm2 internlm2-one-kv-head internlm3 "
-    "internlm3-qkv-bias internlm3-bias llama-hf all-kv-heads tied "
-    "rope-linear rope-yarn rope-yarn-new-spelling"
-).split()
+ROWS = [
+    "base",
+    "qwen2-hf",
+    "qwen3",
+    "qwen3-hf-tied",
+    "internlm2",
+    "internlm2-one-kv-head",
+    "internlm3",
+    "internlm3-qkv-bias",
+    "internlm3-bias",
+    "llama-hf",
+    "all-kv-heads",
+    "tied",
+    "rope-linear",
+    "rope-yarn",
+    "rope-yarn-new-spelling",
+]
 
 IDS = [int(i) for i in np.random.default_rng(8).integers(0, 256, 20)]
 
