@@ -238,8 +238,8 @@ def blank(page: Page, x_height_px: float, fonts: Fonts) -> None:
 
 
 LAYOUTS: dict[Callable[[Page, float, Fonts], None], float] = {
-    packed: 0.22, paragraph: 0.20, few_words: 0.06, listing: 0.07, receipt: 0.16, form: 0.09,
-    table: 0.07, code: 0.12, blank: 0.01,
+    packed: 0.14, paragraph: 0.28, few_words: 0.14, listing: 0.06, receipt: 0.14, form: 0.08,
+    table: 0.06, code: 0.09, blank: 0.01,
 }
 
 
