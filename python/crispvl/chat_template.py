@@ -81,10 +81,14 @@ class ChatTemplate:
 def _with_parts(message: Message) -> dict[str, Any]:
     if len(message.parts) == 1 and isinstance(message.parts[0], str):
         return {"role": message.role, "content": message.parts[0]}
-    content = [
-        {"type": "image"} if isinstance(part, ImagePart) else {"type": "text", "text": plain(part)}
-        for part in message.parts
-    ]
+    content: list[dict[str, str]] = []
+    for part in message.parts:
+        if not isinstance(part, ImagePart):
+            content.append({"type": "text", "text": plain(part)})
+            continue
+        if part.label:
+            content.append({"type": "text", "text": f"{part.label}: "})
+        content.append({"type": "image"})
     return {"role": message.role, "content": content}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crispvl.images import ImageLike
+from crispvl.video import DEFAULT_FRAMES, video_frames
 
 ROLES = ("system", "user", "assistant", "tool")
 
@@ -16,9 +17,15 @@ IMAGE_PLACEHOLDER = "<image>"
 
 @dataclass(frozen=True)
 class ImagePart:
-    """One image of a message."""
+    """One image of a message.
+
+    ``label`` stands before it instead of its number, and ``max_tiles`` overrules the options':
+    a frame of a video has both.
+    """
 
     image: ImageLike
+    label: str | None = None
+    max_tiles: int | None = None
 
 
 @dataclass(frozen=True)
@@ -38,15 +45,17 @@ class Message:
     parts: tuple[str | Framed | ImagePart, ...]
 
     @property
-    def images(self) -> list[ImageLike]:
-        return [part.image for part in self.parts if isinstance(part, ImagePart)]
+    def image_parts(self) -> list[ImagePart]:
+        return [part for part in self.parts if isinstance(part, ImagePart)]
 
 
 def parse_messages(messages: Sequence[Mapping[str, Any]]) -> list[Message]:
     """Checks a list of ``{"role": …, "content": …}`` and returns it typed.
 
-    Content is a string, or a list of strings, ``{"type": "text", "text": …}`` and
-    ``{"type": "image", "image": …}``, where an image is anything `crispvl.images.open_image` takes.
+    Content is a string, or a list of strings, ``{"type": "text", "text": …}``,
+    ``{"type": "image", "image": …}``, where an image is anything `crispvl.images.open_image` takes,
+    and ``{"type": "video", "video": …, "n_frames": 8}``, where a video is a file or a list of
+    images.
 
     Raises:
         TypeError: Something is of another type.
@@ -82,21 +91,29 @@ def _parse_message(where: str, message: Any) -> Message:
             f"[{where}.content] a string or a list of parts is expected; found {_short(content)}; "
             "change it"
         )
-    parts = (_parse_part(f"{where}.content[{i}]", part) for i, part in enumerate(content))
+    parts = [
+        parsed
+        for i, part in enumerate(content)
+        for parsed in _parse_part(f"{where}.content[{i}]", part)
+    ]
     return Message(role, tuple(parts))
 
 
-def _parse_part(where: str, part: Any) -> str | Framed | ImagePart:
+def _parse_part(where: str, part: Any) -> Sequence[str | Framed | ImagePart]:
+    """Returns one part, or of a video one per frame."""
     if isinstance(part, (str, Framed, ImagePart)):
-        return part
+        return [part]
     if isinstance(part, Mapping):
         if part.get("type") == "text" and isinstance(part.get("text"), str):
-            return str(part["text"])
+            return [str(part["text"])]
         if part.get("type") == "image" and part.get("image") is not None:
-            return ImagePart(part["image"])
+            return [ImagePart(part["image"])]
+        if part.get("type") == "video" and part.get("video") is not None:
+            frames = video_frames(part["video"], part.get("n_frames", DEFAULT_FRAMES))
+            return [ImagePart(frame, f"Frame{i}", 1) for i, frame in enumerate(frames, 1)]
     raise ValueError(
-        f'[{where}] {{"type": "text", "text": str}} or {{"type": "image", "image": …}} is '
-        f"expected; found {_short(part)}; change it"
+        f'[{where}] {{"type": "text", "text": str}}, {{"type": "image", "image": …}} or '
+        f'{{"type": "video", "video": …}} is expected; found {_short(part)}; change it'
     )
 
 
@@ -114,17 +131,19 @@ def flatten(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
     """Yields ``(role, text)`` per message, each image a line of its own that holds a placeholder.
 
     A conversation's only image is ``<image>``; several are ``Image-1: <image>``, ``Image-2: …``,
-    numbered through all turns, as the model cards' multi-image examples write them.
+    numbered through all turns, as the model cards' multi-image examples write them. Frames of a
+    video are ``Frame1: <image>``, ….
     """
-    n_images = sum(len(message.images) for message in messages)
+    parts = [part for message in messages for part in message.image_parts]
+    n_images = sum(part.label is None for part in parts)
     i_image = 0
     for message in messages:
         text = ""
         for i, part in enumerate(message.parts):
             if isinstance(part, ImagePart):
-                i_image += 1
-                prefix = f"Image-{i_image}: " if n_images > 1 else ""
-                text += f"{prefix}{IMAGE_PLACEHOLDER}\n"
+                i_image += part.label is None
+                label = part.label or (f"Image-{i_image}" if n_images > 1 else None)
+                text += f"{label}: {IMAGE_PLACEHOLDER}\n" if label else f"{IMAGE_PLACEHOLDER}\n"
             else:
                 text += plain(part) + ("\n" if i + 1 < len(message.parts) else "")
         yield message.role, text

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from crispvl import bundled, hub
 from crispvl.chat_sessions import ChatSessions
-from crispvl.constraint import JsonConstraint
+from crispvl.conversing import Conversing
 from crispvl.document import Document
 from crispvl.errors import Cancelled
 from crispvl.events import Event
-from crispvl.extraction import Schema, extract
-from crispvl.generation import TokenStream
-from crispvl.images import ImageLike, open_image, source_name
-from crispvl.messages import ImagePart, parse_messages
+from crispvl.images import ImageLike, source_name
 from crispvl.model import Model
 from crispvl.options import ReadOptions
-from crispvl.pages import prepare_page
 from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
 from crispvl.reading import DocumentReader
-from crispvl.results import Answer
-from crispvl.sources import open_source
-from crispvl.streams import AnswerStream, TextStream
+from crispvl.streams import TextStream, new_token
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
 
 
-class CrispOCR:
+class CrispOCR(Conversing):
     """Reads images and documents with an InternVL model. Any number of threads may use one.
 
     Args:
@@ -181,7 +172,7 @@ class CrispOCR:
             keep_pages: Whether the result holds the pages. Without, memory does not grow with the
                 document; take them from the `PageDone` events.
         """
-        cancel = cancel or _new_token()
+        cancel = cancel or new_token()
         chosen = replace(options or self._options, **settings)
         reader = DocumentReader(
             self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event, skip,
@@ -205,124 +196,6 @@ class CrispOCR:
             except Exception as error:  # whatever one item does must not lose the others
                 yield Document(source=source_name(document), error=error)
 
-    def chat(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        options: ReadOptions | None = None,
-        cancel: CancelToken | None = None,
-        progress: Progress | None = None,
-        **settings: Any,
-    ) -> Answer:
-        """Answers a conversation, with any number of images or none.
-
-        The KV cache of the last conversation is kept until the next or until `close`: a turn that
-        adds to it computes only what is new, and encodes no image again.
-
-        Args:
-            messages: ``{"role": "user", "content": …}`` in turn, content being a string or a list
-                of ``{"type": "text", "text": …}`` and ``{"type": "image", "image": …}``.
-            options: Tiles, limits and sampling; greedy without it.
-            cancel: Stops within one layer of encoding or one token.
-            progress: Called with tiles encoded and tiles in all.
-            **settings: Single fields of `ReadOptions`.
-
-        Raises:
-            ImageError: An image is damaged, or too small or thin to hold text.
-            ContextOverflowError: The conversation does not fit the model's context.
-            Cancelled: ``partial`` is the `Answer` so far.
-        """
-        return self.chat_stream(
-            messages, options=options, cancel=cancel, progress=progress, **settings
-        ).read()
-
-    def chat_stream(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        options: ReadOptions | None = None,
-        cancel: CancelToken | None = None,
-        progress: Progress | None = None,
-        **settings: Any,
-    ) -> AnswerStream:
-        """Like `chat`, but yields the text as it is written."""
-        chosen = replace(options or self._options, **settings)
-        return self._answer(messages, chosen, cancel or _new_token(), progress)
-
-    def _answer(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        chosen: ReadOptions,
-        cancel: CancelToken,
-        progress: Progress | None = None,
-        constraint: JsonConstraint | None = None,
-    ) -> AnswerStream:
-        model = self.model
-        parsed = parse_messages(messages)
-        started = time.perf_counter()
-        images = [image for message in parsed for image in message.images]
-        pages = [
-            prepare_page(open_image(image), source_name(image), model.config, chosen)
-            for image in images
-        ]
-        tiles = np.concatenate([page.tiles for page in pages]) if pages else None
-        image_ms = 1000 * (time.perf_counter() - started)
-
-        per_tile = model.config["projector"]["tokens_per_tile"]
-        prompt_ids = self._prompts.build(parsed, [len(page.tiles) * per_tile for page in pages])
-        start = self._chats.start([page.tiles for page in pages])
-        tokens = TokenStream(
-            model, prompt_ids, tiles, chosen, cancel, progress, chosen.repair_loops, start,
-            constraint,
-        )  # fmt: skip
-        return AnswerStream(tokens, 0 if tiles is None else len(tiles), image_ms, cancel)
-
-    def extract(
-        self,
-        document: ImageLike,
-        schema: Any,
-        prompt: str | None = None,
-        *,
-        options: ReadOptions | None = None,
-        constrained: bool = True,
-        cancel: CancelToken | None = None,
-        **settings: Any,
-    ) -> Any:
-        """Reads a document into an object of a given shape; its pages are asked about together.
-
-        Args:
-            document: Anything `recognize` takes.
-            schema: A JSON schema as dict, or a pydantic model class.
-            prompt: What to extract, put before the schema.
-            options: Pages, tiles, limits and sampling.
-            constrained: Sample only tokens that keep to the schema. Without, the model is told
-                where its answer does not follow it, and asked again.
-            cancel: Stops within one layer of encoding or one token.
-            **settings: Single fields of `ReadOptions`.
-
-        Returns:
-            An instance of the pydantic model, or what the JSON schema describes.
-
-        Raises:
-            ExtractionError: The model's answer does not follow the schema: it was cut off at
-                ``max_tokens``, or was not constrained.
-            ContextOverflowError: The pages do not fit the model's context together.
-        """
-        chosen = replace(options or self._options, **settings)
-        with open_source(document, chosen) as source:
-            images = [ImagePart(page.load()) for page in source.pages(chosen.pages)]
-        wanted = Schema(schema)
-
-        def ask(turns: list[dict[str, Any]]) -> str:
-            constraint = None
-            if constrained:
-                constraint = JsonConstraint(
-                    self.model, wanted.json_schema, chosen.temperature, chosen.seed
-                )
-            return self._answer(turns, chosen, cancel or _new_token(), None, constraint).read().text
-
-        return extract(ask, images, wanted, prompt)
-
     def close(self) -> None:
         """Lets go of the model; its memory is freed once no stream uses it any more."""
         self._chats.clear()
@@ -342,9 +215,3 @@ class CrispOCR:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _new_token() -> CancelToken:
-    from crispvl import _core
-
-    return _core.CancelToken()

@@ -132,3 +132,10 @@ class AnswerStream(_Chunks):
         generation = self._tokens.generation
         timings = replace(generation.timings, image_ms=self._image_ms)
         return Answer(generation=generation, n_tiles=self._n_tiles, timings=timings)
+
+
+def new_token() -> CancelToken:
+    """Returns a token of its own for a stream that was given none."""
+    from crispvl import _core
+
+    return _core.CancelToken()

@@ -1,0 +1,165 @@
+"""The part of `crispvl.CrispOCR` that answers: conversations about images, objects of a schema."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crispvl.chat_sessions import ChatSessions
+from crispvl.constraint import JsonConstraint
+from crispvl.extraction import Schema, extract
+from crispvl.generation import TokenStream
+from crispvl.images import ImageLike, open_image, source_name
+from crispvl.messages import ImagePart, parse_messages
+from crispvl.model import Model
+from crispvl.options import ReadOptions
+from crispvl.pages import PreparedPage, prepare_page
+from crispvl.prefill import Progress
+from crispvl.prompts import PromptBuilder
+from crispvl.results import Answer
+from crispvl.sources import open_source
+from crispvl.streams import AnswerStream, new_token
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken
+
+
+class Conversing:
+    """What `crispvl.CrispOCR` offers beyond reading page by page."""
+
+    _options: ReadOptions
+    _prompts: PromptBuilder
+    _chats: ChatSessions
+
+    @property
+    def model(self) -> Model:
+        """The low level."""
+        raise NotImplementedError
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        options: ReadOptions | None = None,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+        **settings: Any,
+    ) -> Answer:
+        """Answers a conversation, with any number of images or none.
+
+        The KV cache of the last conversation is kept until the next or until `close`: a turn that
+        adds to it computes only what is new, and encodes no image again.
+
+        Args:
+            messages: ``{"role": "user", "content": …}`` in turn, content being a string or a list
+                of ``{"type": "text", "text": …}``, ``{"type": "image", "image": …}`` and
+                ``{"type": "video", "video": …, "n_frames": 8}``, a video being a file or a list of
+                images.
+            options: Tiles, limits and sampling; greedy without it.
+            cancel: Stops within one layer of encoding or one token.
+            progress: Called with tiles encoded and tiles in all.
+            **settings: Single fields of `ReadOptions`.
+
+        Raises:
+            ImageError: An image is damaged, or too small or thin to hold text.
+            ContextOverflowError: The conversation does not fit the model's context.
+            Cancelled: ``partial`` is the `Answer` so far.
+        """
+        return self.chat_stream(
+            messages, options=options, cancel=cancel, progress=progress, **settings
+        ).read()
+
+    def chat_stream(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        options: ReadOptions | None = None,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+        **settings: Any,
+    ) -> AnswerStream:
+        """Like `chat`, but yields the text as it is written."""
+        chosen = replace(options or self._options, **settings)
+        return self._answer(messages, chosen, cancel or new_token(), progress)
+
+    def _answer(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        chosen: ReadOptions,
+        cancel: CancelToken,
+        progress: Progress | None = None,
+        constraint: JsonConstraint | None = None,
+    ) -> AnswerStream:
+        model = self.model
+        parsed = parse_messages(messages)
+        started = time.perf_counter()
+        pages = [
+            _prepare(part, model, chosen) for message in parsed for part in message.image_parts
+        ]
+        tiles = np.concatenate([page.tiles for page in pages]) if pages else None
+        image_ms = 1000 * (time.perf_counter() - started)
+
+        per_tile = model.config["projector"]["tokens_per_tile"]
+        prompt_ids = self._prompts.build(parsed, [len(page.tiles) * per_tile for page in pages])
+        start = self._chats.start([page.tiles for page in pages])
+        tokens = TokenStream(
+            model, prompt_ids, tiles, chosen, cancel, progress, chosen.repair_loops, start,
+            constraint,
+        )  # fmt: skip
+        return AnswerStream(tokens, 0 if tiles is None else len(tiles), image_ms, cancel)
+
+    def extract(
+        self,
+        document: ImageLike,
+        schema: Any,
+        prompt: str | None = None,
+        *,
+        options: ReadOptions | None = None,
+        constrained: bool = True,
+        cancel: CancelToken | None = None,
+        **settings: Any,
+    ) -> Any:
+        """Reads a document into an object of a given shape; its pages are asked about together.
+
+        Args:
+            document: Anything `recognize` takes.
+            schema: A JSON schema as dict, or a pydantic model class.
+            prompt: What to extract, put before the schema.
+            options: Pages, tiles, limits and sampling.
+            constrained: Sample only tokens that keep to the schema. Without, the model is told
+                where its answer does not follow it, and asked again.
+            cancel: Stops within one layer of encoding or one token.
+            **settings: Single fields of `ReadOptions`.
+
+        Returns:
+            An instance of the pydantic model, or what the JSON schema describes.
+
+        Raises:
+            ExtractionError: The model's answer does not follow the schema: it was cut off at
+                ``max_tokens``, or was not constrained.
+            ContextOverflowError: The pages do not fit the model's context together.
+        """
+        chosen = replace(options or self._options, **settings)
+        with open_source(document, chosen) as source:
+            images = [ImagePart(page.load()) for page in source.pages(chosen.pages)]
+        wanted = Schema(schema)
+
+        def ask(turns: list[dict[str, Any]]) -> str:
+            constraint = None
+            if constrained:
+                constraint = JsonConstraint(
+                    self.model, wanted.json_schema, chosen.temperature, chosen.seed
+                )
+            return self._answer(turns, chosen, cancel or new_token(), None, constraint).read().text
+
+        return extract(ask, images, wanted, prompt)
+
+
+def _prepare(part: ImagePart, model: Model, options: ReadOptions) -> PreparedPage:
+    if part.max_tiles is not None:
+        options = replace(options, max_tiles=part.max_tiles, min_tiles=1)
+    return prepare_page(open_image(part.image), source_name(part.image), model.config, options)

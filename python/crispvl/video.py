@@ -1,0 +1,83 @@
+"""Videos as a few still pictures, taken as the model cards take them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from crispvl.errors import DocumentError
+from crispvl.images import ImageLike
+
+DEFAULT_FRAMES = 8
+"""As in the model cards' examples."""
+
+
+def frame_indices(n_frames: int, n_segments: int) -> list[int]:
+    """Returns the middle frame of each of equally long segments (``get_index`` of the model cards).
+
+    Args:
+        n_frames: Of the video.
+        n_segments: How many frames are wanted.
+    """
+    last = n_frames - 1
+    size = last / n_segments
+    return [min(last, int(size / 2 + round(size * i))) for i in range(n_segments)]
+
+
+def video_frames(video: Any, n_frames: int = DEFAULT_FRAMES) -> Sequence[ImageLike]:
+    """Returns pictures of a video in their order.
+
+    Args:
+        video: A file, or its pictures as a list of images, which is taken as it is.
+        n_frames: How many pictures to take of a file; one per segment of equal length.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        DocumentError: It is no video.
+        ImportError: The package av is not installed.
+        TypeError: The video is neither a path nor a list.
+        ValueError: ``n_frames`` is less than 1.
+    """
+    if isinstance(video, (list, tuple)):
+        return list(video)
+    if not isinstance(video, (str, os.PathLike)):
+        raise TypeError(
+            f"[video] a path or a list of images is expected; found {type(video).__name__}; "
+            "change it"
+        )
+    if not isinstance(n_frames, int) or n_frames < 1:
+        raise ValueError(f"[video] n_frames of 1 or more is expected; found {n_frames!r}; raise it")
+    return _read(Path(video), n_frames)
+
+
+def _read(path: Path, n_frames: int) -> list[ImageLike]:
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError(
+            "[video] the package av is expected; it is not installed; run "
+            "pip install 'crispvl[video]', or pass a list of images"
+        ) from error
+    if not path.is_file():
+        raise FileNotFoundError(f"[{path}] a video is expected; nothing is there; check the path")
+    try:
+        # Twice through the file: many containers do not say how many frames they hold.
+        n_all = sum(1 for _ in _frames(av, path))
+        wanted = frame_indices(n_all, n_frames) if n_all else []
+        chosen = {
+            i: frame.to_image() for i, frame in enumerate(_frames(av, path)) if i in set(wanted)
+        }
+    except (av.error.FFmpegError, IndexError) as error:
+        raise DocumentError(
+            f"[{path}] a video is expected; found another file ({error}); check it"
+        ) from error
+    if not wanted:
+        raise DocumentError(f"[{path}] a video with pictures is expected; found none; check it")
+    return [chosen[i] for i in wanted]
+
+
+def _frames(av: Any, path: Path) -> Iterable[Any]:
+    with av.open(str(path)) as container:
+        yield from container.decode(container.streams.video[0])
