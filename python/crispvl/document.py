@@ -16,6 +16,7 @@ from typing import Any, Literal
 from crispvl.grounding import Box, find_boxes
 from crispvl.model_file import ModelFile
 from crispvl.results import Confidence, FinishReason, Generation, Timings
+from crispvl.tables import Table, find_tables, to_csv
 
 Flag = Literal["blank", "low_confidence", "repetition", "truncated"]
 """``blank``: no ink, so the model was not asked; ``low_confidence``: the mean probability is under
@@ -121,6 +122,11 @@ class Page:
     def boxes(self) -> tuple[Box, ...]:
         """What the model located on the page, in the page's pixels."""
         return find_boxes(self.boxed_text or self.text, self.width_px, self.height_px)
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of the text, Markdown's or HTML's, as rows of cells."""
+        return find_tables(self.text)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the page as JSON's types; times in milliseconds."""
@@ -231,6 +237,10 @@ class Document:
         from crispvl.formats import to_html
 
         return to_html(self)
+
+    def to_csv(self) -> str:
+        """Returns the tables of all pages, an empty line between two."""
+        return to_csv(table for page in self.pages for table in page.tables)
 
     def to_json(self) -> str:
         """Returns `to_dict` as one line of JSON."""

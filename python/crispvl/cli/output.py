@@ -14,6 +14,7 @@ SUFFIXES = {
     "text": ".txt",
     "markdown": ".md",
     "html": ".html",
+    "csv": ".csv",
     "json": ".json",
     "jsonl": ".jsonl",
 }

@@ -22,6 +22,9 @@ from crispvl.reading import settings
 from crispvl.records import RecordFile
 from crispvl.sources import expand
 
+_TASKS = {"markdown": "markdown", "csv": "table"}
+"""What is asked for where a format is given and no task."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -38,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=sorted(SUFFIXES),
         default="text",
-        help="text and markdown are written as they are read; html marks doubtful words; json "
-        "(an object per document) and jsonl (a line per page) hold flags, confidence, tokens and "
-        "timings too (default: text)",
+        help="text and markdown are written as they are read; html marks doubtful words; csv "
+        "holds the tables; json (an object per document) and jsonl (a line per page) hold flags, "
+        "confidence, tokens and timings too (default: text)",
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, help="file, or folder with a file per document"
@@ -64,8 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
-    if args.format == "markdown" and "task" not in args:
-        args.task = "markdown"
+    if "task" not in args and args.format in _TASKS:
+        args.task = _TASKS[args.format]
     options = read_options(args, ReadOptions)
     load = read_options(args, LoadOptions)
     files = list(expand(args.files))
@@ -136,9 +139,10 @@ class _Reader:
             elif form == "jsonl":
                 for file in files:
                     self._stream_records(file, stream)
-            elif form == "html":
+            elif form in ("html", "csv"):
                 for file in files:
-                    stream.write(to_html(self._read(file, keep=True)))
+                    document = self._read(file, keep=True)
+                    stream.write(to_html(document) if form == "html" else document.to_csv())
             else:
                 writer = _Writer(stream)
                 for file in files:
