@@ -50,6 +50,9 @@ _BLOCK = re.compile(r"blk\.(\d+)\.")
 _KNOWN = ("blk.", "v.", "mm.", "token_embd.", "output.", "output_norm.", "rope_freqs.")
 
 
+_SUFFIXES = (".weight", ".bias", "v.class_embd")
+
+
 def source_tensors(tensors: Sequence[dict[str, Any]]) -> list[SourceTensor]:
     """Finds the role of every tensor of a text, projector or single file.
 
@@ -60,7 +63,7 @@ def source_tensors(tensors: Sequence[dict[str, Any]]) -> list[SourceTensor]:
         ModelFileError: The names are not those of an InternVL in llama.cpp's layout.
     """
     names = {tensor["name"] for tensor in tensors}
-    unknown = [name for name in names if not name.startswith(_KNOWN)]
+    unknown = [n for n in names if not n.startswith(_KNOWN) or not n.endswith(_SUFFIXES)]
     if unknown or not names:
         raise ModelFileError(
             "[quantize] expected an InternVL in crispvl's or llama.cpp's layout; found "

@@ -1,0 +1,128 @@
+"""The parity table against the goldens: what passes, what must fail, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crispvl import Model
+from crispvl.cli import main
+from crispvl.convert import convert_checkpoint
+from crispvl.errors import ModelFileError
+from crispvl.quantize import quantize_file
+from crispvl.verify import read_golden, verify_model
+from goldens import GOLDENS
+
+
+@pytest.fixture(scope="module")
+def files(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("verify")
+    paths = {name: folder / f"{name}.gguf" for name in GOLDENS}
+    for name, path in paths.items():
+        convert_checkpoint(shared_dir / "goldens" / name, path, "f32")
+    return paths
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+@pytest.mark.parametrize("recipe", ["f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m"])
+def test_every_golden_passes_in_every_judged_type(
+    name: str, recipe: str, files: dict[str, Path], shared_dir: Path, tmp_path: Path
+) -> None:
+    path = files[name]
+    if recipe != "f32":
+        path = tmp_path / "out.gguf"
+        quantize_file(files[name], path, recipe)
+    verdict = verify_model(
+        Model.load(path, device="cpu", threads=2), read_golden(shared_dir / "goldens" / name)
+    )
+    assert [row.stage for row in verdict.stages if not row.passed] == []
+    assert verdict.passed, verdict.answers
+    stages = {row.stage for row in verdict.stages}
+    assert {"vis_proj_output", "llm_final_norm", "logits_image", "logits_text"} <= stages
+
+
+def test_a_wrong_weight_fails(files: dict[str, Path], shared_dir: Path, tmp_path: Path) -> None:
+    from crispvl import _core
+
+    path = tmp_path / "wrong.gguf"
+    data = bytearray(files["chat-qwen2"].read_bytes())
+    file = _core.GgufFile(str(files["chat-qwen2"]))
+    norm = file.data("blk.1.ffn_norm.weight").tobytes()
+    at = data.find(norm)
+    data[at : at + 4] = (np.frombuffer(norm, np.float32)[:1] * np.float32(1.5)).tobytes()
+    path.write_bytes(data)
+    golden = str(shared_dir / "goldens" / "chat-qwen2")
+    verdict = verify_model(Model.load(path, device="cpu"), read_golden(golden))
+    failed = [row.stage for row in verdict.stages if not row.passed]
+    assert "llm_layer_1" in failed
+    assert "llm_layer_0" not in failed
+    assert main(["verify", str(path), "--golden", golden]) == 1
+
+
+def test_the_command_prints_the_table_and_tells_success(
+    files: dict[str, Path], shared_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden = str(shared_dir / "goldens" / "hf-qwen3")
+    assert main(["verify", str(files["hf-qwen3"]), "--golden", golden]) == 0
+    printed = capsys.readouterr().out
+    assert "vis_layer_0" in printed
+    assert printed.endswith("passed\n")
+    assert main(["verify", str(files["hf-qwen3"]), "--golden", golden, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"]
+    assert report["stages"][0]["cosine_min"] > 0.999
+
+
+def test_a_golden_of_another_model_is_refused(files: dict[str, Path], shared_dir: Path) -> None:
+    golden = str(shared_dir / "goldens" / "chat-internlm2")
+    assert main(["verify", str(files["hf-qwen3"]), "--golden", golden]) in (1, 2)
+
+
+@pytest.mark.parametrize("name", ["hf-qwen3", "hf-internlm3", "hf-vit6b-qwen2"])
+def test_transformers_agree_live(
+    name: str, files: dict[str, Path], shared_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch", reason="no torch to run transformers with")
+    pytest.importorskip("transformers", reason="no transformers to compare with")
+    checkpoint = str(shared_dir / "goldens" / name)
+    assert main(["verify", str(files[name]), "--against", checkpoint]) == 0
+    assert "llm_layer_0" in capsys.readouterr().out
+
+
+def test_the_chat_layout_is_not_run_live(
+    files: dict[str, Path], shared_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = str(shared_dir / "goldens" / "chat-qwen2")
+    assert main(["verify", str(files["chat-qwen2"]), "--against", checkpoint]) == 2
+    assert "-hf" in capsys.readouterr().err
+
+
+def test_near_ties_may_go_either_way(files: dict[str, Path], shared_dir: Path) -> None:
+    model = Model.load(files["chat-qwen2"], device="cpu")
+    expected = read_golden(shared_dir / "goldens" / "chat-qwen2")
+    text = expected.prompts["text"]
+    other = [*text.greedy_ids[:3], text.greedy_ids[3] + 1, *text.greedy_ids[4:]]
+    for margin, passes in ((0.001, True), (0.5, False)):
+        margins = [margin if i == 3 else 9.0 for i in range(len(other))]
+        prompt = replace(text, greedy_ids=other, margins=margins)
+        changed = replace(expected, prompts={**expected.prompts, "text": prompt})
+        answers = {row.prompt: row for row in verify_model(model, changed).answers}
+        assert answers["text"].n_same == 3
+        assert answers["text"].passed is passes
+
+
+def test_incomplete_goldens_are_refused(shared_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"expected\.npz"):
+        read_golden(tmp_path)
+    for name in ("expected.npz", "expected.json"):
+        shutil.copy(shared_dir / "goldens" / "chat-qwen2" / name, tmp_path)
+    (tmp_path / "expected.json").write_text('{"image": {}}')
+    with pytest.raises(ModelFileError, match="prompt_ids"):
+        read_golden(tmp_path)
+    (tmp_path / "expected.npz").write_bytes(b"PK\x03\x04 damaged")
+    with pytest.raises(ModelFileError):
+        read_golden(tmp_path)
