@@ -11,7 +11,7 @@ namespace {
 
 // Tokens per prefill graph: their activations and attention masks stay small, and a cancel is
 // noticed between chunks on every device.
-constexpr int64_t kPrefillChunk = 512;
+constexpr int64_t kPrefillChunk = 1024;
 
 int64_t checked_context(const Model& model, int64_t n_ctx) {
     const int64_t trained = model.config().decoder.context_length;
@@ -29,8 +29,13 @@ int64_t checked_context(const Model& model, int64_t n_ctx) {
     return n_ctx;
 }
 
+// An input that no node reads has no memory.
+bool is_read(const ggml_tensor* tensor) {
+    return tensor != nullptr && tensor->buffer != nullptr;
+}
+
 void set(ggml_tensor* tensor, const void* data) {
-    if (tensor != nullptr) ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
+    if (is_read(tensor)) ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
 }
 
 // Causal mask [n_kv, n_new]: token i of the chunk sees n_past + i + 1 tokens.
@@ -187,15 +192,13 @@ void Session::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {
 
     std::vector<int64_t> row_values(static_cast<size_t>(n_new));
     std::iota(row_values.begin(), row_values.end(), chunk.n_past);
-    const std::vector<ggml_fp16_t> mask_values =
-        mask != nullptr ? causal_mask(chunk.n_past, n_new) : std::vector<ggml_fp16_t>();
     model_->executor().run(
         g,
         [&] {
             set(ids, chunk.ids.data());
             set(positions, chunk.positions.data());
             set(rows, row_values.data());
-            set(mask, mask_values.data());
+            if (is_read(mask)) set(mask, causal_mask(chunk.n_past, n_new).data());
             set(image_rows, chunk.embeddings);
             set(image_columns, chunk.image_columns.data());
         },

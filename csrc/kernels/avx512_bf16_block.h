@@ -7,8 +7,8 @@
 
 namespace crispvl::kernels {
 
-static constexpr int kRows = 6;       // rows of a register block
-static constexpr int kVectors = 4;    // 16 outputs each
+static constexpr int kRows = 6;     // rows of a register block
+static constexpr int kVectors = 4;  // 16 outputs each
 
 using Sums = __m512[kRows][kVectors];
 
@@ -23,7 +23,7 @@ static inline __m512bh broadcast_pair(const uint16_t* p) {
 // sums[r][v] += the pairs of row r times 16 outputs of the panel; rows are ldx elements apart.
 template <int kN>
 static inline void multiply(const uint16_t* x, int64_t ldx, const uint16_t* panel, int64_t n_pairs,
-                     Sums& sums) {
+                            Sums& sums) {
     for (int64_t i = 0; i < n_pairs; ++i) {
         __m512bh w[kVectors];
 #pragma GCC unroll 4
@@ -57,12 +57,23 @@ static inline void for_row_blocks(int64_t n_rows, const Block& block) {
     int64_t row = 0;
     for (; row + kRows <= n_rows; row += kRows) block(Rows<kRows>{}, row);
     switch (n_rows - row) {
-        case 5: block(Rows<5>{}, row); break;
-        case 4: block(Rows<4>{}, row); break;
-        case 3: block(Rows<3>{}, row); break;
-        case 2: block(Rows<2>{}, row); break;
-        case 1: block(Rows<1>{}, row); break;
-        default: break;
+        case 5:
+            block(Rows<5>{}, row);
+            break;
+        case 4:
+            block(Rows<4>{}, row);
+            break;
+        case 3:
+            block(Rows<3>{}, row);
+            break;
+        case 2:
+            block(Rows<2>{}, row);
+            break;
+        case 1:
+            block(Rows<1>{}, row);
+            break;
+        default:
+            break;
     }
 }
 

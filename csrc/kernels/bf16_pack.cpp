@@ -23,7 +23,8 @@ float from_bf16(uint16_t value) {
 
 void pack_row(const float* row, int64_t n_in, int64_t i_out, uint16_t* panels) {
     const int64_t n_pairs = pair_count(n_in);
-    uint16_t* out = panels + i_out / kPanelWidth * n_pairs * kPanelWidth * 2 + i_out % kPanelWidth * 2;
+    uint16_t* out =
+        panels + i_out / kPanelWidth * n_pairs * kPanelWidth * 2 + i_out % kPanelWidth * 2;
     for (int64_t i = 0; i < n_in; ++i) out[i / 2 * kPanelWidth * 2 + i % 2] = to_bf16(row[i]);
 }
 

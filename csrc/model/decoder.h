@@ -1,11 +1,14 @@
 // The language model: Qwen2, Qwen3, InternLM2 and InternLM3 are rows of DecoderConfig.
-// Follows transformers' modeling_qwen2.py / modeling_qwen3.py and OpenGVLab's modeling_internlm2.py.
+// Follows transformers' modeling_qwen2.py / modeling_qwen3.py and OpenGVLab's
+// modeling_internlm2.py.
 #pragma once
 
 #include <vector>
 
 #include "nn/attention.h"
 #include "nn/mlp.h"
+#include "nn/packed.h"
+#include "nn/streamed.h"
 
 namespace crispvl {
 
@@ -17,10 +20,29 @@ public:
                             const std::vector<SequenceStep>& steps, size_t i_layer) const;
 
 private:
+    friend class StreamedDecoderBlock;
+
     Norm attention_norm_;
     Attention attention_;
     Norm mlp_norm_;
     SwigluMlp mlp_;
+};
+
+// The same block on our CPU kernels, for prompts.
+class StreamedDecoderBlock {
+public:
+    explicit StreamedDecoderBlock(const DecoderBlock& block);
+    ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
+                            const std::vector<SequenceStep>& steps, size_t i_layer,
+                            ggml_tensor* scratch) const;
+
+private:
+    PackedNorm attention_norm_;
+    StreamedLinear qkv_;
+    const Attention* attention_;  // of the plain block, which outlives this one
+    StreamedLinear out_;
+    PackedNorm mlp_norm_;
+    StreamedLinear gate_up_, down_;
 };
 
 class Decoder {
@@ -39,13 +61,19 @@ public:
     // [width, n] -> logits [vocab_size, n]
     ggml_tensor* logits(Graph& g, ggml_tensor* hidden) const { return head_(g, hidden); }
 
+    // Lets prompts use our CPU kernels where these can serve them. Call once the weights are bound.
+    void stream(int n_threads);
+
     size_t max_nodes(size_t n_sequences) const {
         return 64 + blocks_.size() * (40 + 16 * n_sequences);
     }
 
 private:
+    DecoderConfig config_;
     ggml_tensor* embedding_;  // [width, vocab_size]
     std::vector<DecoderBlock> blocks_;
+    std::vector<StreamedDecoderBlock> streamed_;  // empty, or one for each block
+    int n_threads_ = 1;
     Norm output_norm_;
     Linear head_;
 };

@@ -49,6 +49,9 @@ struct Model::Network {
             weights.finish(backends);
         }
         // Rounding weights to BF16 is below the error of 16-bit files, not of F32 ones.
+        if (backends.on_cpu() && !options.exact && !is_f32(source, schema::text_block(0))) {
+            decoder.stream(backends.n_threads);
+        }
         if (backends.on_cpu() && !options.exact && !is_f32(source, schema::vision_block(0))) {
             vision.pack(backends.n_threads);
             if (vision.packed_bytes() > 0) source.release("v.blk.");

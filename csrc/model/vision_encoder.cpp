@@ -35,7 +35,8 @@ ggml_tensor* VisionBlock::operator()(Graph& g, ggml_tensor* x) const {
 
 PackedVisionBlock::PackedVisionBlock(const VisionBlock& b, int n_threads)
     : norm1_(b.norm1_),
-      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, kernels::Epilogue::store_bf16, n_threads),
+      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, kernels::Epilogue::store_bf16,
+           n_threads),
       attention_(b.attention_.config().n_heads, b.attention_.config().d_head),
       out_({&b.attention_.out()}, kernels::Epilogue::residual_f32, n_threads, b.scale1_),
       norm2_(b.norm2_),
@@ -53,7 +54,8 @@ size_t PackedVisionBlock::n_bytes() const {
 
 VisionEncoder::VisionEncoder(Weights& weights, const VisionConfig& c)
     : config_(c),
-      patch_embedding_(Scope(weights, schema::kPatchEmbedding), c.d_patch(), c.width, /*bias=*/true),
+      patch_embedding_(Scope(weights, schema::kPatchEmbedding), c.d_patch(), c.width,
+                       /*bias=*/true),
       class_embedding_(weights.take(schema::kClassEmbedding, {c.width})),
       position_embedding_(weights.take(schema::kPositionEmbedding, {c.width, c.n_positions()})) {
     for (int64_t i = 0; i < c.n_layers; ++i) {

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "nn/packed.h"
+
 namespace crispvl {
 namespace {
 
@@ -55,7 +57,30 @@ ggml_tensor* Attention::operator()(Graph& g, ggml_tensor* x) const {
 ggml_tensor* Attention::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
                                    ggml_tensor* positions, const std::vector<SequenceStep>& steps,
                                    size_t i_layer) const {
-    Qkv qkv = project(g, x);
+    return out_(g, attend_past(g, project(g, x), rope, positions, steps, i_layer));
+}
+
+ggml_tensor* Attention::attend_past(Graph& g, ggml_tensor* qkv, const Rope& rope,
+                                    ggml_tensor* positions, const std::vector<SequenceStep>& steps,
+                                    size_t i_layer) const {
+    int64_t i_head = 0;
+    const auto heads = [&](const std::optional<Norm>& norm, int64_t n_heads) {
+        const size_t d_head_bytes = static_cast<size_t>(config_.d_head) * sizeof(float);
+        ggml_tensor* y =
+            ggml_view_3d(g.ctx(), qkv, config_.d_head, n_heads, qkv->ne[1], d_head_bytes,
+                         qkv->nb[1], static_cast<size_t>(i_head) * d_head_bytes);
+        i_head += n_heads;
+        return norm ? (*norm)(g, y) : y;
+    };
+    // Evaluated in this order: queries, keys, values.
+    ggml_tensor* q = heads(q_norm_, config_.n_heads);
+    ggml_tensor* k = heads(k_norm_, config_.n_kv_heads);
+    ggml_tensor* v = heads(std::nullopt, config_.n_kv_heads);
+    return attend_past(g, Qkv{q, k, v}, rope, positions, steps, i_layer);
+}
+
+ggml_tensor* Attention::attend_past(Graph& g, Qkv qkv, const Rope& rope, ggml_tensor* positions,
+                                    const std::vector<SequenceStep>& steps, size_t i_layer) const {
     qkv.q = rope(g, qkv.q, positions);
     qkv.k = rope(g, qkv.k, positions);
     ggml_tensor* all = nullptr;
@@ -63,7 +88,7 @@ ggml_tensor* Attention::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
         ggml_tensor* y = attend_cached(g, qkv, step, i_layer);
         all = all == nullptr ? y : ggml_concat(g.ctx(), all, y, /*dim=*/1);
     }
-    return out_(g, all);
+    return all;
 }
 
 ggml_tensor* Attention::attend_cached(Graph& g, const Qkv& qkv, const SequenceStep& step,
@@ -86,6 +111,14 @@ ggml_tensor* Attention::attend_cached(Graph& g, const Qkv& qkv, const SequenceSt
     };
     store(step.cache->k(i_layer), qkv.k);
     store(step.cache->v(i_layer), qkv.v);
+    if (step.scratch != nullptr) {
+        const auto rows = [&](ggml_tensor* cache) {
+            return ggml_view_3d(g.ctx(), cache, d_head, config_.n_kv_heads, n_kv,
+                                ggml_row_size(cache->type, d_head), cache->nb[1], 0);
+        };
+        return CausalAttention::apply(g, columns(qkv.q), rows(step.cache->k(i_layer)),
+                                      rows(step.cache->v(i_layer)), step.scratch);
+    }
     ggml_tensor* q = ggml_permute(g.ctx(), columns(qkv.q), 0, 2, 1, 3);
     return attend(g, q, load(step.cache->k(i_layer)), load(step.cache->v(i_layer)), step.mask);
 }

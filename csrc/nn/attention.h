@@ -29,6 +29,7 @@ struct SequenceStep {
     int64_t i_first, n_past, n_new;
     ggml_tensor* rows;  // I64 [n_new], the cache rows to write
     ggml_tensor* mask;  // F16 [n_past + n_new, n_new]; null when n_new is 1: all is visible
+    ggml_tensor* scratch = nullptr;  // of CausalAttention, which is used where it is given
 };
 
 class Attention {
@@ -41,6 +42,11 @@ public:
     // x [width, n_tokens]: each sequence sees its own past.
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
                             const std::vector<SequenceStep>& steps, size_t i_layer) const;
+
+    // The part between the projections: qkv [(n_heads + 2 * n_kv_heads) * d_head, n_tokens] holds
+    // their results one after another -> [n_heads * d_head, n_tokens].
+    ggml_tensor* attend_past(Graph& g, ggml_tensor* qkv, const Rope& rope, ggml_tensor* positions,
+                             const std::vector<SequenceStep>& steps, size_t i_layer) const;
 
     const AttentionConfig& config() const { return config_; }
     const Linear& q() const { return q_; }
@@ -55,6 +61,8 @@ private:
     Qkv project(Graph& g, ggml_tensor* x) const;
     ggml_tensor* attend(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
                         ggml_tensor* mask) const;
+    ggml_tensor* attend_past(Graph& g, Qkv qkv, const Rope& rope, ggml_tensor* positions,
+                             const std::vector<SequenceStep>& steps, size_t i_layer) const;
     ggml_tensor* attend_cached(Graph& g, const Qkv& qkv, const SequenceStep& step,
                                size_t i_layer) const;
 

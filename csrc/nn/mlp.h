@@ -33,6 +33,9 @@ public:
     ggml_tensor* operator()(Graph& g, ggml_tensor* x) const {
         return down_(g, ggml_swiglu_split(g.ctx(), gate_(g, x), up_(g, x)));
     }
+    const Linear& gate() const { return gate_; }
+    const Linear& up() const { return up_; }
+    const Linear& down() const { return down_; }
 
 private:
     Linear gate_, up_, down_;

@@ -39,10 +39,10 @@ ggml_tensor* PackedNorm::operator()(Graph& g, ggml_tensor* x) const {
 void PackedNorm::compute(ggml_tensor* y, int ith, int nth, void* self) {
     const Norm& norm = static_cast<const PackedNorm*>(self)->norm_;
     const ggml_tensor* x = y->src[0];
-    kernels::norm_bf16({floats(x), ggml_nrows(x), x->ne[0], floats(norm.weight()),
-                        floats(norm.bias()), norm.epsilon(), norm.kind() == NormKind::layer_norm,
-                        static_cast<uint16_t*>(y->data)},
-                       ith, nth);
+    kernels::norm_bf16(
+        {floats(x), ggml_nrows(x), x->ne[0], floats(norm.weight()), floats(norm.bias()),
+         norm.epsilon(), norm.kind() == NormKind::layer_norm, static_cast<uint16_t*>(y->data)},
+        ith, nth);
 }
 
 // ---- linear -------------------------------------------------------------------------------------
@@ -63,7 +63,8 @@ PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Epilogue epi
     for (const Linear* part : parts) {
         std::vector<std::thread> threads;
         for (int i = 1; i < n_threads; ++i) {
-            threads.emplace_back([this, part, first, i, n_threads] { pack(part->weight(), first, i, n_threads); });
+            threads.emplace_back(
+                [this, part, first, i, n_threads] { pack(part->weight(), first, i, n_threads); });
         }
         pack(part->weight(), first, /*ith=*/0, n_threads);
         for (std::thread& thread : threads) thread.join();
@@ -92,11 +93,11 @@ ggml_tensor* PackedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* res
 void PackedLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
     const PackedLinear& linear = *static_cast<const PackedLinear*>(self);
     const ggml_tensor* x = y->src[0];
-    kernels::gemm_bf16({static_cast<const uint16_t*>(x->data), ggml_nrows(x), linear.d_in_,
-                        linear.d_out_, linear.panels_.get(), linear.bias_.data(),
-                        linear.epilogue_, y->data, floats(y->src[1]),
-                        linear.scale_.empty() ? nullptr : linear.scale_.data()},
-                       ith, nth);
+    kernels::gemm_bf16(
+        {static_cast<const uint16_t*>(x->data), ggml_nrows(x), linear.d_in_, linear.d_out_,
+         linear.panels_.get(), linear.bias_.data(), linear.epilogue_, y->data, floats(y->src[1]),
+         linear.scale_.empty() ? nullptr : linear.scale_.data()},
+        ith, nth);
 }
 
 size_t PackedLinear::n_bytes() const {
@@ -121,9 +122,44 @@ ggml_tensor* PackedAttention::operator()(Graph& g, ggml_tensor* qkv, ggml_tensor
 void PackedAttention::compute(ggml_tensor* y, int ith, int nth, void* self) {
     const PackedAttention& attention = *static_cast<const PackedAttention*>(self);
     const ggml_tensor *qkv = y->src[0], *scratch = y->src[1];
-    const kernels::AttentionJob job{static_cast<const uint16_t*>(qkv->data), qkv->ne[2], qkv->ne[1],
-                                    attention.n_heads_, attention.d_head_,
+    const kernels::AttentionJob job{static_cast<const uint16_t*>(qkv->data),
+                                    qkv->ne[2],
+                                    qkv->ne[1],
+                                    attention.n_heads_,
+                                    attention.d_head_,
                                     static_cast<uint16_t*>(y->data)};
+    char* own = static_cast<char*>(scratch->data) + static_cast<size_t>(ith) * scratch->nb[1];
+    kernels::attention_bf16(job, own, ith, nth);
+}
+
+// ---- causal attention ---------------------------------------------------------------------------
+
+ggml_tensor* CausalAttention::scratch(Graph& g, int64_t n_kv, int64_t d_head, int n_threads) {
+    const kernels::CausalAttentionJob job{nullptr, nullptr, nullptr, 0,      n_kv,
+                                          1,       1,       d_head,  nullptr};
+    const size_t n_bytes = GGML_PAD(kernels::attention_scratch_bytes(job), kernels::kCacheLine);
+    return g.input(GGML_TYPE_I8, static_cast<int64_t>(n_bytes), n_threads);
+}
+
+ggml_tensor* CausalAttention::apply(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
+                                    ggml_tensor* scratch) {
+    ggml_tensor* sources[] = {q, k, v, scratch};
+    return ggml_custom_4d(g.ctx(), GGML_TYPE_BF16, q->ne[0] * q->ne[1], q->ne[2], 1, 1, sources, 4,
+                          compute, GGML_N_TASKS_MAX, nullptr);
+}
+
+void CausalAttention::compute(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
+    const ggml_tensor *q = y->src[0], *k = y->src[1], *v = y->src[2], *scratch = y->src[3];
+    const int64_t n_new = q->ne[2];
+    const kernels::CausalAttentionJob job{floats(q),
+                                          static_cast<const uint16_t*>(k->data),
+                                          static_cast<const uint16_t*>(v->data),
+                                          k->ne[2] - n_new,
+                                          n_new,
+                                          q->ne[1],
+                                          k->ne[1],
+                                          q->ne[0],
+                                          static_cast<uint16_t*>(y->data)};
     char* own = static_cast<char*>(scratch->data) + static_cast<size_t>(ith) * scratch->nb[1];
     kernels::attention_bf16(job, own, ith, nth);
 }

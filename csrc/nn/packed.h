@@ -32,7 +32,8 @@ public:
     PackedLinear(const std::vector<const Linear*>& parts, kernels::Epilogue epilogue, int n_threads,
                  ggml_tensor* scale = nullptr);
 
-    // BF16 [d_in, …] -> [d_out, …] of the epilogue's type; `residual` F32 [d_out, …] where it has one.
+    // BF16 [d_in, …] -> [d_out, …] of the epilogue's type; `residual` F32 [d_out, …] where it has
+    // one.
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual = nullptr) const;
 
     size_t n_bytes() const;
@@ -63,6 +64,22 @@ private:
     size_t scratch_bytes(int64_t n_tokens) const;
 
     int64_t n_heads_, d_head_;
+};
+
+// Attention of one sequence's new tokens over its cache, causal, on our kernels.
+class CausalAttention {
+public:
+    static bool supports(int64_t d_head, ggml_type cache_type) {
+        return PackedAttention::supports(d_head) && cache_type == GGML_TYPE_F16;
+    }
+    static ggml_tensor* scratch(Graph& g, int64_t n_kv, int64_t d_head, int n_threads);
+    // q F32 [d_head, n_heads, n_new], k and v F16 [d_head, n_kv_heads, n_kv] with the new tokens
+    // last -> BF16 [n_heads * d_head, n_new]
+    static ggml_tensor* apply(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
+                              ggml_tensor* scratch);
+
+private:
+    static void compute(ggml_tensor* y, int ith, int nth, void* unused);
 };
 
 }  // namespace crispvl

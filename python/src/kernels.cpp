@@ -41,32 +41,40 @@ py::array_t<float> gemm(const Floats& x, const Floats& w, const std::optional<Fl
                         bool gelu, const std::optional<Floats>& residual,
                         const std::optional<Floats>& scale, bool bf16_output, int n_threads) {
     const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_out = w.shape(0);
-    const auto panels = kernels::allocate_aligned<uint16_t>(
-        static_cast<size_t>(kernels::packed_size(n_out, n_in)));
+    const auto panels =
+        kernels::allocate_aligned<uint16_t>(static_cast<size_t>(kernels::packed_size(n_out, n_in)));
     std::fill_n(panels.get(), kernels::packed_size(n_out, n_in), uint16_t{0});
-    for (int64_t i = 0; i < n_out; ++i) kernels::pack_row(w.data() + i * n_in, n_in, i, panels.get());
+    for (int64_t i = 0; i < n_out; ++i)
+        kernels::pack_row(w.data() + i * n_in, n_in, i, panels.get());
     const std::vector<uint16_t> input = rounded(x);
     std::vector<float> floats(static_cast<size_t>(n_rows * n_out));
     std::vector<uint16_t> halves(floats.size());
-    kernels::Epilogue epilogue = bf16_output ? kernels::Epilogue::store_bf16
-                                             : kernels::Epilogue::store_f32;
+    kernels::Epilogue epilogue =
+        bf16_output ? kernels::Epilogue::store_bf16 : kernels::Epilogue::store_f32;
     if (gelu) epilogue = kernels::Epilogue::gelu_bf16;
     if (residual) epilogue = kernels::Epilogue::residual_f32;
     const bool is_bf16 = gelu || (bf16_output && !residual);
-    const kernels::GemmJob job{input.data(), n_rows, n_in, n_out, panels.get(),
-                               bias ? bias->data() : nullptr, epilogue,
+    const kernels::GemmJob job{input.data(),
+                               n_rows,
+                               n_in,
+                               n_out,
+                               panels.get(),
+                               bias ? bias->data() : nullptr,
+                               epilogue,
                                is_bf16 ? static_cast<void*>(halves.data()) : floats.data(),
                                residual ? residual->data() : nullptr,
                                scale ? scale->data() : nullptr};
     run_shares(n_threads, [&](int ith, int nth) { kernels::gemm_bf16(job, ith, nth); });
-    return is_bf16 ? widened(halves, {n_rows, n_out}) : to_numpy(std::move(floats), {n_rows, n_out});
+    return is_bf16 ? widened(halves, {n_rows, n_out})
+                   : to_numpy(std::move(floats), {n_rows, n_out});
 }
 
 py::array_t<float> norm(const Floats& x, const Floats& weight, const std::optional<Floats>& bias,
                         float epsilon, bool subtract_mean, int n_threads) {
     std::vector<uint16_t> y(static_cast<size_t>(x.size()));
-    const kernels::NormJob job{x.data(), x.shape(0), x.shape(1), weight.data(),
-                               bias ? bias->data() : nullptr, epsilon, subtract_mean, y.data()};
+    const kernels::NormJob job{
+        x.data(), x.shape(0),    x.shape(1), weight.data(), bias ? bias->data() : nullptr,
+        epsilon,  subtract_mean, y.data()};
     run_shares(n_threads, [&](int ith, int nth) { kernels::norm_bf16(job, ith, nth); });
     return widened(y, {x.shape(0), x.shape(1)});
 }
@@ -75,12 +83,58 @@ py::array_t<float> norm(const Floats& x, const Floats& weight, const std::option
 py::array_t<float> attention(const Floats& qkv, int n_threads) {
     const std::vector<uint16_t> input = rounded(qkv);
     std::vector<uint16_t> y(input.size() / 3);
-    const kernels::AttentionJob job{input.data(), qkv.shape(0), qkv.shape(1), qkv.shape(3),
-                                    qkv.shape(4), y.data()};
+    const kernels::AttentionJob job{input.data(), qkv.shape(0), qkv.shape(1),
+                                    qkv.shape(3), qkv.shape(4), y.data()};
     const auto scratch = kernels::allocate_aligned<uint8_t>(kernels::attention_scratch_bytes(job));
     run_shares(n_threads,
                [&](int ith, int nth) { kernels::attention_bf16(job, scratch.get(), ith, nth); });
     return widened(y, {qkv.shape(0), qkv.shape(1), qkv.shape(3), qkv.shape(4)});
+}
+
+// x [n_rows, n_in], gate and up [width, n_in] -> [n_rows, width], panel by panel
+py::array_t<float> swiglu(const Floats& x, const Floats& gate, const Floats& up) {
+    constexpr int64_t kHalf = kernels::kPanelWidth / 2;
+    const int64_t n_rows = x.shape(0), n_in = x.shape(1), width = gate.shape(0);
+    const std::vector<uint16_t> input = rounded(x);
+    std::vector<uint16_t> y(static_cast<size_t>(n_rows * width));
+    const kernels::GemmJob job{
+        input.data(), n_rows,  n_in,   2 * width, nullptr, nullptr, kernels::Epilogue::swiglu_bf16,
+        y.data(),     nullptr, nullptr};
+    std::vector<uint16_t> rows(static_cast<size_t>(kernels::kPanelWidth * n_in));
+    std::vector<uint16_t> panel(rows.size());
+    for (int64_t i_panel = 0; i_panel < kernels::panel_count(2 * width); ++i_panel) {
+        std::fill(rows.begin(), rows.end(), uint16_t{0});
+        for (int64_t i = 0; i < kernels::kPanelWidth; ++i) {
+            const int64_t i_row = i_panel * kHalf + i % kHalf;
+            if (i_row >= width) continue;
+            const float* row = (i < kHalf ? gate : up).data() + i_row * n_in;
+            kernels::round_bf16(row, n_in, rows.data() + i * n_in);
+        }
+        kernels::pack_panel_bf16(rows.data(), n_in, panel.data());
+        kernels::gemm_bf16_panel(job, i_panel, panel.data());
+    }
+    return widened(y, {n_rows, width});
+}
+
+// q [n_new, n_heads, d_head], k and v float16 [n_kv, n_kv_heads, d_head]
+py::array_t<float> causal_attention(const Floats& q, const py::array& k, const py::array& v,
+                                    int n_threads) {
+    const py::array keys = py::array::ensure(k, py::array::c_style);
+    const py::array values = py::array::ensure(v, py::array::c_style);
+    std::vector<uint16_t> y(static_cast<size_t>(q.size()));
+    const kernels::CausalAttentionJob job{q.data(),
+                                          static_cast<const uint16_t*>(keys.data()),
+                                          static_cast<const uint16_t*>(values.data()),
+                                          keys.shape(0) - q.shape(0),
+                                          q.shape(0),
+                                          q.shape(1),
+                                          keys.shape(1),
+                                          q.shape(2),
+                                          y.data()};
+    const auto scratch = kernels::allocate_aligned<uint8_t>(kernels::attention_scratch_bytes(job));
+    run_shares(n_threads,
+               [&](int ith, int nth) { kernels::attention_bf16(job, scratch.get(), ith, nth); });
+    return widened(y, {q.shape(0), q.shape(1), q.shape(2)});
 }
 
 }  // namespace
@@ -88,12 +142,14 @@ py::array_t<float> attention(const Floats& qkv, int n_threads) {
 void bind_kernels(py::module_& m) {
     py::module_ k = m.def_submodule("kernels", "CPU kernels by themselves, for tests.");
     k.def("has_avx512_bf16", &kernels::has_avx512_bf16);
-    k.def("gemm_bf16", &gemm, "x"_a, "w"_a, py::kw_only(), "bias"_a = std::nullopt, "gelu"_a = false,
-          "residual"_a = std::nullopt, "scale"_a = std::nullopt, "bf16_output"_a = false,
-          "n_threads"_a = 1);
+    k.def("gemm_bf16", &gemm, "x"_a, "w"_a, py::kw_only(), "bias"_a = std::nullopt,
+          "gelu"_a = false, "residual"_a = std::nullopt, "scale"_a = std::nullopt,
+          "bf16_output"_a = false, "n_threads"_a = 1);
     k.def("norm_bf16", &norm, "x"_a, "weight"_a, "bias"_a, "epsilon"_a, "subtract_mean"_a,
           "n_threads"_a = 1);
     k.def("attention_bf16", &attention, "qkv"_a, "n_threads"_a = 1);
+    k.def("swiglu_bf16", &swiglu, "x"_a, "gate"_a, "up"_a);
+    k.def("causal_attention_bf16", &causal_attention, "q"_a, "k"_a, "v"_a, "n_threads"_a = 1);
 }
 
 }  // namespace crispvl::binding

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from crispvl import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-
-from crispvl import _core
 
 kernels = _core.kernels
 
@@ -142,3 +141,44 @@ def test_attention_survives_scores_far_apart() -> None:
     qkv[0, 1, 1, 0, 0] = 60.0  # only the second key matches
     qkv[0, :, 2, 0, :] = np.array([1.0, 2.0, 4.0])[:, None]
     assert np.all(kernels.attention_bf16(qkv, 2) == 2.0)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    st.integers(1, 40), st.integers(1, 40).map(lambda n: 2 * n), st.integers(1, 100),
+    st.integers(0, 1000),
+)  # fmt: skip
+def test_swiglu_epilogue_multiplies_the_ups_by_their_gates(
+    n_rows: int, n_in: int, width: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n_rows, n_in), np.float32)
+    gate, up = rng.standard_normal((2, width, n_in), np.float32) / np.sqrt(n_in)
+    found = kernels.swiglu_bf16(x, gate.astype(np.float32), up.astype(np.float32))
+    g, u = rounded(x) @ rounded(gate).T, rounded(x) @ rounded(up).T
+    expected = g / (1 + np.exp(-g)) * u
+    assert np.all(np.abs(found - expected) <= np.abs(expected) * 2.0**-8 + 5e-6)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 90), st.integers(1, 80), st.sampled_from([(1, 1), (4, 2), (6, 1)]),
+    st.sampled_from([64, 128]), N_THREADS, st.integers(0, 1000),
+)  # fmt: skip
+def test_causal_attention_sees_the_past_and_itself_only(
+    n_past: int, n_new: int, heads: tuple[int, int], d_head: int, n_threads: int, seed: int
+) -> None:
+    n_heads, n_kv_heads = heads
+    rng = np.random.default_rng(seed)
+    q = rng.standard_normal((n_new, n_heads, d_head), np.float32)
+    k, v = rng.standard_normal((2, n_past + n_new, n_kv_heads, d_head), np.float32)
+    k, v = k.astype(np.float16), v.astype(np.float16)
+    found = kernels.causal_attention_bf16(q, k, v, n_threads)
+    k, v = (np.repeat(x.astype(np.float64), n_heads // n_kv_heads, 1) for x in (k, v))
+    scores = np.einsum("qhd,khd->hqk", rounded(q), k) / np.sqrt(d_head)
+    hidden = np.arange(n_past + n_new) > np.arange(n_new)[:, None] + n_past
+    weights = np.exp(np.where(hidden, -np.inf, scores))
+    weights /= weights.sum(-1, keepdims=True)
+    expected = np.einsum("hqk,khd->qhd", weights, v)
+    # Keys, values, weights and the output are rounded to BF16 on their way.
+    assert_close(found, expected, 2.5e-2)
