@@ -18,6 +18,9 @@ MAX_PERIOD = 256
 MIN_TOKENS = 128
 """Fewest tokens of a loop. Shorter repetition stands on real pages, and costs little time."""
 
+SHORT_PERIOD, MIN_SHORT_TOKENS = 4, 64
+"""Of loops of fewer tokens than a row of a table has, half as many are enough."""
+
 MIN_COUNT = 8
 """Fewest times that something is said, unless it is long."""
 
@@ -82,5 +85,6 @@ class LoopDetector:
 
 _PERIODS = np.arange(1, MAX_PERIOD + 1)
 _MIN_STRETCH = np.maximum(
-    MIN_TOKENS, _PERIODS * np.where(_PERIODS < LONG_PERIOD, MIN_COUNT, MIN_LONG_COUNT)
+    np.where(_PERIODS < SHORT_PERIOD, MIN_SHORT_TOKENS, MIN_TOKENS),
+    _PERIODS * np.where(_PERIODS < LONG_PERIOD, MIN_COUNT, MIN_LONG_COUNT),
 )
