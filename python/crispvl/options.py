@@ -85,7 +85,7 @@ class InputOptions:
 class ReadOptions(GenerateOptions, InputOptions):
     """All of `GenerateOptions` and `InputOptions`, and how a page is asked about and cut up."""
 
-    task: Task = _option("text", "what to ask for where no prompt is given: text or markdown")  # noqa: RUF009
+    task: Task = _option("text", "what to ask for where no prompt is given")  # noqa: RUF009
     max_tiles: int | None = _option(None, "most tiles per image; without it, the model's number")
     min_tiles: int | None = _option(None, "fewest tiles per image; without it, the model's number")
     skip_blank: bool = _option(True, "give blank pages no text, without asking the model")

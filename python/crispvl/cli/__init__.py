@@ -20,7 +20,7 @@ from crispvl._version import __version__
 from crispvl.errors import CrispVLError
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "recognize": ("crispvl.cli.recognize", "read the text of images"),
+    "recognize": ("crispvl.cli.recognize", "read the text of images and documents"),
     "convert": ("crispvl.convert.cli", "make a model file from a Hugging Face checkpoint"),
     "quantize": ("crispvl.cli.quantize", "make a model file smaller"),
     "imatrix": ("crispvl.cli.imatrix", "find which weights matter, for quantize"),

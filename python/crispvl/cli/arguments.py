@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection
 from dataclasses import fields
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from crispvl.options import LoadOptions, ReadOptions
 
@@ -14,7 +14,12 @@ Options = TypeVar("Options", LoadOptions, ReadOptions)
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds ``-m``, ``--mmproj`` and the fields of `LoadOptions`."""
-    parser.add_argument("-m", "--model", metavar="FILE", help="GGUF model; else the bundled one")
+    parser.add_argument(
+        "-m",
+        "--model",
+        metavar="FILE",
+        help="GGUF file, or a name on the hub such as org/repo:q8_0; else the bundled model",
+    )
     parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
     add_options(parser, LoadOptions)
 
@@ -37,8 +42,16 @@ def add_options(
             )
         else:
             kind = _value_type(hints[field.name])
+            choices = (
+                get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else None
+            )
             parser.add_argument(
-                flag, type=kind, default=argparse.SUPPRESS, help=text, metavar=kind.__name__.upper()
+                flag,
+                type=kind,
+                choices=choices,
+                default=argparse.SUPPRESS,
+                help=text,
+                metavar=None if choices else kind.__name__.upper(),
             )
 
 
