@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crispvl.convert.awq import mark_packed, unpack_weights
 from crispvl.convert.chat import Chat, end_of_answer_id, read_chat
 from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles, open_checkpoint
@@ -62,7 +63,7 @@ def read_checkpoint(model: str | Path, prompts: Mapping[str, str]) -> Checkpoint
     vocabulary = read_vocabulary(files, config.decoder.vocab_size)
     chat = read_chat(files, config, vocabulary, prompts)
     vocabulary.eos_id = end_of_answer_id(chat, vocabulary)
-    weights = read_weights(files.folder)
+    weights = unpack_weights(read_weights(files.folder), files.require_json("config.json"))
     tied_head = _has_tied_head(config, weights)
     vision, text = tensor_plans(config, tied_head=tied_head)
     check_weights((*vision, *text), weights, unused=_head_name(config) if tied_head else None)
@@ -73,8 +74,8 @@ def read_checkpoint(model: str | Path, prompts: Mapping[str, str]) -> Checkpoint
         chat=chat,
         weights=weights,
         tied_head=tied_head,
-        vision=vision,
-        text=text,
+        vision=mark_packed(vision, weights),
+        text=mark_packed(text, weights),
     )
 
 

@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="file to write")
     parser.add_argument(
-        "--dtype", choices=DTYPES, default="f16", help="type of the large matrices (%(default)s)"
+        "--dtype",
+        choices=DTYPES,
+        help="type of the large matrices (f16; for an AWQ checkpoint q4_1, which keeps its blocks)",
     )
     parser.add_argument(
         "--layout",

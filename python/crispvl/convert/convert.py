@@ -61,7 +61,7 @@ class ConversionReport:
 def convert_checkpoint(
     model: str | Path,
     output: str | Path,
-    dtype: str = "f16",
+    dtype: str | None = None,
     layout: str = "single",
     *,
     prompts: dict[str, str] | None = None,
@@ -75,7 +75,9 @@ def convert_checkpoint(
     Args:
         model: Checkpoint folder in the OpenGVLab or the -hf layout, or a hub name.
         output: File to write. A pair adds ``mmproj-<name>`` beside it.
-        dtype: ``f32``, ``f16``, ``bf16`` or ``q8_0``, the type of the large matrices.
+        dtype: ``f32``, ``f16``, ``bf16`` or ``q8_0``, the type of the large matrices; ``q4_1``
+            keeps those that an AWQ checkpoint holds in four bits. None is ``q4_1`` for AWQ
+            checkpoints, else ``f16``.
         layout: ``single`` for one file, ``pair`` for the two that llama.cpp reads.
         prompts: What the model was trained to answer, by ``text`` and ``markdown``.
         progress: Called with a tensor's name, the bytes written so far and those in all.
@@ -89,9 +91,10 @@ def convert_checkpoint(
         ModelFileError: Not a checkpoint, an incomplete one, or one the engine cannot run.
     """
     output = Path(output)
-    _check_arguments(output, dtype, layout)
+    _check_arguments(output, dtype or "f16", layout)
     started = time.monotonic()
     checkpoint = read_checkpoint(model, prompts or {})
+    dtype = _chosen_dtype(dtype, checkpoint)
     overflows: Counter[str] = Counter()
     files = _output_files(checkpoint, output, dtype, layout, overflows)
     tensors = [t for f in files for t in f.tensors]
@@ -136,6 +139,16 @@ def convert_header(config: Mapping[str, Any], output: str | Path, dtype: str = "
     ]
     tensors = [_output_tensor(p, dtype, lambda kind: iter(())) for p in (*vision, *text)]
     write_header(output, _model_file(output, parsed.decoder.family.arch, entries, tensors))
+
+
+def _chosen_dtype(dtype: str | None, checkpoint: Checkpoint) -> str:
+    is_packed = any(p.packed for p in (*checkpoint.vision, *checkpoint.text))
+    if dtype == "q4_1" and not is_packed:
+        raise ValueError(
+            "[dtype] 'q4_1' is expected for 4-bit AWQ checkpoints alone; "
+            f"'{checkpoint.files.name}' is none; convert to f16, then use 'crispvl quantize'"
+        )
+    return dtype or ("q4_1" if is_packed else "f16")
 
 
 def _output_files(

@@ -12,10 +12,11 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
+from crispvl.convert.awq import AwqTensor
 from crispvl.convert.tensors import TensorPlan
 from crispvl.convert.weights import StoredTensor
 
-DTYPES = ("f32", "f16", "bf16", "q8_0")
+DTYPES = ("f32", "f16", "bf16", "q8_0", "q4_1")
 
 # general.file_type
 FILE_TYPES = {
@@ -23,6 +24,7 @@ FILE_TYPES = {
     "f16": gguf.LlamaFileType.MOSTLY_F16,
     "bf16": gguf.LlamaFileType.MOSTLY_BF16,
     "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
+    "q4_1": gguf.LlamaFileType.MOSTLY_Q4_1,
 }
 
 # Rows are converted in pieces of about this size, so memory does not grow with the tensor.
@@ -41,12 +43,16 @@ def choose_type(plan: TensorPlan, dtype: str) -> Encoding:
     """The type of one tensor in a file of ``dtype``.
 
     Vectors, norms, class and position embeddings stay in float32. The patch kernel is float16 in
-    an f16 file and float32 otherwise. Rows that are no multiple of a q8_0 block become float16.
+    an f16 or q4_1 file and float32 otherwise. Rows that are no multiple of a q8_0 block become
+    float16. In a q4_1 file the matrices that are packed in the checkpoint stay so, the others are
+    float16.
     """
     if dtype == "f32" or plan.precise:
         return Encoding(Type.F32)
     if len(plan.shape) == 4:
-        return Encoding(Type.F16 if dtype == "f16" else Type.F32)
+        return Encoding(Type.F16 if dtype in ("f16", "q4_1") else Type.F32)
+    if dtype == "q4_1":
+        return Encoding(Type.Q4_1 if plan.packed else Type.F16)
     wanted = {"f16": Type.F16, "bf16": Type.BF16, "q8_0": Type.Q8_0}[dtype]
     if plan.shape[-1] % gguf.GGML_QUANT_SIZES[wanted][0]:
         return Encoding(Type.F16, fallback=True)
@@ -67,10 +73,19 @@ def encode(plan: TensorPlan, tensor: StoredTensor, kind: Type) -> Iterator[NDArr
         tensor: Where the words come from.
         kind: Type to write.
     """
-    words = tensor.load().reshape(plan.source_shape[-len(plan.shape) :])
     n_rows = plan.shape[0]
     n_row_bytes = math.prod(plan.shape[1:]) * 4
     step = max(1, _CHUNK_BYTES // n_row_bytes)
+    if isinstance(tensor, AwqTensor):
+        taken = np.arange(n_rows) if plan.rows is None else plan.rows
+        for begin in range(0, n_rows, step):
+            index = taken[begin : begin + step]
+            if kind == Type.Q4_1:
+                yield tensor.q4_1(index).reshape(-1)
+            else:
+                yield _to_type(tensor.rows(index), tensor.dtype, kind)
+        return
+    words = tensor.load().reshape(plan.source_shape[-len(plan.shape) :])
     for begin in range(0, n_rows, step):
         end = min(begin + step, n_rows)
         chunk = words[begin:end] if plan.rows is None else words[plan.rows[begin:end]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crispvl.convert.awq import is_awq
 from crispvl.convert.config import CheckpointConfig, ImageConfig, ProjectorConfig, VisionConfig
 from crispvl.convert.decoder_config import read_decoder
 from crispvl.convert.section import Section
@@ -78,15 +79,15 @@ def read_config(
 
 
 def refuse_quantised(config: Mapping[str, Any]) -> None:
-    """Refuses a checkpoint whose weights are packed."""
+    """Refuses a checkpoint whose weights are packed in a way that is not known."""
     for part in (config, config.get("llm_config"), config.get("text_config")):
         method = part.get("quantization_config") if isinstance(part, Mapping) else None
-        if method:
+        if method and not is_awq(method):
             name = method.get("quant_method") if isinstance(method, Mapping) else method
             raise ModelFileError(
-                "[config.json] expected weights in float32, float16 or bfloat16; found weights "
-                f"quantised with '{name}'; convert the original checkpoint and choose the type "
-                "of the file with --dtype"
+                "[config.json] expected weights in float32, float16, bfloat16 or AWQ; found "
+                f"weights quantised with '{name}'; convert the original checkpoint and choose "
+                "the type of the file with --dtype"
             )
 
 

@@ -24,6 +24,7 @@ class TensorPlan:
         source_shape: Shape there; leading ones and the number of rows may differ from ``shape``.
         rows: Rows of the source to take, in order; None for all.
         precise: Stays in float32 whatever the file's type.
+        packed: The checkpoint holds it in 4-bit blocks.
     """
 
     name: str
@@ -32,6 +33,7 @@ class TensorPlan:
     source_shape: tuple[int, ...]
     rows: Rows | None = None
     precise: bool = False
+    packed: bool = False
 
 
 def tensor_plans(

@@ -19,6 +19,7 @@ WORDS: Mapping[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
+    "I32": np.dtype("<i4"),
 }
 
 # Newer transformers put everything but the head under "model." and drop the text model's own.
