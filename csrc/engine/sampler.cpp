@@ -13,8 +13,8 @@ namespace {
 
 void require(bool holds, const char* name, const char* expected, double found) {
     if (holds) return;
-    throw Error(ErrorKind::argument, std::string("[sampling] expected ") + name + " to be " + expected +
-                                         "; found " + std::to_string(found));
+    throw Error(ErrorKind::argument, std::string("[sampling] expected ") + name + " to be " +
+                                         expected + "; found " + std::to_string(found));
 }
 
 int32_t most_likely(const std::vector<float>& logits) {
@@ -37,7 +37,8 @@ Sampler::Sampler(const SamplingOptions& o) : options_(o), random_(o.seed) {
     require(o.top_k >= 0, "top_k", "0 or more", static_cast<double>(o.top_k));
     require(o.top_p > 0 && o.top_p <= 1, "top_p", "above 0 and at most 1",
             static_cast<double>(o.top_p));
-    require(o.min_p >= 0 && o.min_p < 1, "min_p", "from 0 to below 1", static_cast<double>(o.min_p));
+    require(o.min_p >= 0 && o.min_p < 1, "min_p", "from 0 to below 1",
+            static_cast<double>(o.min_p));
     require(o.repetition_penalty > 0 && o.repetition_penalty <= 100, "repetition_penalty",
             "above 0 and at most 100", static_cast<double>(o.repetition_penalty));
     require(o.repetition_window >= 0, "repetition_window", "0 or more",

@@ -9,12 +9,12 @@
 namespace crispvl {
 
 struct SamplingOptions {
-    float temperature = 0;         // 0: the most likely token
-    int64_t top_k = 0;             // 0: all tokens
-    float top_p = 1;               // 1: all tokens
-    float min_p = 0;               // 0: all tokens
+    float temperature = 0;  // 0: the most likely token
+    int64_t top_k = 0;      // 0: all tokens
+    float top_p = 1;        // 1: all tokens
+    float min_p = 0;        // 0: all tokens
     uint64_t seed = 0;
-    float repetition_penalty = 1;  // 1: none
+    float repetition_penalty = 1;   // 1: none
     int64_t repetition_window = 0;  // newest generated tokens it looks at; 0: all
 };
 

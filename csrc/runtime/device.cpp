@@ -25,18 +25,24 @@ std::string lower(std::string text) {
 
 const char* type_name(ggml_backend_dev_t device) {
     switch (ggml_backend_dev_type(device)) {
-        case GGML_BACKEND_DEVICE_TYPE_CPU: return "cpu";
+        case GGML_BACKEND_DEVICE_TYPE_CPU:
+            return "cpu";
         case GGML_BACKEND_DEVICE_TYPE_GPU:
-        case GGML_BACKEND_DEVICE_TYPE_IGPU: return "gpu";
-        default: return "accel";
+        case GGML_BACKEND_DEVICE_TYPE_IGPU:
+            return "gpu";
+        default:
+            return "accel";
     }
 }
 
-bool is_gpu(ggml_backend_dev_t device) { return std::string(type_name(device)) == "gpu"; }
+bool is_gpu(ggml_backend_dev_t device) {
+    return std::string(type_name(device)) == "gpu";
+}
 
 std::string known_devices() {
     std::string text;
-    for (const DeviceInfo& device : list_devices()) text += (text.empty() ? "" : ", ") + device.name;
+    for (const DeviceInfo& device : list_devices())
+        text += (text.empty() ? "" : ", ") + device.name;
     return text;
 }
 
@@ -101,8 +107,12 @@ int quota_cores() {
 
 #else
 
-int affinity_cores() { return 0; }
-int quota_cores() { return 0; }
+int affinity_cores() {
+    return 0;
+}
+int quota_cores() {
+    return 0;
+}
 
 #endif
 
@@ -153,7 +163,8 @@ Backends::Backends(const std::string& device, int wanted_threads)
     : n_threads(wanted_threads == 0 ? default_thread_count() : wanted_threads) {
     install_log_sink();
     if (n_threads < 1 || n_threads > GGML_MAX_N_THREADS) {
-        throw Error(ErrorKind::argument, "[device] expected 1 to " + std::to_string(GGML_MAX_N_THREADS) +
+        throw Error(ErrorKind::argument, "[device] expected 1 to " +
+                                             std::to_string(GGML_MAX_N_THREADS) +
                                              " threads; found " + std::to_string(n_threads) +
                                              "; leave threads out for one per core");
     }
@@ -162,13 +173,15 @@ Backends::Backends(const std::string& device, int wanted_threads)
         if (!backend) {
             throw Error(ErrorKind::device, std::string("[device] expected '") +
                                                ggml_backend_dev_name(chosen) + "' to start; " +
-                                               take_log_error() + "; check the driver or use "
+                                               take_log_error() +
+                                               "; check the driver or use "
                                                "device=\"cpu\"");
         }
         all.push_back(std::move(backend));
     }
     ggml_backend_ptr cpu_backend(ggml_backend_cpu_init());
-    if (!cpu_backend) throw Error(ErrorKind::memory, "[device] expected memory for the CPU backend");
+    if (!cpu_backend)
+        throw Error(ErrorKind::memory, "[device] expected memory for the CPU backend");
     ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
     pool.reset(ggml_threadpool_new(&params));
     if (!pool) throw Error(ErrorKind::memory, "[device] expected to start the worker threads");

@@ -34,7 +34,9 @@ int useful_threads(ggml_cgraph* graph, int n_threads) {
     return n_useful < n_threads ? static_cast<int>(n_useful) : n_threads;
 }
 
-bool abort_requested(void* interrupt) { return static_cast<Interrupt*>(interrupt)->requested(); }
+bool abort_requested(void* interrupt) {
+    return static_cast<Interrupt*>(interrupt)->requested();
+}
 
 // Lets the CPU backend ask for the interrupt between nodes, for the life of the guard.
 class AbortGuard {
@@ -62,7 +64,8 @@ void throw_if_requested(Interrupt* interrupt) {
 Executor::Executor(Backends& backends, size_t max_nodes) : backends_(backends) {
     std::vector<ggml_backend_t> all;
     for (const ggml_backend_ptr& backend : backends.all) all.push_back(backend.get());
-    sched_.reset(ggml_backend_sched_new(all.data(), nullptr, static_cast<int>(all.size()), max_nodes,
+    sched_.reset(ggml_backend_sched_new(all.data(), nullptr, static_cast<int>(all.size()),
+                                        max_nodes,
                                         /*parallel=*/false, /*op_offload=*/true));
     if (!sched_) throw Error(ErrorKind::memory, "[engine] expected memory for the graph scheduler");
 }
@@ -74,9 +77,9 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
     if (!measured_bytes_.empty()) return measure(graph);
     ggml_backend_sched_reset(sched_.get());
     if (!ggml_backend_sched_alloc_graph(sched_.get(), graph.cgraph())) {
-        throw Error(ErrorKind::memory, "[engine] expected memory for the compute buffers; " +
-                                           take_log_error() +
-                                           "; lower max_tiles or the context, or close other models");
+        throw Error(ErrorKind::memory,
+                    "[engine] expected memory for the compute buffers; " + take_log_error() +
+                        "; lower max_tiles or the context, or close other models");
     }
     set_inputs();
     ggml_backend_cpu_set_n_threads(backends_.cpu(),
