@@ -164,7 +164,9 @@ class Document:
     source: str
     pages: tuple[Page, ...] = ()
     n_pages: int = 0
-    """Pages that were to be read; more than ``pages`` holds where a limit or a stop came first."""
+    """Pages that were to be read; more than ``pages`` holds where the reading was stopped."""
+    stopped: Literal["cancelled", "time_limit"] | None = None
+    """What ended the reading before the last page; None where it came to its end."""
     model: ModelFile | None = None
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What it was read with: prompt, task, tiles, limits and sampling."""
@@ -184,8 +186,8 @@ class Document:
     def finish_reason(self) -> FinishReason | None:
         """``stop`` where every page that could be read was read to its end; else the first cut."""
         reasons = [page.finish_reason for page in self.pages if page.finish_reason]
-        if len(self.pages) < self.n_pages and "cancelled" not in reasons:
-            reasons.append("time_limit")
+        if self.stopped is not None:
+            reasons.append(self.stopped)
         return next((reason for reason in reasons if reason != "stop"), next(iter(reasons), None))
 
     @property
@@ -203,7 +205,7 @@ class Document:
     def flags(self) -> tuple[Flag, ...]:
         """The flags of all pages, in alphabetical order."""
         flags: set[Flag] = {flag for page in self.pages for flag in page.flags}
-        if len(self.pages) < self.n_pages:
+        if self.stopped is not None:
             flags.add("truncated")
         return tuple(sorted(flags))
 

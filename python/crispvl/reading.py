@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from crispvl.deadline import Deadline
 from crispvl.document import Document, Page
@@ -83,6 +83,9 @@ class DocumentReader:
         self._pages = [page for page in pages if skip is None or not skip(page.number)]
         self._done: list[Page] = []
         self._current: _CurrentPage | None = None
+        self._stopped: Literal["cancelled", "time_limit"] | None = (
+            "cancelled" if self._pages else None  # until the last page is done
+        )
 
     @property
     def document(self) -> Document:
@@ -91,6 +94,7 @@ class DocumentReader:
             source=self._source.name,
             pages=(*self._done, *current),
             n_pages=len(self._pages),
+            stopped=self._stopped,
             model=self._model.file,
             settings=self._settings,
         )
@@ -118,8 +122,12 @@ class DocumentReader:
         end = None if limit_s is None else time.monotonic() + limit_s
         with self._source:
             for i_page, page in enumerate(self._pages):
+                if self._cancel is not None and self._cancel.cancelled:
+                    # Pages that are blank or broken never reach the core, which else looks at it.
+                    raise Cancelled("[page] cancelled before it was read", partial=self.document)
                 left_s = [] if end is None else [end - time.monotonic()]
                 if left_s and left_s[0] <= 0:
+                    self._stopped = "time_limit"
                     return
                 if self._options.page_time_limit is not None:
                     left_s.append(self._options.page_time_limit)
@@ -128,6 +136,8 @@ class DocumentReader:
                 )
                 with Deadline(self._cancel, min(left_s, default=None)) as deadline:
                     yield from self._read_or_fail(page, deadline)
+                if i_page + 1 == len(self._pages):
+                    self._stopped = None
                 yield PageDone(page=self._done[-1])
                 if not self._keep_pages:
                     self._done.clear()

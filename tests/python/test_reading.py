@@ -194,6 +194,28 @@ def test_cancel_stops_at_once_and_hands_over_what_there_is(
     assert caught.value.partial.finish_reason == "cancelled"
 
 
+def test_cancel_stops_between_pages_that_the_model_never_sees(ocr: CrispOCR) -> None:
+    cancel: Any = FakeCancelToken()
+
+    def stop(event: Any) -> None:
+        if isinstance(event, PageDone) and event.page.number == 2:
+            cancel.cancel()
+
+    with pytest.raises(Cancelled) as caught:
+        ocr.recognize(pdf_files.pdf([BLANK] * 5), dpi=72, cancel=cancel, on_event=stop)
+    assert [page.number for page in caught.value.partial.pages] == [1, 2]
+    assert caught.value.partial.finish_reason == "cancelled"
+
+
+def test_a_stream_that_is_closed_says_that_pages_are_missing(ocr: CrispOCR) -> None:
+    stream = ocr.stream(pdf_files.pdf([BLANK] * 3), dpi=72)
+    assert next(stream) == "\n\n"
+    stream.close()
+    assert stream.result.finish_reason == "cancelled"
+    assert stream.result.flags == ("blank", "truncated")
+    assert ocr.stream(PDF, skip=lambda number: True).read().finish_reason is None
+
+
 def test_a_deadline_without_a_limit_costs_nothing(core: FakeModel) -> None:
     token: Any = FakeCancelToken()
     n_threads = threading.active_count()
