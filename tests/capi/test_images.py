@@ -82,6 +82,8 @@ def test_what_is_no_image_is_refused(model: LoadedModel) -> None:
         (encoded(noise("RGB"), "PNG")[:200], "damaged"),
         (encoded(noise("RGB"), "JPEG")[:100], "another kind"),
         (encoded(noise("RGB"), "TIFF"), "another kind"),
+        (encoded(noise("RGB"), "BMP")[:-70], "breaks off"),
+        (encoded(noise("RGB"), "PPM")[:-1], "damaged"),
     ):
         with pytest.raises(CapiError, match=message) as raised:
             model.tile(data)

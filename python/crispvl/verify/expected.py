@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,7 @@ def read_golden(folder: str | Path) -> Expected:
             logits={k: arrays[f"logits_{k}"] for k in ("image", "text") if f"logits_{k}" in arrays},
             prompts={k: _prompt(data[k]) for k in ("image", "text") if k in data},
         )
-    except (KeyError, ValueError, OSError, TypeError) as error:
+    except (KeyError, ValueError, OSError, TypeError, BadZipFile) as error:
         raise ModelFileError(
             f"[golden] expected stages, prompts and answers; found {error!r} in '{folder}'; make "
             "the golden again"
