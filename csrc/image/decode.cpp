@@ -65,6 +65,18 @@ void check_size(int width, int height) {
     }
 }
 
+// stb_image fills up a BMP that breaks off. Its rows are never compressed here, so the header tells
+// how long it must be: the bits of a pixel stand at byte 28, or 24 in the oldest kind of header.
+bool breaks_off(const uint8_t* data, size_t n_bytes, int width, int height) {
+    if (n_bytes < 30 || data[0] != 'B' || data[1] != 'M') return false;
+    const size_t at = data[14] == 12 ? 24 : 28;
+    const size_t n_bits = data[at] | size_t{data[at + 1]} << 8;
+    const size_t begin = data[10] | size_t{data[11]} << 8 | size_t{data[12]} << 16;  // of the rows
+    const size_t row_bytes = static_cast<size_t>(width) * n_bits / 8;
+    const size_t stride = (static_cast<size_t>(width) * n_bits + 31) / 32 * 4;
+    return begin + stride * (static_cast<size_t>(height) - 1) + row_bytes > n_bytes;
+}
+
 // Room for the decoders' working copies: 16-bit RGBA twice, in blocks of up to 64 px, and the
 // file's own bytes.
 size_t limit_for(int width, int height, size_t n_bytes) {
@@ -117,6 +129,9 @@ RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
             is_pdf ? "render its pages to images first" : "save it as PNG or JPEG");
     }
     check_size(width, height);
+    if (breaks_off(data, n_bytes, width, height)) {
+        throw unusable("a complete image", "one that breaks off", "save it again");
+    }
     allocation_limit = limit_for(width, height, n_bytes);
     const bool is_png = n_bytes >= 4 && data[0] == 0x89;
     const bool is_wide_grey = is_png && n_channels == 1 && stbi_is_16_bit_from_memory(data, n) != 0;
