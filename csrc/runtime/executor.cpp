@@ -34,6 +34,18 @@ int useful_threads(ggml_cgraph* graph, int n_threads) {
     return n_useful < n_threads ? static_cast<int>(n_useful) : n_threads;
 }
 
+// What decides which tensors may share memory: the operations in order and which results are kept.
+uint64_t signature(ggml_cgraph* graph) {
+    uint64_t hash = 14695981039346656037ull;  // FNV-1a
+    const auto mix = [&](uint64_t value) { hash = (hash ^ value) * 1099511628211ull; };
+    for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
+        const ggml_tensor* node = ggml_graph_node(graph, i);
+        mix(static_cast<uint64_t>(node->op));
+        mix(static_cast<uint64_t>(node->flags & GGML_TENSOR_FLAG_OUTPUT));
+    }
+    return hash;
+}
+
 bool abort_requested(void* interrupt) {
     return static_cast<Interrupt*>(interrupt)->requested();
 }
@@ -75,6 +87,10 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
     std::lock_guard<std::mutex> lock(mutex_);
     throw_if_requested(interrupt);
     if (!measured_bytes_.empty()) return measure(graph);
+    if (const uint64_t found = signature(graph.cgraph()); found != allocated_) {
+        forget_allocation();
+        allocated_ = found;
+    }
     ggml_backend_sched_reset(sched_.get());
     if (!ggml_backend_sched_alloc_graph(sched_.get(), graph.cgraph())) {
         throw Error(ErrorKind::memory,
@@ -99,6 +115,14 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
                                            "; try device=\"cpu\"");
     }
     read_outputs();
+}
+
+// ggml's allocator takes a graph with as many nodes as the last one for the same graph. One with
+// another number makes it plan anew; its buffers stay.
+void Executor::forget_allocation() {
+    Graph other(/*max_nodes=*/8);
+    other.output(ggml_dup(other.ctx(), other.input(GGML_TYPE_F32, 1)));
+    ggml_backend_sched_reserve(sched_.get(), other.cgraph());
 }
 
 void Executor::measure(Graph& graph) {

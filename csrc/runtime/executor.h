@@ -1,6 +1,7 @@
 // Runs graphs on a model's backends, one at a time. Sessions of one model share it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <vector>
@@ -37,10 +38,12 @@ public:
 
 private:
     void measure(Graph& graph);
+    void forget_allocation();
 
     Backends& backends_;
     ggml_backend_sched_ptr sched_;
     std::mutex mutex_;
+    uint64_t allocated_ = 0;  // signature of the graph that the buffers are planned for
     Observer observer_;
     std::vector<size_t> measured_bytes_;
 };

@@ -57,6 +57,16 @@ def test_every_stage_equals_the_reference(pair: Pair) -> None:
         assert_close(found[name], want, name)
 
 
+def test_trace_is_the_same_after_untraced_work(pair: Pair) -> None:
+    before = pair.model.trace(TILES, pair.image_prompt)
+    pair.model.encode(TILES)
+    session = pair.model.core.new_session(len(pair.image_prompt))
+    session.prefill(pair.image_prompt, None, None)
+    after = pair.model.trace(TILES, pair.image_prompt)
+    for name, want in before.items():
+        assert_close(after[name], want, name)
+
+
 def test_encode_gives_the_traced_projector_output(pair: Pair) -> None:
     traced = pair.model.trace(TILES, pair.image_prompt)["vis_proj_output"]
     np.testing.assert_allclose(pair.model.encode(TILES), traced, rtol=1e-4, atol=1e-5)
