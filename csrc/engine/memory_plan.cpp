@@ -27,6 +27,15 @@ size_t measure_session(const std::shared_ptr<const Model>& model, const MemoryRe
     return session.cache_bytes();
 }
 
+// What the model drops from memory after packing: see Model.
+size_t encoder_bytes(const Model& model) {
+    size_t n_bytes = 0;
+    for (const auto& [name, tensor] : model.source().tensors()) {
+        if (name.compare(0, 6, "v.blk.") == 0) n_bytes += tensor.n_bytes;
+    }
+    return n_bytes;
+}
+
 void measure_encoder(const Model& model, int64_t n_tiles) {
     if (n_tiles == 0) return;
     const int64_t px = model.config().vision.tile_px;
@@ -44,11 +53,12 @@ std::vector<DeviceMemory> plan_memory(const std::shared_ptr<const Model>& model,
     const Backends& backends = model->backends();
     std::vector<DeviceMemory> devices;
     for (size_t i = 0; i < backends.all.size(); ++i) {
-        devices.push_back({ggml_backend_name(backends.all[i].get()), 0, 0, 0, compute_bytes[i]});
+        devices.push_back({ggml_backend_name(backends.all[i].get()), 0, 0, 0, compute_bytes[i], 0});
     }
     devices.front().weight_bytes = model->weight_bytes() - model->host_weight_bytes();
     devices.back().weight_bytes += model->host_weight_bytes();
     devices.back().packed_bytes = model->packed_bytes();
+    if (model->packed_bytes() > 0) devices.back().released_bytes = encoder_bytes(*model);
     devices.front().kv_bytes = kv_bytes;
     return devices;
 }

@@ -17,6 +17,7 @@ struct MemoryRequest {
 struct DeviceMemory {
     std::string name;  // ggml's, such as "CPU" or "CUDA0"
     size_t weight_bytes, packed_bytes, kv_bytes, compute_bytes;
+    size_t released_bytes;  // of weight_bytes, no longer resident once they are packed
 };
 
 // Per backend of `model`, which was loaded with measure_only; the CPU stands last. Throws

@@ -82,8 +82,8 @@ std::vector<uint8_t> header(const GgufFile& input, const QuantizeJob& job) {
     return bytes;
 }
 
-void write_tensor(const GgufTensor& tensor, const QuantizeJob& job, AtomicFile& out,
-                  std::vector<uint8_t>& piece, Interrupt* interrupt) {
+void write_tensor(const GgufFile& input, const GgufTensor& tensor, const QuantizeJob& job,
+                  AtomicFile& out, std::vector<uint8_t>& piece, Interrupt* interrupt) {
     const ggml_type to = wanted_type(tensor, job);
     const size_t from_bytes = ggml_row_size(tensor.type, tensor.ne[0]);
     const size_t to_bytes = ggml_row_size(to, tensor.ne[0]);
@@ -104,6 +104,8 @@ void write_tensor(const GgufTensor& tensor, const QuantizeJob& job, AtomicFile& 
         out.write(piece.data(), piece.size());
     }
     out.pad(GGUF_DEFAULT_ALIGNMENT);
+    // Read once: a file of any size passes through little memory.
+    input.mapping().release(tensor.data, tensor.n_bytes);
 }
 
 }  // namespace
@@ -123,7 +125,7 @@ void quantize_file(const GgufFile& input, const std::string& path, const Quantiz
     out.write(head.data(), head.size());
     std::vector<uint8_t> piece;
     for (const GgufTensor& tensor : input.tensors()) {
-        write_tensor(tensor, job, out, piece, interrupt);
+        write_tensor(input, tensor, job, out, piece, interrupt);
         n_done += n_bytes(tensor);
         if (progress) progress(tensor.name, n_done, n_total);
     }

@@ -137,7 +137,8 @@ py::list plan(const std::shared_ptr<Model>& model, int64_t n_tiles, int64_t n_pr
     for (const DeviceMemory& d : devices) {
         all.append(py::dict("name"_a = d.name, "weight_bytes"_a = d.weight_bytes,
                             "packed_bytes"_a = d.packed_bytes, "kv_bytes"_a = d.kv_bytes,
-                            "compute_bytes"_a = d.compute_bytes));
+                            "compute_bytes"_a = d.compute_bytes,
+                            "released_bytes"_a = d.released_bytes));
     }
     return all;
 }

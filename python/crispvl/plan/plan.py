@@ -30,6 +30,7 @@ class DevicePlan:
         table: The part of ``weights`` that is a token table on the host, of which only the rows in
             use become resident; not in ``peak``.
         packed: Copies of weights that the CPU's own kernels use.
+        released: The part of ``weights`` that leaves memory once it is packed.
         kv_cache: Keys and values of one session.
         compute: Scratch of the largest graph.
         program: On the host, Python, header, tokenizer, pixels and image embeddings.
@@ -40,6 +41,7 @@ class DevicePlan:
     weights: int
     table: int
     packed: int
+    released: int
     kv_cache: int
     compute: int
     program: int
@@ -47,8 +49,11 @@ class DevicePlan:
 
     @property
     def peak(self) -> int:
-        """The most that is resident at one time."""
-        return self.weights - self.table + self.packed + self.kv_cache + self.compute + self.program
+        """The most that is resident at one time: while loading or while reading."""
+        loading = self.released + self.packed + self.program
+        weights = self.weights - self.table - self.released
+        reading = weights + self.packed + self.kv_cache + self.compute + self.program
+        return max(loading, reading)
 
     @property
     def fits(self) -> bool:
@@ -176,6 +181,7 @@ class _Planner:
             weights=sizes["weight_bytes"],
             table=self._table_bytes() if is_host else 0,
             packed=sizes["packed_bytes"],
+            released=sizes["released_bytes"],
             kv_cache=sizes["kv_bytes"],
             compute=sizes["compute_bytes"],
             program=self._program + self._pixels_and_embeddings(n_tiles) if is_host else 0,
