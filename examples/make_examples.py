@@ -23,12 +23,21 @@ RECEIPT = [
     ("3", "Cookie", "4.50"),
 ]
 CODE = [
-    "def mean(xs):", "  n = len(xs)", "  return sum(xs) / n", "", "print(mean([2, 5]))", "# 3.5",
+    "def mean(xs):",
+    "  n = len(xs)",
+    "  return sum(xs) / n",
+    "",
+    "print(mean([2, 5]))",
+    "# 3.5",
 ]
 TITLE = "The Lighthouse"
 PARAGRAPH = [
-    "Every evening the old", "keeper climbed the", "stairs, lit the lamp", "and watched the ships",
-    "come home. He never", "missed a night.",
+    "Every evening the old",
+    "keeper climbed the",
+    "stairs, lit the lamp",
+    "and watched the ships",
+    "come home. He never",
+    "missed a night.",
 ]
 
 

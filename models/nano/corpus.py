@@ -23,9 +23,27 @@ N_CLASSES = len(CHARS) + 1
 
 WORD_LIST = Path("/usr/share/dict/words")
 ACCENTS = {
-    "a": "àáâãäå", "c": "ç", "e": "èéêë", "i": "ìíîï", "n": "ñ", "o": "òóôõöø", "u": "ùúûü",
-    "y": "ýÿ", "A": "ÀÁÂÃÄÅÆ", "C": "Ç", "E": "ÈÉÊË", "I": "ÌÍÎÏ", "N": "Ñ", "O": "ÒÓÔÕÖØ",
-    "U": "ÙÚÛÜ", "Y": "Ý", "s": "ß", "d": "ð", "D": "Ð", "t": "þ", "T": "Þ",
+    "a": "àáâãäå",
+    "c": "ç",
+    "e": "èéêë",
+    "i": "ìíîï",
+    "n": "ñ",
+    "o": "òóôõöø",
+    "u": "ùúûü",
+    "y": "ýÿ",
+    "A": "ÀÁÂÃÄÅÆ",
+    "C": "Ç",
+    "E": "ÈÉÊË",
+    "I": "ÌÍÎÏ",
+    "N": "Ñ",
+    "O": "ÒÓÔÕÖØ",
+    "U": "ÙÚÛÜ",
+    "Y": "Ý",
+    "s": "ß",
+    "d": "ð",
+    "D": "Ð",
+    "t": "þ",
+    "T": "Þ",
 }
 ITEMS = """
     Coffee Tea Milk Bread Butter Cheese Apples Bananas Tomatoes Onions Rice Pasta Chicken Beef
@@ -116,13 +134,15 @@ def date(rng: Rng) -> str:
     """A calendar date in one of the usual spellings."""
     day, month, year = rng.randint(1, 31), rng.randint(1, 12), rng.randint(1950, 2035)
     mark = rng.choice("/-.")
-    return rng.choice((
-        f"{day:02d}{mark}{month:02d}{mark}{year}",
-        f"{year}-{month:02d}-{day:02d}",
-        f"{month}/{day}/{year % 100:02d}",
-        f"{rng.choice(MONTHS)} {day}, {year}",
-        f"{day} {rng.choice(MONTHS)} {year}",
-    ))
+    return rng.choice(
+        (
+            f"{day:02d}{mark}{month:02d}{mark}{year}",
+            f"{year}-{month:02d}-{day:02d}",
+            f"{month}/{day}/{year % 100:02d}",
+            f"{rng.choice(MONTHS)} {day}, {year}",
+            f"{day} {rng.choice(MONTHS)} {year}",
+        )
+    )
 
 
 def clock(rng: Rng) -> str:
@@ -145,8 +165,14 @@ def email(rng: Rng) -> str:
     """An e-mail or web address of made-up words."""
     one, two = (re.sub("[^a-z]", "", rng.choice(dictionary()).lower()) for _ in range(2))
     end = rng.choice((".com", ".org", ".net", ".de", ".io"))
-    return rng.choice((f"{one}@{two}{end}", f"{one}.{two}@mail{end}", f"www.{one}{two}{end}",
-                       f"https://{one}{end}/{two}"))
+    return rng.choice(
+        (
+            f"{one}@{two}{end}",
+            f"{one}.{two}@mail{end}",
+            f"www.{one}{two}{end}",
+            f"https://{one}{end}/{two}",
+        )
+    )
 
 
 def figure(rng: Rng) -> str:

@@ -39,14 +39,21 @@ def byte_alphabet() -> dict[str, int]:
 
 def tokenizer_config(max_length: int) -> dict[str, Any]:
     """Settings of the tokenizer: bytes and six special tokens."""
+
     def added(content: str) -> dict[str, Any]:
         flags = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
         return {"content": content, **flags, "special": True}
 
     return {
-        "tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": False, "bos_token": None,
-        "eos_token": SPECIAL[IM_END - 256], "pad_token": SPECIAL[0], "unk_token": None,
-        "additional_special_tokens": SPECIAL, "model_max_length": max_length, "errors": "replace",
+        "tokenizer_class": "Qwen2Tokenizer",
+        "add_prefix_space": False,
+        "bos_token": None,
+        "eos_token": SPECIAL[IM_END - 256],
+        "pad_token": SPECIAL[0],
+        "unk_token": None,
+        "additional_special_tokens": SPECIAL,
+        "model_max_length": max_length,
+        "errors": "replace",
         "clean_up_tokenization_spaces": False,
         "added_tokens_decoder": {str(256 + i): added(s) for i, s in enumerate(SPECIAL)},
     }
@@ -55,10 +62,14 @@ def tokenizer_config(max_length: int) -> dict[str, Any]:
 def preprocessor_config(max_tiles: int) -> dict[str, Any]:
     """Settings of the tiling."""
     return {
-        "image_processor_type": "GotOcr2ImageProcessorFast", "crop_to_patches": True,
-        "min_patches": 1, "max_patches": max_tiles,
-        "size": {"height": TILE_PX, "width": TILE_PX}, "resample": 3,
-        "image_mean": list(MEAN), "image_std": list(STD),
+        "image_processor_type": "GotOcr2ImageProcessorFast",
+        "crop_to_patches": True,
+        "min_patches": 1,
+        "max_patches": max_tiles,
+        "size": {"height": TILE_PX, "width": TILE_PX},
+        "resample": 3,
+        "image_mean": list(MEAN),
+        "image_std": list(STD),
     }
 
 
@@ -84,7 +95,9 @@ def write_checkpoint(
         "tokenizer_config.json": tokenizer_config(max_length),
         "preprocessor_config.json": preprocessor_config(max_tiles),
         "generation_config.json": {
-            "eos_token_id": [IM_END], "pad_token_id": END_OF_TEXT, "do_sample": False,
+            "eos_token_id": [IM_END],
+            "pad_token_id": END_OF_TEXT,
+            "do_sample": False,
             "max_new_tokens": max_length // 4,
         },
     }

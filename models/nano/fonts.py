@@ -32,11 +32,20 @@ TRAIN_FONTS = tuple(
     Cabin-Medium Cabin-Italic Inconsolata EBGaramond12-Regular EBGaramond12-Italic
     """.split()
 )
-MONO_FONTS = tuple(name for name in TRAIN_FONTS if "Mono" in name or name in (
-    "Hack-Regular", "Hack-Bold", "Inconsolata"))
+MONO_FONTS = tuple(
+    name
+    for name in TRAIN_FONTS
+    if "Mono" in name or name in ("Hack-Regular", "Hack-Bold", "Inconsolata")
+)
 HELD_OUT_FONTS = (
-    "NotoSans-Regular", "NotoSans-Bold", "NotoSerif-Regular", "NotoSansMono-Regular",
-    "LinLibertine_R", "LinBiolinum_R", "ComicNeue-Regular", "ComicNeue-Bold",
+    "NotoSans-Regular",
+    "NotoSans-Bold",
+    "NotoSerif-Regular",
+    "NotoSansMono-Regular",
+    "LinLibertine_R",
+    "LinBiolinum_R",
+    "ComicNeue-Regular",
+    "ComicNeue-Bold",
 )
 
 

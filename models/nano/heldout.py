@@ -27,20 +27,42 @@ VERBS = """
     described measured repaired borrowed ordered noticed planted
 """.split()
 PLACES = (
-    "near the station", "behind the old mill", "in the afternoon", "before breakfast",
-    "across the valley", "under a clear sky", "at the end of May", "with great care",
-    "for the first time", "without a word",
+    "near the station",
+    "behind the old mill",
+    "in the afternoon",
+    "before breakfast",
+    "across the valley",
+    "under a clear sky",
+    "at the end of May",
+    "with great care",
+    "for the first time",
+    "without a word",
 )
 GOODS = """
     Espresso Croissant Omelette Lemonade Pancakes Brownie Porridge Smoothie Waffle Cappuccino
     Risotto Lasagne Baguette Mineral_Water Green_Tea Apple_Pie
 """.split()
 COMMANDS = (
-    "$ ls -la /var/log", "$ git commit -m 'fix'", "$ cd ~/projects", "$ cat notes.txt",
-    "$ make test", "$ python run.py", "> SELECT name FROM users;", "> exit",
-    "error: file not found", "Done in 4.2s", "[ok] 12 passed, 0 failed", "x = (a + b) * 2",
-    "if (n > 10) {", "return false;", "}", "# build 318", "drwxr-xr-x 2 root",
-    "127.0.0.1 localhost", "version 2.14.0", "PATH=/usr/bin",
+    "$ ls -la /var/log",
+    "$ git commit -m 'fix'",
+    "$ cd ~/projects",
+    "$ cat notes.txt",
+    "$ make test",
+    "$ python run.py",
+    "> SELECT name FROM users;",
+    "> exit",
+    "error: file not found",
+    "Done in 4.2s",
+    "[ok] 12 passed, 0 failed",
+    "x = (a + b) * 2",
+    "if (n > 10) {",
+    "return false;",
+    "}",
+    "# build 318",
+    "drwxr-xr-x 2 root",
+    "127.0.0.1 localhost",
+    "version 2.14.0",
+    "PATH=/usr/bin",
 )
 
 

@@ -139,7 +139,9 @@ def receipt(page: Page, x_height_px: float, fonts: Fonts) -> None:
     trade = rng.choice(("Market", "Store", "Shop", "Cafe", "Foods", "& Co"))
     heads = [
         f"{rng.choice(corpus.LAST)} {trade}",
-        corpus.address(rng), f"Tel {corpus.figure(rng)}", f"{corpus.date(rng)} {corpus.clock(rng)}",
+        corpus.address(rng),
+        f"Tel {corpus.figure(rng)}",
+        f"{corpus.date(rng)} {corpus.clock(rng)}",
         rng.choice(("RECEIPT", "INVOICE", "Thank you!", "Cashier " + rng.choice(corpus.FIRST))),
     ]
     for head in rng.sample(heads, rng.randint(0, 3)):
@@ -169,8 +171,15 @@ def form(page: Page, x_height_px: float, fonts: Fonts) -> None:
     at = cursor(page, x_height_px, fonts)
     column = at.left + at.width * rng.uniform(0.35, 0.55) if rng.random() < 0.6 else None
     makers: list[Callable[[random.Random], str]] = [
-        corpus.person, corpus.date, corpus.clock, corpus.address, corpus.email, corpus.figure,
-        corpus.figure, corpus.price, corpus.word,
+        corpus.person,
+        corpus.date,
+        corpus.clock,
+        corpus.address,
+        corpus.email,
+        corpus.figure,
+        corpus.figure,
+        corpus.price,
+        corpus.word,
     ]
     while at.has_room():
         label = rng.choice(corpus.LABELS) + rng.choice((":", ":", "", " no."))
@@ -238,8 +247,15 @@ def blank(page: Page, x_height_px: float, fonts: Fonts) -> None:
 
 
 LAYOUTS: dict[Callable[[Page, float, Fonts], None], float] = {
-    packed: 0.14, paragraph: 0.28, few_words: 0.14, listing: 0.06, receipt: 0.14, form: 0.08,
-    table: 0.06, code: 0.09, blank: 0.01,
+    packed: 0.14,
+    paragraph: 0.28,
+    few_words: 0.14,
+    listing: 0.06,
+    receipt: 0.14,
+    form: 0.08,
+    table: 0.06,
+    code: 0.09,
+    blank: 0.01,
 }
 
 

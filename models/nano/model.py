@@ -35,7 +35,11 @@ def text_ids(text: str) -> list[int]:
 
 BEFORE_IMAGE = [IM_START, *text_ids("user\n"), IMG]
 AFTER_IMAGE = [
-    END_IMG, *text_ids("\n" + PROMPT_TEXT), IM_END, *text_ids("\n"), IM_START,
+    END_IMG,
+    *text_ids("\n" + PROMPT_TEXT),
+    IM_END,
+    *text_ids("\n"),
+    IM_START,
     *text_ids("assistant\n"),
 ]
 
@@ -44,21 +48,35 @@ def config() -> InternVLConfig:
     """The nano's shape: 8.5 M parameters."""
     width = 256
     vision = {
-        "hidden_size": width, "num_hidden_layers": 6, "num_attention_heads": 4,
-        "intermediate_size": 4 * width, "attention_bias": True,
-        "image_size": [TILE_PX, TILE_PX], "patch_size": [PATCH_PX, PATCH_PX],
-        "layer_scale_init_value": 1.0, "initializer_range": 0.02,
+        "hidden_size": width,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "intermediate_size": 4 * width,
+        "attention_bias": True,
+        "image_size": [TILE_PX, TILE_PX],
+        "patch_size": [PATCH_PX, PATCH_PX],
+        "layer_scale_init_value": 1.0,
+        "initializer_range": 0.02,
     }
     text = {
-        "model_type": "qwen2", "hidden_size": width, "num_hidden_layers": 4,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 3 * width,
-        "vocab_size": VOCAB_SIZE, "max_position_embeddings": 2048, "bos_token_id": None,
+        "model_type": "qwen2",
+        "hidden_size": width,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 3 * width,
+        "vocab_size": VOCAB_SIZE,
+        "max_position_embeddings": 2048,
+        "bos_token_id": None,
         "eos_token_id": IM_END,
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
     }
     return InternVLConfig(
-        vision_config=vision, text_config=text, image_token_id=IMG_CONTEXT,
-        downsample_ratio=0.5, tie_word_embeddings=True,
+        vision_config=vision,
+        text_config=text,
+        image_token_id=IMG_CONTEXT,
+        downsample_ratio=0.5,
+        tie_word_embeddings=True,
     )
 
 

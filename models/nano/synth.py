@@ -26,6 +26,7 @@ CELLS = 8  # image tokens along a tile's edge
 PATCHES = 16  # patches along a tile's edge
 IGNORED = -100  # label of positions that have no truth, such as the thumbnail's
 
+
 @dataclass(frozen=True)
 class Sample:
     """One page ready for training."""
@@ -59,9 +60,7 @@ def degrade(image: Image.Image, rng: random.Random) -> Image.Image:
 
 def rotate(page: Page, degrees: float) -> Image.Image:
     """Turns the page about its centre, labels with it."""
-    image = page.image.rotate(
-        degrees, Image.Resampling.BICUBIC, fillcolor=page.background
-    )
+    image = page.image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=page.background)
     angle = math.radians(degrees)
     cos, sin, cx, cy = math.cos(angle), math.sin(angle), page.width / 2, page.height / 2
     turned = []

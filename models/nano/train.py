@@ -100,16 +100,20 @@ class Trainer:
             self.average.load_state_dict(state["average"])
         self.multi_tile = torch.zeros(()).share_memory_()
         pages = Pages((args.seed << 48) + self.pages, self.multi_tile)
-        self.batches = iter(DataLoader(
-            pages, batch_size=None, num_workers=args.workers, prefetch_factor=4
-        ))
+        self.batches = iter(
+            DataLoader(pages, batch_size=None, num_workers=args.workers, prefetch_factor=4)
+        )
 
     def save(self) -> None:
         """Writes state and exported checkpoint; an interruption leaves the former ones whole."""
         state = {
-            "model": self.model.state_dict(), "average": self.average.state_dict(),
-            "optimizers": [o.state_dict() for o in self.optimizers], "step": self.step,
-            "seconds": self.seconds, "pages": self.pages, "accuracy": self.accuracy,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "step": self.step,
+            "seconds": self.seconds,
+            "pages": self.pages,
+            "accuracy": self.accuracy,
         }
         torch.save(state, self.out / "state.tmp")
         os.replace(self.out / "state.tmp", self.out / "state.pt")
@@ -119,8 +123,10 @@ class Trainer:
     def learning_rate(self) -> float:
         """Linear warm-up over 100 steps, then a cosine over wall-clock time to nearly zero."""
         done = min(1.0, self.seconds / (60 * self.args.minutes))
-        return self.args.lr * min(1.0, (self.step + 1) / 100) * (
-            0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
+        return (
+            self.args.lr
+            * min(1.0, (self.step + 1) / 100)
+            * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
         )
 
     def dense_weight(self) -> float:
@@ -146,8 +152,8 @@ class Trainer:
                 text = float(found["text"].detach()) / n_tokens
                 figures["text"] = figures.get("text", 0.0) + text
                 figures[f"{kind}_right"] = figures.get(f"{kind}_right", 0.0) + float(found["right"])
-                figures[f"{kind}_tokens"] = (
-                    figures.get(f"{kind}_tokens", 0.0) + int((batch.ids != IGNORED).sum())
+                figures[f"{kind}_tokens"] = figures.get(f"{kind}_tokens", 0.0) + int(
+                    (batch.ids != IGNORED).sum()
                 )
             loss.backward()
             for name in ("patch", "slot", "slot_accuracy"):
@@ -192,8 +198,11 @@ class Trainer:
     def log(self, sums: dict[str, float], seconds_per_step: float) -> None:
         """Prints and keeps one line of progress: means over the last 20 steps."""
         line: dict[str, Any] = {
-            "step": self.step, "minutes": round(self.seconds / 60, 1), "pages": self.pages,
-            "s_per_step": round(seconds_per_step, 2), "lr": round(self.learning_rate(), 6),
+            "step": self.step,
+            "minutes": round(self.seconds / 60, 1),
+            "pages": self.pages,
+            "s_per_step": round(seconds_per_step, 2),
+            "lr": round(self.learning_rate(), 6),
         }
         for kind in ("single", "multi"):
             right, total = sums.pop(f"{kind}_right", 0.0), sums.pop(f"{kind}_tokens", 0.0)
@@ -211,10 +220,18 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="run folder; an existing one is resumed")
     parser.add_argument("--start", help="checkpoint folder (-hf layout) to continue from")
     parser.add_argument("--minutes", type=float, default=100, help="length of the whole run")
-    parser.add_argument("--encoder-share", type=float, default=0.0,
-                        help="first share of the run that trains the encoder alone")
-    parser.add_argument("--multi-tile", type=float, default=0.35,
-                        help="share of several-tile pages once single tiles are read well")
+    parser.add_argument(
+        "--encoder-share",
+        type=float,
+        default=0.0,
+        help="first share of the run that trains the encoder alone",
+    )
+    parser.add_argument(
+        "--multi-tile",
+        type=float,
+        default=0.35,
+        help="share of several-tile pages once single tiles are read well",
+    )
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

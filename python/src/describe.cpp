@@ -16,10 +16,14 @@ const char* name_of(NormKind kind) {
 
 const char* name_of(RopeScaling scaling) {
     switch (scaling) {
-        case RopeScaling::linear: return "linear";
-        case RopeScaling::dynamic: return "dynamic";
-        case RopeScaling::yarn: return "yarn";
-        default: return "none";
+        case RopeScaling::linear:
+            return "linear";
+        case RopeScaling::dynamic:
+            return "dynamic";
+        case RopeScaling::yarn:
+            return "yarn";
+        default:
+            return "none";
     }
 }
 
@@ -40,16 +44,16 @@ py::dict projector(const ProjectorConfig& c, const ImageConfig& image) {
 }
 
 py::dict decoder(const DecoderConfig& c) {
-    return py::dict(
-        "arch"_a = c.arch, "n_layers"_a = c.n_layers, "width"_a = c.width, "n_heads"_a = c.n_heads,
-        "n_kv_heads"_a = c.n_kv_heads, "d_head"_a = c.d_head, "d_mlp"_a = c.d_mlp,
-        "vocab_size"_a = c.vocab_size, "context_length"_a = c.context_length,
-        "norm_epsilon"_a = c.norm_epsilon, "qkv_bias"_a = c.qkv_bias,
-        "attn_out_bias"_a = c.attn_out_bias, "mlp_bias"_a = c.mlp_bias,
-        "qk_norm"_a = c.qk_norm == DecoderQkNorm::per_head ? "per_head" : "none",
-        "tied_head"_a = c.tied_head, "rope_theta"_a = c.rope.theta,
-        "rope_layout"_a = c.rope.layout == RopeLayout::half ? "half" : "interleaved",
-        "rope_scaling"_a = name_of(c.rope.scaling), "rope_factor"_a = c.rope.factor);
+    return py::dict("arch"_a = c.arch, "n_layers"_a = c.n_layers, "width"_a = c.width,
+                    "n_heads"_a = c.n_heads, "n_kv_heads"_a = c.n_kv_heads, "d_head"_a = c.d_head,
+                    "d_mlp"_a = c.d_mlp, "vocab_size"_a = c.vocab_size,
+                    "context_length"_a = c.context_length, "norm_epsilon"_a = c.norm_epsilon,
+                    "qkv_bias"_a = c.qkv_bias, "attn_out_bias"_a = c.attn_out_bias,
+                    "mlp_bias"_a = c.mlp_bias,
+                    "qk_norm"_a = c.qk_norm == DecoderQkNorm::per_head ? "per_head" : "none",
+                    "tied_head"_a = c.tied_head, "rope_theta"_a = c.rope.theta,
+                    "rope_layout"_a = c.rope.layout == RopeLayout::half ? "half" : "interleaved",
+                    "rope_scaling"_a = name_of(c.rope.scaling), "rope_factor"_a = c.rope.factor);
 }
 
 py::dict image(const ImageConfig& c) {

@@ -21,13 +21,20 @@ using namespace py::literals;
 
 const char* exception_name(ErrorKind kind) {
     switch (kind) {
-        case ErrorKind::model_file: return "ModelFileError";
-        case ErrorKind::image: return "ImageError";
-        case ErrorKind::context_overflow: return "ContextOverflowError";
-        case ErrorKind::device: return "DeviceError";
-        case ErrorKind::memory: return "OutOfMemoryError";
-        case ErrorKind::cancelled: return "Cancelled";
-        default: return "InternalError";
+        case ErrorKind::model_file:
+            return "ModelFileError";
+        case ErrorKind::image:
+            return "ImageError";
+        case ErrorKind::context_overflow:
+            return "ContextOverflowError";
+        case ErrorKind::device:
+            return "DeviceError";
+        case ErrorKind::memory:
+            return "OutOfMemoryError";
+        case ErrorKind::cancelled:
+            return "Cancelled";
+        default:
+            return "InternalError";
     }
 }
 
@@ -104,8 +111,8 @@ py::dict trace(const std::shared_ptr<Model>& model, const std::optional<py::arra
     });
     py::dict all;
     for (auto& [name, array] : stages) {
-        all[text(name)] = to_numpy(std::move(array.values),
-                                   {array.shape.begin(), array.shape.end()});
+        all[text(name)] =
+            to_numpy(std::move(array.values), {array.shape.begin(), array.shape.end()});
     }
     return all;
 }
@@ -115,14 +122,14 @@ void prefill(Session& session, const std::vector<int32_t>& ids,
              const CancelToken* cancel) {
     const int64_t width = session.model().config().decoder.width;
     if (embeddings && (embeddings->ndim() != 2 || embeddings->shape(1) != width)) {
-        throw py::value_error("[prefill] expected embeddings of shape [n, " + std::to_string(width) +
-                              "]; found " + std::string(py::str(embeddings->attr("shape"))));
+        throw py::value_error("[prefill] expected embeddings of shape [n, " +
+                              std::to_string(width) + "]; found " +
+                              std::string(py::str(embeddings->attr("shape"))));
     }
     const float* rows = embeddings ? embeddings->data() : nullptr;
     const int64_t n_rows = embeddings ? embeddings->shape(0) : 0;
-    run_interruptible(cancel, [&](Interrupt* interrupt) {
-        session.prefill(ids, rows, n_rows, interrupt);
-    });
+    run_interruptible(cancel,
+                      [&](Interrupt* interrupt) { session.prefill(ids, rows, n_rows, interrupt); });
 }
 
 void decode_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& token_ids,
@@ -164,31 +171,39 @@ void bind_model(py::module_& m) {
         .def_property_readonly("kernels",
                                [](const Model& self) {
                                    std::vector<std::string> names{"ggml"};
-                                   if (self.packed_bytes() > 0) names.insert(names.begin(), "avx512_bf16");
+                                   if (self.packed_bytes() > 0)
+                                       names.insert(names.begin(), "avx512_bf16");
                                    return names;
                                })
-        .def_property_readonly("threads", [](const Model& self) { return self.backends().n_threads; })
-        .def("tokenize",
-             [](const Model& self, const std::string& utf8, bool special) {
-                 py::gil_scoped_release release;
-                 return self.tokenizer().encode(utf8, special);
-             },
-             "text"_a, "special"_a)
-        .def("detokenize",
-             [](const Model& self, const std::vector<int32_t>& ids, bool skip_special) {
-                 return py::bytes(self.tokenizer().decode(ids.data(), ids.size(), skip_special));
-             },
-             "ids"_a, "skip_special"_a = false)
-        .def("find_token",
-             [](const Model& self, const std::string& piece) { return self.tokenizer().find(piece); },
-             "piece"_a)
+        .def_property_readonly("threads",
+                               [](const Model& self) { return self.backends().n_threads; })
+        .def(
+            "tokenize",
+            [](const Model& self, const std::string& utf8, bool special) {
+                py::gil_scoped_release release;
+                return self.tokenizer().encode(utf8, special);
+            },
+            "text"_a, "special"_a)
+        .def(
+            "detokenize",
+            [](const Model& self, const std::vector<int32_t>& ids, bool skip_special) {
+                return py::bytes(self.tokenizer().decode(ids.data(), ids.size(), skip_special));
+            },
+            "ids"_a, "skip_special"_a = false)
+        .def(
+            "find_token",
+            [](const Model& self, const std::string& piece) {
+                return self.tokenizer().find(piece);
+            },
+            "piece"_a)
         .def("encode", &encode, "tiles"_a, "cancel"_a = nullptr, "progress"_a = nullptr)
         .def("trace", &trace, "tiles"_a, "prompt_ids"_a)
-        .def("new_session",
-             [](const std::shared_ptr<Model>& self, int64_t n_ctx) {
-                 return std::make_unique<Session>(self, n_ctx);
-             },
-             "n_ctx"_a);
+        .def(
+            "new_session",
+            [](const std::shared_ptr<Model>& self, int64_t n_ctx) {
+                return std::make_unique<Session>(self, n_ctx);
+            },
+            "n_ctx"_a);
 }
 
 void bind_session(py::module_& m) {
@@ -203,19 +218,22 @@ void bind_session(py::module_& m) {
              "repetition_window"_a = 0);
     py::class_<Session>(m, "Session")
         .def("prefill", &prefill, "ids"_a, "embeddings"_a, "cancel"_a = nullptr)
-        .def("sample",
-             [](const Session& self, Sampler& sampler) {
-                 const Sampled s = self.sample(sampler);
-                 return py::make_tuple(s.id, s.logprob);
-             },
-             "sampler"_a)
-        .def("decode",
-             [](Session& self, int32_t id, const CancelToken* cancel) {
-                 run_interruptible(cancel,
-                                   [&](Interrupt* interrupt) { self.decode(id, interrupt); });
-             },
-             "token_id"_a, "cancel"_a = nullptr)
-        .def_static("decode_batch", &decode_batch, "sessions"_a, "token_ids"_a, "cancel"_a = nullptr)
+        .def(
+            "sample",
+            [](const Session& self, Sampler& sampler) {
+                const Sampled s = self.sample(sampler);
+                return py::make_tuple(s.id, s.logprob);
+            },
+            "sampler"_a)
+        .def(
+            "decode",
+            [](Session& self, int32_t id, const CancelToken* cancel) {
+                run_interruptible(cancel,
+                                  [&](Interrupt* interrupt) { self.decode(id, interrupt); });
+            },
+            "token_id"_a, "cancel"_a = nullptr)
+        .def_static("decode_batch", &decode_batch, "sessions"_a, "token_ids"_a,
+                    "cancel"_a = nullptr)
         .def("logits", &logits)
         .def("rewind", &Session::rewind, "n_past"_a)
         .def_property_readonly("n_past", &Session::n_past)
