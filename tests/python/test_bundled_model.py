@@ -1,0 +1,123 @@
+"""The main job: the bundled model reads the sample pictures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from crispvl import CrispOCR, bundled
+from crispvl.cli import main
+from crispvl.convert import convert_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ["receipt", "code", "paragraph"]
+
+pytestmark = pytest.mark.skipif(not bundled.path().is_file(), reason="no bundled model here")
+
+
+def picture(name: str) -> Path:
+    return ROOT / "examples" / f"{name}.png"
+
+
+def edit_distance(found: str, truth: str) -> int:
+    row = list(range(len(truth) + 1))
+    for i, a in enumerate(found, 1):
+        above, row[0] = row[0], i
+        for j, b in enumerate(truth, 1):
+            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (a != b))
+    return row[-1]
+
+
+@pytest.fixture(scope="module")
+def ocr() -> CrispOCR:
+    return CrispOCR()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_is_read_with_at_most_a_tenth_of_its_characters_wrong(
+    ocr: CrispOCR, name: str
+) -> None:
+    truth = picture(name).with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n")
+    found = ocr.recognize(picture(name))
+    assert found.finish_reason == "stop"
+    assert edit_distance(found.text, truth) <= 0.1 * len(truth), found.text
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_recognize_stream_and_command_line_give_the_same_text(
+    ocr: CrispOCR, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = ocr.recognize(picture(name)).text
+    assert "".join(ocr.stream(picture(name))) == text
+    assert main(["recognize", str(picture(name))]) == 0
+    assert capsys.readouterr().out.rstrip("\n") == text
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_float32_text_is_what_transformers_gives_for_the_same_checkpoint(
+    name: str, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers", minversion="5.0")
+    checkpoint = ROOT / "models" / "nano" / "checkpoint"
+    convert_checkpoint(checkpoint, tmp_path / "f32.gguf", "f32", prompts={"text": "OCR"})
+    ours = CrispOCR(tmp_path / "f32.gguf")
+    model = ours.model
+    from crispvl.tiling import tile_image
+    from PIL import Image
+
+    px: int = model.config["vision"]["tile_px"]
+    with Image.open(picture(name)) as image:
+        tiles = tile_image(image.convert("RGB"), px, model.config["image"]["max_tiles"])
+    mark = model.config["image"]["context_token_id"]
+    n_image = len(tiles) * model.config["projector"]["tokens_per_tile"]
+    ids = [
+        *model.tokenize("<|im_start|>user\n<img>"),
+        *[mark] * n_image,
+        *model.tokenize("</img>\nOCR<|im_end|>\n<|im_start|>assistant\n"),
+    ]
+    vision = model.config["vision"]
+    pixels = (torch.tensor(tiles).float() / 255 - torch.tensor(vision["mean"])) / torch.tensor(
+        vision["std"]
+    )
+    published = transformers.InternVLForConditionalGeneration.from_pretrained(
+        checkpoint, dtype=torch.float32
+    )
+    with torch.no_grad():
+        answer = published.generate(
+            input_ids=torch.tensor([ids]),
+            attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+            pixel_values=pixels.permute(0, 3, 1, 2),
+            max_new_tokens=300,
+            do_sample=False,
+        )[0]
+    theirs = [int(i) for i in answer[len(ids) :]]
+    assert ours.recognize(picture(name)).text == model.detokenize(
+        [i for i in theirs if i not in model.vocabulary.control_ids]
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_interrupt_stops_encoding_and_exits_with_130() -> None:
+    """Hundreds of tiles would take seconds; the process answers the signal long before."""
+    script = (
+        "import numpy as np, sys\n"
+        "from crispvl import Model, bundled\n"
+        "model = Model.load(bundled.path())\n"
+        "px = model.config['vision']['tile_px']\n"
+        "tiles = np.zeros((4000, px, px, 3), np.uint8)\n"
+        "print('started', flush=True)\n"
+        "try:\n"
+        "    model.encode(tiles)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(130)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
