@@ -105,13 +105,15 @@ def test_float32_text_is_what_transformers_gives_for_the_same_checkpoint(
 def test_interrupt_stops_encoding_and_exits_with_130() -> None:
     """Hundreds of tiles would take seconds; the process answers the signal long before."""
     script = (
-        "import numpy as np, sys\n"
+        "import numpy as np, signal, sys\n"
+        # Background jobs of a shell inherit an ignored SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from crispvl import Model, bundled\n"
         "model = Model.load(bundled.path())\n"
         "px = model.config['vision']['tile_px']\n"
         "tiles = np.zeros((4000, px, px, 3), np.uint8)\n"
-        "print('started', flush=True)\n"
         "try:\n"
+        "    print('started', flush=True)\n"
         "    model.encode(tiles)\n"
         "except KeyboardInterrupt:\n"
         "    sys.exit(130)\n"
