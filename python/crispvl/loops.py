@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 MAX_PERIOD = 256
 """Longest loop that is found, in tokens: a paragraph, or a dozen rows of a table."""
@@ -53,8 +54,9 @@ class LoopDetector:
     def __init__(self, is_filler: Callable[[int], bool]) -> None:
         self._is_filler = is_filler
         self._ids: list[int] = []
-        self._recent = np.full(MAX_PERIOD, -1, np.int64)  # [0] is the last token
-        self._runs = np.zeros(MAX_PERIOD, np.int64)  # [p - 1]: tokens that equal the one p before
+        self._recent: NDArray[np.int64] = np.full(MAX_PERIOD, -1, np.int64)  # [0] is the last token
+        # [p - 1]: tokens that equal the one p before
+        self._runs: NDArray[np.int64] = np.zeros(MAX_PERIOD, np.int64)
 
     def push(self, token_id: int) -> Loop | None:
         """Takes the next token and returns the loop that it completes, if it does."""
