@@ -135,11 +135,11 @@ void Weights::finish(const Backends& backends) {
     for (const auto& [tensor, found] : data_) {
         (stays_on_host(backends, tensor) ? host : device).push_back(tensor);
     }
-    map_in_place(backends, host);
+    map_in_place(host);
     if (!device.empty()) copy_to(backends.preferred(), device);
 }
 
-void Weights::map_in_place(const Backends& /*backends*/, const std::vector<ggml_tensor*>& tensors) {
+void Weights::map_in_place(const std::vector<ggml_tensor*>& tensors) {
     for (const auto& file : source_.files()) {
         uint8_t* base = const_cast<uint8_t*>(file->mapping().data());
         const uint8_t* end = base + file->mapping().size();

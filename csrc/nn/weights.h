@@ -40,7 +40,7 @@ private:
     bool stays_on_host(const Backends& backends, ggml_tensor* tensor) const;
     void count_bytes(const Backends& backends);
     void report_problems() const;
-    void map_in_place(const Backends& backends, const std::vector<ggml_tensor*>& tensors);
+    void map_in_place(const std::vector<ggml_tensor*>& tensors);
     void copy_to(ggml_backend_t backend, const std::vector<ggml_tensor*>& tensors);
 
     const ModelSource& source_;

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 
-class StepProgress:
-    """A line that is drawn again a few times a second on a terminal; silent elsewhere."""
+def megabytes(n_done: int, n_total: int) -> str:
+    """Returns how much of the bytes is done."""
+    return f"{n_done / 1e6:.0f} of {n_total / 1e6:.0f} MB  "
 
-    def __init__(self) -> None:
+
+class StepProgress:
+    """A line that is drawn again a few times a second on a terminal; silent elsewhere.
+
+    Args:
+        amount: Says what is done and in total, for work where a percentage is too little.
+    """
+
+    def __init__(self, amount: Callable[[int, int], str] = lambda *_: "") -> None:
+        self._amount = amount
         self._next_s = 0.0
         self._drawn = False
 
@@ -20,7 +31,7 @@ class StepProgress:
             return
         self._next_s = now + 0.1
         self._drawn = True
-        line = f"{100 * n_done // max(n_total, 1):3d}%  {name}"
+        line = f"{100 * n_done // max(n_total, 1):3d}%  {self._amount(n_done, n_total)}{name}"
         print(f"\r\x1b[K{line[:79]}", end="", file=sys.stderr, flush=True)
 
     def __enter__(self) -> StepProgress:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
+from crispvl.cli.step_progress import StepProgress, megabytes
 from crispvl.convert.chat import PROMPT_NAMES
 from crispvl.convert.convert import LAYOUTS, ConversionReport, convert_checkpoint
 from crispvl.convert.dtypes import DTYPES
@@ -45,21 +45,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Converts; returns the exit code: 0 done, 2 wrong usage or unusable checkpoint."""
-    progress = _ProgressLine()
     try:
-        report = convert_checkpoint(
-            args.model,
-            args.output,
-            args.dtype,
-            args.layout,
-            prompts=dict(args.prompt),
-            progress=progress,
-        )
+        with StepProgress(megabytes) as progress:
+            report = convert_checkpoint(
+                args.model,
+                args.output,
+                args.dtype,
+                args.layout,
+                prompts=dict(args.prompt),
+                progress=progress,
+            )
     except (CrispVLError, ValueError, OSError) as error:
-        progress.finish()
         print(f"crispvl convert: {error}", file=sys.stderr)
         return 2
-    progress.finish()
     _summarise(report)
     return 0
 
@@ -89,26 +87,3 @@ def _prompt(text: str) -> tuple[str, str]:
             f"expected NAME=TEXT with a name out of {', '.join(PROMPT_NAMES)}; found '{text}'"
         )
     return name, prompt
-
-
-class _ProgressLine:
-    """One line on a terminal that is drawn again a few times a second; silent elsewhere."""
-
-    def __init__(self) -> None:
-        self._next_s = 0.0
-        self._drawn = False
-
-    def __call__(self, name: str, n_done: int, n_total: int) -> None:
-        now = time.monotonic()
-        if not sys.stderr.isatty() or (now < self._next_s and n_done < n_total):
-            return
-        self._next_s = now + 0.1
-        self._drawn = True
-        percent = 100 * n_done // max(n_total, 1)
-        line = f"{percent:3d}%  {n_done / 1e6:.0f} of {n_total / 1e6:.0f} MB  {name}"
-        print(f"\r\x1b[K{line[:79]}", end="", file=sys.stderr, flush=True)
-
-    def finish(self) -> None:
-        """Ends the line."""
-        if self._drawn:
-            print(file=sys.stderr)
