@@ -127,6 +127,7 @@ RopeConfig read_rope(const ModelSource& source, const std::string& arch) {
                                      {"dynamic", RopeScaling::dynamic},
                                      {"yarn", RopeScaling::yarn}});
     if (c.scaling != RopeScaling::none) c.factor = positive(source, kRopeFactor);
+    if (c.factor < 1) throw invalid(source, kRopeFactor, "at least 1", std::to_string(c.factor));
     if (c.scaling == RopeScaling::dynamic || c.scaling == RopeScaling::yarn) {
         c.original_context = dimension(source, kRopeOriginal);
     }
@@ -264,14 +265,11 @@ void set_position_step(ModelConfig& config, double step, ErrorKind kind) {
     constexpr int64_t kMostUnits = 256;
     for (int64_t units = 1; units <= kMostUnits; units *= 2) {
         if (step * static_cast<double>(units) != 1.0) continue;
-        if (units > 1 && config.decoder.rope.scaling == RopeScaling::yarn) break;
         config.decoder.rope.position_units = units;
         return;
     }
-    throw Error(kind,
-                "[config] expected an image position step of 1, 1/2, 1/4 … 1/256, "
-                "and 1 with yarn scaling; found " +
-                    std::to_string(step) + "; choose another");
+    throw Error(kind, "[config] expected an image position step of 1, 1/2, 1/4 … 1/256; found " +
+                          std::to_string(step) + "; choose another");
 }
 
 VocabData read_vocab(const ModelSource& source) {

@@ -86,8 +86,7 @@ struct ModelConfig {
 // Reads and checks every switch. Throws Error{model_file} that names the key.
 ModelConfig read_config(const ModelSource& source);
 
-// `step` is how far an image token advances the position: 1, 1/2 … 1/256, and 1 with yarn. Throws
-// Error{kind}.
+// `step` is how far an image token advances the position: 1, 1/2 … 1/256. Throws Error{kind}.
 void set_position_step(ModelConfig& config, double step, ErrorKind kind);
 
 // The tokenizer's tables; `source` may be a file without weights.

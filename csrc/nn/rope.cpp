@@ -14,11 +14,14 @@ Rope::Rope(const RopeConfig& config, int64_t d_head, int64_t n_total)
       attn_factor_(1),
       beta_fast_(config.beta_fast),
       beta_slow_(config.beta_slow) {
+    // Positions count in units; a power of two, so the product is exact.
+    const float step = 1 / static_cast<float>(config.position_units);
+    frequency_scale_ = step;
     switch (config.scaling) {
         case RopeScaling::none:
             break;
         case RopeScaling::linear:
-            frequency_scale_ = 1 / config.factor;
+            frequency_scale_ = step / config.factor;
             break;
         case RopeScaling::dynamic:
             if (n_total > config.original_context) {
@@ -30,14 +33,16 @@ Rope::Rope(const RopeConfig& config, int64_t d_head, int64_t n_total)
             }
             break;
         case RopeScaling::yarn:
-            frequency_scale_ = 1 / config.factor;
-            extrapolation_ = 1;
-            // ggml multiplies by 0.1 ln(factor) + 1 itself; the config's value is the whole factor.
-            attn_factor_ = config.attn_factor / (1 + 0.1f * std::log(config.factor));
+            frequency_scale_ = step / config.factor;
+            attn_factor_ = config.attn_factor;
+            if (config.factor == 1) break;
+            // ggml's frequencies are f * (s (1 - e r) + e r) with the ramp r, the scale s and the
+            // extrapolation e. This e makes them step * f * ((1 - r) / factor + r) for every r.
+            extrapolation_ = step * (1 - 1 / config.factor) / (1 - frequency_scale_);
+            // ggml multiplies by 1 - 0.1 ln(s) itself; the config's value is the whole factor.
+            attn_factor_ /= 1 - 0.1f * std::log(frequency_scale_);
             break;
     }
-    // Positions count in units; a power of two, so the product is exact.
-    frequency_scale_ /= static_cast<float>(config.position_units);
 }
 
 ggml_tensor* Rope::operator()(Graph& g, ggml_tensor* x, ggml_tensor* positions) const {

@@ -75,7 +75,7 @@ class Model:
             FileNotFoundError: A file does not exist.
             ModelFileError: A file is damaged, of an unknown kind, or the two do not fit.
             DeviceError: The device does not exist.
-            ValueError: Another step, or one below 1 where the model scales its positions by yarn.
+            ValueError: Another step.
         """
         from crispvl import _core
         from crispvl.convert.vocabulary_file import vocabulary_as_gguf
@@ -85,6 +85,7 @@ class Model:
             threads=threads,
             exact=exact,
             tokenizer=None if tokenizer is None else os.fspath(tokenizer),
+            image_position_step=image_position_step,
         )
         with vocabulary_as_gguf(options.tokenizer) as vocabulary:
             core = _core.Model.load(
@@ -95,7 +96,7 @@ class Model:
                 vocab_only,
                 options.exact,
                 vocabulary,
-                image_position_step or 0.0,
+                options.image_position_step or 0.0,
             )
         file = ModelFile(path=Path(path), mmproj=None if mmproj is None else Path(mmproj))
         model = cls(core, vocab_only, file)

@@ -39,6 +39,7 @@ class CrispOCR(Conversing):
         max_tiles: Most tiles per image, the thumbnail not counted; None means the model's own.
         min_tiles: Fewest tiles per image; None means the model's own.
         tokenizer: Checkpoint folder or GGUF file whose tokenizer stands in for the model's own.
+        image_position_step: As for `Model.load`.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -60,16 +61,28 @@ class CrispOCR(Conversing):
         max_tiles: int | None = None,
         min_tiles: int | None = None,
         tokenizer: str | os.PathLike[str] | None = None,
+        image_position_step: float | None = None,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
-        self._arguments = (model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer)
+        self._arguments = (
+            model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer,
+            image_position_step,
+        )  # fmt: skip
         if not isinstance(model, Model):
             file = bundled.verified_path() if model is None else model
             name = hub.parse_name(file)
             if name is not None:
                 projector = None if mmproj is None else os.fspath(mmproj)
                 file, mmproj = hub.download(name.repo, name.filename, projector)
-            model = Model.load(file, mmproj, device, threads, exact=exact, tokenizer=tokenizer)
+            model = Model.load(
+                file,
+                mmproj,
+                device,
+                threads,
+                exact=exact,
+                tokenizer=tokenizer,
+                image_position_step=image_position_step,
+            )
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)
         self._chats = ChatSessions()

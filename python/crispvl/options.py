@@ -1,7 +1,8 @@
 """Options, each declared once: the Python API, the command line and the server read these fields.
 
-A field's ``metadata["help"]`` is its one sentence of documentation on the command line. Values are
-checked when an object is made, so an object that exists is valid.
+A field's ``metadata["help"]`` is its one sentence of documentation on the command line, and
+``metadata["parse"]`` reads its value there where the type is not enough. Values are checked when an
+object is made, so an object that exists is valid.
 """
 
 from __future__ import annotations
@@ -9,14 +10,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, get_args
 
 from crispvl.page_ranges import check_page_ranges
 from crispvl.tasks import Task
 
 
-def _option(default: Any, help_text: str) -> Any:
-    return field(default=default, metadata={"help": help_text})
+def _option(
+    default: Any, help_text: str, parse: Callable[[str], Any] | None = None, metavar: str = ""
+) -> Any:
+    """A field; ``parse`` reads a value from the command line that its type alone does not."""
+    return field(default=default, metadata={"help": help_text, "parse": parse, "metavar": metavar})
+
+
+def fraction(text: str) -> float:
+    """Reads ``1/4`` and ``0.25`` alike."""
+    return float(Fraction(text))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +39,22 @@ class LoadOptions:
     tokenizer: str | None = _option(
         None, "checkpoint folder or GGUF file whose tokenizer is used instead of the model's"
     )
+    image_position_step: float | None = _option(
+        None,
+        "how far an image token advances the position: 1, 1/2 … 1/256; without it, as the file "
+        "says",
+        parse=fraction,
+        metavar="STEP",
+    )
 
     def __post_init__(self) -> None:
         _check("device", self.device, str, "a device's name", lambda value: value != "")
         _check_optional_count("threads", self.threads)
         _check("exact", self.exact, bool, "a bool", lambda v: True)
+        if self.image_position_step is not None:
+            _check(
+                "image_position_step", self.image_position_step, float, "over 0", lambda v: v > 0
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

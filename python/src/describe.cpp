@@ -56,10 +56,11 @@ py::dict decoder(const DecoderConfig& c) {
                     "rope_scaling"_a = name_of(c.rope.scaling), "rope_factor"_a = c.rope.factor);
 }
 
-py::dict image(const ImageConfig& c) {
+py::dict image(const ImageConfig& c, const RopeConfig& rope) {
     return py::dict("min_tiles"_a = c.min_tiles, "max_tiles"_a = c.max_tiles,
                     "thumbnail"_a = c.thumbnail, "start_token_id"_a = c.start_id,
-                    "end_token_id"_a = c.end_id, "context_token_id"_a = c.context_id);
+                    "end_token_id"_a = c.end_id, "context_token_id"_a = c.context_id,
+                    "position_step"_a = 1.0 / static_cast<double>(rope.position_units));
 }
 
 py::object text_or_none(const std::string& value) {
@@ -112,7 +113,7 @@ py::dict describe_config(const Model& model) {
     all["vision"] = vision(c.vision);
     all["projector"] = projector(c.projector, c.image);
     all["decoder"] = decoder(c.decoder);
-    all["image"] = image(c.image);
+    all["image"] = image(c.image, c.decoder.rope);
     all["chat"] = chat(c.chat);
     return all;
 }

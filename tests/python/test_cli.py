@@ -84,6 +84,8 @@ def test_options_reach_the_model(
     assert core.sampler.temperature == 0.5
     assert core.n_encoded == 1
     assert b"Total?" in bytes(token for token in core.prompts[-1] if token < 256)
+    assert main([*command, str(page), "--image-position-step", "1/4"]) == 0
+    assert core.loaded_with[7] == 0.25
 
 
 def test_output_goes_to_a_file_or_a_folder(

@@ -12,19 +12,23 @@ from crispvl.convert import convert_checkpoint
 from goldens import max_difference
 from reference import Reference
 from reference.rope import rotate
-from tiny import ROWS, make_checkpoint
+from tiny import make_checkpoint
+from tiny.rows import row
 
 TILES = np.random.default_rng(7).integers(0, 256, (2, 56, 56, 3), np.uint8)
 TEXT = [int(i) for i in np.random.default_rng(8).integers(0, 256, 30)]
 STEPS = (1.0, 0.5, 0.25, 1 / 16, 1 / 256)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reference, Path]:
-    folder = tmp_path_factory.mktemp("v2pe")
-    checkpoint = make_checkpoint(ROWS[0], folder / "checkpoint")
+def make_model(name: str, folder: Path) -> tuple[Reference, Path]:
+    checkpoint = make_checkpoint(row(name), folder / "checkpoint")
     convert_checkpoint(checkpoint, folder / "model.gguf", "f32")
     return Reference(checkpoint), folder / "model.gguf"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reference, Path]:
+    return make_model("base", tmp_path_factory.mktemp("v2pe"))
 
 
 def load(path: Path, step: float = 0.0) -> _core.Model:
@@ -41,11 +45,21 @@ def fractional_positions(ids: list[int], image_id: int, step: float) -> np.ndarr
     return np.cumsum(advances)
 
 
+SCALINGS = ("base", "rope-linear", "rope-yarn", "rope-yarn-new-spelling")
+
+
+@pytest.fixture(scope="module", params=SCALINGS)
+def scaled(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Reference, Path]:
+    return make_model(request.param, tmp_path_factory.mktemp("v2pe"))
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_stages_equal_a_reference_with_fractional_positions(
-    model: tuple[Reference, Path], step: float, monkeypatch: pytest.MonkeyPatch
+    scaled: tuple[Reference, Path], step: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    oracle, path = model
+    oracle, path = scaled
     ids = prompt(oracle)
     positions = fractional_positions(ids, oracle.checkpoint.image_token_id, step)
     monkeypatch.setattr(
@@ -107,3 +121,20 @@ def test_small_steps_fit_more_image_tokens_than_the_trained_length(
 def test_other_steps_are_refused(model: tuple[Reference, Path], step: float) -> None:
     with pytest.raises(ValueError, match="position step"):
         load(model[1], step)
+
+
+@pytest.mark.parametrize("layout", ["single", "pair"])
+def test_a_converted_file_says_its_step(layout: str, tmp_path: Path) -> None:
+    checkpoint, path = make_checkpoint(row("base"), tmp_path / "checkpoint"), tmp_path / "m.gguf"
+    report = convert_checkpoint(checkpoint, path, "f32", layout, image_position_step=1 / 16)
+    mmproj = str(report.files[1]) if layout == "pair" else None
+    assert _core.GgufFile(str(path)).metadata["crispvl.image.position_step"] == 1 / 16
+    core = _core.Model.load(str(path), mmproj, "cpu", 1, False)
+    assert core.config["image"]["position_step"] == 1 / 16
+    overridden = _core.Model.load(str(path), mmproj, "cpu", 1, False, image_position_step=1.0)
+    assert overridden.config["image"]["position_step"] == 1
+
+
+def test_a_file_with_another_step_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="position step"):
+        convert_checkpoint(tmp_path, tmp_path / "m.gguf", image_position_step=0.3)

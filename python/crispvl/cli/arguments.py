@@ -41,7 +41,7 @@ def add_options(
                 flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
             )
         else:
-            kind = _value_type(hints[field.name])
+            kind = field.metadata["parse"] or _value_type(hints[field.name])
             choices = (
                 get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else None
             )
@@ -51,7 +51,7 @@ def add_options(
                 choices=choices,
                 default=argparse.SUPPRESS,
                 help=text,
-                metavar=None if choices else kind.__name__.upper(),
+                metavar=None if choices else field.metadata["metavar"] or kind.__name__.upper(),
             )
 
 

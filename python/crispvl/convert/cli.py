@@ -11,6 +11,7 @@ from crispvl.convert.chat import PROMPT_NAMES
 from crispvl.convert.convert import LAYOUTS, ConversionReport, convert_checkpoint
 from crispvl.convert.dtypes import DTYPES
 from crispvl.errors import CrispVLError
+from crispvl.options import fraction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=TEXT",
         help="prompt the model was trained to answer, for example text=OCR; may be repeated",
     )
+    parser.add_argument(
+        "--image-position-step",
+        type=fraction,
+        metavar="STEP",
+        help="how far an image token advances the position, for a model trained with 1/2 … 1/256",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
                 args.dtype,
                 args.layout,
                 prompts=dict(args.prompt),
+                image_position_step=args.image_position_step,
                 progress=progress,
             )
     except (CrispVLError, ValueError, OSError) as error:

@@ -22,6 +22,7 @@ from crispvl.convert.metadata import (
     Source,
     common_entries,
     decoder_entries,
+    position_step_entries,
     text_entries,
     vision_entries,
 )
@@ -65,6 +66,7 @@ def convert_checkpoint(
     layout: str = "single",
     *,
     prompts: dict[str, str] | None = None,
+    image_position_step: float | None = None,
     progress: Progress | None = None,
 ) -> ConversionReport:
     """Converts an InternVL checkpoint to GGUF.
@@ -80,23 +82,26 @@ def convert_checkpoint(
             checkpoints, else ``f16``.
         layout: ``single`` for one file, ``pair`` for the two that llama.cpp reads.
         prompts: What the model was trained to answer, by ``text`` and ``markdown``.
+        image_position_step: How far an image token advances the position, 1, 1/2 … 1/256 (V2PE,
+            arXiv 2412.09616), for a model that was trained so; None writes nothing, which is 1.
         progress: Called with a tensor's name, the bytes written so far and those in all.
 
     Returns:
         What was written.
 
     Raises:
-        ValueError: An unknown type, layout or prompt name.
+        ValueError: An unknown type, layout, prompt name or position step.
         FileNotFoundError: No such checkpoint, or no folder for the output.
         ModelFileError: Not a checkpoint, an incomplete one, or one the engine cannot run.
     """
     output = Path(output)
     _check_arguments(output, dtype or "f16", layout)
+    step = position_step_entries(image_position_step)
     started = time.monotonic()
     checkpoint = read_checkpoint(model, prompts or {})
     dtype = _chosen_dtype(dtype, checkpoint)
     overflows: Counter[str] = Counter()
-    files = _output_files(checkpoint, output, dtype, layout, overflows)
+    files = _output_files(checkpoint, output, dtype, layout, step, overflows)
     tensors = [t for f in files for t in f.tensors]
     write_files(files, _with_total(progress, sum(t.n_bytes for t in tensors)))
     plans = (*checkpoint.vision, *checkpoint.text)
@@ -152,15 +157,19 @@ def _chosen_dtype(dtype: str | None, checkpoint: Checkpoint) -> str:
 
 
 def _output_files(
-    checkpoint: Checkpoint, path: Path, dtype: str, layout: str, overflows: Counter[str]
+    checkpoint: Checkpoint,
+    path: Path,
+    dtype: str,
+    layout: str,
+    step: Sequence[Entry],
+    overflows: Counter[str],
 ) -> list[OutputFile]:
     config, files = checkpoint.config, checkpoint.files
     source = Source(files.repository, files.revision, __version__)
     common = list(common_entries(source, config.layout, int(dtypes.FILE_TYPES[dtype])))
     vision = list(vision_entries(config))
-    text = list(
-        text_entries(config, checkpoint.vocabulary, checkpoint.chat, tied_head=checkpoint.tied_head)
-    )
+    vocabulary, chat = checkpoint.vocabulary, checkpoint.chat
+    text = [*text_entries(config, vocabulary, chat, tied_head=checkpoint.tied_head), *step]
 
     def outputs(plans: Sequence[TensorPlan]) -> list[OutputTensor]:
         return [_output_tensor(p, dtype, _chunks_of(p, checkpoint, overflows)) for p in plans]

@@ -97,6 +97,22 @@ def text_entries(
         yield f"crispvl.prompt.{name}", prompt, Kind.STRING
 
 
+def position_step_entries(step: float | None) -> list[Entry]:
+    """How far an image token advances the position, where that is said.
+
+    Raises:
+        ValueError: The step is none of 1, 1/2 … 1/256.
+    """
+    if step is None:
+        return []
+    if step not in [2.0**-i for i in range(9)]:
+        raise ValueError(
+            f"[convert] expected an image position step of 1, 1/2, 1/4 … 1/256; found {step}; "
+            "choose another"
+        )
+    return [("crispvl.image.position_step", step, Kind.FLOAT32)]
+
+
 def decoder_entries(d: DecoderConfig, *, tied_head: bool) -> Iterator[Entry]:
     """The text model's sizes and switches."""
     for key, count in (
