@@ -76,6 +76,33 @@ ggml_tensor* StreamedDecoderBlock::operator()(Graph& g, ggml_tensor* x, const Ro
     return down_(g, gate_up_(g, mlp_norm_(g, x), scratch), scratch, /*residual=*/x);
 }
 
+bool DirectDecoderBlock::supports(const DecoderBlock& b) {
+    return DirectLinear::supports({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}) &&
+           DirectLinear::supports({&b.attention_.out()}) &&
+           DirectLinear::supports({&b.mlp_.gate(), &b.mlp_.up()}) &&
+           DirectLinear::supports({&b.mlp_.down()});
+}
+
+DirectDecoderBlock::DirectDecoderBlock(const DecoderBlock& b)
+    : qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, kernels::RowEpilogue::store),
+      attention_norm_(b.attention_norm_, qkv_),
+      attention_(&b.attention_),
+      out_({&b.attention_.out()}, kernels::RowEpilogue::residual),
+      gate_up_({&b.mlp_.gate(), &b.mlp_.up()}, kernels::RowEpilogue::swiglu),
+      mlp_norm_(b.mlp_norm_, gate_up_),
+      down_({&b.mlp_.down()}, kernels::RowEpilogue::residual) {}
+
+ggml_tensor* DirectDecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
+                                            ggml_tensor* positions,
+                                            const std::vector<SequenceStep>& steps,
+                                            size_t i_layer) const {
+    ggml_tensor* qkv = qkv_(g, attention_norm_(g, x));
+    ggml_tensor* y = attention_->attend_past(g, qkv, rope, positions, steps, i_layer);
+    x = out_(g, out_.input(g, y), /*residual=*/x);
+    y = gate_up_(g, mlp_norm_(g, x));
+    return down_(g, down_.input(g, y), /*residual=*/x);
+}
+
 Decoder::Decoder(Weights& weights, const DecoderConfig& c, bool separate_head)
     : config_(c),
       embedding_(embedding_table(weights, c)),
@@ -93,7 +120,8 @@ ggml_tensor* Decoder::embed(Graph& g, ggml_tensor* ids) const {
 
 ggml_tensor* Decoder::operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
                                  const std::vector<SequenceStep>& steps) const {
-    const bool streams = !streamed_.empty() && x->ne[1] >= kTokensWorthStreaming;
+    const bool is_few = x->ne[1] < kTokensWorthStreaming;
+    const bool streams = !streamed_.empty() && !is_few, is_direct = !direct_.empty() && is_few;
     const int64_t d_widest =
         std::max({config_.width, config_.d_mlp, config_.n_heads * config_.d_head});
     ggml_tensor* scratch = streams ? StreamedLinear::scratch(g, d_widest, n_threads_) : nullptr;
@@ -105,19 +133,33 @@ ggml_tensor* Decoder::operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggm
             CausalAttention::scratch(g, own[0].n_past + own[0].n_new, config_.d_head, n_threads_);
     }
     for (size_t i = 0; i < blocks_.size(); ++i) {
-        x = streams ? streamed_[i](g, x, rope, positions, own, i, scratch)
-                    : blocks_[i](g, x, rope, positions, own, i);
+        x = streams     ? streamed_[i](g, x, rope, positions, own, i, scratch)
+            : is_direct ? direct_[i](g, x, rope, positions, own, i)
+                        : blocks_[i](g, x, rope, positions, own, i);
         g.tap(x, "llm_layer_" + std::to_string(i));
     }
     return g.tap(output_norm_(g, x), "llm_final_norm");
 }
 
-void Decoder::stream(int n_threads) {
-    const bool is_even = config_.width % 2 == 0 && config_.d_mlp % 2 == 0;
-    if (!kernels::has_avx512_bf16() || !is_even) return;
+ggml_tensor* Decoder::logits(Graph& g, ggml_tensor* hidden) const {
+    if (!direct_head_ || hidden->ne[1] >= kTokensWorthStreaming) return head_(g, hidden);
+    return (*direct_head_)(g, direct_head_->input(g, hidden));
+}
+
+void Decoder::use_cpu_kernels(int n_threads) {
     n_threads_ = n_threads;
-    streamed_.reserve(blocks_.size());
-    for (const DecoderBlock& block : blocks_) streamed_.emplace_back(block);
+    const bool is_even = config_.width % 2 == 0 && config_.d_mlp % 2 == 0;
+    if (kernels::has_avx512_bf16() && is_even) {
+        streamed_.reserve(blocks_.size());
+        for (const DecoderBlock& block : blocks_) streamed_.emplace_back(block);
+    }
+    if (!kernels::has_avx512_vnni()) return;
+    if (DirectLinear::supports({&head_})) {
+        direct_head_.emplace(std::vector<const Linear*>{&head_}, kernels::RowEpilogue::store);
+    }
+    if (!std::all_of(blocks_.begin(), blocks_.end(), DirectDecoderBlock::supports)) return;
+    direct_.reserve(blocks_.size());
+    for (const DecoderBlock& block : blocks_) direct_.emplace_back(block);
 }
 
 }  // namespace crispvl

@@ -3,9 +3,11 @@
 // modeling_internlm2.py.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "nn/attention.h"
+#include "nn/direct.h"
 #include "nn/mlp.h"
 #include "nn/packed.h"
 #include "nn/streamed.h"
@@ -21,6 +23,7 @@ public:
 
 private:
     friend class StreamedDecoderBlock;
+    friend class DirectDecoderBlock;
 
     Norm attention_norm_;
     Attention attention_;
@@ -45,6 +48,23 @@ private:
     StreamedLinear gate_up_, down_;
 };
 
+// The same block on our CPU kernels, for a few tokens.
+class DirectDecoderBlock {
+public:
+    explicit DirectDecoderBlock(const DecoderBlock& block);
+    static bool supports(const DecoderBlock& block);
+    ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
+                            const std::vector<SequenceStep>& steps, size_t i_layer) const;
+
+private:
+    DirectLinear qkv_;
+    DirectNorm attention_norm_;
+    const Attention* attention_;  // of the plain block, which outlives this one
+    DirectLinear out_, gate_up_;
+    DirectNorm mlp_norm_;
+    DirectLinear down_;
+};
+
 class Decoder {
 public:
     // Sequences that one step may serve; bounds the largest graph.
@@ -59,10 +79,11 @@ public:
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
                             const std::vector<SequenceStep>& steps) const;
     // [width, n] -> logits [vocab_size, n]
-    ggml_tensor* logits(Graph& g, ggml_tensor* hidden) const { return head_(g, hidden); }
+    ggml_tensor* logits(Graph& g, ggml_tensor* hidden) const;
 
-    // Lets prompts use our CPU kernels where these can serve them. Call once the weights are bound.
-    void stream(int n_threads);
+    // Moves the blocks onto our CPU kernels where these can serve them. Call once the weights are
+    // bound.
+    void use_cpu_kernels(int n_threads);
 
     size_t max_nodes(size_t n_sequences) const {
         return 64 + blocks_.size() * (40 + 16 * n_sequences);
@@ -72,10 +93,12 @@ private:
     DecoderConfig config_;
     ggml_tensor* embedding_;  // [width, vocab_size]
     std::vector<DecoderBlock> blocks_;
-    std::vector<StreamedDecoderBlock> streamed_;  // empty, or one for each block
+    std::vector<StreamedDecoderBlock> streamed_;  // empty, or one for each block: many tokens
+    std::vector<DirectDecoderBlock> direct_;      // empty, or one for each block: a few tokens
     int n_threads_ = 1;
     Norm output_norm_;
     Linear head_;
+    std::optional<DirectLinear> direct_head_;
 };
 
 }  // namespace crispvl

@@ -50,7 +50,7 @@ struct Model::Network {
         }
         // Rounding weights to BF16 is below the error of 16-bit files, not of F32 ones.
         if (backends.on_cpu() && !options.exact && !is_f32(source, schema::text_block(0))) {
-            decoder.stream(backends.n_threads);
+            decoder.use_cpu_kernels(backends.n_threads);
         }
         if (backends.on_cpu() && !options.exact && !is_f32(source, schema::vision_block(0))) {
             vision.pack(backends.n_threads);

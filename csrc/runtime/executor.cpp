@@ -25,8 +25,8 @@ int useful_threads(ggml_cgraph* graph, int n_threads) {
     double n_flop = 0;
     for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
         const ggml_tensor* node = ggml_graph_node(graph, i);
-        if (node->op == GGML_OP_CUSTOM) return n_threads;
-        if (node->op != GGML_OP_MUL_MAT) continue;
+        // Our own operations are mostly products over their first source.
+        if (node->op != GGML_OP_MUL_MAT && node->op != GGML_OP_CUSTOM) continue;
         n_flop += 2.0 * static_cast<double>(node->src[0]->ne[0]) *
                   static_cast<double>(ggml_nelements(node));
     }

@@ -31,12 +31,6 @@ py::array_t<float> widened(const std::vector<uint16_t>& values, std::vector<py::
     return to_numpy(std::move(floats), std::move(shape));
 }
 
-// Every thread's share, one after another: what is tested is that the shares make a whole.
-template <typename Share>
-void run_shares(int n_threads, const Share& share) {
-    for (int i = 0; i < n_threads; ++i) share(i, n_threads);
-}
-
 py::array_t<float> gemm(const Floats& x, const Floats& w, const std::optional<Floats>& bias,
                         bool gelu, const std::optional<Floats>& residual,
                         const std::optional<Floats>& scale, bool bf16_output, int n_threads) {
@@ -150,6 +144,7 @@ void bind_kernels(py::module_& m) {
     k.def("attention_bf16", &attention, "qkv"_a, "n_threads"_a = 1);
     k.def("swiglu_bf16", &swiglu, "x"_a, "gate"_a, "up"_a);
     k.def("causal_attention_bf16", &causal_attention, "q"_a, "k"_a, "v"_a, "n_threads"_a = 1);
+    bind_int8_kernels(k);
 }
 
 }  // namespace crispvl::binding

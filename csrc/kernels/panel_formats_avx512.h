@@ -1,0 +1,281 @@
+// Unpacks 16 rows of weights from their GGUF blocks into a panel. Only for files compiled with
+// AVX-512 VNNI. A format tells its block's inputs and bytes, how many quads share a scale and
+// whether there are minima; `unpack` reads one block of each row.
+//
+// Layouts: ggml-common.h of ggml.
+#pragma once
+
+#include <cstring>
+
+#include "kernels/int8_panel_avx512.h"
+
+namespace crispvl::kernels {
+
+// Room for up to 256 inputs.
+struct PanelChunk {
+    alignas(64) int8_t quads[64][64];
+    alignas(64) int32_t starts[16][kPanelOutputs];
+    alignas(64) float scales[16][kPanelOutputs];
+    alignas(64) float minima[8][kPanelOutputs];
+
+    PanelView view() const { return {quads[0], starts[0], scales[0], minima[0]}; }
+};
+
+// The block that is being read: one pointer for each row.
+using RowBlocks = const uint8_t* const[kPanelOutputs];
+
+template <typename T>
+static inline T load_as(const uint8_t* p) {
+    T value;
+    std::memcpy(&value, p, sizeof value);
+    return value;
+}
+
+static inline __m512i load_two(const uint8_t* low, const uint8_t* high) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(load_as<__m256i>(low)), load_as<__m256i>(high),
+                              1);
+}
+
+// 32 bytes of every row -> 8 vectors: vector i holds bytes 4 i to 4 i + 3 of the rows in order.
+static inline void transpose_32(RowBlocks rows, int64_t offset, __m512i* out) {
+    __m512i r[8], t[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) r[i] = load_two(rows[i] + offset, rows[i + 8] + offset);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+    const __m512i first = _mm512_set_epi64(13, 12, 5, 4, 9, 8, 1, 0);
+    const __m512i second = _mm512_set_epi64(15, 14, 7, 6, 11, 10, 3, 2);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        const __m512i a = t[i / 2], b = t[2 + i / 2], c = t[4 + i / 2], d = t[6 + i / 2];
+        const __m512i low = i % 2 == 0 ? _mm512_unpacklo_epi64(a, b) : _mm512_unpackhi_epi64(a, b);
+        const __m512i high = i % 2 == 0 ? _mm512_unpacklo_epi64(c, d) : _mm512_unpackhi_epi64(c, d);
+        out[i] = _mm512_permutex2var_epi64(low, first, high);
+        out[i + 4] = _mm512_permutex2var_epi64(low, second, high);
+    }
+}
+
+// 16 bytes of every row -> 4 such vectors.
+static inline void transpose_16(RowBlocks rows, int64_t offset, __m512i* out) {
+    __m512i r[4], t[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        r[i] = _mm512_castsi128_si512(load_as<__m128i>(rows[i] + offset));
+        r[i] = _mm512_inserti32x4(r[i], load_as<__m128i>(rows[i + 4] + offset), 1);
+        r[i] = _mm512_inserti32x4(r[i], load_as<__m128i>(rows[i + 8] + offset), 2);
+        r[i] = _mm512_inserti32x4(r[i], load_as<__m128i>(rows[i + 12] + offset), 3);
+    }
+    t[0] = _mm512_unpacklo_epi32(r[0], r[1]);
+    t[1] = _mm512_unpackhi_epi32(r[0], r[1]);
+    t[2] = _mm512_unpacklo_epi32(r[2], r[3]);
+    t[3] = _mm512_unpackhi_epi32(r[2], r[3]);
+    out[0] = _mm512_unpacklo_epi64(t[0], t[2]);
+    out[1] = _mm512_unpackhi_epi64(t[0], t[2]);
+    out[2] = _mm512_unpacklo_epi64(t[1], t[3]);
+    out[3] = _mm512_unpackhi_epi64(t[1], t[3]);
+}
+
+// The half-precision number at `offset` of every row.
+static inline __m512 halves(RowBlocks rows, int64_t offset) {
+    const auto at = [&](int i) { return load_as<int16_t>(rows[i] + offset); };
+    return _mm512_cvtph_ps(_mm256_set_epi16(at(15), at(14), at(13), at(12), at(11), at(10), at(9),
+                                            at(8), at(7), at(6), at(5), at(4), at(3), at(2), at(1),
+                                            at(0)));
+}
+
+static inline __m512i low_nibbles(__m512i x) {
+    return _mm512_and_si512(x, _mm512_set1_epi8(0x0f));
+}
+static inline __m512i high_nibbles(__m512i x) {
+    return low_nibbles(_mm512_srli_epi16(x, 4));
+}
+
+// Stores the quads that share scale `i_scale`.
+template <int kQuads>
+static inline void put(PanelChunk& chunk, int64_t i_scale, const __m512i* quads, __m512 scale) {
+    const __m512i offset = _mm512_set1_epi8(-128);  // as a byte of x: 128
+    __m512i sum = _mm512_setzero_si512();
+#pragma GCC unroll 8
+    for (int q = 0; q < kQuads; ++q) {
+        _mm512_store_si512(chunk.quads[i_scale * kQuads + q], quads[q]);
+        sum = _mm512_dpbusd_epi32(sum, offset, quads[q]);
+    }
+    _mm512_store_si512(chunk.starts[i_scale], _mm512_sub_epi32(_mm512_setzero_si512(), sum));
+    _mm512_store_ps(chunk.scales[i_scale], scale);
+}
+
+struct Q8_0 {
+    static constexpr int64_t kInputs = 32, kBytes = 34;
+    static constexpr int kQuads = 8;
+    static constexpr bool kMinima = false;
+    static inline void unpack(RowBlocks rows, int64_t i_block, PanelChunk& chunk) {
+        __m512i quads[8];
+        transpose_32(rows, 2, quads);
+        put<8>(chunk, i_block, quads, halves(rows, 0));
+    }
+};
+
+// Four or five bits, centred by an offset or shifted by a minimum.
+template <bool kFifthBit, bool kHasMinima>
+struct Nibbles {
+    static constexpr bool kMinima = kHasMinima;
+    static constexpr int64_t kHigh = kMinima ? 4 : 2;  // where the fifth bits lie
+    static constexpr int64_t kLow = kHigh + (kFifthBit ? 4 : 0);
+    static constexpr int64_t kInputs = 32, kBytes = kLow + 16;
+    static constexpr int kQuads = 8;
+    static inline void unpack(RowBlocks rows, int64_t i_block, PanelChunk& chunk) {
+        __m512i both[4], quads[8];
+        transpose_16(rows, kLow, both);
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; ++q) {
+            quads[q] = low_nibbles(both[q]);
+            quads[q + 4] = high_nibbles(both[q]);
+        }
+        if (kFifthBit) add_fifth_bits(rows, quads);
+        if (!kMinima) {
+            const __m512i centre = _mm512_set1_epi8(kFifthBit ? 16 : 8);
+#pragma GCC unroll 8
+            for (int q = 0; q < 8; ++q) quads[q] = _mm512_sub_epi8(quads[q], centre);
+        }
+        put<8>(chunk, i_block, quads, halves(rows, 0));
+        if (kMinima) _mm512_store_ps(chunk.minima[i_block], halves(rows, 2));
+    }
+
+private:
+    // Bit i of a row's word belongs to input i.
+    static inline void add_fifth_bits(RowBlocks rows, __m512i* quads) {
+        const auto at = [&](int i) { return load_as<int32_t>(rows[i] + kHigh); };
+        __m512i bits =
+            _mm512_set_epi32(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8), at(7),
+                             at(6), at(5), at(4), at(3), at(2), at(1), at(0));
+        // Four bits times this constant: one in the lowest bit of every byte.
+        const __m512i spread = _mm512_set1_epi32(0x00204081);
+#pragma GCC unroll 8
+        for (int q = 0; q < 8; ++q) {
+            const __m512i four = _mm512_and_si512(bits, _mm512_set1_epi32(0x0f));
+            const __m512i ones =
+                _mm512_and_si512(_mm512_mullo_epi32(four, spread), _mm512_set1_epi8(1));
+            quads[q] = _mm512_or_si512(quads[q], _mm512_slli_epi32(ones, 4));
+            bits = _mm512_srli_epi32(bits, 4);
+        }
+    }
+};
+using Q4_0 = Nibbles<false, false>;
+using Q4_1 = Nibbles<false, true>;
+using Q5_0 = Nibbles<true, false>;
+using Q5_1 = Nibbles<true, true>;
+
+// Eight bytes of each of 16 rows.
+struct ByteColumns {
+    alignas(64) uint64_t rows[kPanelOutputs];
+
+    // Byte i of every row.
+    inline __m512i column(int i, bool is_signed) const {
+        const __m128i count = _mm_cvtsi32_si128(8 * i);
+        const __m256i low = _mm512_cvtepi64_epi32(_mm512_srl_epi64(_mm512_load_si512(rows), count));
+        const __m256i high =
+            _mm512_cvtepi64_epi32(_mm512_srl_epi64(_mm512_load_si512(rows + 8), count));
+        const __m512i x = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+        if (is_signed) return _mm512_srai_epi32(_mm512_slli_epi32(x, 24), 24);
+        return _mm512_and_si512(x, _mm512_set1_epi32(0xff));
+    }
+    inline __m512 floats(int i, bool is_signed) const {
+        return _mm512_cvtepi32_ps(column(i, is_signed));
+    }
+};
+
+// The eight 6-bit scales and minima in a K block's 12 bytes.
+static inline void six_bits(const uint8_t* p, uint64_t& scales, uint64_t& minima) {
+    const uint32_t low = load_as<uint32_t>(p), middle = load_as<uint32_t>(p + 4),
+                   high = load_as<uint32_t>(p + 8);
+    const uint32_t last_scales = (high & 0x0f0f0f0f) | (low >> 2 & 0x30303030);
+    const uint32_t last_minima = (high >> 4 & 0x0f0f0f0f) | (middle >> 2 & 0x30303030);
+    scales = (low & 0x3f3f3f3f) | static_cast<uint64_t>(last_scales) << 32;
+    minima = (middle & 0x3f3f3f3f) | static_cast<uint64_t>(last_minima) << 32;
+}
+
+template <bool kFifthBit>
+struct NibblesK {
+    static constexpr int64_t kHigh = 16, kLow = kHigh + (kFifthBit ? 32 : 0);
+    static constexpr int64_t kInputs = 256, kBytes = kLow + 128;
+    static constexpr int kQuads = 8;
+    static constexpr bool kMinima = true;
+    static inline void unpack(RowBlocks rows, int64_t /*i_block*/, PanelChunk& chunk) {
+        ByteColumns scales, minima;
+        for (int i = 0; i < kPanelOutputs; ++i) {
+            six_bits(rows[i] + 4, scales.rows[i], minima.rows[i]);
+        }
+        const __m512 scale = halves(rows, 0);
+        const __m512 minimum = _mm512_sub_ps(_mm512_setzero_ps(), halves(rows, 2));
+        __m512i bits[8];
+        if (kFifthBit) transpose_32(rows, kHigh, bits);
+        for (int j = 0; j < 4; ++j) {
+            __m512i both[8], low[8], high[8];
+            transpose_32(rows, kLow + 32 * j, both);
+#pragma GCC unroll 8
+            for (int q = 0; q < 8; ++q) {
+                low[q] = low_nibbles(both[q]);
+                high[q] = high_nibbles(both[q]);
+                if (kFifthBit) {
+                    // The lowest two bits left belong to these two blocks.
+                    low[q] = _mm512_or_si512(low[q], fifth(_mm512_slli_epi16(bits[q], 4)));
+                    high[q] = _mm512_or_si512(high[q], fifth(_mm512_slli_epi16(bits[q], 3)));
+                    bits[q] = _mm512_srli_epi16(bits[q], 2);
+                }
+            }
+            put<8>(chunk, 2 * j, low, _mm512_mul_ps(scale, scales.floats(2 * j, false)));
+            put<8>(chunk, 2 * j + 1, high, _mm512_mul_ps(scale, scales.floats(2 * j + 1, false)));
+        }
+        for (int i = 0; i < 8; ++i) {
+            _mm512_store_ps(chunk.minima[i], _mm512_mul_ps(minimum, minima.floats(i, false)));
+        }
+    }
+
+private:
+    static inline __m512i fifth(__m512i x) { return _mm512_and_si512(x, _mm512_set1_epi8(0x10)); }
+};
+using Q4_K = NibblesK<false>;
+using Q5_K = NibblesK<true>;
+
+struct Q6_K {
+    static constexpr int64_t kInputs = 256, kBytes = 210;
+    static constexpr int kQuads = 4;
+    static constexpr bool kMinima = false;
+    static inline void unpack(RowBlocks rows, int64_t /*i_block*/, PanelChunk& chunk) {
+        ByteColumns scales[2];
+        for (int i = 0; i < kPanelOutputs; ++i) {
+            scales[0].rows[i] = load_as<uint64_t>(rows[i] + 192);
+            scales[1].rows[i] = load_as<uint64_t>(rows[i] + 200);
+        }
+        const __m512 scale = halves(rows, 208);
+        // Each half of 128 inputs: 64 bytes of low nibbles, 32 bytes of high pairs of bits.
+        for (int half = 0; half < 2; ++half) {
+            __m512i nibbles[2][8], high[8];
+            transpose_32(rows, 64 * half, nibbles[0]);
+            transpose_32(rows, 64 * half + 32, nibbles[1]);
+            transpose_32(rows, 128 + 32 * half, high);
+            for (int j = 0; j < 4; ++j) {
+                __m512i quads[8];
+#pragma GCC unroll 8
+                for (int q = 0; q < 8; ++q) {
+                    const __m512i both = nibbles[j % 2][q];
+                    const __m512i low = j < 2 ? low_nibbles(both) : high_nibbles(both);
+                    const __m512i pair =
+                        _mm512_and_si512(_mm512_slli_epi16(high[q], 4), _mm512_set1_epi8(0x30));
+                    high[q] = _mm512_srli_epi16(high[q], 2);
+                    quads[q] = _mm512_sub_epi8(_mm512_or_si512(low, pair), _mm512_set1_epi8(32));
+                }
+                for (int part = 0; part < 2; ++part) {
+                    const int i = 8 * half + 2 * j + part;
+                    put<4>(chunk, i, quads + 4 * part,
+                           _mm512_mul_ps(scale, scales[half].floats(i % 8, true)));
+                }
+            }
+        }
+    }
+};
+
+}  // namespace crispvl::kernels

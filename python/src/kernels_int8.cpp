@@ -1,0 +1,110 @@
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "kernels.h"
+#include "kernels/cpu.h"
+#include "kernels/int8_kernels.h"
+#include "numpy_convert.h"
+
+namespace crispvl::binding {
+namespace {
+
+using namespace py::literals;
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+// x [n_rows, n_in] -> its rounded rows
+std::vector<uint8_t> quantised(const Floats& x, const std::optional<Floats>& weight, float epsilon,
+                               int n_threads) {
+    const int64_t n_rows = x.shape(0), n_in = x.shape(1);
+    std::vector<uint8_t> rows(static_cast<size_t>(n_rows * kernels::quantised_row_bytes(n_in)));
+    const kernels::QuantiseJob job{x.data(), n_rows,     n_in, weight ? weight->data() : nullptr,
+                                   epsilon,  rows.data()};
+    run_shares(n_threads, [&](int ith, int nth) { kernels::quantise_rows(job, ith, nth); });
+    return rows;
+}
+
+// (bytes [n_rows, n_in], scales [n_rows, n_in / 32], sums of the same shape)
+py::tuple quantise(const Floats& x, const std::optional<Floats>& weight, float epsilon,
+                   int n_threads) {
+    const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_blocks = n_in / kernels::kQuantBlock;
+    const std::vector<uint8_t> rows = quantised(x, weight, epsilon, n_threads);
+    py::array_t<uint8_t> values({n_rows, n_in});
+    std::vector<float> scales, sums;
+    for (int64_t i = 0; i < n_rows; ++i) {
+        const uint8_t* row = rows.data() + i * kernels::quantised_row_bytes(n_in);
+        const float* floats = reinterpret_cast<const float*>(row + n_in);
+        std::copy_n(row, n_in, values.mutable_data(i, 0));
+        scales.insert(scales.end(), floats, floats + n_blocks);
+        sums.insert(sums.end(), floats + n_blocks, floats + 2 * n_blocks);
+    }
+    return py::make_tuple(values, to_numpy(std::move(scales), {n_rows, n_blocks}),
+                          to_numpy(std::move(sums), {n_rows, n_blocks}));
+}
+
+using Bytes = py::array_t<uint8_t, py::array::c_style>;
+
+// weights: bytes [n_out, row_bytes] of the type; `up_weights` and no residual means SwiGLU.
+py::array_t<float> rows_product(kernels::RowType type, const Bytes& weights, const Floats& x,
+                                const std::optional<Bytes>& up_weights,
+                                const std::optional<Floats>& bias,
+                                const std::optional<Floats>& residual, int n_threads) {
+    const int64_t n_tokens = x.shape(0), n_in = x.shape(1), n_out = weights.shape(0);
+    const std::vector<uint8_t> rows = kernels::is_quantised(type)
+                                          ? quantised(x, std::nullopt, 0.0f, /*n_threads=*/1)
+                                          : std::vector<uint8_t>{};
+    kernels::RowEpilogue epilogue = kernels::RowEpilogue::store;
+    if (residual) epilogue = kernels::RowEpilogue::residual;
+    if (up_weights) epilogue = kernels::RowEpilogue::swiglu;
+    std::vector<float> y(static_cast<size_t>(n_tokens * n_out));
+    const kernels::RowsJob job{type,
+                               weights.data(),
+                               up_weights ? up_weights->data() : nullptr,
+                               static_cast<size_t>(weights.shape(1)),
+                               bias ? bias->data() : nullptr,
+                               /*up_bias=*/bias ? bias->data() : nullptr,
+                               rows.empty() ? static_cast<const void*>(x.data()) : rows.data(),
+                               n_tokens,
+                               n_in,
+                               epilogue,
+                               y.data(),
+                               n_out,
+                               residual ? residual->data() : nullptr};
+    run_shares(n_threads, [&](int ith, int nth) {
+        kernels::rows_product(job, n_out * ith / nth, n_out * (ith + 1) / nth);
+    });
+    return to_numpy(std::move(y), {n_tokens, n_out});
+}
+
+void bind_row_types(py::module_& k) {
+    using kernels::RowType;
+    py::enum_<RowType>(k, "RowType")
+        .value("q4_0", RowType::q4_0)
+        .value("q4_1", RowType::q4_1)
+        .value("q5_0", RowType::q5_0)
+        .value("q5_1", RowType::q5_1)
+        .value("q8_0", RowType::q8_0)
+        .value("q4_k", RowType::q4_k)
+        .value("q5_k", RowType::q5_k)
+        .value("q6_k", RowType::q6_k)
+        .value("f16", RowType::f16)
+        .value("bf16", RowType::bf16)
+        .value("f32", RowType::f32);
+}
+
+}  // namespace
+
+void bind_int8_kernels(py::module_& k) {
+    k.def("has_avx512_vnni", &kernels::has_avx512_vnni);
+    bind_row_types(k);
+    k.def("quantise_rows", &quantise, "x"_a, py::kw_only(), "weight"_a = std::nullopt,
+          "epsilon"_a = 0.0f, "n_threads"_a = 1);
+    k.def("rows_product", &rows_product, "type"_a, "weights"_a, "x"_a, py::kw_only(),
+          "up_weights"_a = std::nullopt, "bias"_a = std::nullopt, "residual"_a = std::nullopt,
+          "n_threads"_a = 1);
+}
+
+}  // namespace crispvl::binding

@@ -1,0 +1,168 @@
+"""The AVX-512 VNNI kernels against plain numpy on gguf's own dequantised weights."""
+
+from __future__ import annotations
+
+import gguf
+import numpy as np
+import pytest
+from crispvl import _core
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+kernels = _core.kernels
+
+pytestmark = pytest.mark.skipif(
+    not kernels.has_avx512_vnni(), reason="this CPU has no AVX-512 VNNI; ggml's kernels serve it"
+)
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+
+QUANTISED = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k"]
+N_THREADS = st.integers(1, 5)
+SEEDS = st.integers(0, 1000)
+#: Where the halves that scale a block lie, by type: bytes from the block's start.
+SCALE_OFFSETS = {"q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0]} | {
+    "q4_k": [0, 2], "q5_k": [0, 2], "q6_k": [208]
+}  # fmt: skip
+
+
+def block_sizes(type_name: str) -> tuple[int, int]:
+    return gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[type_name.upper()]]
+
+
+def random_weights(type_name: str, n_out: int, n_in: int, rng: np.random.Generator) -> Bytes:
+    """Any bits are a weight, as long as the scales are numbers."""
+    n_values, n_bytes = block_sizes(type_name)
+    blocks = rng.integers(0, 256, (n_out, n_in // n_values, n_bytes), np.uint8)
+    for offset in SCALE_OFFSETS[type_name]:
+        scales = rng.uniform(-0.02, 0.02, blocks.shape[:2]).astype(np.float16)
+        blocks[:, :, offset : offset + 2] = scales[..., None].view(np.uint8)
+    return blocks.reshape(n_out, -1)
+
+
+def dequantised(type_name: str, weights: Bytes) -> Doubles:
+    values = gguf.quants.dequantize(weights, gguf.GGMLQuantizationType[type_name.upper()])
+    return values.astype(np.float64)
+
+
+def rounded(x: Floats) -> Doubles:
+    """Activations in blocks of 32 as the kernels round them."""
+    blocks = x.astype(np.float32).reshape(len(x), -1, 32)
+    largest = np.abs(blocks).max(-1, keepdims=True)
+    inverse = np.where(largest > 0, np.float32(127) / np.where(largest > 0, largest, 1), 0)
+    q = np.rint((blocks * inverse.astype(np.float32)).astype(np.float32))
+    return (q.astype(np.float64) * (largest / np.float32(127))).reshape(x.shape)
+
+
+def assert_close(found: Floats, expected: Doubles, scale: float) -> None:
+    """Within F32 rounding of sums whose terms are as large as ``scale``."""
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 2e-6 * scale
+
+
+def magnitude(x: Doubles, w: Doubles) -> float:
+    return float((np.abs(x) @ np.abs(w).T).max()) + 1.0
+
+
+@pytest.mark.parametrize("type_name", QUANTISED)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.integers(1, 19), st.integers(1, 5), st.integers(1, 40), N_THREADS, SEEDS)
+def test_quantised_rows_times_rounded_activations_equal_numpy(
+    type_name: str, n_tokens: int, n_blocks: int, n_out: int, n_threads: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    n_in = n_blocks * block_sizes(type_name)[0]
+    weights = random_weights(type_name, n_out, n_in, rng)
+    x = (rng.standard_normal((n_tokens, n_in)) * 3 + 1).astype(np.float32)
+    bias = rng.standard_normal(n_out).astype(np.float32)
+    row_type = getattr(kernels.RowType, type_name)
+    found = kernels.rows_product(row_type, weights, x, bias=bias, n_threads=n_threads)
+    w = dequantised(type_name, weights)
+    assert_close(found, rounded(x) @ w.T + bias, magnitude(rounded(x), w))
+
+
+@pytest.mark.parametrize("type_name", ["f16", "bf16", "f32"])
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.integers(1, 19), st.integers(1, 70), st.integers(1, 40), N_THREADS, SEEDS)
+def test_rows_of_floats_equal_numpy(
+    type_name: str, n_tokens: int, n_in: int, n_out: int, n_threads: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    w = rng.standard_normal((n_out, n_in), np.float32)
+    if type_name == "f16":
+        raw: NDArray[np.generic] = w.astype(np.float16)
+        w = raw.astype(np.float32)
+    elif type_name == "bf16":
+        raw = (w.view(np.uint32) >> 16).astype(np.uint16)
+        w = (raw.astype(np.uint32) << 16).view(np.float32)
+    else:
+        raw = w
+    x = rng.standard_normal((n_tokens, n_in), np.float32)
+    row_type = getattr(kernels.RowType, type_name)
+    bytes_ = np.ascontiguousarray(raw).view(np.uint8).reshape(n_out, -1)
+    found = kernels.rows_product(row_type, bytes_, x, n_threads=n_threads)
+    wide, exact = w.astype(np.float64), x.astype(np.float64)
+    assert_close(found, exact @ wide.T, magnitude(exact, wide))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.sampled_from(QUANTISED), st.integers(1, 9), st.integers(1, 30), N_THREADS, SEEDS)
+def test_rows_add_to_a_residual(
+    type_name: str, n_tokens: int, n_out: int, n_threads: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    weights = random_weights(type_name, n_out, 256, rng)
+    x = rng.standard_normal((n_tokens, 256), np.float32)
+    residual = rng.standard_normal((n_tokens, n_out), np.float32)
+    row_type = getattr(kernels.RowType, type_name)
+    found = kernels.rows_product(row_type, weights, x, residual=residual, n_threads=n_threads)
+    w = dequantised(type_name, weights)
+    assert_close(found, residual + rounded(x) @ w.T, magnitude(rounded(x), w))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.sampled_from(QUANTISED), st.integers(1, 9), st.integers(1, 30), N_THREADS, SEEDS)
+def test_swiglu_multiplies_the_ups_by_their_gates(
+    type_name: str, n_tokens: int, n_out: int, n_threads: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    gates, ups = (random_weights(type_name, n_out, 256, rng) for _ in range(2))
+    x = rng.standard_normal((n_tokens, 256), np.float32) / 8
+    row_type = getattr(kernels.RowType, type_name)
+    found = kernels.rows_product(row_type, gates, x, up_weights=ups, n_threads=n_threads)
+    g, u = (rounded(x) @ dequantised(type_name, w).T for w in (gates, ups))
+    expected = g / (1 + np.exp(-g)) * u
+    assert np.all(np.abs(found - expected) <= 1e-4 * (1 + np.abs(expected)))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(1, 6), st.integers(1, 9), st.booleans(), N_THREADS, SEEDS)
+def test_activations_are_rounded_to_the_nearest_of_255_steps(
+    n_rows: int, n_blocks: int, with_norm: bool, n_threads: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    x = (rng.standard_normal((n_rows, 32 * n_blocks)) * 5).astype(np.float32)
+    x[0, :32] = 0
+    weight = rng.standard_normal(x.shape[1]).astype(np.float32) if with_norm else None
+    values, scales, sums = kernels.quantise_rows(
+        x, weight=weight, epsilon=1e-6, n_threads=n_threads
+    )
+    expected = x.astype(np.float64)
+    if weight is not None:
+        expected = expected / np.sqrt((expected**2).mean(1, keepdims=True) + 1e-6) * weight
+    q = (values.astype(np.int64) - 128).reshape(n_rows, n_blocks, 32)
+    found = (q * scales[..., None]).reshape(x.shape)
+    steps = np.repeat(scales, 32, axis=1)
+    assert np.all(np.abs(found - expected) <= 0.501 * steps + 1e-9)
+    assert np.allclose(sums, (q * scales[..., None].astype(np.float64)).sum(-1), atol=1e-4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_does_not_become_one(bad: float) -> None:
+    x = np.ones((1, 64), np.float32)
+    x[0, 40] = bad
+    weights = random_weights("q8_0", 3, 64, np.random.default_rng(0))
+    assert np.isnan(kernels.rows_product(kernels.RowType.q8_0, weights, x)).all()
