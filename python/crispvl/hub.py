@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ModelFileError
+from crispvl.model_file import sha256
 
 DEFAULT_FILES = "*q8_0*"
 """Which of a repository's files is taken where nobody says: the best that loses nothing to see."""
@@ -30,6 +31,7 @@ KNOWN_PAIRS = {
 }
 """Checkpoints whose GGUF pairs lie in a repository of another name."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<file>[\w.*?-]+))?")
 
 
@@ -64,7 +66,8 @@ def download(
 ) -> tuple[Path, Path | None]:
     """Fetches a model, and its projector where the repository holds one apart.
 
-    What lies in the cache already is not fetched again; with ``HF_HUB_OFFLINE=1`` nothing is.
+    What lies in the cache already is not fetched again; with ``HF_HUB_OFFLINE=1`` nothing is. What
+    is fetched is compared with the hash that the hub gives for it.
 
     Args:
         repo: ``organisation/name``; for a checkpoint in `KNOWN_PAIRS`, its GGUF pair is taken.
@@ -77,17 +80,17 @@ def download(
 
     Raises:
         ImportError: huggingface_hub is not installed.
-        ModelFileError: The repository has no such file.
+        ModelFileError: The repository has no such file, or it arrived damaged.
     """
     hub = import_hub()
     repo = KNOWN_PAIRS.get(repo, repo)
     names = _list_files(hub, repo, revision)
     model_name, mmproj_name = choose_files(repo, names, filename, mmproj)
     parts = [model_name, *_further_parts(model_name, names)]
-    paths = [Path(hub.hf_hub_download(repo, name, revision=revision)) for name in parts]
+    paths = [_fetch(hub, repo, name, revision) for name in parts]
     if mmproj_name is None:
         return paths[0], None
-    return paths[0], Path(hub.hf_hub_download(repo, mmproj_name, revision=revision))
+    return paths[0], _fetch(hub, repo, mmproj_name, revision)
 
 
 def choose_files(
@@ -125,10 +128,44 @@ def _further_parts(first: str, names: Sequence[str]) -> list[str]:
     return [n for n in sorted(names) if mark and n.startswith(f"{stem}-") and n.endswith(count)][1:]
 
 
+def _fetch(hub: Any, repo: str, name: str, revision: str | None) -> Path:
+    cached = hub.try_to_load_from_cache(repo, name, revision=revision)
+    path = Path(hub.hf_hub_download(repo, name, revision=revision))
+    if str(path) != cached:
+        check_hash(path)
+    return path
+
+
+def has_hubs_hash(file: Path) -> bool | None:
+    """Returns whether a file has the hash that the hub gave for it; None where it gave none.
+
+    Raises:
+        FileNotFoundError: The file is not there.
+    """
+    blob = file.resolve(strict=True)  # the cache names blobs by their SHA-256
+    return None if not _SHA256.fullmatch(blob.name) else sha256(blob) == blob.name
+
+
+def check_hash(file: Path) -> None:
+    """Takes a file of the cache that is not what the hub described out of it.
+
+    Raises:
+        ModelFileError: It was so.
+    """
+    if has_hubs_hash(file) is not False:
+        return
+    file.resolve().unlink()
+    file.unlink()
+    raise ModelFileError(
+        f"[{file}] the hash that the hub gave is expected; found another, so the file was removed; "
+        "fetch it again"
+    )
+
+
 def _list_files(hub: Any, repo: str, revision: str | None) -> list[str]:
     try:
         return list(hub.HfApi().list_repo_files(repo, revision=revision))
-    except (hub.errors.OfflineModeIsEnabled, ConnectionError, hub.errors.HfHubHTTPError) as error:
+    except (OSError, hub.errors.HTTPError) as error:  # being offline is an OSError
         try:
             cached = hub.snapshot_download(repo, revision=revision, local_files_only=True)
         except hub.errors.LocalEntryNotFoundError:

@@ -1,8 +1,7 @@
-"""The models in the hub's cache: which there are, whether they are whole, and their removal."""
+"""The models in the hub's cache: which there are, and their removal."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,6 @@ from typing import Any
 
 from crispvl.errors import ModelFileError
 from crispvl.hub import KNOWN_PAIRS, import_hub
-from crispvl.model_file import sha256
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +33,6 @@ def cached_files() -> list[CachedFile]:
         if file.file_name.lower().endswith(".gguf")
     }
     return [found[key] for key in sorted(found)]
-
-
-def check_whole(file: Path) -> bool | None:
-    """Returns whether a file has the hash that the hub gave for it; None where it gave none.
-
-    Raises:
-        FileNotFoundError: The file is not there.
-    """
-    blob = file.resolve(strict=True)  # the cache names blobs by their SHA-256
-    return None if not _SHA256.fullmatch(blob.name) else sha256(blob) == blob.name
 
 
 def remove(repo: str) -> int:

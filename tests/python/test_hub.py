@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 from crispvl import CrispOCR, hub
-from crispvl.hub import HubName, parse_name
-from crispvl.hub_cache import check_whole
+from crispvl.hub import HubName, has_hubs_hash, parse_name
 
 from .conftest import FakeModel
+from .fake_hub import COMMIT
 
 pytest.importorskip("huggingface_hub")
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.mark.parametrize(
@@ -113,4 +112,4 @@ def test_the_cache_is_listed_used_offline_checked_and_emptied(cache: dict[str, s
 
 def test_files_without_a_hash_are_not_judged(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").touch()
-    assert check_whole(tmp_path / "model.gguf") is None
+    assert has_hubs_hash(tmp_path / "model.gguf") is None

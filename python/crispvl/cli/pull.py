@@ -6,8 +6,6 @@ import argparse
 
 from crispvl import hub
 from crispvl.cli import DONE
-from crispvl.errors import ModelFileError
-from crispvl.hub_cache import check_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +22,7 @@ def run(args: argparse.Namespace) -> int:
             "found something else; change it"
         )
     for path in hub.download(name.repo, name.filename, args.mmproj, args.revision):
-        if path is None:
-            continue
-        if check_whole(path) is False:
-            raise ModelFileError(
-                f"[{path}] the hash that the hub gave is expected; found another; run crispvl "
-                f"remove {name.repo}, and pull again"
-            )
-        print(path)
+        if path is not None:
+            hub.check_hash(path)  # what was cached before as well
+            print(path)
     return DONE
