@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import importlib
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from crispvl.errors import DocumentError
 from crispvl.sources import SUFFIXES
@@ -56,12 +55,11 @@ def score(read: str, truth: str) -> Score:
     Raises:
         ImportError: The package rapidfuzz is not installed.
     """
-    distance = _edit_distance()
     read, truth = normalize(read), normalize(truth)
     return Score(
-        n_char_edits=distance(read, truth),
+        n_char_edits=edit_distance(read, truth),
         n_chars=len(truth),
-        n_word_edits=distance(read.split(), truth.split()),
+        n_word_edits=edit_distance(read.split(), truth.split()),
         n_words=len(truth.split()),
         n_longer=max(len(read), len(truth)),
     )
@@ -75,6 +73,23 @@ def total(scores: Iterable[Score]) -> Score:
         n_char_edits=sums[0], n_chars=sums[1], n_word_edits=sums[2], n_words=sums[3],
         n_longer=sums[4],
     )  # fmt: skip
+
+
+def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+    """Returns how many insertions, deletions and substitutions make one sequence of the other.
+
+    Raises:
+        ImportError: The package rapidfuzz is not installed.
+    """
+    try:
+        levenshtein = importlib.import_module("rapidfuzz.distance").Levenshtein
+    except ImportError as error:
+        raise ImportError(
+            "[eval] the package rapidfuzz is expected; it is not installed; run "
+            "pip install 'crispvl[eval]'"
+        ) from error
+    distance: int = levenshtein.distance(a, b)
+    return distance
 
 
 def normalize(text: str) -> str:
@@ -104,8 +119,14 @@ def find_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
         )
 
 
-def bar_chart(names: list[str], series: dict[str, list[float]]) -> str:
-    """Returns an SVG of character error rates: a group of bars per name, a colour per series."""
+def bar_chart(names: list[str], series: dict[str, list[float]], measure: str) -> str:
+    """Returns an SVG of shares such as error rates: a group of bars per name, a colour per series.
+
+    Args:
+        names: Of the groups.
+        series: For each colour, its name and a share per group.
+        measure: What the shares are.
+    """
     bar_px, left_px, width_px = 12, 260, 760
     group_px = bar_px * len(series) + 8
     most = max([0.01, *(value for values in series.values() for value in values)])
@@ -127,7 +148,7 @@ def bar_chart(names: list[str], series: dict[str, list[float]]) -> str:
     for j, label in enumerate(series):
         parts.append(
             f'<text x="{left_px + 200 * j}" y="20" fill="{colors[j % len(colors)]}">'
-            f"{_xml(label)}: character error rate</text>"
+            f"{_xml(f'{label}: {measure}')}</text>"
         )
     height_px = 48 + len(names) * group_px
     return (
@@ -142,13 +163,3 @@ def _rate(edits: int, length: int) -> float:
 
 def _xml(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _edit_distance() -> Any:
-    try:
-        return importlib.import_module("rapidfuzz.distance").Levenshtein.distance
-    except ImportError as error:
-        raise ImportError(
-            "[eval] the package rapidfuzz is expected; it is not installed; run "
-            "pip install 'crispvl[eval]'"
-        ) from error

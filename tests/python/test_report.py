@@ -128,5 +128,5 @@ def test_eval_reads_a_folder_with_its_texts(
 
 
 def test_the_plot_is_well_formed_whatever_the_files_are_called() -> None:
-    chart = bar_chart(["a<b>&.png"], {"q8 & f16": [0.5], "other": [0.0]})
+    chart = bar_chart(["a<b>&.png"], {"q8 & f16": [0.5], "other": [0.0]}, "rate")
     assert len(ElementTree.fromstring(chart).findall("{*}rect")) == 2

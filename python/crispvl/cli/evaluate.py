@@ -1,94 +1,181 @@
-"""``crispvl eval``: how well a model reads images whose true text is known."""
+"""``crispvl eval``: how well a model reads or answers where the truth is known."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crispvl.cli import DONE, SOME_FAILED, complain
-from crispvl.cli.arguments import add_model_arguments, add_options, read_options
-from crispvl.cli.output import open_output, write_json
-from crispvl.evaluation import Score, bar_chart, find_pairs, score, total
-from crispvl.ocr import CrispOCR
-from crispvl.options import LoadOptions, ReadOptions
+from crispvl.benchmarks import (
+    BENCHMARKS,
+    SHORT_ANSWER,
+    Question,
+    group_means,
+    read_benchmark,
+    total_score,
+)
+from crispvl.cli import DONE, SOME_FAILED
+from crispvl.cli.answers import Task, answer_all
+from crispvl.cli.arguments import add_model_arguments, add_options
+from crispvl.cli.output import names_in_folder, open_output, write_json
+from crispvl.evaluation import bar_chart, find_pairs, score, total
+from crispvl.options import ReadOptions
+from crispvl.records import Record
+
+Answers = Mapping[str, Sequence[Record]]
+"""Per model, a record for each task, in their order."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", metavar="DIR", type=Path, help="images, each with its text in a .txt of its name"
+        "folder",
+        metavar="DIR",
+        type=Path,
+        help="images, each with its text in a .txt of its name; or a benchmark's files",
+    )
+    layouts = "; ".join(f"{name}: {BENCHMARKS[name].layout}" for name in BENCHMARKS)
+    parser.add_argument(
+        "--benchmark",
+        choices=sorted(BENCHMARKS),
+        help=f"score answers by the rules of a published benchmark, of which DIR holds {layouts}",
     )
     add_model_arguments(parser)
     parser.add_argument("--against", metavar="MODEL", help="score another model beside it")
     parser.add_argument("--against-mmproj", metavar="FILE", help="projector of that model")
-    parser.add_argument("--prompt", metavar="TEXT", help="what to ask, instead of the usual prompt")
+    parser.add_argument(
+        "--prompt",
+        metavar="TEXT",
+        help="what to ask, instead of the usual prompt; with --benchmark, what to add to each "
+        f"question, instead of {SHORT_ANSWER!r} (OCRBench: nothing)",
+    )
+    parser.add_argument("--limit", metavar="N", type=int, help="only the first N images, questions")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        help="keep what was read there, a file of JSON Lines per model",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="with -o: go on where an interrupted run stopped"
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="with --resume: read failed images again"
+    )
     parser.add_argument("--json", action="store_true", help="machine-readable, with the texts")
-    parser.add_argument("--plot", metavar="OUT.svg", type=Path, help="draw the error rates")
+    parser.add_argument("--plot", metavar="OUT.svg", type=Path, help="draw the rates as bars")
     add_options(parser, ReadOptions)
 
 
 def run(args: argparse.Namespace) -> int:
-    pairs = list(find_pairs(args.folder))
-    names = [str(image.relative_to(args.folder)) for image, _ in pairs]
-    models = {args.model or "bundled": (args.model, args.mmproj)}
-    if args.against is not None:
-        models[args.against] = (args.against, args.against_mmproj)
-    rows = {label: _read(args, pairs, *files) for label, files in models.items()}
-    if args.json:
-        write_json(sys.stdout, {"files": names, "models": _as_json(names, rows)}, indent=2)
-    else:
-        for label, found in rows.items():
-            _print(label, names, [row["score"] for row in found])
-    if args.plot is not None:
-        series = {
-            Path(label).name: [r["score"].cer for r in found] for label, found in rows.items()
-        }
-        with open_output(args.plot) as stream:
-            stream.write(bar_chart(names, series))
-    failed = any(row["error"] for found in rows.values() for row in found)
+    if args.resume and args.output is None:
+        raise ValueError("[--resume] -o FOLDER is expected with it; found none; add it")
+    if args.retry_failed and not args.resume:
+        raise ValueError("[--retry-failed] --resume is expected with it; found none; add it")
+    if args.limit is not None and args.limit < 1:
+        raise ValueError(f"[--limit] at least 1 is expected; found {args.limit}; change it")
+    answers = _with_texts(args) if args.benchmark is None else _with_benchmark(args)
+    failed = any(record["error"] for records in answers.values() for record in records)
     return SOME_FAILED if failed else DONE
 
 
-def _read(
-    args: argparse.Namespace, pairs: Sequence[tuple[Path, Path]], model: str | None,
-    mmproj: str | None,
-) -> list[dict[str, Any]]:  # fmt: skip
-    options = read_options(args, ReadOptions)
-    rows: list[dict[str, Any]] = []
-    with CrispOCR(model, mmproj, **vars(read_options(args, LoadOptions))) as ocr:
-        images = [image for image, _ in pairs]
-        documents = ocr.recognize_many(images, args.prompt, options=options)
-        for (image, truth), document in zip(pairs, documents, strict=True):
-            if document.error is not None:
-                complain(f"{image}: {document.error}")
-            rows.append(
-                {
-                    "text": document.text,
-                    "score": score(document.text, truth.read_text("utf-8")),
-                    "confidence": document.confidence,
-                    "error": document.error is not None or bool(document.failed_pages),
-                }
-            )
-            complain(f"{len(rows)} of {len(pairs)}: {image}")
-    return rows
-
-
-def _print(label: str, names: Sequence[str], scores: Sequence[Score]) -> None:
-    print(f"{label}\n{'CER':>8} {'WER':>8} {'NED':>8}")
-    for name, found in [*zip(names, scores, strict=True), ("in total", total(scores))]:
-        print(f"{found.cer:8.2%} {found.wer:8.2%} {found.ned:8.2%}  {name}")
-
-
-def _as_json(names: Sequence[str], rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    return {
-        label: {
-            "total": total([row["score"] for row in found]).to_dict(),
-            "files": {
-                name: {**row, "score": row["score"].to_dict()}
-                for name, row in zip(names, found, strict=True)
-            },
-        }
-        for label, found in rows.items()
+def _with_texts(args: argparse.Namespace) -> Answers:
+    """Reads images whose true text lies beside them, and tells the error rates."""
+    pairs = list(find_pairs(args.folder))[: args.limit]
+    names = [image.relative_to(args.folder).as_posix() for image, _ in pairs]
+    tasks = [Task(name, image, args.prompt) for name, (image, _) in zip(names, pairs, strict=True)]
+    truths = [truth.read_text("utf-8") for _, truth in pairs]
+    answers = _ask(args, tasks)
+    scores = {
+        label: [score(record["text"], truth) for record, truth in zip(found, truths, strict=True)]
+        for label, found in answers.items()
     }
+    if args.json:
+        models = {
+            label: {
+                "total": total(scores[label]).to_dict(),
+                "files": {
+                    name: {**_essence(record), "score": one.to_dict()}
+                    for name, record, one in zip(names, found, scores[label], strict=True)
+                },
+            }
+            for label, found in answers.items()
+        }
+        write_json(sys.stdout, {"files": names, "models": models}, indent=2)
+    else:
+        for label, found_scores in scores.items():
+            print(f"{label}\n{'CER':>8} {'WER':>8} {'NED':>8}")
+            rows = [*zip(names, found_scores, strict=True), ("in total", total(found_scores))]
+            for name, one in rows:
+                print(f"{one.cer:8.2%} {one.wer:8.2%} {one.ned:8.2%}  {name}")
+    _plot(
+        args, names, {label: [one.cer for one in found] for label, found in scores.items()},
+        "character error rate",
+    )  # fmt: skip
+    return answers
+
+
+def _with_benchmark(args: argparse.Namespace) -> Answers:
+    """Asks a benchmark's questions, and tells its score."""
+    name = args.benchmark
+    measure = BENCHMARKS[name].measure
+    questions = read_benchmark(name, args.folder, suffix=args.prompt)[: args.limit]
+    answers = _ask(args, [Task(q.key, q.image, q.prompt) for q in questions])
+    results = {label: _result(name, questions, found) for label, found in answers.items()}
+    if args.json:
+        report = {"benchmark": name, "measure": measure, "models": results}
+        write_json(sys.stdout, report, indent=2)
+    else:
+        for label, result in results.items():
+            print(f"{label}\n{measure:>16}")
+            for group, mean in result["groups"].items():
+                n_questions = sum(q.group == group for q in questions)
+                print(f"{mean:16.2%}  {group}, {n_questions} questions")
+            print(f"{result['score']:16.2%}  {name}")
+    groups = [*next(iter(results.values()))["groups"], name]
+    series = {label: [*r["groups"].values(), r["score"]] for label, r in results.items()}
+    _plot(args, groups, series, measure)
+    return answers
+
+
+def _result(name: str, questions: Sequence[Question], found: Sequence[Record]) -> dict[str, Any]:
+    scores = [q.score(record["text"]) for q, record in zip(questions, found, strict=True)]
+    return {
+        "score": total_score(name, questions, scores),
+        "groups": group_means(questions, scores),
+        "answers": {
+            q.key: {**_essence(record), "expected": list(q.answers), "score": one}
+            for q, record, one in zip(questions, found, scores, strict=True)
+        },
+    }
+
+
+def _essence(record: Record) -> dict[str, Any]:
+    return {name: record[name] for name in ("text", "confidence", "error")}
+
+
+def _ask(args: argparse.Namespace, tasks: Sequence[Task]) -> Answers:
+    """Returns what each model read."""
+    models = {args.model or "bundled": (args.model, args.mmproj)}
+    if args.against is not None:
+        models[args.against] = (args.against, args.against_mmproj)
+    paths: list[Path | None] = [None] * len(models)
+    if args.output is not None:
+        args.output.mkdir(parents=True, exist_ok=True)
+        labels = [label.replace(":", "-") for label in models]
+        paths = [*names_in_folder(args.output, labels, ".jsonl")]
+    return {
+        label: answer_all(args, tasks, *files, path)
+        for (label, files), path in zip(models.items(), paths, strict=True)
+    }
+
+
+def _plot(
+    args: argparse.Namespace, names: list[str], series: Mapping[str, list[float]], measure: str
+) -> None:
+    if args.plot is not None:
+        named = {Path(label).name: values for label, values in series.items()}
+        with open_output(args.plot) as stream:
+            stream.write(bar_chart(names, named, measure))
