@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from crispvl.grounding import Box, find_boxes
 from crispvl.model_file import ModelFile
 from crispvl.results import Confidence, FinishReason, Generation, Timings
 from crispvl.tables import Table, find_tables, to_csv
+
+if TYPE_CHECKING:
+    from crispvl.images import ImageLike
 
 Flag = Literal["blank", "low_confidence", "repetition", "truncated"]
 """``blank``: no ink, so the model was not asked; ``low_confidence``: the mean probability is under
@@ -253,6 +258,29 @@ class Document:
         from crispvl.formats import to_jsonl
 
         return to_jsonl(self)
+
+    def to_pdf(
+        self,
+        output: str | os.PathLike[str],
+        source: ImageLike | None = None,
+        password: str | None = None,
+    ) -> None:
+        """Writes a searchable PDF: the pages as they look, with the text invisible upon them.
+
+        See `crispvl.searchable_pdf` for where on the page the text stands.
+
+        Args:
+            output: The file to write.
+            source: What was read; may be left out where it was a file that is still there.
+            password: Of an encrypted document; the result has none.
+
+        Raises:
+            ImportError: OCRmyPDF is not installed.
+            DocumentError: OCRmyPDF cannot make a PDF of it.
+        """
+        from crispvl.searchable_pdf import write_pdf
+
+        write_pdf(self, self.source if source is None else source, Path(output), password)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the document as JSON's types; times in milliseconds.

@@ -107,6 +107,14 @@ def open_source(document: ImageLike, options: InputOptions | None = None) -> Sou
     return _from_data(data, name, options)
 
 
+def is_pdf(document: Path | bytes) -> bool:
+    """Returns whether a file, or its bytes, is a PDF."""
+    if isinstance(document, bytes):
+        return b"%PDF-" in document[:_HEAD_BYTES]
+    with document.open("rb") as file:
+        return b"%PDF-" in file.read(_HEAD_BYTES)
+
+
 def expand(names: Iterable[str]) -> Iterator[str]:
     """Yields the files that names stand for, in the order of names, sorted within each.
 
@@ -155,15 +163,13 @@ def _fetch(url: str, options: InputOptions) -> bytes:
 def _from_path(path: Path, options: InputOptions) -> Source:
     if not path.is_file():
         open_image(path)  # raises what fits a folder, or nothing being there
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if b"%PDF-" in head:
+    if is_pdf(path):
         return _from_pdf(path, str(path), options)  # PDFium reads what it needs of the file
     return _from_images(path.read_bytes(), str(path))
 
 
 def _from_data(data: bytes, name: str, options: InputOptions) -> Source:
-    if b"%PDF-" in data[:_HEAD_BYTES]:
+    if is_pdf(data):
         return _from_pdf(data, name, options)
     return _from_images(data, name)
 

@@ -17,6 +17,7 @@ SUFFIXES = {
     "csv": ".csv",
     "json": ".json",
     "jsonl": ".jsonl",
+    "pdf": ".pdf",
 }
 
 

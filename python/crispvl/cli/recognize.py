@@ -13,9 +13,10 @@ from crispvl.cli.arguments import add_model_arguments, add_options, read_options
 from crispvl.cli.output import SUFFIXES, names_in_folder, open_output, write_json
 from crispvl.cli.progress import ProgressLine
 from crispvl.document import PAGE_BREAK, Document, Page
-from crispvl.errors import Cancelled, CrispVLError
+from crispvl.errors import Cancelled, CrispVLError, DocumentError
 from crispvl.events import PageDone, PageStarted, TextRead
 from crispvl.formats import document_facts, page_records, remarks, to_html
+from crispvl.images import ImageLike
 from crispvl.ocr import CrispOCR
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading import settings
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="text and markdown are written as they are read; html marks doubtful words; csv "
         "holds the tables; json (an object per document) and jsonl (a line per page) hold flags, "
-        "confidence, tokens and timings too (default: text)",
+        "confidence, tokens and timings too; pdf is the document with its text laid invisibly "
+        "upon it (default: text)",
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, help="file, or folder with a file per document"
@@ -66,12 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    _check(args)
+    files = list(expand(args.files))
+    _check(args, len(files))
     if "task" not in args and args.format in _TASKS:
         args.task = _TASKS[args.format]
     options = read_options(args, ReadOptions)
     load = read_options(args, LoadOptions)
-    files = list(expand(args.files))
     shown = args.progress
     if shown is None:
         elsewhere = args.output is not None or not sys.stdout.isatty()
@@ -91,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     return SOME_FAILED if reader.n_failed else DONE
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace, n_files: int) -> None:
     if args.retry_failed and not args.resume:
         raise ValueError("[--retry-failed] --resume is expected with it; found none; add it")
     into_folder = args.output is not None and args.output.is_dir()
@@ -100,6 +102,11 @@ def _check(args: argparse.Namespace) -> None:
             "[--resume] an output whose records tell what was read is expected; found "
             f"{args.output or 'standard output'} as {args.format}; use --format jsonl with -o "
             "FILE, or -o FOLDER"
+        )
+    if args.format == "pdf" and not into_folder and (args.output is None or n_files > 1):
+        raise ValueError(
+            f"[--format pdf] -o OUT.pdf for one document, or -o FOLDER, is expected; found "
+            f"{args.output or 'standard output'} for {n_files}; change it"
         )
 
 
@@ -127,6 +134,10 @@ class _Reader:
     ) -> None:
         """Reads files into one output."""
         self._n_opened = 0
+        if form == "pdf":
+            assert path is not None  # _check saw to it
+            self._write_pdf(files[0], path)
+            return
         if form == "jsonl" and path is not None:
             with RecordFile(path, resume, retry) as records:
                 self._continue(files, records)
@@ -148,6 +159,16 @@ class _Reader:
                 for file in files:
                     self._read(file, on_text=writer.write)
                     writer.end_line()
+
+    def _write_pdf(self, file: str, path: Path) -> None:
+        source = sys.stdin.buffer.read() if file == "-" else file
+        document = self._read(file, keep=True, source=source)
+        if document.error is None:
+            try:
+                document.to_pdf(path, source, self._options.password)
+            except DocumentError as error:
+                complain(f"{file}: {error}")
+                self.n_failed += 1
 
     def _facts(self) -> dict[str, Any]:
         """Returns what the records of all pages have in common."""
@@ -193,6 +214,7 @@ class _Reader:
         on_page: Callable[[PageDone], None] = lambda page: None,
         skip: Callable[[int], bool] | None = None,
         keep: bool = False,
+        source: ImageLike | None = None,
     ) -> Document:
         """Reads a file; the document holds its pages only where they are to be kept."""
         if self._show_name:
@@ -200,7 +222,7 @@ class _Reader:
         self._line.begin(file)
         try:
             stream = self._ocr.stream(
-                sys.stdin.buffer if file == "-" else file,
+                source or (sys.stdin.buffer if file == "-" else file),
                 self._prompt,
                 options=self._options,
                 on_event=self._line,

@@ -1,0 +1,1 @@
+"""crispvl within other programs."""

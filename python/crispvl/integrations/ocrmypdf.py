@@ -1,0 +1,168 @@
+"""A plugin for OCRmyPDF: crispvl reads the pages, OCRmyPDF lays the text invisibly upon them.
+
+    ocrmypdf --plugin crispvl.integrations.ocrmypdf --crispvl-model m.gguf scan.pdf searchable.pdf
+
+With ``--crispvl-records pages.jsonl`` nothing is read: the texts are those that
+``crispvl recognize --format jsonl`` wrote for this document. Tesseract need not be installed.
+`crispvl.text_lines` says where on the page the text is put.
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ocrmypdf import BoundingBox, OcrClass, OcrElement, OcrEngine, OrientationConfidence, hookimpl
+from PIL import Image
+from pydantic import BaseModel
+
+from crispvl._version import __version__
+from crispvl.ocr import CrispOCR
+from crispvl.text_lines import TextBox, place_lines, place_words
+
+_TESSERACT = "ocrmypdf.builtin_plugins.tesseract_ocr"
+
+
+class CrispVLOptions(BaseModel):
+    """The plugin's options; OCRmyPDF prefixes their names with ``crispvl``."""
+
+    model: str | None = None
+    mmproj: str | None = None
+    device: str = "auto"
+    threads: int | None = None
+    max_tiles: int | None = None
+    records: str | None = None
+
+
+class CrispVLEngine(OcrEngine):
+    """Reads page images with the model that the options name. Pages take turns."""
+
+    @staticmethod
+    def version() -> str:
+        return __version__
+
+    @staticmethod
+    def creator_tag(options: Any) -> str:
+        return f"crispvl {__version__}"
+
+    def __str__(self) -> str:
+        return f"crispvl {__version__}"
+
+    @staticmethod
+    def languages(options: Any) -> set[str]:
+        return set(options.languages)  # a vision-language model is not told which to expect
+
+    @staticmethod
+    def get_orientation(input_file: Path, options: Any) -> OrientationConfidence:
+        return OrientationConfidence(angle=0, confidence=0.0)  # pages are taken as they lie
+
+    @staticmethod
+    def supports_generate_ocr() -> bool:
+        return True
+
+    @staticmethod
+    def generate_ocr(
+        input_file: Path, options: Any, page_number: int = 0
+    ) -> tuple[OcrElement, str]:
+        chosen: CrispVLOptions = options.crispvl
+        with Image.open(input_file) as opened:
+            image = opened.convert("RGB")
+            dpi = float(opened.info.get("dpi", (72, 72))[0])
+        if chosen.records is None:
+            text = _reader(chosen.model_dump_json()).recognize(image).text
+        else:
+            text = _recorded(chosen.records).get(page_number + 1, "")
+        page = OcrElement(
+            ocr_class=OcrClass.PAGE,
+            bbox=BoundingBox(0, 0, image.width, image.height),
+            children=[_line(line) for line in place_lines(text, image)],
+            dpi=dpi,
+            page_number=page_number,
+        )
+        return page, text
+
+    @staticmethod
+    def generate_hocr(input_file: Path, output_hocr: Path, output_text: Path, options: Any) -> None:
+        raise NotImplementedError("[ocrmypdf] the renderer fpdf2 is expected; use --pdf-renderer")
+
+    @staticmethod
+    def generate_pdf(input_file: Path, output_pdf: Path, output_text: Path, options: Any) -> None:
+        raise NotImplementedError("[ocrmypdf] the renderer fpdf2 is expected; use --pdf-renderer")
+
+
+def _line(line: TextBox) -> OcrElement:
+    words = [
+        OcrElement(ocr_class=OcrClass.WORD, bbox=_box(word), text=word.text)
+        for word in place_words(line)
+    ]
+    return OcrElement(ocr_class=OcrClass.LINE, bbox=_box(line), children=words)
+
+
+def _box(box: TextBox) -> BoundingBox:
+    return BoundingBox(box.left, box.top, box.right, box.bottom)
+
+
+@lru_cache(maxsize=1)
+def _reader(options: str) -> CrispOCR:
+    """Returns the reader for options as JSON; all pages of a document share it."""
+    chosen = CrispVLOptions.model_validate_json(options)
+    return CrispOCR(
+        chosen.model, chosen.mmproj, chosen.device, chosen.threads, max_tiles=chosen.max_tiles
+    )
+
+
+@lru_cache(maxsize=1)
+def _recorded(path: str) -> dict[int, str]:
+    """Returns the text of each page of a file of records, by the page's number."""
+    lines = Path(path).read_text("utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    return {record["number"]: record["text"] for record in records if record["number"]}
+
+
+@hookimpl
+def initialize(plugin_manager: Any) -> None:
+    """Takes Tesseract's checks away, but not its options, which OCRmyPDF asks for anyway."""
+    tesseract = plugin_manager.get_plugin(_TESSERACT)
+    if tesseract is None:
+        return
+    plugin_manager.unregister(tesseract)
+
+    class Options:
+        add_options = staticmethod(tesseract.add_options)
+        register_options = staticmethod(tesseract.register_options)
+
+    plugin_manager.register(Options(), _TESSERACT)
+
+
+@hookimpl
+def add_options(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("crispvl")
+    group.add_argument(
+        "--crispvl-model", metavar="FILE", help="GGUF file, or a name on the hub; else the bundled"
+    )
+    group.add_argument("--crispvl-mmproj", metavar="FILE", help="projector of a model in two files")
+    group.add_argument("--crispvl-device", metavar="DEVICE", help="auto, cpu, cuda, metal, vulkan")
+    group.add_argument("--crispvl-threads", metavar="N", type=int, help="CPU threads")
+    group.add_argument("--crispvl-max-tiles", metavar="N", type=int, help="most tiles per page")
+    group.add_argument(
+        "--crispvl-records", metavar="FILE", help="take the texts from these JSON Lines instead"
+    )
+
+
+@hookimpl
+def register_options() -> dict[str, type[BaseModel]]:
+    return {"crispvl": CrispVLOptions}
+
+
+@hookimpl
+def check_options(options: Any) -> None:
+    options.use_threads = True  # so that all pages share one model in memory
+
+
+@hookimpl
+def get_ocr_engine(options: Any) -> OcrEngine | None:
+    chosen = "auto" if options is None else options.ocr_engine
+    return CrispVLEngine() if chosen == "auto" else None

@@ -1,0 +1,168 @@
+"""Searchable PDF files: the pages as they look, their text where its ink is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crispvl import CrispOCR, Document, Page
+from crispvl.cli import main
+from crispvl.errors import DocumentError, PasswordError
+from crispvl.text_lines import TextBox, find_lines, place_lines, place_words
+from PIL import Image, ImageDraw
+
+from . import pdf_files
+from .conftest import FakeModel
+from .test_batch import document
+
+Capture = pytest.CaptureFixture[str]
+
+
+def page_with_lines(n_lines: int) -> Image.Image:
+    """Returns a page of 800×640 px: a rule, and strokes in lines 80 px apart, one with a dot."""
+    image = Image.new("L", (800, 640), 255)
+    draw = ImageDraw.Draw(image)
+    for i in range(n_lines):
+        for x in range(40 + 20 * i, 397, 12):
+            draw.rectangle((x, 80 + 80 * i, x + 3, 119 + 80 * i), fill=0)
+    draw.rectangle((76, 68, 83, 73), fill=0)
+    draw.line((40, 30, 400, 30), fill=0, width=4)  # a rule
+    return image
+
+
+def test_lines_of_ink_are_found_with_their_dots_and_without_rules() -> None:
+    mask = np.asarray(page_with_lines(3)) == 0
+    assert find_lines(mask) == [(40, 68, 392, 120), (60, 160, 400, 200), (80, 240, 396, 280)]
+    assert find_lines(np.zeros((5, 5), bool)) == []
+
+
+def test_as_many_lines_of_text_as_of_ink_belong_together() -> None:
+    placed = place_lines("one\n\n two \nthree", page_with_lines(3))
+    assert [line.text for line in placed] == ["one", "two", "three"]
+    assert [(line.left, line.top) for line in placed] == [(40, 68), (60, 160), (80, 240)]
+
+
+def test_other_numbers_of_lines_are_spread_over_the_ink() -> None:
+    placed = place_lines("one\ntwo", page_with_lines(3))
+    assert [(line.left, line.top, line.right, line.bottom) for line in placed] == [
+        (40, 29, 401, 154.5), (40, 154.5, 401, 280)
+    ]  # fmt: skip
+    blank = place_lines("seen\nanyway", Image.new("L", (40, 20), 255))
+    assert [(line.top, line.bottom) for line in blank] == [(0, 10), (10, 20)]
+    assert place_lines(" \n", page_with_lines(1)) == []
+
+
+def test_large_pages_have_their_lines_in_their_own_pixels() -> None:
+    large = page_with_lines(2).resize((4000, 3200), Image.Resampling.NEAREST)
+    first, second = place_lines("one\ntwo", large)
+    assert first.left == pytest.approx(5 * 40, abs=5)
+    assert second.bottom == pytest.approx(5 * 200, abs=5)
+
+
+def test_words_share_a_lines_width_by_their_characters() -> None:
+    words = place_words(TextBox("ab  ab c", 100, 0, 180, 10))
+    assert [(word.text, word.left, word.right) for word in words] == [
+        ("ab", 100, 120), ("ab", 140, 160), ("c", 170, 180)
+    ]  # fmt: skip
+
+
+def test_a_pdf_needs_a_place_to_go_to(core: FakeModel, page: Path, capsys: Capture) -> None:
+    assert main(["recognize", str(page), "-m", str(page), "--format", "pdf"]) == 2
+    assert "-o OUT.pdf" in capsys.readouterr().err
+
+
+def texts_of(pdf: Path) -> list[str]:
+    import pypdfium2
+
+    opened = pypdfium2.PdfDocument(pdf)
+    texts = [page.get_textpage().get_text_range() for page in opened]
+    opened.close()
+    return [" ".join(text.split()) for text in texts]
+
+
+@pytest.fixture
+def ocrmypdf() -> None:
+    found = pytest.importorskip("ocrmypdf", reason="the extra ocrmypdf is not installed")
+    if int(found.__version__.split(".")[0]) < 17:
+        pytest.skip("OCRmyPDF 17 or newer is needed")
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_a_pdf_looks_as_before_and_holds_its_text(core: FakeModel, tmp_path: Path) -> None:
+    import pypdfium2
+
+    core.answer = list("Total 12.50 €\nThank you".encode())
+    pages = [page_with_lines(2), Image.new("L", (800, 640), 255), page_with_lines(2)]
+    source = tmp_path / "book.pdf"
+    source.write_bytes(pdf_files.pdf(pages))
+    model = tmp_path / "model.gguf"
+    model.touch()
+    found = CrispOCR(model).recognize(source, dpi=72)
+    out = tmp_path / "out.pdf"
+    found.to_pdf(out)
+    assert texts_of(out) == ["Total 12.50 € Thank you", "", "Total 12.50 € Thank you"]
+
+    before, after = pypdfium2.PdfDocument(source), pypdfium2.PdfDocument(out)
+    for i in range(3):
+        pictures = [np.asarray(pdf[i].render().to_pil()) for pdf in (before, after)]
+        assert np.array_equal(*pictures)  # the text is invisible
+    text_page = after[0].get_textpage()
+    left, bottom, right, top = text_page.get_charbox(0)  # T, in points from the lower left
+    assert 38 <= left < right <= 392
+    assert 640 - 122 <= bottom < top <= 640 - 66
+    for pdf in (before, after):
+        pdf.close()
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_pages_that_failed_and_documents_without_text_come_through(tmp_path: Path) -> None:
+    source = tmp_path / "book.pdf"
+    source.write_bytes(pdf_files.pdf([page_with_lines(1), page_with_lines(1), None]))
+    out = tmp_path / "out.pdf"
+    document("Hello").to_pdf(out, source)
+    assert texts_of(out)[0] == "Hello"
+    nothing = Document(source="", pages=(Page(number=1, blank=True),))
+    nothing.to_pdf(out, source.read_bytes())
+    assert texts_of(out)[0] == ""
+    with pytest.raises(FileNotFoundError):
+        document("Hello").to_pdf(out, tmp_path / "nowhere.pdf")
+    with pytest.raises(DocumentError):
+        document("Hello").to_pdf(out, b"%PDF-1.4 nothing")
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_images_and_encrypted_documents_become_searchable_too(
+    core: FakeModel, page: Path, tmp_path: Path
+) -> None:
+    frames = tmp_path / "frames.tiff"
+    page_with_lines(1).save(frames, save_all=True, append_images=[page_with_lines(2)])
+    assert main(["recognize", "-m", str(page), str(frames), "--format", "pdf", "-o",
+                 str(tmp_path / "frames.pdf")]) == 0  # fmt: skip
+    assert texts_of(tmp_path / "frames.pdf") == ["Hello", "Hello"]
+
+    secret = pdf_files.pdf([Image.new("L", (800, 640), 255)], password="sesame")
+    with pytest.raises(PasswordError):
+        document("Hello").to_pdf(tmp_path / "out.pdf", secret, "other")
+    document("Hello").to_pdf(tmp_path / "out.pdf", secret, "sesame")
+    assert texts_of(tmp_path / "out.pdf") == ["Hello"]
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_the_command_ocrmypdf_takes_recorded_pages(tmp_path: Path) -> None:
+    source, out = tmp_path / "book.pdf", tmp_path / "out.pdf"
+    source.write_bytes(pdf_files.pdf([page_with_lines(2), page_with_lines(1)]))
+    records = tmp_path / "book.jsonl"
+    lines = [{"number": 1, "text": "one\ntwo"}, {"number": 2, "text": "three"}]
+    records.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = subprocess.run(
+        [sys.executable, "-m", "ocrmypdf", "--plugin", "crispvl.integrations.ocrmypdf",
+         "--crispvl-records", str(records), "--output-type", "pdf", str(source), str(out)],
+        capture_output=True, text=True, check=False, env={"PYTHONPATH": ":".join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr  # without PATH, so without Tesseract
+    assert texts_of(out) == ["one two", "three"]
