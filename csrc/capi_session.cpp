@@ -110,8 +110,8 @@ crispvl_status crispvl_session_decode(crispvl_session* session, int32_t id,
 }
 
 const float* crispvl_session_logits(const crispvl_session* session) {
-    if (session == nullptr || session->core.logits().empty()) return nullptr;
-    return session->core.logits().data();
+    if (session == nullptr || session->core.n_logit_rows() == 0) return nullptr;
+    return session->core.logits(0).data;
 }
 
 int32_t crispvl_session_n_past(const crispvl_session* session) {

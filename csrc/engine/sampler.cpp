@@ -17,12 +17,12 @@ void require(bool holds, const char* name, const char* expected, double found) {
                                          expected + "; found " + std::to_string(found));
 }
 
-int32_t most_likely(const std::vector<float>& logits) {
+int32_t most_likely(LogitsView logits) {
     return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
 // log(sum(exp(logits))), summed in double.
-double log_normaliser(const std::vector<float>& logits) {
+double log_normaliser(LogitsView logits) {
     const float largest = *std::max_element(logits.begin(), logits.end());
     double sum = 0;
     for (const float x : logits) sum += std::exp(static_cast<double>(x) - largest);
@@ -45,10 +45,10 @@ Sampler::Sampler(const SamplingOptions& o) : options_(o), random_(o.seed) {
             static_cast<double>(o.repetition_window));
 }
 
-Sampled Sampler::sample(const std::vector<float>& logits) {
+Sampled Sampler::sample(LogitsView logits) {
     const bool penalise = options_.repetition_penalty != 1 && !history_.empty();
     const std::vector<float> adjusted = penalise ? penalised(logits) : std::vector<float>();
-    const std::vector<float>& scores = penalise ? adjusted : logits;
+    const LogitsView scores = penalise ? LogitsView{adjusted.data(), adjusted.size()} : logits;
     const int32_t id = options_.temperature == 0 ? most_likely(scores) : draw(scores);
     if (options_.repetition_penalty != 1) history_.push_back(id);
     const double logprob =
@@ -56,8 +56,8 @@ Sampled Sampler::sample(const std::vector<float>& logits) {
     return {id, static_cast<float>(logprob)};
 }
 
-std::vector<float> Sampler::penalised(const std::vector<float>& logits) const {
-    std::vector<float> scores = logits;
+std::vector<float> Sampler::penalised(LogitsView logits) const {
+    std::vector<float> scores(logits.begin(), logits.end());
     const int64_t n = static_cast<int64_t>(history_.size());
     const int64_t window =
         options_.repetition_window == 0 ? n : std::min(n, options_.repetition_window);
@@ -69,8 +69,8 @@ std::vector<float> Sampler::penalised(const std::vector<float>& logits) const {
     return scores;
 }
 
-int32_t Sampler::draw(const std::vector<float>& logits) {
-    std::vector<int32_t> order(logits.size());
+int32_t Sampler::draw(LogitsView logits) {
+    std::vector<int32_t> order(logits.size);
     std::iota(order.begin(), order.end(), 0);
     const size_t k = options_.top_k == 0
                          ? order.size()

@@ -18,6 +18,16 @@ struct SamplingOptions {
     int64_t repetition_window = 0;  // newest generated tokens it looks at; 0: all
 };
 
+// The model's scores for each token of the vocabulary, which somebody else owns.
+struct LogitsView {
+    const float* data;
+    size_t size;
+
+    const float* begin() const { return data; }
+    const float* end() const { return data + size; }
+    float operator[](size_t i) const { return data[i]; }
+};
+
 struct Sampled {
     int32_t id;
     float logprob;  // natural log, under the model's own distribution
@@ -28,11 +38,11 @@ public:
     // Throws Error{argument} for values out of range.
     explicit Sampler(const SamplingOptions& options);
 
-    Sampled sample(const std::vector<float>& logits);
+    Sampled sample(LogitsView logits);
 
 private:
-    std::vector<float> penalised(const std::vector<float>& logits) const;
-    int32_t draw(const std::vector<float>& logits);
+    std::vector<float> penalised(LogitsView logits) const;
+    int32_t draw(LogitsView logits);
 
     SamplingOptions options_;
     std::mt19937_64 random_;

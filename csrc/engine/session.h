@@ -18,33 +18,38 @@ public:
     // Appends `ids`. Ids equal to the image context token take the next of the `n_rows` rows of
     // `embeddings` [n_rows, width], in order. Afterwards logits() belong to the last id.
     // On any error the session is as it was before. Throws Error{argument, context_overflow,
-    // cancelled, memory}.
+    // cancelled, memory}. Prefill (prefill.h) does the same in steps.
     void prefill(const std::vector<int32_t>& ids, const float* embeddings, int64_t n_rows,
                  Interrupt* interrupt, Trace* trace = nullptr);
 
     // Appends one generated token.
     void decode(int32_t id, Interrupt* interrupt);
 
-    // Appends ids[i] to sessions[i], all in one pass over the weights: what bounds decoding is
-    // reading them. Sessions share one model and differ from one another. On any error all are as
-    // they were. Throws Error{argument, context_overflow, cancelled, memory}.
-    static void decode_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& ids,
-                             Interrupt* interrupt);
+    // Appends ids[i], at least one token, to sessions[i], all in one pass over the weights: what
+    // bounds decoding is reading them. Afterwards a session has a row of logits for each of its
+    // tokens. Sessions share one model and differ from one another. On any error all are as they
+    // were. Throws Error{argument, context_overflow, cancelled, memory}.
+    static void decode_batch(const std::vector<Session*>& sessions,
+                             const std::vector<std::vector<int32_t>>& ids, Interrupt* interrupt);
 
-    // Chooses a token from the last logits. Throws Error{argument} before the first prefill.
-    Sampled sample(Sampler& sampler) const;
+    // Chooses a token from a row of logits. Throws Error{argument} where there is no such row, as
+    // before the first prefill.
+    Sampled sample(Sampler& sampler, int64_t i_row) const;
+    Sampled sample(Sampler& sampler) const { return sample(sampler, n_logit_rows() - 1); }
 
     // Forgets all but the first `n_past` tokens.
     void rewind(int64_t n_past);
 
-    const std::vector<float>& logits() const { return logits_; }
+    // Rows of logits of the tokens appended last; none before the first prefill and after rewind().
+    int64_t n_logit_rows() const;
+    LogitsView logits(int64_t i_row) const;
     int64_t n_past() const { return n_past_; }
     int64_t n_ctx() const { return cache_.n_ctx(); }
     size_t cache_bytes() const { return cache_.n_bytes(); }
     const Model& model() const { return *model_; }
 
 private:
-    struct Chunk;  // the part of a prompt that one graph computes
+    friend class Prefill;
 
     void check_ids(const std::vector<int32_t>& ids) const;
     void check_fits(int64_t n_new) const;
@@ -53,17 +58,18 @@ private:
     std::vector<int32_t> positions_after(const std::vector<int32_t>& ids, bool has_images) const;
     // Whole positions up to `last` units.
     int64_t span(int32_t last) const;
-    bool shares_rope() const;
-    static void run_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& ids,
-                          size_t first, size_t n_sessions, std::vector<std::vector<float>>& logits,
-                          Interrupt* interrupt);
-    void run(const Chunk& chunk, Interrupt* interrupt, Trace* trace);
+    bool shares_rope(const std::vector<int32_t>& ids) const;
+    static void run_batch(const std::vector<Session*>& sessions,
+                          const std::vector<std::vector<int32_t>>& ids, size_t first,
+                          size_t n_sessions, Interrupt* interrupt);
+    // What appends tokens computes next_logits_; this makes them and the tokens the session's own.
+    void commit(const std::vector<int32_t>& positions);
 
     std::shared_ptr<const Model> model_;
     KvCache cache_;
     int64_t n_past_ = 0;
-    std::vector<int32_t> positions_;  // of the cached tokens, in units
-    std::vector<float> logits_;
+    std::vector<int32_t> positions_;           // of the cached tokens, in units
+    std::vector<float> logits_, next_logits_;  // [n_rows, vocab_size]; swapped, not allocated anew
 };
 
 }  // namespace crispvl

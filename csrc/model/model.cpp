@@ -125,6 +125,11 @@ ggml_type Model::kv_type() const {
     return f32 ? GGML_TYPE_F32 : GGML_TYPE_F16;
 }
 
+size_t Model::kv_bytes_per_token() const {
+    const DecoderConfig& c = config().decoder;
+    return 2 * static_cast<size_t>(c.n_layers) * ggml_row_size(kv_type(), c.n_kv_heads * c.d_head);
+}
+
 size_t Model::weight_bytes() const {
     return network().weights.n_bytes();
 }
@@ -135,11 +140,15 @@ size_t Model::host_weight_bytes() const {
     return network().weights.n_host_bytes();
 }
 
+int64_t Model::tiles_per_graph() const {
+    const int64_t n_tokens = backends().on_cpu() ? kCpuTokensPerGraph : kGpuTokensPerGraph;
+    return std::max<int64_t>(1, n_tokens / config().vision.n_positions());
+}
+
 std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
                                  const TileProgress& progress, Trace* trace) const {
     const VisionConfig& vision = config().vision;
-    const int64_t n_tokens = backends().on_cpu() ? kCpuTokensPerGraph : kGpuTokensPerGraph;
-    const int64_t n_group = std::max<int64_t>(1, n_tokens / vision.n_positions());
+    const int64_t n_group = tiles_per_graph();
     const int64_t tile_bytes = vision.tile_px * vision.tile_px * 3;
     const int64_t d_tile = config().image.tokens_per_tile * config().projector.d_out;
     std::vector<float> out(static_cast<size_t>(n_tiles * d_tile));

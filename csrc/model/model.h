@@ -62,6 +62,7 @@ public:
     // F16, or F32 when asked to be exact or when the weights are F32: a cache coarser than its
     // weights would be the largest error of the whole model.
     ggml_type kv_type() const;
+    size_t kv_bytes_per_token() const;
     size_t weight_bytes() const;
     size_t host_weight_bytes() const;
     size_t packed_bytes() const;  // a CPU's copies of weights for its own kernels
@@ -71,6 +72,9 @@ public:
     // `trace` (may be null) receives the encoder's stages for all tiles.
     std::vector<float> encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
                               const TileProgress& progress, Trace* trace = nullptr) const;
+
+    // Tiles that one graph encodes: what is encoded in parts of so many is encoded alike.
+    int64_t tiles_per_graph() const;
 
 private:
     struct Network;  // everything that needs weights

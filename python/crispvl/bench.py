@@ -122,13 +122,13 @@ class _Bench:
         sessions = [self._model.core.new_session(len(prompt) + n_tokens) for _ in range(n_streams)]
         for session in sessions:
             session.prefill(prompt, None, None)
-        step = self._ids(n_streams)
+        step = [[i] for i in self._ids(n_streams)]
 
         def once() -> None:
             for session in sessions:
                 session.rewind(len(prompt))
             for _ in range(n_tokens):
-                _core.Session.decode_batch(sessions, step, None)
+                _core.Session.decode_batch(sessions, step)
 
         return n_streams * n_tokens / self._median(f"decode {n_streams} streams", once)
 

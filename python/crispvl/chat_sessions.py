@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.prefill import Clock, Progress
+from crispvl.prefill import Clock, Progress, encode, prefill
+from crispvl.steps import Steps
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, Session
@@ -101,7 +102,7 @@ class ChatStart:
         cancel: CancelToken | None,
         progress: Progress | None,
         clock: Clock,
-    ) -> Session:
+    ) -> Steps[Session]:
         self._context_token = model.config["image"]["context_token_id"]
         self._per_tile = model.config["projector"]["tokens_per_tile"]
         n_tokens = len(prompt_ids) + n_answer_tokens
@@ -119,10 +120,10 @@ class ChatStart:
             session = model.core.new_session(min(context_length, n_tokens + SPARE_TOKENS))
         rest = prompt_ids[n_common:]
         n_rows = rest.count(self._context_token)
-        embeddings = self._encode(model, n_rows, cancel, progress) if n_rows else None
-        clock.lap("encode_ms")
-        session.prefill(rest, embeddings, cancel)
-        clock.lap("prefill_ms")
+        embeddings = None
+        if n_rows:
+            embeddings = yield from self._encode(model, n_rows, cancel, progress, clock)
+        yield from prefill(session, rest, embeddings, cancel, clock)
         return session
 
     def end(self, session: Session, ids: Sequence[int]) -> None:
@@ -131,8 +132,13 @@ class ChatStart:
         self._sessions.put(session, self._fingerprint(ids[:n_past]))
 
     def _encode(
-        self, model: Model, n_rows: int, cancel: CancelToken | None, progress: Progress | None
-    ) -> NDArray[np.float32]:
+        self,
+        model: Model,
+        n_rows: int,
+        cancel: CancelToken | None,
+        progress: Progress | None,
+        clock: Clock,
+    ) -> Steps[NDArray[np.float32]]:
         """Returns the last rows of all images' embeddings, encoding those not seen before."""
         wanted: list[int] = []
         n_left = n_rows
@@ -145,13 +151,13 @@ class ChatStart:
         new = [i for i in wanted if known[i] is None]
         if new:
             tiles = np.concatenate([self._images[i] for i in new])
-            rows = model.encode(tiles, cancel=cancel, progress=progress)
+            rows = yield from encode(model, tiles, cancel, progress, clock)
             at = 0
             for i in new:
-                part = rows[at : at + len(self._images[i])]
+                part = rows[at : at + len(self._images[i]) * self._per_tile]
                 at += len(part)
-                known[i] = part.reshape(-1, part.shape[-1])
-                self._sessions.keep_embeddings(self._keys[i], part.reshape(-1, part.shape[-1]))
+                known[i] = part
+                self._sessions.keep_embeddings(self._keys[i], part)
         found = [rows for rows in known.values() if rows is not None]
         return np.concatenate(found)[-n_rows:]
 

@@ -1,11 +1,11 @@
-"""What happens while a document is read, in order."""
+"""What happens while documents are read, page after page."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from crispvl.document import Page
+from crispvl.document import Document, Page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class PageStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class TilesEncoded:
-    """The encoder has done some of a page's tiles. Callbacks get it at once."""
+    """The encoder has done some of a page's tiles. Only callbacks get it."""
 
     number: int
     n_done: int
@@ -45,6 +45,13 @@ class PageDone:
     """A page was read to its end, to a limit, or to its error."""
 
     page: Page
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentDone:
+    """The last page of a document was read, or it could not be opened; only among several."""
+
+    document: Document
 
 
 Event: TypeAlias = PageStarted | TilesEncoded | TextRead | PageDone

@@ -15,6 +15,7 @@ from crispvl.options import GenerateOptions
 from crispvl.prefill import Clock, FreshStart, Progress, Start
 from crispvl.repair import LoopWatch
 from crispvl.results import FinishReason, Generation, Timings
+from crispvl.steps import Decode, Steps, Work, alone
 from crispvl.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ class TokenStream(Iterator[Token]):
         self._stop_logprob: float | None = None
         self._finish_reason: FinishReason = "cancelled"  # until the end is reached
         self._timings: dict[str, float] = {}
-        self._tokens = self._generate()
+        self._steps = self._generate()
+        self._tokens = alone(self._steps)
 
     def __next__(self) -> Token:
         try:
@@ -87,9 +89,14 @@ class TokenStream(Iterator[Token]):
             error.partial = self.generation
             raise
 
+    @property
+    def steps(self) -> Generator[Work | Token, None, None]:
+        """The tokens with the work for them, for who performs it together with others'."""
+        return self._steps
+
     def close(self) -> None:
         """Stops generating; `generation` keeps what there is."""
-        self._tokens.close()
+        self._steps.close()
 
     @property
     def generation(self) -> Generation:
@@ -107,9 +114,9 @@ class TokenStream(Iterator[Token]):
             repairs=tuple(self._watch.repairs) if self._watch else (),
         )
 
-    def _generate(self) -> Generator[Token, None, None]:
+    def _generate(self) -> Generator[Work | Token, None, None]:
         clock = Clock(self._timings)
-        session = self._start.begin(
+        session = yield from self._start.begin(
             self._model, self._prompt_ids, self._tiles, self._budget, self._cancel, self._progress,
             clock,
         )  # fmt: skip
@@ -119,8 +126,8 @@ class TokenStream(Iterator[Token]):
             clock.lap("decode_ms")
             self._start.end(session, [*self._prompt_ids, *self._transcript.ids])
 
-    def _write(self, session: Session, clock: Clock) -> Generator[Token, None, None]:
-        model, cancel, watch, written = self._model, self._cancel, self._watch, self._transcript
+    def _write(self, session: Session, clock: Clock) -> Generator[Work | Token, None, None]:
+        model, watch, written = self._model, self._watch, self._transcript
         stop_ids = model.vocabulary.stop_ids if self._options.stop_at_eos else frozenset()
         samplers = _Samplers(self._options, watch)
         while True:
@@ -135,7 +142,8 @@ class TokenStream(Iterator[Token]):
             written.append(token_id, logprob)
             loop = watch.push(token_id) if watch else None
             if loop is not None:
-                if not self._take_back(loop, session):
+                again = yield from self._take_back(loop, session, clock)
+                if not again:
                     self._finish_reason = "repetition"
                     break
                 continue
@@ -143,11 +151,14 @@ class TokenStream(Iterator[Token]):
                 self._finish_reason = "length"
                 break
             yield from self._give(watch.n_settled if watch else len(written), clock)
-            session.decode(token_id, cancel)
+            yield from self._append(token_id, session, clock)
         yield from self._give(len(written), clock)
         written.finish()
         if written.rest:
             yield Token(None, None, written.rest)
+
+    def _append(self, token_id: int, session: Session, clock: Clock) -> Steps[None]:
+        yield from clock.run("decode_ms", Decode(session, [token_id], self._cancel))
 
     def _give(self, n_tokens: int, clock: Clock) -> Generator[Token, None, None]:
         """Yields the tokens up to a number of them; the clock stands still meanwhile."""
@@ -159,7 +170,7 @@ class TokenStream(Iterator[Token]):
             yield Token(written.ids[i], written.logprobs[i], written.pieces[i])
             clock.start()
 
-    def _take_back(self, loop: Loop, session: Session) -> bool:
+    def _take_back(self, loop: Loop, session: Session, clock: Clock) -> Steps[bool]:
         """Removes a loop, and returns whether the session stands ready to write on from there."""
         assert self._watch is not None
         start = max(loop.start, self._n_given, 1)
@@ -168,7 +179,7 @@ class TokenStream(Iterator[Token]):
         if again:
             # The last token kept goes through the decoder once more, for its logits.
             session.rewind(len(self._prompt_ids) + start - 1)
-            session.decode(self._transcript.ids[-1], self._cancel)
+            yield from self._append(self._transcript.ids[-1], session, clock)
         return again
 
 

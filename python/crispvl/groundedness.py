@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crispvl.prefill import Clock, encode, prefill
+from crispvl.steps import Decode, Steps
+
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
     from crispvl.model import Model
@@ -18,7 +21,7 @@ def groundedness(
     prompt_ids: Sequence[int],
     generation: Generation,
     cancel: CancelToken | None = None,
-) -> float | None:
+) -> Steps[float | None]:
     """Returns by how many nats per token the image makes the answer likelier than a blank one.
 
     The answer is run through the decoder once more with white tiles in the image's place. Text
@@ -38,14 +41,16 @@ def groundedness(
     ids = list(prompt_ids)
     tile_px = model.config["vision"]["tile_px"]
     white = np.full((1, tile_px, tile_px, 3), 255, np.uint8)
-    rows = model.encode(white, cancel=cancel)[0]
+    clock = Clock({})
+    rows = yield from encode(model, white, cancel, None, clock)
     n_tiles = ids.count(model.config["image"]["context_token_id"]) // len(rows)
+    embeddings = np.tile(rows, (n_tiles, 1)) if n_tiles else None
     session = model.core.new_session(len(ids) + len(generation.ids))
-    session.prefill(ids, np.tile(rows, (n_tiles, 1)) if n_tiles else None, cancel)
+    yield from prefill(session, ids, embeddings, cancel, clock)
     blind = 0.0
     for token_id in generation.ids:
         blind += _logprob(session.logits(), token_id)
-        session.decode(token_id, cancel)
+        yield from clock.run("decode_ms", Decode(session, [token_id], cancel))
     return float((sum(generation.logprobs) - blind) / len(generation.ids))
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crispvl import bundled, hub
 from crispvl.chat_sessions import ChatSessions
 from crispvl.conversing import Conversing
 from crispvl.document import Document
-from crispvl.errors import Cancelled
-from crispvl.events import Event
-from crispvl.images import ImageLike, source_name
+from crispvl.events import DocumentDone, Event
+from crispvl.images import ImageLike
+from crispvl.many import ManyReader, Told
 from crispvl.model import Model
 from crispvl.options import ReadOptions
 from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
 from crispvl.reading import DocumentReader
+from crispvl.stream_count import stream_count
 from crispvl.streams import TextStream, new_token
 
 if TYPE_CHECKING:
@@ -135,8 +138,8 @@ class CrispOCR(Conversing):
                 trained on. With the task ``grounding``, what to look for.
             options: Task, pages, tiles, limits and sampling; greedy without it.
             cancel: Stops within one layer of encoding or one token.
-            progress: Called with tiles encoded and tiles in all of the current page.
-            on_event: Called with each event of `crispvl.events` as it happens.
+            progress: Called with tiles encoded and tiles in all of a page.
+            on_event: Called with each event of `crispvl.events`, page after page.
             **settings: Single fields of `ReadOptions`, such as ``max_tokens=64``.
 
         Returns:
@@ -196,18 +199,52 @@ class CrispOCR(Conversing):
     def recognize_many(
         self, documents: Iterable[ImageLike], prompt: str | None = None, **arguments: Any
     ) -> Iterator[Document]:
-        """Reads documents and yields a result for each, in order.
+        """Reads documents, several pages at a time, and yields a result for each, in order.
 
-        One that fails yields a `Document` with ``error`` set and does not stop the others. The
-        further arguments are those of `recognize`; `Cancelled` and Ctrl-C end the iteration.
+        That costs less than one after another: the pages being written share each pass over the
+        weights. ``streams`` says how many at most. A document that fails yields a `Document` with
+        ``error`` set and does not stop the others. The further arguments are those of `recognize`;
+        `Cancelled` and Ctrl-C end the iteration.
         """
-        for document in documents:
-            try:
-                yield self.recognize(document, prompt, **arguments)
-            except Cancelled:
-                raise
-            except Exception as error:  # whatever one item does must not lose the others
-                yield Document(source=source_name(document), error=error)
+        with closing(self.stream_many(documents, prompt, **arguments)) as events:
+            for _, event in events:
+                if isinstance(event, DocumentDone):
+                    yield event.document
+
+    def stream_many(
+        self,
+        documents: Iterable[ImageLike],
+        prompt: str | None = None,
+        *,
+        options: ReadOptions | None = None,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+        on_event: Callable[[Event], object] | None = None,
+        skip: Callable[[int, int], bool] | None = None,
+        keep_pages: bool = True,
+        **settings: Any,
+    ) -> Generator[Told, None, None]:
+        """Like `recognize_many`, but yields what happens while it is read.
+
+        The further arguments are those of `stream`, except that ``skip`` is given the number of the
+        document before that of the page.
+
+        Yields:
+            The number of the document, counted from 0, and the event: all that ``on_event`` gets,
+            and a `crispvl.events.DocumentDone` at the end of each document.
+        """
+        chosen = replace(options or self._options, **settings)
+        cancel = cancel or new_token()
+
+        def open_reader(i_document: int, document: ImageLike) -> DocumentReader:
+            skip_page = None if skip is None else partial(skip, i_document)
+            return DocumentReader(
+                self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event,
+                skip_page, keep_pages,
+            )  # fmt: skip
+
+        reader = ManyReader(documents, open_reader, stream_count(self.model, chosen))
+        return reader.events()
 
     def close(self) -> None:
         """Lets go of the model; its memory is freed once no stream uses it any more."""

@@ -112,6 +112,9 @@ class ReadOptions(GenerateOptions, InputOptions):
     skip_blank: bool = _option(True, "give blank pages no text, without asking the model")
     repair_loops: bool = _option(True, "bring the model out of it where it repeats itself")
     groundedness: bool = _option(False, "measure how much the answer owes to the image (slower)")
+    streams: int | None = _option(
+        None, "most pages read at the same time; without it, up to 8 as memory allows"
+    )
     page_time_limit: float | None = _option(None, "most seconds per page; then what there is")
     time_limit: float | None = _option(None, "most seconds per document; then what there is")
 
@@ -122,6 +125,7 @@ class ReadOptions(GenerateOptions, InputOptions):
         _check("task", self.task, str, f"one of {', '.join(tasks)}", lambda v: v in tasks)
         _check_optional_count("max_tiles", self.max_tiles)
         _check_optional_count("min_tiles", self.min_tiles)
+        _check_optional_count("streams", self.streams)
         for name in ("skip_blank", "repair_loops", "groundedness"):
             _check(name, getattr(self, name), bool, "a bool", lambda v: True)
         for name in ("page_time_limit", "time_limit"):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl.steps import Slice, Steps, Work
+
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, Session
     from crispvl.model import Model
@@ -29,8 +31,55 @@ class Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self._sums[name] = self._sums.get(name, 0.0) + 1000 * (now - self._since)
+        self._add(name, 1000 * (now - self._since))
         self._since = now
+
+    def run(self, name: str, work: Work) -> Steps[None]:
+        """Has work done, and counts what it took but not what others did meanwhile."""
+        self.lap(name)
+        yield work
+        self._add(name, work.ms)
+        self.start()
+        work.check()
+
+    def _add(self, name: str, ms: float) -> None:
+        self._sums[name] = self._sums.get(name, 0.0) + ms
+
+
+def encode(
+    model: Model,
+    tiles: NDArray[np.uint8],
+    cancel: CancelToken | None,
+    progress: Progress | None,
+    clock: Clock,
+) -> Steps[NDArray[np.float32]]:
+    """Returns the tiles' embeddings ``[n_tiles * tokens_per_tile, width]``."""
+    parts: list[NDArray[np.float32]] = []
+    n_slice = model.core.tiles_per_graph
+    for i in range(0, len(tiles), n_slice):
+        part = tiles[i : i + n_slice]
+
+        def run(part: NDArray[np.uint8] = part) -> None:
+            parts.append(model.encode(part, cancel=cancel))
+
+        yield from clock.run("encode_ms", Slice(run))
+        if progress is not None:
+            progress(min(i + n_slice, len(tiles)), len(tiles))
+    rows = np.concatenate(parts)
+    return rows.reshape(-1, rows.shape[-1])
+
+
+def prefill(
+    session: Session,
+    ids: list[int],
+    embeddings: NDArray[np.float32] | None,
+    cancel: CancelToken | None,
+    clock: Clock,
+) -> Steps[None]:
+    """Appends a prompt."""
+    prompt = session.begin_prefill(ids, embeddings)
+    while not prompt.done:
+        yield from clock.run("prefill_ms", Slice(lambda: prompt.step(cancel)))
 
 
 class Start(Protocol):
@@ -45,7 +94,7 @@ class Start(Protocol):
         cancel: CancelToken | None,
         progress: Progress | None,
         clock: Clock,
-    ) -> Session:
+    ) -> Steps[Session]:
         """Returns a session that holds the prompt and has room for the answer."""
 
     def end(self, session: Session, ids: Sequence[int]) -> None:
@@ -64,15 +113,12 @@ class FreshStart:
         cancel: CancelToken | None,
         progress: Progress | None,
         clock: Clock,
-    ) -> Session:
+    ) -> Steps[Session]:
         embeddings = None
         if tiles is not None:
-            rows = model.encode(tiles, cancel=cancel, progress=progress)
-            embeddings = rows.reshape(-1, rows.shape[-1])
-        clock.lap("encode_ms")
+            embeddings = yield from encode(model, tiles, cancel, progress, clock)
         session = model.core.new_session(len(prompt_ids) + n_answer_tokens)
-        session.prefill(prompt_ids, embeddings, cancel)
-        clock.lap("prefill_ms")
+        yield from prefill(session, prompt_ids, embeddings, cancel, clock)
         return session
 
     def end(self, session: Session, ids: Sequence[int]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from crispvl.deadline import Deadline
 from crispvl.document import Document, Page
@@ -21,18 +22,27 @@ from crispvl.options import ReadOptions
 from crispvl.pages import prepare_page
 from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
+from crispvl.scheduler import Scheduler
 from crispvl.sources import PageSource, open_source
+from crispvl.steps import Work
+from crispvl.stream_count import stream_count
 from crispvl.tasks import TASKS, question
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
 
-NOT_SETTINGS = frozenset({"password", "allow_urls", "pages"})
-"""Options that say where the pages come from, not how they are read."""
+PageSteps: TypeAlias = Generator[Work | Event, None, None]
+"""The reading of a page: the work for it, and what happens."""
+
+NOT_SETTINGS = frozenset({"password", "allow_urls", "pages", "streams"})
+"""Options that say where the pages come from and how fast, not what is read."""
 
 
 class DocumentReader:
     """Reads one document. It is opened at once; pages are loaded and read as `events` runs.
+
+    Several pages are read together, which costs less than one after another. What happens to a page
+    is told when all pages before it are done; reading it may have ended by then.
 
     Args:
         model: Reads.
@@ -41,8 +51,8 @@ class DocumentReader:
         prompt: What to ask of each page; None means the task's own prompt.
         options: Task, pages, tiles, limits and sampling.
         cancel: Stops within one layer of encoding or one token.
-        progress: Called with tiles encoded and tiles in all of the current page.
-        on_event: Called with every event, from within the work that it reports.
+        progress: Called with tiles encoded and tiles in all of a page.
+        on_event: Called with every event, page after page.
         skip: Returns whether a page, by its number, is left out: it was read before.
         keep_pages: Whether `document` holds the pages that are done. Without, memory does not grow
             with the document; take them from the `PageDone` events.
@@ -81,18 +91,17 @@ class DocumentReader:
             self._source.close()
             raise
         self._pages = [page for page in pages if skip is None or not skip(page.number)]
-        self._done: list[Page] = []
-        self._current: _CurrentPage | None = None
+        self._begun: list[_CurrentPage] = []
+        self._n_done = 0
         self._stopped: Literal["cancelled", "time_limit"] | None = (
             "cancelled" if self._pages else None  # until the last page is done
         )
 
     @property
     def document(self) -> Document:
-        current = [] if self._current is None else [self._current.page]
         return Document(
             source=self._source.name,
-            pages=(*self._done, *current),
+            pages=tuple(current.page for current in self._begun),
             n_pages=len(self._pages),
             stopped=self._stopped,
             model=self._model.file,
@@ -100,7 +109,7 @@ class DocumentReader:
         )
 
     def events(self) -> Generator[Event, None, None]:
-        """Reads, and yields what happens.
+        """Reads, several pages at a time, and yields what happens, page after page.
 
         Of a document with several pages, a page that fails holds its error and the next is read.
 
@@ -109,15 +118,30 @@ class DocumentReader:
             ImageError: The only page is damaged, or too small or thin to hold text.
             ContextOverflowError: The only page and the prompt do not fit the model's context.
         """
-        for event in self._read():
-            if self._on_event is not None:
-                self._on_event(event)
-            yield event
+        n_streams = stream_count(self._model, self._options)
+        scheduler: Scheduler[Event] = Scheduler(self.pages(), n_streams)
+        with closing(iter(scheduler)) as events:
+            for event in events:
+                self.tell(event)
+                if not isinstance(event, TilesEncoded):
+                    yield event
+
+    def tell(self, event: Event) -> None:
+        """Calls who asked to be told."""
+        if self._progress is not None and isinstance(event, TilesEncoded):
+            self._progress(event.n_done, event.n_tiles)
+        if self._on_event is not None:
+            self._on_event(event)
 
     def close(self) -> None:
         self._source.close()
 
-    def _read(self) -> Generator[Event, None, None]:
+    def pages(self) -> Iterator[PageSteps]:
+        """Yields the reading of each page, for a `crispvl.scheduler.Scheduler`.
+
+        A page is loaded by the first step of its reading, which comes before the next page is
+        asked for.
+        """
         limit_s = self._options.time_limit
         end = None if limit_s is None else time.monotonic() + limit_s
         with self._source:
@@ -131,19 +155,26 @@ class DocumentReader:
                     return
                 if self._options.page_time_limit is not None:
                     left_s.append(self._options.page_time_limit)
-                yield PageStarted(
-                    number=page.number, name=page.name, i_page=i_page, n_pages=len(self._pages)
-                )
-                with Deadline(self._cancel, min(left_s, default=None)) as deadline:
-                    yield from self._read_or_fail(page, deadline)
-                if i_page + 1 == len(self._pages):
-                    self._stopped = None
-                yield PageDone(page=self._done[-1])
-                if not self._keep_pages:
-                    self._done.clear()
+                yield self._page(page, i_page, min(left_s, default=None))
 
-    def _read_or_fail(self, source: PageSource, deadline: Deadline) -> Generator[Event, None, None]:
-        self._current = current = _CurrentPage(Page(number=source.number, name=source.name))
+    def _page(self, source: PageSource, i_page: int, limit_s: float | None) -> PageSteps:
+        yield PageStarted(
+            number=source.number, name=source.name, i_page=i_page, n_pages=len(self._pages)
+        )
+        current = _CurrentPage(Page(number=source.number, name=source.name))
+        self._begun.append(current)
+        with Deadline(self._cancel, limit_s) as deadline:
+            yield from self._read_or_fail(source, current, deadline)
+        self._n_done += 1
+        if self._n_done == len(self._pages):
+            self._stopped = None
+        yield PageDone(page=current.page)
+        if not self._keep_pages:
+            self._begun.remove(current)
+
+    def _read_or_fail(
+        self, source: PageSource, current: _CurrentPage, deadline: Deadline
+    ) -> PageSteps:
         try:
             yield from self._read_page(source, current, deadline)
         except Cancelled as error:
@@ -155,12 +186,10 @@ class DocumentReader:
             if self._source.n_pages == 1:
                 raise
             current.known = replace(current.known, error=error)
-        self._done.append(current.page)
-        self._current = None
 
     def _read_page(
         self, source: PageSource, current: _CurrentPage, deadline: Deadline
-    ) -> Generator[Event, None, None]:
+    ) -> PageSteps:
         model, options = self._model, self._options
         started = time.perf_counter()
         image = source.load()
@@ -176,29 +205,36 @@ class DocumentReader:
         message = Message("user", (ImagePart(image), self._question))
         prompt_ids = self._prompts.build([message], [n_image_tokens])
         current.image_ms = 1000 * (time.perf_counter() - started)
+        encoded: list[TilesEncoded] = []
 
         def report(n_done: int, n_all: int) -> None:
-            if self._progress is not None:
-                self._progress(n_done, n_all)
-            if self._on_event is not None:
-                self._on_event(TilesEncoded(number=source.number, n_done=n_done, n_tiles=n_all))
+            encoded.append(TilesEncoded(number=source.number, n_done=n_done, n_tiles=n_all))
 
-        tokens = TokenStream(
+        current.tokens = TokenStream(
             model, prompt_ids, prepared.tiles, options, deadline.token, report,
             repair_loops=options.repair_loops,
         )  # fmt: skip
-        current.tokens = tokens
-        n_tokens = 0
-        for token in tokens:
-            n_tokens += token.id is not None
-            if token.text:
-                yield TextRead(number=source.number, text=token.text, n_tokens=n_tokens)
-        generation = tokens.generation
+        with closing(current.tokens):
+            yield from _read_tokens(current.tokens, source.number, encoded)
+        generation = current.tokens.generation
         boxed = model.detokenize(generation.ids)
         current.known = replace(current.known, boxed_text=boxed if "<box>" in boxed else None)
         if options.groundedness:
-            score = groundedness(model, prompt_ids, generation, deadline.token)
+            score = yield from groundedness(model, prompt_ids, generation, deadline.token)
             current.known = replace(current.known, groundedness=score)
+
+
+def _read_tokens(tokens: TokenStream, number: int, encoded: list[TilesEncoded]) -> PageSteps:
+    n_tokens = 0
+    for item in tokens.steps:
+        yield from encoded
+        encoded.clear()
+        if isinstance(item, Work):
+            yield item
+            continue
+        n_tokens += item.id is not None
+        if item.text:
+            yield TextRead(number=number, text=item.text, n_tokens=n_tokens)
 
 
 class _CurrentPage:

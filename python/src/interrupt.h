@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 #include "runtime/error.h"
 #include "runtime/interrupt.h"
@@ -25,10 +26,13 @@ private:
 
 class PythonInterrupt : public Interrupt {
 public:
-    explicit PythonInterrupt(const CancelToken* token) : token_(token) {}
+    // Any of the tokens stops the work; they may be null.
+    explicit PythonInterrupt(std::vector<const CancelToken*> tokens) : tokens_(std::move(tokens)) {}
 
     bool requested() override {
-        if (token_ != nullptr && token_->cancelled()) return true;
+        for (const CancelToken* token : tokens_) {
+            if (token != nullptr && token->cancelled()) return true;
+        }
         // Looking at signals takes the GIL; a hundred times a second is soon enough for a person.
         const auto now = std::chrono::steady_clock::now();
         if (now - last_look_ < std::chrono::milliseconds(10)) return signalled_;
@@ -40,7 +44,7 @@ public:
     bool signalled() const { return signalled_; }
 
 private:
-    const CancelToken* token_;
+    std::vector<const CancelToken*> tokens_;
     std::chrono::steady_clock::time_point last_look_ = std::chrono::steady_clock::now();
     bool signalled_ = false;
 };
@@ -48,8 +52,8 @@ private:
 // Runs `work(interrupt)` without the GIL. A signal's own exception (KeyboardInterrupt) wins over
 // the cancellation it caused.
 template <typename Work>
-auto run_interruptible(const CancelToken* token, Work&& work) {
-    PythonInterrupt interrupt(token);
+auto run_interruptible(std::vector<const CancelToken*> tokens, Work&& work) {
+    PythonInterrupt interrupt(std::move(tokens));
     try {
         py::gil_scoped_release release;
         return work(static_cast<Interrupt*>(&interrupt));
@@ -59,6 +63,11 @@ auto run_interruptible(const CancelToken* token, Work&& work) {
         }
         throw;
     }
+}
+
+template <typename Work>
+auto run_interruptible(const CancelToken* token, Work&& work) {
+    return run_interruptible(std::vector<const CancelToken*>{token}, std::forward<Work>(work));
 }
 
 }  // namespace crispvl::binding

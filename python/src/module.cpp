@@ -6,7 +6,7 @@
 #include <pybind11/stl.h>
 
 #include "describe.h"
-#include "engine/session.h"
+#include "engine/prefill.h"
 #include "ggml.h"
 #include "image.h"
 #include "interrupt.h"
@@ -117,9 +117,16 @@ py::dict trace(const std::shared_ptr<Model>& model, const std::optional<py::arra
     return all;
 }
 
-void prefill(Session& session, const std::vector<int32_t>& ids,
-             const std::optional<py::array_t<float, py::array::c_style>>& embeddings,
-             const CancelToken* cancel) {
+using Embeddings = std::optional<py::array_t<float, py::array::c_style>>;
+
+// Keeps the embeddings alive; Python keeps the session.
+struct PrefillWork {
+    Embeddings embeddings;
+    Prefill work;
+};
+
+std::unique_ptr<PrefillWork> begin_prefill(Session& session, const std::vector<int32_t>& ids,
+                                           const Embeddings& embeddings) {
     const int64_t width = session.model().config().decoder.width;
     if (embeddings && (embeddings->ndim() != 2 || embeddings->shape(1) != width)) {
         throw py::value_error("[prefill] expected embeddings of shape [n, " +
@@ -128,20 +135,40 @@ void prefill(Session& session, const std::vector<int32_t>& ids,
     }
     const float* rows = embeddings ? embeddings->data() : nullptr;
     const int64_t n_rows = embeddings ? embeddings->shape(0) : 0;
-    run_interruptible(cancel,
-                      [&](Interrupt* interrupt) { session.prefill(ids, rows, n_rows, interrupt); });
+    return std::unique_ptr<PrefillWork>(
+        new PrefillWork{embeddings, Prefill(session, ids, rows, n_rows)});
 }
 
-void decode_batch(const std::vector<Session*>& sessions, const std::vector<int32_t>& token_ids,
-                  const CancelToken* cancel) {
+void prefill(Session& session, const std::vector<int32_t>& ids, const Embeddings& embeddings,
+             const CancelToken* cancel) {
+    const std::unique_ptr<PrefillWork> prompt = begin_prefill(session, ids, embeddings);
     run_interruptible(cancel, [&](Interrupt* interrupt) {
+        while (!prompt->work.done()) prompt->work.step(interrupt);
+    });
+}
+
+void decode_batch(const std::vector<Session*>& sessions,
+                  const std::vector<std::vector<int32_t>>& token_ids,
+                  const std::vector<const CancelToken*>& cancels) {
+    run_interruptible(cancels, [&](Interrupt* interrupt) {
         Session::decode_batch(sessions, token_ids, interrupt);
     });
 }
 
-py::array_t<float> logits(const Session& session) {
-    const py::ssize_t n = static_cast<py::ssize_t>(session.logits().size());
-    return to_numpy(session.logits(), {n});
+// -1 is the last row.
+int64_t checked_row(const Session& session, int64_t i_row) {
+    const int64_t n_rows = session.n_logit_rows();
+    if (i_row < -1 || i_row >= n_rows) {
+        throw py::index_error("[session] expected a row of logits below " + std::to_string(n_rows) +
+                              "; found " + std::to_string(i_row));
+    }
+    return i_row == -1 ? n_rows - 1 : i_row;
+}
+
+py::array_t<float> logits(const Session& session, int64_t i_row) {
+    if (session.n_logit_rows() == 0) return py::array_t<float>(0);
+    const LogitsView row = session.logits(checked_row(session, i_row));
+    return py::array_t<float>(static_cast<py::ssize_t>(row.size), row.data);
 }
 
 py::dict build_info() {
@@ -175,6 +202,8 @@ void bind_model(py::module_& m) {
                                        names.insert(names.begin(), "avx512_bf16");
                                    return names;
                                })
+        .def_property_readonly("tiles_per_graph", &Model::tiles_per_graph)
+        .def_property_readonly("kv_bytes", &Model::kv_bytes_per_token)
         .def_property_readonly("threads",
                                [](const Model& self) { return self.backends().n_threads; })
         .def(
@@ -216,15 +245,24 @@ void bind_session(py::module_& m) {
              py::kw_only(), "temperature"_a = 0.0f, "top_k"_a = 0, "top_p"_a = 1.0f,
              "min_p"_a = 0.0f, "seed"_a = 0, "repetition_penalty"_a = 1.0f,
              "repetition_window"_a = 0);
+    py::class_<PrefillWork>(m, "Prefill")
+        .def_property_readonly("done", [](const PrefillWork& self) { return self.work.done(); })
+        .def(
+            "step",
+            [](PrefillWork& self, const CancelToken* cancel) {
+                run_interruptible(cancel, [&](Interrupt* interrupt) { self.work.step(interrupt); });
+            },
+            "cancel"_a = nullptr);
     py::class_<Session>(m, "Session")
+        .def("begin_prefill", &begin_prefill, "ids"_a, "embeddings"_a, py::keep_alive<0, 1>())
         .def("prefill", &prefill, "ids"_a, "embeddings"_a, "cancel"_a = nullptr)
         .def(
             "sample",
-            [](const Session& self, Sampler& sampler) {
-                const Sampled s = self.sample(sampler);
+            [](const Session& self, Sampler& sampler, int64_t i_row) {
+                const Sampled s = self.sample(sampler, checked_row(self, i_row));
                 return py::make_tuple(s.id, s.logprob);
             },
-            "sampler"_a)
+            "sampler"_a, "i_row"_a = -1)
         .def(
             "decode",
             [](Session& self, int32_t id, const CancelToken* cancel) {
@@ -233,8 +271,8 @@ void bind_session(py::module_& m) {
             },
             "token_id"_a, "cancel"_a = nullptr)
         .def_static("decode_batch", &decode_batch, "sessions"_a, "token_ids"_a,
-                    "cancel"_a = nullptr)
-        .def("logits", &logits)
+                    "cancels"_a = std::vector<const CancelToken*>())
+        .def("logits", &logits, "i_row"_a = -1)
         .def("rewind", &Session::rewind, "n_past"_a)
         .def_property_readonly("n_past", &Session::n_past)
         .def_property_readonly("n_ctx", &Session::n_ctx);

@@ -36,6 +36,7 @@ class FakeSession:
         self.model, self.n_ctx, self.n_past = model, n_ctx, 0
         self.ids: list[int] = []  # what the cache holds
         self.n_prompt = 0
+        self.number = 0  # among all prompts, from 1
 
     def prefill(self, ids: list[int], embeddings: Any, cancel: Any) -> None:
         n_rows = 0 if embeddings is None else len(embeddings)
@@ -44,9 +45,14 @@ class FakeSession:
         self.n_prompt = self.n_past
         self.model.prompts.append(list(self.ids))
         self.model.prefilled.append(len(ids))
+        self.number = len(self.model.prompts)
+
+    def begin_prefill(self, ids: list[int], embeddings: Any) -> FakePrefill:
+        return FakePrefill(self, ids, embeddings)
 
     def sample(self, sampler: Any) -> tuple[int, float]:
         self.model.sampler = sampler
+        self.model.prompt_number = self.number
         return self.model.next_token(self.ids[self.n_prompt :], sampler), -0.25
 
     def decode(self, token_id: int, cancel: Any) -> None:
@@ -68,7 +74,32 @@ class FakeSession:
         assert self.n_past <= self.n_ctx, "the KV cache is too small"
 
 
+class FakePrefill:
+    def __init__(self, session: FakeSession, ids: list[int], embeddings: Any) -> None:
+        self.session, self.ids, self.embeddings = session, ids, embeddings
+        self.done = False
+
+    def step(self, cancel: Any) -> None:
+        self.session.prefill(self.ids, self.embeddings, cancel)
+        self.done = True
+
+
+def decode_batch(sessions: list[FakeSession], ids: list[list[int]], cancels: list[Any]) -> None:
+    for cancel in cancels:
+        if cancel is not None and cancel.cancelled:
+            raise Cancelled("[decode] cancelled")
+    before = [session.n_past for session in sessions]
+    try:
+        for session, new, cancel in zip(sessions, ids, cancels, strict=True):
+            session.append(new, cancel)
+    except Exception:
+        for session, n_past in zip(sessions, before, strict=True):
+            session.rewind(min(n_past, session.n_past))
+        raise
+
+
 class FakeModel:
+    tiles_per_graph, kv_bytes = 4, 1
     device, threads = "cpu", 1
 
     def __init__(self) -> None:
@@ -77,6 +108,7 @@ class FakeModel:
         self.prefilled: list[int] = []
         self.n_encoded = 0
         self.sampler: Any = None
+        self.prompt_number = 0  # of the session that samples
         self.loaded_with: tuple[Any, ...] = ()
         self.metadata = {
             "general.architecture": "qwen2",
@@ -149,6 +181,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
 
     module = types.ModuleType("crispvl._core")
     module.Model = types.SimpleNamespace(load=load)  # type: ignore[attr-defined]
+    module.Session = types.SimpleNamespace(decode_batch=decode_batch)  # type: ignore[attr-defined]
     module.CancelToken = FakeCancelToken  # type: ignore[attr-defined]
     module.Sampler = types.SimpleNamespace  # type: ignore[attr-defined]
     module.build_info = lambda: {  # type: ignore[attr-defined]
@@ -158,7 +191,13 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
         "backends": ["CPU"],
     }
     module.devices = lambda: [  # type: ignore[attr-defined]
-        {"name": "CPU", "description": "cpu", "memory_free": 1 << 30, "memory_total": 1 << 31}
+        {
+            "name": "CPU",
+            "type": "cpu",
+            "description": "cpu",
+            "memory_free": 1 << 30,
+            "memory_total": 1 << 31,
+        }
     ]
     monkeypatch.setitem(sys.modules, "crispvl._core", module)
     monkeypatch.setattr(crispvl, "_core", module, raising=False)

@@ -90,7 +90,7 @@ def test_an_interrupted_run_goes_on_with_nothing_lost_or_done_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     out = tmp_path / "out.jsonl"
-    job = [*command, str(book), "--format", "jsonl", "-o", str(out), "--resume"]
+    job = [*command, str(book), "--format", "jsonl", "-o", str(out), "--resume", "--streams", "1"]
     with monkeypatch.context() as patch:
         interrupt_at(core, 8, patch)
         assert main(job) == 130

@@ -108,7 +108,7 @@ def test_an_interrupted_run_leaves_no_half_file(
     def interrupt(self: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crispvl.reading.DocumentReader.events", interrupt)
+    monkeypatch.setattr("crispvl.reading.DocumentReader.pages", interrupt)
     before = set(tmp_path.iterdir())
     assert main([*command, str(page), "-o", str(tmp_path / "out.txt")]) == 130
     assert set(tmp_path.iterdir()) == before

@@ -20,6 +20,7 @@ from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.groundedness import groundedness
 from crispvl.model import Model
 from crispvl.results import Generation, Timings
+from crispvl.steps import finish
 from PIL import Image
 
 from . import pdf_files
@@ -41,7 +42,7 @@ class CountingModel(FakeModel):
     """Says the number of the page it is asked about, counted by prompts."""
 
     def next_token(self, written: list[int], sampler: Any) -> int:
-        self.answer = list(f"page {len(self.prompts)}".encode())
+        self.answer = list(f"page {self.prompt_number}".encode())
         return super().next_token(written, sampler)
 
 
@@ -335,4 +336,5 @@ def test_groundedness_compares_with_a_blank_image(core: FakeModel, page: Path) -
     assert found == pytest.approx(-0.25 + math.log(272))
     assert core.n_encoded == 3 + 3 + 1  # the white tile is encoded once
     assert core.prompts[-1].count(SPECIAL_IDS["<IMG_CONTEXT>"]) == 3 * 4
-    assert groundedness(Model(core), [1], generation([], [])) is None  # type: ignore[arg-type]
+    empty = groundedness(Model(core), [1], generation([], []))  # type: ignore[arg-type]
+    assert finish(empty) is None

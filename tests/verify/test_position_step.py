@@ -92,7 +92,7 @@ def test_tokens_after_the_prompt_go_on_from_its_last_position(
     pieces.decode(TEXT[20], None)
     pieces.decode(9, None)  # taken back
     pieces.rewind(len(ids) + 1)
-    _core.Session.decode_batch([pieces], [TEXT[21]])
+    _core.Session.decode_batch([pieces], [[TEXT[21]]])
     pieces.decode(TEXT[22], None)
     assert max_difference(pieces.logits(), whole.logits()) <= 2e-5
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options
-from crispvl.cli.output import SUFFIXES, names_in_folder, open_output, write_json
+from crispvl.cli.output import SUFFIXES, names_in_folder
 from crispvl.cli.progress import ProgressLine
+from crispvl.cli.sinks import KEEP_PAGES, Sink, open_sink
 from crispvl.document import PAGE_BREAK, Document, Page
-from crispvl.errors import Cancelled, CrispVLError, DocumentError
-from crispvl.events import PageDone, PageStarted, TextRead
-from crispvl.formats import document_facts, page_records, remarks, to_html
-from crispvl.images import ImageLike
+from crispvl.errors import CrispVLError, DocumentError
+from crispvl.events import DocumentDone, Event, PageDone, PageStarted, TextRead
+from crispvl.formats import document_facts, remarks
 from crispvl.ocr import CrispOCR
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading import settings
-from crispvl.records import RecordFile
 from crispvl.sources import expand
 
 _TASKS = {"markdown": "markdown", "csv": "table"}
@@ -78,19 +79,18 @@ def run(args: argparse.Namespace) -> int:
     if shown is None:
         elsewhere = args.output is not None or not sys.stdout.isatty()
         shown = elsewhere and sys.stderr.isatty()
-    with (
-        ProgressLine(len(files), shown) as line,
-        CrispOCR(args.model, args.mmproj, **vars(load)) as ocr,
-    ):
-        reader = _Reader(ocr, options, args.prompt, line, show_name=len(files) > 1 and not shown)
-        if args.output is None or not args.output.is_dir():
-            reader.write(files, args.format, args.output, args.resume, args.retry_failed)
-        else:
-            paths = names_in_folder(args.output, files, SUFFIXES[args.format])
-            for file, path in zip(files, paths, strict=True):
-                if args.format == "jsonl" or not (args.resume and path.exists()):
-                    reader.write([file], args.format, path, args.resume, args.retry_failed)
-    return SOME_FAILED if reader.n_failed else DONE
+    with CrispOCR(args.model, args.mmproj, **vars(load)) as ocr:
+        chosen = settings(options, args.prompt)
+        facts = document_facts(Document(source="", model=ocr.model.file, settings=chosen))
+        into_folder = args.output is not None and args.output.is_dir()
+        outputs = _FolderOutputs if into_folder else _OneOutput
+        with (
+            ProgressLine(len(files), shown) as line,
+            outputs(files, args, facts) as sinks,
+        ):
+            reader = _Reader(ocr, options, args.prompt, line, len(files) > 1 and not shown)
+            reader.read(files, sinks)
+    return SOME_FAILED if reader.n_failed + sinks.n_failed_before else DONE
 
 
 def _check(args: argparse.Namespace, n_files: int) -> None:
@@ -110,6 +110,82 @@ def _check(args: argparse.Namespace, n_files: int) -> None:
         )
 
 
+class _Outputs(ExitStack):
+    """Opens sinks when they are needed, and closes them at the end at the latest.
+
+    Attributes:
+        keeps_pages: Whether the format needs the pages of a whole document at once.
+        n_failed_before: Pages that failed in the run that is continued.
+    """
+
+    def __init__(
+        self, files: Sequence[str], args: argparse.Namespace, facts: Mapping[str, Any]
+    ) -> None:
+        super().__init__()
+        self._files = files
+        self._args = args
+        self._facts = facts
+        self.keeps_pages = args.format in KEEP_PAGES
+        self.n_failed_before = 0
+
+    def sink(self, i_file: int) -> Sink | None:
+        """Returns where a file's text goes; None where it is there already."""
+        raise NotImplementedError
+
+    def done(self, i_file: int) -> None:
+        """Is told that nothing more comes of a file."""
+
+    def _open(self, stack: ExitStack, path: Path | None, n_files: int) -> Sink:
+        args = self._args
+        sink = stack.enter_context(
+            open_sink(
+                args.format,
+                path,
+                n_files,
+                self._facts,
+                args.resume,
+                args.retry_failed,
+                getattr(args, "password", None),
+            )
+        )
+        self.n_failed_before += sink.n_failed_before
+        return sink
+
+
+class _OneOutput(_Outputs):
+    """One sink for all files."""
+
+    def __enter__(self) -> _OneOutput:
+        super().__enter__()
+        self._sink = self._open(self, self._args.output, len(self._files))
+        return self
+
+    def sink(self, i_file: int) -> Sink | None:
+        return self._sink
+
+
+class _FolderOutputs(_Outputs):
+    """A sink per file, in a folder."""
+
+    def __enter__(self) -> _FolderOutputs:
+        super().__enter__()
+        self._paths = names_in_folder(self._args.output, self._files, SUFFIXES[self._args.format])
+        self._sinks: dict[int, tuple[Sink, ExitStack]] = {}
+        return self
+
+    def sink(self, i_file: int) -> Sink | None:
+        if i_file not in self._sinks:
+            path = self._paths[i_file]
+            if self._args.resume and self._args.format != "jsonl" and path.exists():
+                return None
+            stack = self.enter_context(ExitStack())
+            self._sinks[i_file] = self._open(stack, path, 1), stack
+        return self._sinks[i_file][0]
+
+    def done(self, i_file: int) -> None:
+        self._sinks.pop(i_file)[1].close()
+
+
 class _Reader:
     """Reads files, reports what fails, and counts it."""
 
@@ -126,130 +202,75 @@ class _Reader:
         self._prompt = prompt
         self._line = line
         self._show_name = show_name
-        self._n_opened = 0
         self.n_failed = 0
 
-    def write(
-        self, files: list[str], form: str, path: Path | None, resume: bool, retry: bool
-    ) -> None:
-        """Reads files into one output."""
-        self._n_opened = 0
-        if form == "pdf":
-            assert path is not None  # _check saw to it
-            self._write_pdf(files[0], path)
-            return
-        if form == "jsonl" and path is not None:
-            with RecordFile(path, resume, retry) as records:
-                self._continue(files, records)
-            return
-        # Without any text, a later --resume must find nothing that looks done.
-        with open_output(path, keep=lambda: form == "json" or self._n_opened > 0) as stream:
-            if form == "json":
-                results = [self._read(file, keep=True).to_dict() for file in files]
-                write_json(stream, results[0] if len(files) == 1 else results, indent=2)
-            elif form == "jsonl":
-                for file in files:
-                    self._stream_records(file, stream)
-            elif form in ("html", "csv"):
-                for file in files:
-                    document = self._read(file, keep=True)
-                    stream.write(to_html(document) if form == "html" else document.to_csv())
-            else:
-                writer = _Writer(stream)
-                for file in files:
-                    self._read(file, on_text=writer.write)
-                    writer.end_line()
+    def read(self, files: Sequence[str], outputs: _Outputs) -> None:
+        """Reads what the outputs lack, and hands it to them."""
+        wanted: list[tuple[int, str, Sink]] = []
 
-    def _write_pdf(self, file: str, path: Path) -> None:
-        source = sys.stdin.buffer.read() if file == "-" else file
-        document = self._read(file, keep=True, source=source)
-        if document.error is None:
-            try:
-                document.to_pdf(path, source, self._options.password)
-            except DocumentError as error:
-                complain(f"{file}: {error}")
-                self.n_failed += 1
+        def documents() -> Iterator[Any]:
+            for i_file, file in enumerate(files):
+                sink = outputs.sink(i_file)
+                if sink is not None and not sink.holds(file):
+                    wanted.append((i_file, file, sink))
+                    sink.source = sys.stdin.buffer.read() if file == "-" else file
+                    yield sink.source
 
-    def _facts(self) -> dict[str, Any]:
-        """Returns what the records of all pages have in common."""
-        model, chosen = self._ocr.model.file, settings(self._options, self._prompt)
-        return document_facts(Document(source="", model=model, settings=chosen))
+        def skip(i_document: int, number: int) -> bool:
+            _, file, sink = wanted[i_document]
+            return sink.holds(file, number)
 
-    def _stream_records(self, file: str, stream: IO[str]) -> None:
-        facts = self._facts()
+        events = self._ocr.stream_many(
+            documents(), self._prompt, options=self._options, skip=skip,
+            keep_pages=outputs.keeps_pages,
+        )  # fmt: skip
+        n_begun = n_done = 0
+        with closing(events):
+            for i_document, event in events:
+                i_file, file, sink = wanted[i_document]
+                if i_document == n_begun:
+                    n_begun, n_done = i_document + 1, 0
+                    self._begin(file)
+                n_done += isinstance(event, PageDone)
+                if isinstance(event, DocumentDone):
+                    self._end(file, event.document, sink, n_done)
+                    outputs.done(i_file)
+                else:
+                    self._hand_over(file, event, sink)
 
-        def on_page(done: PageDone) -> None:
-            write_json(stream, {"source": file, **done.page.to_dict(), **facts}, indent=None)
-
-        document = self._read(file, on_page=on_page)
-        if document.error is not None:
-            for record in page_records(document):
-                write_json(stream, record, indent=None)
-
-    def _continue(self, files: list[str], records: RecordFile) -> None:
-        """Reads what the records lack, and appends it page by page."""
-        facts = self._facts()
-        records.check_same(facts)
-        self.n_failed += records.n_failed
-
-        for file in files:
-            if records.holds(file):
-                continue
-
-            def skip(number: int, source: str = file) -> bool:
-                return records.holds(source, number)
-
-            def on_page(done: PageDone, source: str = file) -> None:
-                records.append({"source": source, **done.page.to_dict(), **facts})
-
-            document = self._read(file, on_page=on_page, skip=skip)
-            if document.error is not None:
-                for record in page_records(document):
-                    records.append(record)
-
-    def _read(
-        self,
-        file: str,
-        on_text: Callable[[str], None] = lambda text: None,
-        on_page: Callable[[PageDone], None] = lambda page: None,
-        skip: Callable[[int], bool] | None = None,
-        keep: bool = False,
-        source: ImageLike | None = None,
-    ) -> Document:
-        """Reads a file; the document holds its pages only where they are to be kept."""
+    def _begin(self, file: str) -> None:
         if self._show_name:
             complain(file)
         self._line.begin(file)
-        try:
-            stream = self._ocr.stream(
-                source or (sys.stdin.buffer if file == "-" else file),
-                self._prompt,
-                options=self._options,
-                on_event=self._line,
-                skip=skip,
-                keep_pages=keep,
-            )
-            n_done = 0
-            for event in stream.events():
-                if isinstance(event, TextRead):
-                    on_text(event.text)
-                elif isinstance(event, PageStarted) and event.i_page > 0:
-                    on_text(PAGE_BREAK)
-                elif isinstance(event, PageDone):
-                    n_done += 1
-                    on_page(event)
-                    self._report(file, event.page)
-        except (BrokenPipeError, Cancelled):
-            raise
-        except (CrispVLError, OSError, ValueError) as error:
+
+    def _hand_over(self, file: str, event: Event, sink: Sink) -> None:
+        self._line(event)
+        if isinstance(event, TextRead):
+            sink.text(event.text)
+        elif isinstance(event, PageStarted) and event.i_page > 0:
+            sink.text(PAGE_BREAK)
+        elif isinstance(event, PageDone):
+            sink.page(file, event.page)
+            self._report(file, event.page)
+
+    def _end(self, file: str, document: Document, sink: Sink, n_done: int) -> None:
+        error = document.error
+        if error is not None:
+            if not isinstance(error, (CrispVLError, OSError, ValueError)):
+                raise error
             complain(str(error))
             self.n_failed += 1
-            return Document(source=file, error=error)
-        self._n_opened += 1
-        document = stream.result
-        if n_done < document.n_pages:
-            complain(f"{file}: the time limit left {document.n_pages - n_done} pages unread")
-        return document
+            document = replace(document, source=file)
+        else:
+            sink.n_opened += 1
+            if n_done < document.n_pages:
+                left = document.n_pages - n_done
+                complain(f"{file}: the time limit left {left} pages unread")
+        try:
+            sink.document(document)
+        except DocumentError as failure:
+            complain(f"{file}: {failure}")
+            self.n_failed += 1
 
     def _report(self, file: str, page: Page) -> None:
         self.n_failed += page.error is not None
@@ -258,20 +279,3 @@ class _Reader:
         elif page.flags != ("blank",):
             for remark in remarks(page):
                 complain(f"{file}: {remark}")
-
-
-class _Writer:
-    """Writes text at once, and a line break after a text that ends without one."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-        self._within_line = False
-
-    def write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
-        self._within_line = not text.endswith("\n")
-
-    def end_line(self) -> None:
-        if self._within_line:
-            self.write("\n")

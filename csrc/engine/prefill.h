@@ -1,0 +1,35 @@
+// A prompt on its way into a session, a chunk at a time, so that other work can go in between.
+#pragma once
+
+#include <vector>
+
+#include "engine/session.h"
+
+namespace crispvl {
+
+class Prefill {
+public:
+    // As Session::prefill. `session` and `embeddings` have to outlive the work.
+    Prefill(Session& session, std::vector<int32_t> ids, const float* embeddings, int64_t n_rows);
+
+    bool done() const { return i_next_ == ids_.size(); }
+
+    // Computes the next chunk. With the last one the session takes the prompt; until then it is as
+    // it was. Throws Error{cancelled, memory}, and Error{argument} where the session was used in
+    // between.
+    void step(Interrupt* interrupt, Trace* trace = nullptr);
+
+private:
+    struct Chunk;  // the part of the prompt that one graph computes
+
+    Chunk next_chunk(size_t n_tokens) const;
+    void run(const Chunk& chunk, Interrupt* interrupt, Trace* trace);
+
+    Session& session_;
+    std::vector<int32_t> ids_, positions_;  // positions in units
+    const float* embeddings_;               // of the image tokens not computed yet
+    int64_t n_start_;                       // tokens in the session before
+    size_t i_next_ = 0;
+};
+
+}  // namespace crispvl

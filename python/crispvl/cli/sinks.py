@@ -1,0 +1,186 @@
+"""What becomes of what is read: a sink per format, fed with the documents in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from crispvl.cli.output import open_output, write_json
+from crispvl.document import Document, Page
+from crispvl.formats import page_records, to_html
+from crispvl.images import ImageLike
+from crispvl.records import RecordFile
+
+KEEP_PAGES = frozenset({"json", "html", "csv", "pdf"})
+"""Formats whose sinks need the pages of a whole document at once."""
+
+
+class Sink:
+    """Takes text, pages and documents; a format overrides what it writes.
+
+    Attributes:
+        source: The document that was given to be read last.
+        n_opened: Documents that could be opened.
+        n_failed_before: Pages that failed in the run that is continued.
+    """
+
+    n_failed_before = 0
+
+    def __init__(self) -> None:
+        self.source: ImageLike = b""
+        self.n_opened = 0
+
+    def holds(self, source: str, number: int | None = None) -> bool:
+        """Whether the run that is continued has read a page, or failed to open the document."""
+        return False
+
+    def text(self, text: str) -> None:
+        """Takes text as it is written."""
+
+    def page(self, source: str, page: Page) -> None:
+        """Takes a page that is done."""
+
+    def document(self, document: Document) -> None:
+        """Takes a document that is done, after its pages."""
+
+    def end(self) -> None:
+        """Writes what is left."""
+
+
+class TextSink(Sink):
+    """Writes text at once, and a line break after a document that ends without one."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._within_line = False
+
+    def text(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+        self._within_line = not text.endswith("\n")
+
+    def document(self, document: Document) -> None:
+        if self._within_line:
+            self.text("\n")
+
+
+class WholeSink(Sink):
+    """Writes each document as HTML or CSV when it is done."""
+
+    def __init__(self, stream: IO[str], form: str) -> None:
+        super().__init__()
+        self._stream = stream
+        self._form = form
+
+    def document(self, document: Document) -> None:
+        self._stream.write(to_html(document) if self._form == "html" else document.to_csv())
+
+
+class JsonSink(Sink):
+    """Writes one JSON value: an object, or a list where there are several files."""
+
+    def __init__(self, stream: IO[str], n_files: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._n_files = n_files
+        self._results: list[dict[str, Any]] = []
+
+    def document(self, document: Document) -> None:
+        self._results.append(document.to_dict())
+
+    def end(self) -> None:
+        value = self._results[0] if self._n_files == 1 else self._results
+        write_json(self._stream, value, indent=2)
+
+
+class PdfSink(Sink):
+    """Writes a document with its text laid invisibly upon it.
+
+    Raises:
+        DocumentError: From `document`, where it cannot be written.
+    """
+
+    def __init__(self, path: Path, password: str | None) -> None:
+        super().__init__()
+        self._path = path
+        self._password = password
+
+    def document(self, document: Document) -> None:
+        if document.error is None:
+            document.to_pdf(self._path, self.source, self._password)
+
+
+class RecordSink(Sink):
+    """Writes a line of JSON per page, to a file that a later run can continue or to a stream."""
+
+    def __init__(self, out: RecordFile | IO[str], facts: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._out = out
+        self._facts = facts
+        if isinstance(out, RecordFile):
+            out.check_same(facts)
+            self.n_failed_before = out.n_failed
+
+    def holds(self, source: str, number: int | None = None) -> bool:
+        return isinstance(self._out, RecordFile) and self._out.holds(source, number)
+
+    def page(self, source: str, page: Page) -> None:
+        self._write({"source": source, **page.to_dict(), **self._facts})
+
+    def document(self, document: Document) -> None:
+        if document.error is not None:
+            for record in page_records(document):
+                self._write(record)
+
+    def _write(self, record: dict[str, Any]) -> None:
+        if isinstance(self._out, RecordFile):
+            self._out.append(record)
+        else:
+            write_json(self._out, record, indent=None)
+
+
+@contextmanager
+def open_sink(
+    form: str,
+    path: Path | None,
+    n_files: int,
+    facts: Mapping[str, Any],
+    resume: bool,
+    retry: bool,
+    password: str | None,
+) -> Iterator[Sink]:
+    """Opens the sink of a format; None is standard output.
+
+    Args:
+        form: Key of `crispvl.cli.output.SUFFIXES`.
+        path: Of the file, which appears when it is complete; records appear one by one.
+        n_files: How many documents it will take.
+        facts: What the records of all pages have in common.
+        resume: Continue the records that are there.
+        retry: Forget those among them that failed.
+        password: Of encrypted documents.
+    """
+    if form == "pdf":
+        assert path is not None
+        yield PdfSink(path, password)
+        return
+    if form == "jsonl" and path is not None:
+        with RecordFile(path, resume, retry) as records:
+            yield RecordSink(records, facts)
+        return
+    sink: Sink
+    # Without any text, a later --resume must find nothing that looks done.
+    with open_output(path, keep=lambda: form == "json" or sink.n_opened > 0) as stream:
+        if form == "json":
+            sink = JsonSink(stream, n_files)
+        elif form == "jsonl":
+            sink = RecordSink(stream, facts)
+        elif form in ("html", "csv"):
+            sink = WholeSink(stream, form)
+        else:
+            sink = TextSink(stream)
+        yield sink
+        sink.end()

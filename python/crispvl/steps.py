@@ -1,0 +1,126 @@
+"""Work for the engine, asked for instead of done: what lets many answers share one engine.
+
+Whoever needs the engine is a generator that yields `Work` and goes on once it was performed. For a
+single answer `alone` performs it at once; `crispvl.scheduler` collects that of many.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from crispvl.errors import Cancelled
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken, Session
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Work:
+    """Something for the engine to do.
+
+    Attributes:
+        ms: What it took, in milliseconds; of work done for several together, its share.
+        error: What went wrong.
+    """
+
+    def __init__(self) -> None:
+        self.ms = 0.0
+        self.error: Exception | None = None
+
+    def check(self) -> None:
+        """Raises what went wrong."""
+        if self.error is not None:
+            raise self.error
+
+
+class Decode(Work):
+    """Tokens that a session appends; sessions may do so in one pass over the weights."""
+
+    def __init__(self, session: Session, ids: list[int], cancel: CancelToken | None) -> None:
+        super().__init__()
+        self.session = session
+        self.ids = ids
+        self.cancel = cancel
+
+
+class Slice(Work):
+    """A bounded stretch of other work: a tile to encode, a chunk of a prompt."""
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        super().__init__()
+        self.run = run
+
+
+Steps: TypeAlias = Generator[Work, None, Result]
+"""Yields work, and returns a result in the end."""
+
+
+def perform(works: Sequence[Work]) -> None:
+    """Does work, `Decode` of all together first; what fails holds its error."""
+    decodes = [work for work in works if isinstance(work, Decode)]
+    if decodes:
+        _decode(decodes)
+    for work in works:
+        if isinstance(work, Slice):
+            started = time.perf_counter()
+            try:
+                work.run()
+            except Exception as error:
+                work.error = error
+            work.ms = 1000 * (time.perf_counter() - started)
+
+
+def alone(steps: Generator[Work | Item, None, object]) -> Iterator[Item]:
+    """Performs the work among what a generator yields, and yields the rest."""
+    with closing(steps):
+        for item in steps:
+            if isinstance(item, Work):
+                perform([item])
+            else:
+                yield item
+
+
+def finish(steps: Steps[Result]) -> Result:
+    """Performs all work, and returns the result."""
+    while True:
+        try:
+            work = next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        perform([work])
+
+
+def _decode(works: list[Decode]) -> None:
+    """One pass for all; those that are cancelled, or cannot go on, do not stop the others."""
+    from crispvl import _core
+
+    started = time.perf_counter()
+    n_works = len(works)
+    while works:
+        try:
+            _core.Session.decode_batch(
+                [work.session for work in works],
+                [work.ids for work in works],
+                [work.cancel for work in works],
+            )
+            break
+        except Cancelled as error:
+            for work in works:
+                if work.cancel is not None and work.cancel.cancelled:
+                    work.error = error
+            works = [work for work in works if work.error is None]
+        except Exception as error:
+            if len(works) == 1:
+                works[0].error = error
+                break
+            for work in works:
+                _decode([work])
+            return
+    for work in works:
+        work.ms = 1000 * (time.perf_counter() - started) / n_works

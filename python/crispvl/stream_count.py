@@ -1,0 +1,47 @@
+"""How many pages are read at the same time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crispvl.options import ReadOptions
+from crispvl.plan.memory import available_bytes
+
+if TYPE_CHECKING:
+    from crispvl.model import Model
+
+MAX_STREAMS = 8
+"""More would share the weights' way through memory among more pages, to little effect."""
+
+SHARE_OF_MEMORY = 0.25
+"""Of what is free now, for the KV caches of all."""
+
+_PROMPT_TOKENS = 128  # of text: system message, question and marks
+
+
+def stream_count(model: Model, options: ReadOptions) -> int:
+    """Returns what the options say, or else as many as have room, at least one."""
+    if options.streams is not None:
+        return options.streams
+    free = _free_bytes(model)
+    if free is None:
+        return MAX_STREAMS
+    fitting = int(SHARE_OF_MEMORY * free / (_page_tokens(model, options) * model.core.kv_bytes))
+    return max(1, min(MAX_STREAMS, fitting))
+
+
+def _page_tokens(model: Model, options: ReadOptions) -> int:
+    """Tokens of the largest page and its answer."""
+    max_tiles = options.max_tiles or model.config["image"]["max_tiles"]
+    n_image: int = (max_tiles + 1) * model.config["projector"]["tokens_per_tile"]
+    context: int = model.config["decoder"]["context_length"]
+    return min(context, n_image + _PROMPT_TOKENS + options.max_tokens)
+
+
+def _free_bytes(model: Model) -> int | None:
+    from crispvl import _core
+
+    for device in _core.devices():
+        if device["name"] == model.core.device and device["type"] == "gpu":
+            return int(device["memory_free"])
+    return available_bytes()
