@@ -33,11 +33,15 @@ def fraction(text: str) -> float:
 class LoadOptions:
     """How a model is loaded."""
 
-    device: str = _option("auto", "auto, cpu, cuda, cuda:1, metal, vulkan …")
-    threads: int | None = _option(None, "CPU threads; without it, one per physical core")
+    device: str = _option("auto", "auto, cpu, cuda, cuda:1, metal, vulkan …", metavar="NAME")
+    threads: int | None = _option(
+        None, "CPU threads; without it, one per physical core", metavar="N"
+    )
     exact: bool = _option(False, "compute in float32 throughout: slower, for comparisons")
     tokenizer: str | None = _option(
-        None, "checkpoint folder or GGUF file whose tokenizer is used instead of the model's"
+        None,
+        "checkpoint folder or GGUF file whose tokenizer is used instead of the model's",
+        metavar="FILE",
     )
     image_position_step: float | None = _option(
         None,
@@ -61,14 +65,24 @@ class LoadOptions:
 class GenerateOptions:
     """Limits and sampling of one answer."""
 
-    max_tokens: int = _option(2048, "most tokens to generate")
-    temperature: float = _option(0.0, "0 always takes the likeliest token; higher varies more")
-    top_k: int = _option(0, "sample among the k likeliest tokens; 0 among all")
-    top_p: float = _option(1.0, "sample among the likeliest tokens that hold this probability")
-    min_p: float = _option(0.0, "drop tokens less likely than this times the likeliest")
-    seed: int = _option(0, "seed of the sampler")
-    repetition_penalty: float = _option(1.0, "divide the odds of tokens used before; 1 is off")
-    repetition_window: int = _option(0, "tokens the penalty looks back on; 0 is all generated")
+    max_tokens: int = _option(2048, "most tokens to generate", metavar="N")
+    temperature: float = _option(
+        0.0, "0 always takes the likeliest token; higher varies more", metavar="T"
+    )
+    top_k: int = _option(0, "sample among the k likeliest tokens; 0 among all", metavar="K")
+    top_p: float = _option(
+        1.0, "sample among the likeliest tokens that hold this probability", metavar="P"
+    )
+    min_p: float = _option(
+        0.0, "drop tokens less likely than this times the likeliest", metavar="P"
+    )
+    seed: int = _option(0, "seed of the sampler", metavar="N")
+    repetition_penalty: float = _option(
+        1.0, "divide the odds of tokens used before; 1 is off", metavar="X"
+    )
+    repetition_window: int = _option(
+        0, "tokens the penalty looks back on; 0 is all generated", metavar="N"
+    )
     stop_at_eos: bool = _option(True, "stop at the model's end-of-answer tokens")
 
     def __post_init__(self) -> None:
@@ -87,9 +101,9 @@ class GenerateOptions:
 class InputOptions:
     """Which pages of a document are read, and how they become images."""
 
-    pages: str | None = _option(None, "pages such as 1-3,7,10-; without it, all")
-    dpi: int = _option(200, "resolution at which the pages of a PDF are rendered")
-    password: str | None = _option(None, "of an encrypted PDF")
+    pages: str | None = _option(None, "pages such as 1-3,7,10-; without it, all", metavar="RANGES")
+    dpi: int = _option(200, "resolution at which the pages of a PDF are rendered", metavar="DPI")
+    password: str | None = _option(None, "of an encrypted PDF", metavar="WORD")
     allow_urls: bool = _option(False, "fetch documents named by http and https addresses")
 
     def __post_init__(self) -> None:
@@ -107,16 +121,26 @@ class ReadOptions(GenerateOptions, InputOptions):
     """All of `GenerateOptions` and `InputOptions`, and how a page is asked about and cut up."""
 
     task: Task = _option("text", "what to ask for where no prompt is given")  # noqa: RUF009
-    max_tiles: int | None = _option(None, "most tiles per image; without it, the model's number")
-    min_tiles: int | None = _option(None, "fewest tiles per image; without it, the model's number")
+    max_tiles: int | None = _option(
+        None, "most tiles per image; without it, the model's number", metavar="N"
+    )
+    min_tiles: int | None = _option(
+        None, "fewest tiles per image; without it, the model's number", metavar="N"
+    )
     skip_blank: bool = _option(True, "give blank pages no text, without asking the model")
     repair_loops: bool = _option(True, "bring the model out of it where it repeats itself")
     groundedness: bool = _option(False, "measure how much the answer owes to the image (slower)")
     streams: int | None = _option(
-        None, "most pages read at the same time; without it, up to 8 as memory allows"
+        None,
+        "most pages read at the same time; without it, up to 8 as memory allows",
+        metavar="N",
     )
-    page_time_limit: float | None = _option(None, "most seconds per page; then what there is")
-    time_limit: float | None = _option(None, "most seconds per document; then what there is")
+    page_time_limit: float | None = _option(
+        None, "most seconds per page; then what there is", metavar="SECONDS"
+    )
+    time_limit: float | None = _option(
+        None, "most seconds per document; then what there is", metavar="SECONDS"
+    )
 
     def __post_init__(self) -> None:
         GenerateOptions.__post_init__(self)

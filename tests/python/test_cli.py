@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from crispvl import bundled
 from crispvl.cli import COMMANDS, main
 from crispvl.cli.doctor import model_cache
+from crispvl.cli.examples import EXAMPLES
 from crispvl.errors import ModelFileError
 
 from .conftest import FakeModel
@@ -154,6 +156,16 @@ def test_every_command_explains_itself(name: str, capsys: Capture) -> None:
     assert f"usage: crispvl {name}" in capsys.readouterr().out
     assert main(["--help"]) == 0
     assert name in capsys.readouterr().out
+
+
+def test_every_example_of_the_help_is_a_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert EXAMPLES.keys() == COMMANDS.keys()
+    for name, lines in EXAMPLES.items():
+        monkeypatch.setattr(f"{COMMANDS[name][0]}.run", lambda args: 0)
+        for line in lines:
+            program, *arguments = shlex.split(line)
+            assert (program, arguments[0]) == ("crispvl", name)
+            assert main(arguments) == 0, line
 
 
 def test_inspect_reports_a_file(core: FakeModel, page: Path, capsys: Capture) -> None:

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Sequence
 
 from crispvl._version import __version__
+from crispvl.cli.examples import EXIT_CODES, epilog
 from crispvl.errors import CrispVLError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -32,7 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("crispvl.cli.listing", "list the models in the hub's cache"),
     "remove": ("crispvl.cli.remove", "take a model out of the hub's cache"),
     "view": ("crispvl.cli.view", "show a page with its tiles, boxes and doubtful words"),
-    "eval": ("crispvl.cli.evaluate", "score a model on images with their true text"),
+    "eval": (
+        "crispvl.cli.evaluate",
+        "score a model on images with true text, or on a benchmark",
+    ),
     "doctor": ("crispvl.cli.doctor", "say what this installation can use"),
 }
 """Per subcommand, its module and its line of help."""
@@ -71,13 +75,22 @@ def complain(message: str) -> None:
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="crispvl", description="Reads documents with InternVL vision-language models."
+        prog="crispvl",
+        description="Reads documents with InternVL vision-language models. crispvl COMMAND --help "
+        "tells more.",
+        epilog=EXIT_CODES,
     )
     parser.add_argument("--version", action="version", version=f"crispvl {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     called = next((argument for argument in arguments if argument in COMMANDS), None)
     for name, (module_name, line) in COMMANDS.items():
-        command = commands.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}.")
+        command = commands.add_parser(
+            name,
+            help=line,
+            description=f"{line[0].upper()}{line[1:]}.",
+            epilog=epilog(name) if name == called else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         if name == called:
             module = importlib.import_module(module_name)
             module.add_arguments(command)

@@ -7,9 +7,17 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from crispvl.options import LoadOptions, ReadOptions
+from crispvl.options import GenerateOptions, InputOptions, LoadOptions, ReadOptions
 
 Options = TypeVar("Options", LoadOptions, ReadOptions)
+
+
+_HEADINGS = {
+    LoadOptions: "loading",
+    InputOptions: "pages",
+    ReadOptions: "reading",
+    GenerateOptions: "writing the answer",
+}
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,17 +35,23 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_options(
     parser: argparse.ArgumentParser, options: type[Options], leave_out: Collection[str] = ()
 ) -> None:
-    """Adds ``--field-name`` for each field; what the user leaves out keeps the field's default."""
+    """Adds ``--field-name`` for each field; what the user leaves out keeps the field's default.
+
+    The fields that a class brings stand under its own heading.
+    """
     hints = get_type_hints(options)
+    groups: dict[type, argparse._ArgumentGroup] = {}
     for field in fields(options):
         if field.name in leave_out:
             continue
+        owner = next(kind for kind in reversed(options.__mro__) if field.name in vars(kind))
+        group = _group(parser, groups, owner)
         flag = "--" + field.name.replace("_", "-")
         text = field.metadata["help"]
         if field.default not in (None, ""):
             text += f" (default: {field.default})"
         if hints[field.name] is bool:
-            parser.add_argument(
+            group.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
             )
         else:
@@ -45,7 +59,7 @@ def add_options(
             choices = (
                 get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else None
             )
-            parser.add_argument(
+            group.add_argument(
                 flag,
                 type=kind,
                 choices=choices,
@@ -53,6 +67,14 @@ def add_options(
                 help=text,
                 metavar=None if choices else field.metadata["metavar"] or kind.__name__.upper(),
             )
+
+
+def _group(
+    parser: argparse.ArgumentParser, groups: dict[type, argparse._ArgumentGroup], owner: type
+) -> argparse._ArgumentGroup:
+    if owner not in groups:
+        groups[owner] = parser.add_argument_group(_HEADINGS[owner])
+    return groups[owner]
 
 
 def read_options(args: argparse.Namespace, options: type[Options], **more: Any) -> Options:

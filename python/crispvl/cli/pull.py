@@ -9,7 +9,12 @@ from crispvl.cli import DONE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="ORG/REPO[:FILE]", help="such as org/repo:q4_k_m")
+    parser.add_argument(
+        "name",
+        metavar="ORG/REPO[:FILE]",
+        help="a repository of GGUF files, or a checkpoint whose GGUF pair is known; after the "
+        "colon a name, a pattern or a part of the file's name (default: q8_0)",
+    )
     parser.add_argument("--mmproj", metavar="NAME", help="name or pattern of the projector")
     parser.add_argument("--revision", metavar="REV", help="branch, tag or commit")
 
