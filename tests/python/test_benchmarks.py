@@ -209,7 +209,8 @@ def test_an_interrupted_benchmark_goes_on_with_nothing_asked_twice(
 ) -> None:
     docvqa(tmp_path / "set")
     out = tmp_path / "answers"
-    job = ["eval", str(tmp_path / "set"), "--benchmark", "docvqa", "-m", str(page), "-o", str(out)]
+    job = ["eval", str(tmp_path / "set"), "--benchmark", "docvqa", "-m", str(page)]
+    job += ["--streams", "1", "-o", str(out)]  # one at a time, so that it is known which are done
     answer = core.next_token
 
     def next_token(written: list[int], sampler: Any) -> int:
