@@ -14,6 +14,9 @@ class CancelToken:
     def cancel(self) -> None: ...
     @property
     def cancelled(self) -> bool: ...
+    @property
+    def n_looks(self) -> int:
+        """How often work has looked at it: on a CPU once per operator."""
 
 @final
 class Sampler:

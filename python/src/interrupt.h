@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -19,9 +20,16 @@ class CancelToken {
 public:
     void cancel() { cancelled_.store(true); }
     bool cancelled() const { return cancelled_.load(); }
+    // The working thread's look at the token; counted, so that it can be seen how soon it acts.
+    bool look() const {
+        n_looks_.fetch_add(1, std::memory_order_relaxed);
+        return cancelled();
+    }
+    uint64_t n_looks() const { return n_looks_.load(); }
 
 private:
     std::atomic<bool> cancelled_{false};
+    mutable std::atomic<uint64_t> n_looks_{0};
 };
 
 class PythonInterrupt : public Interrupt {
@@ -31,7 +39,7 @@ public:
 
     bool requested() override {
         for (const CancelToken* token : tokens_) {
-            if (token != nullptr && token->cancelled()) return true;
+            if (token != nullptr && token->look()) return true;
         }
         // Looking at signals takes the GIL; a hundred times a second is soon enough for a person.
         const auto now = std::chrono::steady_clock::now();

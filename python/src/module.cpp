@@ -286,7 +286,8 @@ PYBIND11_MODULE(_core, m) {
     py::class_<CancelToken>(m, "CancelToken")
         .def(py::init<>())
         .def("cancel", &CancelToken::cancel)
-        .def_property_readonly("cancelled", &CancelToken::cancelled);
+        .def_property_readonly("cancelled", &CancelToken::cancelled)
+        .def_property_readonly("n_looks", &CancelToken::n_looks);
     bind_model(m);
     bind_session(m);
     bind_kernels(m);
