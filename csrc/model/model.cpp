@@ -40,12 +40,14 @@ struct Model::Network {
           projector(weights, c.vision, c.projector),
           decoder(weights, c.decoder, /*separate_head=*/!backends.on_cpu()),
           executor(backends,
-                   std::max(vision.max_nodes(), decoder.max_nodes(Decoder::kMaxSequences))) {
+                   std::max(vision.max_nodes(), decoder.max_nodes(Decoder::kMaxSequences)),
+                   [&source] { source.require_unchanged(); }) {
         if (options.measure_only) {
             weights.finish_without_data(backends);
             executor.measure_only();
         } else {
             for (const auto& file : source.files()) file->require_data();
+            source.require_unchanged();
             weights.finish(backends);
         }
         // Rounding weights to BF16 is below the error of 16-bit files, not of F32 ones.

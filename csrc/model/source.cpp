@@ -103,6 +103,10 @@ std::vector<std::pair<std::string, GgufValue>> ModelSource::keys() const {
     return all;
 }
 
+void ModelSource::require_unchanged() const {
+    for (const auto& file : files_) file->require_unchanged();
+}
+
 void ModelSource::release(std::string_view prefix) const {
     for (const auto& [name, tensor] : tensors_) {
         if (std::string_view(name).substr(0, prefix.size()) != prefix) continue;

@@ -38,6 +38,8 @@ public:
 
     const std::map<std::string, GgufTensor, std::less<>>& tensors() const { return tensors_; }
     const std::vector<std::shared_ptr<const GgufFile>>& files() const { return files_; }
+    // Throws Error{model_file} when a file is no longer what was opened.
+    void require_unchanged() const;
     // Facts the dialect deduced and doubts a user should hear of, one sentence each.
     const std::vector<std::string>& warnings() const { return warnings_; }
     // Lets go of the memory of tensors whose names begin with `prefix`; they can still be read.

@@ -92,6 +92,7 @@ void write_tensor(const GgufFile& input, const GgufTensor& tensor, const Quantiz
     const int64_t n_step =
         std::max<int64_t>(1, static_cast<int64_t>(kPieceBytes / std::max<size_t>(to_bytes, 1)));
     for (int64_t first = 0; first < n_rows; first += n_step) {
+        input.require_unchanged();
         RowsJob rows{tensor.data + static_cast<size_t>(first) * from_bytes,
                      tensor.type,
                      to,

@@ -13,6 +13,9 @@
 #ifdef __linux__
 #include <sched.h>
 #endif
+#ifndef _WIN32
+#include <unistd.h>
+#endif
 
 namespace crispvl {
 namespace {
@@ -152,6 +155,14 @@ std::vector<std::string> backend_names() {
     return names;
 }
 
+int current_process() {
+#ifdef _WIN32
+    return 0;  // no forks
+#else
+    return static_cast<int>(::getpid());
+#endif
+}
+
 int default_thread_count() {
     int n = affinity_cores();
     if (n == 0) n = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -179,15 +190,32 @@ Backends::Backends(const std::string& device, int wanted_threads)
         }
         all.push_back(std::move(backend));
     }
+    all.push_back(start_cpu());
+}
+
+ggml_backend_ptr Backends::start_cpu() {
     ggml_backend_ptr cpu_backend(ggml_backend_cpu_init());
     if (!cpu_backend)
         throw Error(ErrorKind::memory, "[device] expected memory for the CPU backend");
     ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
-    pool.reset(ggml_threadpool_new(&params));
+    pool = {ggml_threadpool_new(&params), ThreadPoolDeleter{}};
     if (!pool) throw Error(ErrorKind::memory, "[device] expected to start the worker threads");
     ggml_backend_cpu_set_n_threads(cpu_backend.get(), n_threads);
     ggml_backend_cpu_set_threadpool(cpu_backend.get(), pool.get());
-    all.push_back(std::move(cpu_backend));
+    return cpu_backend;
+}
+
+void Backends::renew_after_fork() {
+    if (!on_cpu()) {
+        throw Error(ErrorKind::device,
+                    "[device] expected the process that loaded the model; found "
+                    "a fork of it, where " +
+                        name() +
+                        " cannot be used; load the model in the new process or "
+                        "start it with 'spawn'");
+    }
+    all.back().release();
+    all.back() = start_cpu();
 }
 
 }  // namespace crispvl

@@ -25,8 +25,15 @@ std::vector<std::string> backend_names();
 // Physical cores this process may run on: affinity and a container's CPU quota are respected.
 int default_thread_count();
 
+// A number that differs between a process and its forks.
+int current_process();
+
+// A pool belongs to the process that started its threads; a fork has none of them to join.
 struct ThreadPoolDeleter {
-    void operator()(ggml_threadpool* pool) const { ggml_threadpool_free(pool); }
+    void operator()(ggml_threadpool* pool) const {
+        if (process == current_process()) ggml_threadpool_free(pool);
+    }
+    int process = current_process();
 };
 
 // The backends of one model, in order of preference; the CPU stands last.
@@ -38,12 +45,18 @@ struct Backends {
     ggml_backend_t preferred() const { return all.front().get(); }
     ggml_backend_t cpu() const { return all.back().get(); }
     bool on_cpu() const { return all.size() == 1; }
+    // Gives a forked process a CPU backend with threads of its own. Throws Error{device} when there
+    // is another backend: a GPU's state does not survive a fork.
+    void renew_after_fork();
     std::string name() const { return ggml_backend_name(preferred()); }
 
     int n_threads;
     // The pool's threads outlive every graph: starting threads per graph would cost each token.
     std::unique_ptr<ggml_threadpool, ThreadPoolDeleter> pool;
     std::vector<ggml_backend_ptr> all;
+
+private:
+    ggml_backend_ptr start_cpu();
 };
 
 }  // namespace crispvl

@@ -73,19 +73,46 @@ void throw_if_requested(Interrupt* interrupt) {
     }
 }
 
-Executor::Executor(Backends& backends, size_t max_nodes) : backends_(backends) {
+Executor::Executor(Backends& backends, size_t max_nodes, std::function<void()> check)
+    : backends_(backends),
+      max_nodes_(max_nodes),
+      check_(std::move(check)),
+      process_(current_process()) {
+    make_scheduler();
+}
+
+void Executor::make_scheduler() {
     std::vector<ggml_backend_t> all;
-    for (const ggml_backend_ptr& backend : backends.all) all.push_back(backend.get());
+    for (const ggml_backend_ptr& backend : backends_.all) all.push_back(backend.get());
     sched_.reset(ggml_backend_sched_new(all.data(), nullptr, static_cast<int>(all.size()),
-                                        max_nodes,
+                                        max_nodes_,
                                         /*parallel=*/false, /*op_offload=*/true));
     if (!sched_) throw Error(ErrorKind::memory, "[engine] expected memory for the graph scheduler");
 }
 
+// The threads of the pool are not in the child, and a mutex may be held by one that is not. What
+// cannot be freed without them stays: pages that the child shares with its parent.
+void Executor::renew_after_fork() {
+    static std::mutex renewing;
+    std::lock_guard<std::mutex> lock(renewing);
+    if (process_ == current_process()) return;
+    backends_.renew_after_fork();
+    sched_.release();
+    make_scheduler();
+    ggml_backend_sched_set_eval_callback(sched_.get(), observer_ ? show_product : nullptr,
+                                         &observer_);
+    allocated_ = 0;
+    mutex_.release();
+    mutex_ = std::make_unique<std::mutex>();
+    process_ = current_process();
+}
+
 void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
                    const std::function<void()>& read_outputs, Interrupt* interrupt) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    if (process_ != current_process()) renew_after_fork();
+    std::lock_guard<std::mutex> lock(*mutex_);
     throw_if_requested(interrupt);
+    check_();
     if (!measured_bytes_.empty()) return measure(graph);
     if (const uint64_t found = signature(graph.cgraph()); found != allocated_) {
         forget_allocation();
@@ -134,7 +161,7 @@ void Executor::measure(Graph& graph) {
 }
 
 void Executor::observe(Observer observer) {
-    std::lock_guard<std::mutex> lock(mutex_);
+    std::lock_guard<std::mutex> lock(*mutex_);
     observer_ = std::move(observer);
     ggml_backend_sched_set_eval_callback(sched_.get(), observer_ ? show_product : nullptr,
                                          &observer_);

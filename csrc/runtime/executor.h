@@ -1,8 +1,10 @@
 // Runs graphs on a model's backends, one at a time. Sessions of one model share it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -17,11 +19,13 @@ public:
     // Sees each matrix product right after it was computed, its operands still readable.
     using Observer = std::function<void(const ggml_tensor& product)>;
 
-    // `max_nodes`: the largest graph that will come.
-    Executor(Backends& backends, size_t max_nodes);
+    // `max_nodes`: the largest graph that will come. `check` is called before each graph runs and
+    // throws where its weights cannot be read.
+    Executor(Backends& backends, size_t max_nodes, std::function<void()> check);
 
     // Allocates the graph, calls `set_inputs`, computes, calls `read_outputs`.
-    // Throws Error{memory, cancelled, device}. Thread-safe; `interrupt` may be null.
+    // Throws Error{memory, cancelled, device} and what `check` throws. Thread-safe; `interrupt` may
+    // be null. In a fork of the process that made it, it goes on with threads of its own.
     void run(Graph& graph, const std::function<void()>& set_inputs,
              const std::function<void()>& read_outputs, Interrupt* interrupt);
 
@@ -37,13 +41,18 @@ public:
     size_t buffer_bytes() const;
 
 private:
+    void make_scheduler();
+    void renew_after_fork();
     void measure(Graph& graph);
     void forget_allocation();
 
     Backends& backends_;
+    size_t max_nodes_;
+    std::function<void()> check_;
     ggml_backend_sched_ptr sched_;
-    std::mutex mutex_;
-    uint64_t allocated_ = 0;  // signature of the graph that the buffers are planned for
+    std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+    std::atomic<int> process_;  // the one that the scheduler and the mutex belong to
+    uint64_t allocated_ = 0;    // signature of the graph that the buffers are planned for
     Observer observer_;
     std::vector<size_t> measured_bytes_;
 };

@@ -18,16 +18,13 @@ constexpr uint64_t kLargestAlignment = 4096;
 
 // ggml's reader: bytes read, fewer at the end of the file.
 size_t read_mapped(void* file, void* out, uint64_t offset, size_t n_bytes) {
-    const MappedFile& mapping = *static_cast<const MappedFile*>(file);
-    if (offset >= mapping.size()) return 0;
-    const size_t n = std::min<size_t>(n_bytes, mapping.size() - static_cast<size_t>(offset));
-    std::memcpy(out, mapping.data() + offset, n);
-    return n;
+    return static_cast<const MappedFile*>(file)->read(static_cast<size_t>(offset), out, n_bytes);
 }
 
 gguf_context_ptr parse(const std::string& path, const MappedFile& file) {
     install_log_sink();
-    if (file.size() < 4 || std::memcmp(file.data(), GGUF_MAGIC, 4) != 0) {
+    char magic[4];
+    if (file.read(0, magic, sizeof magic) < 4 || std::memcmp(magic, GGUF_MAGIC, 4) != 0) {
         throw Error(ErrorKind::model_file,
                     "[model] expected a GGUF file; '" + path +
                         "' does not begin with 'GGUF'; give a .gguf file or convert the checkpoint "
@@ -129,6 +126,14 @@ void GgufFile::read_tensors() {
 
 void GgufFile::require_data() const {
     if (!incomplete_.empty()) throw unusable(path_, incomplete_);
+}
+
+void GgufFile::require_unchanged() const {
+    const std::string change = file_.change();
+    if (change.empty()) return;
+    throw Error(ErrorKind::model_file,
+                "[model] expected '" + path_ + "' to stay as it was while it is in use; " + change +
+                    "; put another model beside it and rename, and load this one again");
 }
 
 size_t GgufFile::n_keys() const {

@@ -36,6 +36,9 @@ public:
     // Throws Error{model_file} when the file ends before its tensors' data does; until then no
     // tensor's data may be read.
     void require_data() const;
+    // Throws Error{model_file} when the file was written to or cut since it was opened: its pages
+    // are the file's, and those beyond a new end cannot be read at all.
+    void require_unchanged() const;
 
     const std::string& path() const { return path_; }
     const MappedFile& mapping() const { return file_; }

@@ -15,6 +15,7 @@
 #include <cerrno>
 #endif
 
+#include <algorithm>
 #include <cstring>
 
 namespace crispvl {
@@ -90,12 +91,29 @@ MappedFile::MappedFile(FileBytes bytes) : n_bytes_(bytes.n_bytes), is_copy_(true
 
 void MappedFile::release(const uint8_t*, size_t) const {}  // the system trims working sets itself
 
+std::string MappedFile::change() const {
+    return {};
+}
+
 MappedFile::~MappedFile() {
     UnmapViewOfFile(data_);
     CloseHandle(handle_);
 }
 
 #else
+
+namespace {
+
+int64_t modified_ns(const struct stat& info) {
+#ifdef __APPLE__
+    const timespec& time = info.st_mtimespec;
+#else
+    const timespec& time = info.st_mtim;
+#endif
+    return int64_t{time.tv_sec} * 1000000000 + time.tv_nsec;
+}
+
+}  // namespace
 
 MappedFile::MappedFile(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -109,11 +127,13 @@ MappedFile::MappedFile(const std::string& path) {
     void* mapped =
         n_bytes_ > 0 ? ::mmap(nullptr, n_bytes_, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
     const int code = errno;
-    ::close(fd);
+    if (mapped == MAP_FAILED) ::close(fd);
     if (!is_file) fail_unreadable(path, "it is not a regular file");
     if (n_bytes_ == 0) fail_unreadable(path, "the file is empty");
     if (mapped == MAP_FAILED) fail_unreadable(path, std::strerror(code));
     data_ = static_cast<const uint8_t*>(mapped);
+    fd_ = fd;
+    modified_ns_ = modified_ns(info);
 }
 
 MappedFile::MappedFile(FileBytes bytes) : n_bytes_(bytes.n_bytes), is_copy_(true) {
@@ -134,10 +154,39 @@ void MappedFile::release(const uint8_t* data, size_t n_bytes) const {
     if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
+std::string MappedFile::change() const {
+    struct stat info{};
+    if (fd_ < 0 || ::fstat(fd_, &info) != 0) return {};
+    if (static_cast<size_t>(info.st_size) != n_bytes_) {
+        return "it had " + std::to_string(n_bytes_) + " bytes and has " +
+               std::to_string(info.st_size);
+    }
+    return modified_ns(info) == modified_ns_ ? "" : "it was written to";
+}
+
 MappedFile::~MappedFile() {
     ::munmap(const_cast<uint8_t*>(data_), n_bytes_);
+    if (fd_ >= 0) ::close(fd_);
 }
 
 #endif
+
+size_t MappedFile::read(size_t offset, void* out, size_t n_bytes) const {
+    if (offset >= n_bytes_) return 0;
+    const size_t n_wanted = std::min(n_bytes, n_bytes_ - offset);
+#ifndef _WIN32
+    size_t n_read = 0;
+    while (fd_ >= 0 && n_read < n_wanted) {
+        const ssize_t n = ::pread(fd_, static_cast<uint8_t*>(out) + n_read, n_wanted - n_read,
+                                  static_cast<off_t>(offset + n_read));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return n_read;
+        n_read += static_cast<size_t>(n);
+    }
+    if (fd_ >= 0) return n_read;
+#endif
+    std::memcpy(out, data_ + offset, n_wanted);
+    return n_wanted;
+}
 
 }  // namespace crispvl

@@ -26,6 +26,11 @@ public:
 
     const uint8_t* data() const { return data_; }
     size_t size() const { return n_bytes_; }
+    // Copies up to `n_bytes` from `offset` and returns how many there are. Asks the file itself, so
+    // that one that has shrunk ends early where the mapping would fault.
+    size_t read(size_t offset, void* out, size_t n_bytes) const;
+    // What has happened to the file since it was mapped; empty when nothing has.
+    std::string change() const;
     // Drops the resident pages that lie wholly in [data, data + n_bytes), where the range is this
     // file's; reading them again reads the file again.
     void release(const uint8_t* data, size_t n_bytes) const;
@@ -34,7 +39,9 @@ private:
     const uint8_t* data_ = nullptr;
     size_t n_bytes_ = 0;
     bool is_copy_ = false;    // no file stands behind the pages
-    void* handle_ = nullptr;  // Windows: the mapping object
+    void* handle_ = nullptr;  // Windows: the mapping object, which keeps others from writing
+    int fd_ = -1;
+    int64_t modified_ns_ = 0;
 };
 
 }  // namespace crispvl

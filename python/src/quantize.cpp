@@ -44,6 +44,7 @@ py::list tensors(const GgufFile& file) {
 // The tensor's bytes as they lie in the mapped file.
 Bytes data(const std::shared_ptr<const GgufFile>& file, const std::string& name) {
     file->require_data();
+    file->require_unchanged();
     for (const GgufTensor& tensor : file->tensors()) {
         if (tensor.name != name) continue;
         auto* owner = new std::shared_ptr<const GgufFile>(file);

@@ -1,0 +1,73 @@
+"""A model file that is cut or written to while it is in use: an error, no crash, no wrong text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crispvl import Model, ModelFileError, _core
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows lets nobody write to a mapped file"
+)
+
+
+@pytest.fixture
+def file(tiny: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(tiny, tmp_path))
+
+
+@pytest.fixture
+def model(file: Path) -> Model:
+    return Model.load(file, device="cpu", threads=1, exact=True)
+
+
+def tiles_of(model: Model) -> np.ndarray:
+    tile_px = model.config["vision"]["tile_px"]
+    return np.zeros((1, tile_px, tile_px, 3), np.uint8)
+
+
+def test_a_file_that_shrinks_ends_the_work_with_an_error(file: Path, model: Model) -> None:
+    session = model.core.new_session(8)
+    session.prefill([1, 2], None, None)
+    os.truncate(file, 4096)
+    for work in (
+        lambda: model.encode(tiles_of(model)),
+        lambda: session.decode(3, None),
+        lambda: model.core.new_session(8).prefill([1], None, None),
+    ):
+        with pytest.raises(ModelFileError, match=r"had \d+ bytes and has 4096"):
+            work()
+
+
+def test_a_file_that_is_written_to_ends_the_work_with_an_error(file: Path, model: Model) -> None:
+    model.encode(tiles_of(model))
+    with file.open("r+b") as stream:
+        stream.seek(-4, os.SEEK_END)
+        stream.write(b"\xff\xff\xff\xff")
+    with pytest.raises(ModelFileError, match="written to"):
+        model.encode(tiles_of(model))
+
+
+def test_a_file_that_is_replaced_or_removed_goes_on_as_it_was(file: Path, model: Model) -> None:
+    expected = model.encode(tiles_of(model))
+    other = file.with_name("other.gguf")
+    other.write_bytes(b"something else")
+    other.replace(file)
+    np.testing.assert_array_equal(model.encode(tiles_of(model)), expected)
+    file.unlink()
+    np.testing.assert_array_equal(model.encode(tiles_of(model)), expected)
+
+
+def test_a_file_that_shrinks_is_not_quantised(file: Path, tmp_path: Path) -> None:
+    source = _core.GgufFile(str(file))
+    os.truncate(file, 4096)
+    with pytest.raises(ModelFileError, match="has 4096"):
+        source.data(source.tensors[-1]["name"])
+    with pytest.raises(ModelFileError, match="has 4096"):
+        source.quantize(str(tmp_path / "out.gguf"), {}, {}, {}, [], 1)
+    assert not list(tmp_path.glob("*out.gguf*"))
