@@ -1,4 +1,8 @@
 // Any bytes as a model file: the GGUF reader, every layout, the configuration and the tokenizer.
+// Where the magic comes a second time, the projector's file of a pair begins.
+#include <algorithm>
+#include <string_view>
+
 #include "model/config.h"
 #include "model/model.h"
 #include "runtime/error.h"
@@ -6,8 +10,11 @@
 using namespace crispvl;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t n_bytes) {
+    const std::string_view bytes(reinterpret_cast<const char*>(data), n_bytes);
+    const size_t n_text = std::min(bytes.find("GGUF", 4), n_bytes);
     LoadOptions options;
-    options.bytes = {data, n_bytes};
+    options.bytes = {data, n_text};
+    if (n_text < n_bytes) options.mmproj_bytes = {data + n_text, n_bytes - n_text};
     options.vocab_only = true;
     try {
         const Model model(options);

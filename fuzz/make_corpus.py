@@ -1,4 +1,4 @@
-"""Writes seeds for the fuzz targets: tiny models of every row, small images, vocabularies.
+"""Writes seeds for the fuzz targets: headers of tiny models, small images, vocabularies.
 
 Usage: ``python fuzz/make_corpus.py FOLDER``, with crispvl and its ``test`` extra installed.
 """
@@ -17,11 +17,17 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from crispvl.convert.convert import convert_checkpoint
+from foreign import ForeignModel, write_merged, write_native, write_pair
 from tiny import ROWS, make_checkpoint
 
 
+def header(path: Path) -> bytes:
+    """Returns a file without its tensors' data."""
+    return path.read_bytes()[: int(GGUFReader(path).data_offset)]
+
+
 def write_models(folder: Path) -> None:
-    """One file per row: whole, and as its header alone."""
+    """One header per row of tiny models, and per layout of another engine."""
     for name in ("gguf", "capi"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for row in ROWS:
@@ -29,10 +35,22 @@ def write_models(folder: Path) -> None:
             checkpoint = make_checkpoint(row, Path(temporary) / row.name)
             out = Path(temporary) / "model.gguf"
             convert_checkpoint(checkpoint, out, "f32")
-            n_header_bytes = int(GGUFReader(out).data_offset)
-            data = out.read_bytes()
-        (folder / "capi" / f"{row.name}.gguf").write_bytes(data)
-        (folder / "gguf" / f"{row.name}.gguf").write_bytes(data[:n_header_bytes])
+            for name in ("gguf", "capi"):
+                (folder / name / f"{row.name}.gguf").write_bytes(header(out))
+
+
+def write_foreign_models(folder: Path) -> None:
+    """The layouts of other engines; a pair is one after the other."""
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary)
+        model = ForeignModel.load(make_checkpoint(ROWS[0], path / "checkpoint"))
+        native = header(write_native(model, path / "native.gguf"))
+        merged = header(write_merged(model, path / "merged.gguf"))
+        text, mmproj = (header(file) for file in write_pair(model, path))
+    for name, data in {"native": native, "merged": merged, "pair": text + mmproj}.items():
+        (folder / "gguf" / f"foreign-{name}.gguf").write_bytes(data)
+    for name, data in {"native": native, "merged": merged}.items():
+        (folder / "capi" / f"foreign-{name}.gguf").write_bytes(data)
 
 
 def write_images(folder: Path) -> None:
@@ -68,5 +86,6 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     target = Path(sys.argv[1])
     write_models(target)
+    write_foreign_models(target)
     write_images(target)
     write_vocabularies(target)
