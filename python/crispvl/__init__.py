@@ -33,6 +33,7 @@ from crispvl.model import Model
 from crispvl.ocr import CrispOCR
 from crispvl.options import GenerateOptions, ReadOptions
 from crispvl.results import Answer, Confidence, Generation, Timings
+from crispvl.variants import chosen
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
@@ -65,6 +66,9 @@ __all__ = [
     "Word",
     "__version__",
 ]
+
+# Where `crispvl._core` is looked for first; see crispvl/variants.py.
+__path__.insert(0, str(chosen().folder))
 
 
 def __getattr__(name: str) -> Any:

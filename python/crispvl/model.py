@@ -20,6 +20,7 @@ from crispvl.model_file import ModelFile
 from crispvl.options import GenerateOptions, LoadOptions
 from crispvl.prefill import Progress
 from crispvl.results import Generation
+from crispvl.variants import explain
 from crispvl.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Model:
             tokenizer=None if tokenizer is None else os.fspath(tokenizer),
             image_position_step=image_position_step,
         )
-        with vocabulary_as_gguf(options.tokenizer) as vocabulary:
+        with vocabulary_as_gguf(options.tokenizer) as vocabulary, explain(options.device):
             core = _core.Model.load(
                 os.fspath(path),
                 None if mmproj is None else os.fspath(mmproj),

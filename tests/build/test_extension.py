@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from types import ModuleType
 
 import crispvl
 import pytest
-from crispvl import _core
+from crispvl import _core, _cpu
 
 
 def test_version_has_one_owner() -> None:
@@ -17,9 +18,12 @@ def test_version_has_one_owner() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads ELF symbols")
-def test_extension_exports_only_its_entry_point() -> None:
+@pytest.mark.parametrize("module", [_core, _cpu])
+def test_extension_exports_only_its_entry_point(module: ModuleType) -> None:
     if shutil.which("nm") is None:
         pytest.skip("needs nm (binutils)")
-    command = ["nm", "--dynamic", "--defined-only", "--format=posix", str(_core.__file__)]
+    command = ["nm", "--dynamic", "--defined-only", "--format=posix", str(module.__file__)]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["PyInit__core"]
+    assert [line.split()[0] for line in lines] == [
+        f"PyInit_{module.__name__.split('.')[1]}"
+    ]

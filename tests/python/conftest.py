@@ -187,6 +187,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     module.build_info = lambda: {  # type: ignore[attr-defined]
         "ggml_version": "1",
         "ggml_commit": "c",
+        "default_threads": 1,
         "features": [],
         "backends": ["CPU"],
     }

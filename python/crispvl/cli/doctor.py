@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from crispvl import bundled
+from crispvl import bundled, variants
 from crispvl._version import __version__
 from crispvl.cli import DONE, UNUSABLE
 from crispvl.cli.output import write_json
@@ -45,6 +45,7 @@ def report() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "core": core,
+        "variant": _variant(),
         "devices": devices,
         "model_cache": str(model_cache()),
         "bundled_model": _bundled_model(),
@@ -69,6 +70,8 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
         yield f"ggml           {core['ggml_version']} ({core['ggml_commit']})"
         yield f"backends       {', '.join(core['backends'])}"
         yield f"CPU features   {', '.join(core['features']) or 'none beyond the baseline'}"
+        yield f"threads        {core['default_threads']} of {found['cpus']} logical CPUs"
+        yield from _variant_lines(found["variant"])
     for i, device in enumerate(found["devices"]):
         title = "devices" if i == 0 else ""
         memory = f"{device['memory_free'] / 2**30:.1f} of {device['memory_total'] / 2**30:.1f} GiB"
@@ -76,6 +79,32 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
     yield f"model cache    {found['model_cache']}"
     model = found["bundled_model"]
     yield f"bundled model  {model['path']}: {model['state']}"
+
+
+def _variant() -> dict[str, Any]:
+    choice = variants.chosen()
+    return {
+        "name": choice.name,
+        "passed_over": list(choice.passed_over),
+        "cuda": choice.cuda,
+        "nvidia_driver": variants.has_cuda_driver(),
+    }
+
+
+_WHY = {
+    "native": "built from source for the CPU it was built on",
+    "baseline": "made for every CPU of this architecture",
+    "cuda": "from the package crispvl-cuda",
+}
+
+
+def _variant_lines(variant: Mapping[str, Any]) -> Iterable[str]:
+    yield f"core           {variant['name']}: {_WHY.get(variant['name'], 'the best this CPU runs')}"
+    faster = list(variant["passed_over"])
+    if variant["cuda"] and variant["nvidia_driver"]:
+        faster.append(f"cuda: {variant['cuda']}")
+    for i, reason in enumerate(faster):
+        yield f"{'faster' if i == 0 else '':<15}{reason}"
 
 
 def _bundled_model() -> dict[str, Any]:
