@@ -41,8 +41,8 @@
  * THREADS. A model, a result and a cancel flag may be used by any number of threads at once; models
  * and sessions share no state. A session or a sampler belongs to one thread at a time. Freeing a
  * handle must be its last use. Requests of one model are computed one graph after the other, on the
- * model's own threads; callbacks come on the thread that made the call. Do not fork with a model
- * loaded.
+ * model's own threads; callbacks come on the thread that made the call. A fork may go on with a
+ * model on the CPU, not with one on a GPU (CRISPVL_ERROR_DEVICE).
  *
  * UNITS AND TEXT. Strings are UTF-8 and end in NUL; invalid UTF-8 counts as U+FFFD. Times are
  * milliseconds, sizes pixels (`_px`) or bytes (`_bytes`), log-probabilities natural. Arrays are

@@ -9,10 +9,7 @@ namespace crispvl {
 
 KvCache::KvCache(ggml_backend_t backend, ggml_type type, int64_t n_layers, int64_t d_kv,
                  int64_t n_ctx, bool without_data)
-    : n_ctx_(n_ctx) {
-    const size_t n_tensors = 2 * static_cast<size_t>(n_layers);
-    ctx_.reset(ggml_init({n_tensors * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true}));
-    if (!ctx_) throw Error(ErrorKind::memory, "[session] expected memory for the KV cache");
+    : n_ctx_(n_ctx), ctx_(2 * static_cast<size_t>(n_layers) * ggml_tensor_overhead()) {
     for (int64_t i = 0; i < n_layers; ++i) {
         k_.push_back(ggml_new_tensor_2d(ctx_.get(), type, d_kv, n_ctx));
         v_.push_back(ggml_new_tensor_2d(ctx_.get(), type, d_kv, n_ctx));

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "ggml-cpp.h"
+#include "runtime/tensor_table.h"
 
 namespace crispvl {
 
@@ -22,7 +22,7 @@ public:
 private:
     int64_t n_ctx_;
     size_t n_bytes_;
-    ggml_context_ptr ctx_;
+    TensorTable ctx_;
     std::vector<ggml_tensor*> k_, v_;
     ggml_backend_buffer_ptr buffer_;
 };

@@ -1,9 +1,9 @@
 #include "nn/packed.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "kernels/bf16_pack.h"
+#include "runtime/parallel.h"
 
 namespace crispvl {
 namespace {
@@ -61,13 +61,7 @@ PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Epilogue epi
     bias_.assign(static_cast<size_t>(d_out_), 0.0f);
     int64_t first = 0;
     for (const Linear* part : parts) {
-        std::vector<std::thread> threads;
-        for (int i = 1; i < n_threads; ++i) {
-            threads.emplace_back(
-                [this, part, first, i, n_threads] { pack(part->weight(), first, i, n_threads); });
-        }
-        pack(part->weight(), first, /*ith=*/0, n_threads);
-        for (std::thread& thread : threads) thread.join();
+        run_parallel(n_threads, [&](int i) { pack(part->weight(), first, i, n_threads); });
         const std::vector<float> values = row_values(part->bias());
         std::copy(values.begin(), values.end(), bias_.begin() + first);
         first += part->weight()->ne[1];

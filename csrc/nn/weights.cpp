@@ -45,11 +45,8 @@ bool same_data(const GgufTensor& tensor, const std::vector<int64_t>& ne) {
 
 }  // namespace
 
-Weights::Weights(const ModelSource& source) : source_(source) {
-    const size_t n_tensors = 2 * source.tensors().size() + 64;
-    ctx_.reset(ggml_init({n_tensors * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true}));
-    if (!ctx_) throw Error(ErrorKind::memory, "[weights] expected memory for the tensor table");
-}
+Weights::Weights(const ModelSource& source)
+    : source_(source), ctx_((2 * source.tensors().size() + 64) * ggml_tensor_overhead()) {}
 
 ggml_tensor* Weights::declare(const std::string& name, const std::vector<int64_t>& ne) {
     const auto it = source_.tensors().find(name);

@@ -10,6 +10,7 @@
 
 #include "model/source.h"
 #include "runtime/device.h"
+#include "runtime/tensor_table.h"
 
 namespace crispvl {
 
@@ -44,7 +45,7 @@ private:
     void copy_to(ggml_backend_t backend, const std::vector<ggml_tensor*>& tensors);
 
     const ModelSource& source_;
-    ggml_context_ptr ctx_;
+    TensorTable ctx_;
     std::map<ggml_tensor*, const GgufTensor*> data_;
     std::set<ggml_tensor*> on_host_;
     std::set<std::string> taken_;

@@ -7,11 +7,10 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
-#include <system_error>
-#include <thread>
 
 #include "runtime/error.h"
 #include "runtime/log.h"
+#include "runtime/parallel.h"
 
 namespace crispvl {
 namespace {
@@ -173,17 +172,10 @@ void convert_rows(const RowsJob& job, uint8_t* out, int n_threads, Interrupt* in
     install_log_sink();
     check(job);
     Blocks blocks(job, out);
-    const int64_t n_helpers = std::min<int64_t>(n_threads, blocks.n_blocks()) - 1;
-    std::vector<std::thread> helpers;
-    try {
-        for (int64_t i = 0; i < n_helpers; ++i) {
-            helpers.emplace_back([&] { blocks.work(/*interrupt=*/nullptr); });
-        }
-    } catch (const std::system_error&) {
-        // Fewer threads do the same work.
-    }
-    blocks.work(interrupt);
-    for (std::thread& helper : helpers) helper.join();
+    const int64_t n_shares = std::min<int64_t>(n_threads, blocks.n_blocks());
+    // The calling thread has share 0 and asks the interrupt for all.
+    run_parallel(static_cast<int>(n_shares),
+                 [&](int i) { blocks.work(i == 0 ? interrupt : nullptr); });
     blocks.rethrow();
 }
 

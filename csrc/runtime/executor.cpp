@@ -120,6 +120,7 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
     }
     ggml_backend_sched_reset(sched_.get());
     if (!ggml_backend_sched_alloc_graph(sched_.get(), graph.cgraph())) {
+        allocated_ = 0;  // what there is of a plan is incomplete
         throw Error(ErrorKind::memory,
                     "[engine] expected memory for the compute buffers; " + take_log_error() +
                         "; lower max_tiles or the context, or close other models");

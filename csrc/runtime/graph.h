@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "ggml-cpp.h"
+#include "runtime/tensor_table.h"
 
 namespace crispvl {
 
@@ -29,7 +29,7 @@ public:
     const std::vector<std::pair<std::string, ggml_tensor*>>& taps() const { return taps_; }
 
 private:
-    ggml_context_ptr ctx_;
+    TensorTable ctx_;
     ggml_cgraph* cgraph_;
     bool taps_enabled_;
     std::vector<std::pair<std::string, ggml_tensor*>> taps_;

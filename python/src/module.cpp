@@ -51,6 +51,11 @@ void translate(std::exception_ptr pointer) {
                 py::module_::import("crispvl.errors").attr(exception_name(error.kind()));
             PyErr_SetString(type.ptr(), error.what());
         }
+    } catch (const std::bad_alloc&) {
+        const py::object type = py::module_::import("crispvl.errors").attr("OutOfMemoryError");
+        PyErr_SetString(type.ptr(),
+                        "[memory] expected an allocation to succeed; it failed; free memory or "
+                        "lower max_tiles and max_tokens");
     }
 }
 
