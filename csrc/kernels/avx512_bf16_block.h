@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/avx512_epilogue.h"
 #include "kernels/bf16_kernels.h"
 
 namespace crispvl::kernels {
@@ -35,16 +36,6 @@ static inline void multiply(const uint16_t* x, int64_t ldx, const uint16_t* pane
             for (int v = 0; v < kVectors; ++v) sums[r][v] = _mm512_dpbf16_ps(sums[r][v], a, w[v]);
         }
     }
-}
-
-// Lanes of the next 16 that lie within n.
-static inline __mmask16 tail_mask(int64_t n) {
-    return n >= 16 ? static_cast<__mmask16>(0xffff)
-                   : static_cast<__mmask16>((1u << (n > 0 ? n : 0)) - 1);
-}
-
-static inline void store_bf16(uint16_t* y, __mmask16 mask, __m512 value) {
-    _mm256_mask_storeu_epi16(y, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
 }
 
 // Calls block(Rows<n>{}, first_row) for whole register blocks of `n_rows` rows, then for the rest.

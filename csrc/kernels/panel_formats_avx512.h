@@ -1,6 +1,6 @@
 // Unpacks 16 rows of weights from their GGUF blocks into a panel. Only for files compiled with
-// AVX-512 VNNI. A format tells its block's inputs and bytes, how many quads share a scale and
-// whether there are minima; `unpack` reads one block of each row.
+// AVX-512 VNNI. A format tells its block's inputs and bytes and how it lies in a panel; `unpack`
+// reads one block of each row.
 //
 // Layouts: ggml-common.h of ggml.
 #pragma once
@@ -13,16 +13,30 @@ namespace crispvl::kernels {
 
 // Room for up to 256 inputs.
 struct PanelChunk {
-    alignas(64) int8_t quads[64][64];
-    alignas(64) int32_t starts[16][kPanelOutputs];
+    alignas(64) uint8_t quads[64][64];
     alignas(64) float scales[16][kPanelOutputs];
     alignas(64) float minima[8][kPanelOutputs];
 
-    PanelView view() const { return {quads[0], starts[0], scales[0], minima[0]}; }
+    PanelView view() const { return {quads[0], scales[0], minima[0]}; }
 };
 
 // The block that is being read: one pointer for each row.
 using RowBlocks = const uint8_t* const[kPanelOutputs];
+
+// Up to 16 consecutive rows of W. Beyond the last, it is repeated.
+struct RowGroup {
+    const uint8_t* rows[kPanelOutputs];
+
+    RowGroup(const void* weights, size_t row_bytes, int64_t first, int64_t n) {
+        for (int i = 0; i < kPanelOutputs; ++i) {
+            const int64_t row = first + (i < n ? i : n - 1);
+            rows[i] = static_cast<const uint8_t*>(weights) + static_cast<size_t>(row) * row_bytes;
+        }
+    }
+    void advance(int64_t n_bytes) {
+        for (const uint8_t*& row : rows) row += n_bytes;
+    }
+};
 
 template <typename T>
 static inline T load_as(const uint8_t* p) {
@@ -96,36 +110,34 @@ static inline __m512i high_nibbles(__m512i x) {
 // Stores the quads that share scale `i_scale`.
 template <int kQuads>
 static inline void put(PanelChunk& chunk, int64_t i_scale, const __m512i* quads, __m512 scale) {
-    const __m512i offset = _mm512_set1_epi8(-128);  // as a byte of x: 128
-    __m512i sum = _mm512_setzero_si512();
 #pragma GCC unroll 8
     for (int q = 0; q < kQuads; ++q) {
         _mm512_store_si512(chunk.quads[i_scale * kQuads + q], quads[q]);
-        sum = _mm512_dpbusd_epi32(sum, offset, quads[q]);
     }
-    _mm512_store_si512(chunk.starts[i_scale], _mm512_sub_epi32(_mm512_setzero_si512(), sum));
     _mm512_store_ps(chunk.scales[i_scale], scale);
 }
 
-struct Q8_0 {
+struct Q8_0 : PanelTraits<8, 128, false> {
     static constexpr int64_t kInputs = 32, kBytes = 34;
-    static constexpr int kQuads = 8;
-    static constexpr bool kMinima = false;
     static inline void unpack(RowBlocks rows, int64_t i_block, PanelChunk& chunk) {
         __m512i quads[8];
         transpose_32(rows, 2, quads);
+#pragma GCC unroll 8
+        for (int q = 0; q < 8; ++q) quads[q] = _mm512_xor_si512(quads[q], _mm512_set1_epi8(-128));
         put<8>(chunk, i_block, quads, halves(rows, 0));
     }
 };
 
 // Four or five bits, centred by an offset or shifted by a minimum.
 template <bool kFifthBit, bool kHasMinima>
-struct Nibbles {
-    static constexpr bool kMinima = kHasMinima;
-    static constexpr int64_t kHigh = kMinima ? 4 : 2;  // where the fifth bits lie
+struct Nibbles : PanelTraits<8,
+                             kHasMinima  ? 0
+                             : kFifthBit ? 16
+                                         : 8,
+                             kHasMinima> {
+    static constexpr int64_t kHigh = kHasMinima ? 4 : 2;  // where the fifth bits lie
     static constexpr int64_t kLow = kHigh + (kFifthBit ? 4 : 0);
     static constexpr int64_t kInputs = 32, kBytes = kLow + 16;
-    static constexpr int kQuads = 8;
     static inline void unpack(RowBlocks rows, int64_t i_block, PanelChunk& chunk) {
         __m512i both[4], quads[8];
         transpose_16(rows, kLow, both);
@@ -135,13 +147,8 @@ struct Nibbles {
             quads[q + 4] = high_nibbles(both[q]);
         }
         if (kFifthBit) add_fifth_bits(rows, quads);
-        if (!kMinima) {
-            const __m512i centre = _mm512_set1_epi8(kFifthBit ? 16 : 8);
-#pragma GCC unroll 8
-            for (int q = 0; q < 8; ++q) quads[q] = _mm512_sub_epi8(quads[q], centre);
-        }
         put<8>(chunk, i_block, quads, halves(rows, 0));
-        if (kMinima) _mm512_store_ps(chunk.minima[i_block], halves(rows, 2));
+        if (kHasMinima) _mm512_store_ps(chunk.minima[i_block], halves(rows, 2));
     }
 
 private:
@@ -168,48 +175,50 @@ using Q4_1 = Nibbles<false, true>;
 using Q5_0 = Nibbles<true, false>;
 using Q5_1 = Nibbles<true, true>;
 
-// Eight bytes of each of 16 rows.
-struct ByteColumns {
-    alignas(64) uint64_t rows[kPanelOutputs];
+// Half-precision numbers in the low 16 bits of every lane.
+static inline __m512 low_halves(__m512i x) {
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x));
+}
+// Byte i of every lane.
+static inline __m512 unsigned_bytes(__m512i x, int i) {
+    const __m512i shifted = _mm512_srl_epi32(x, _mm_cvtsi32_si128(8 * i));
+    return _mm512_cvtepi32_ps(_mm512_and_si512(shifted, _mm512_set1_epi32(0xff)));
+}
+static inline __m512 signed_bytes(__m512i x, int i) {
+    const __m512i shifted = _mm512_sll_epi32(x, _mm_cvtsi32_si128(24 - 8 * i));
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(shifted, 24));
+}
 
-    // Byte i of every row.
-    inline __m512i column(int i, bool is_signed) const {
-        const __m128i count = _mm_cvtsi32_si128(8 * i);
-        const __m256i low = _mm512_cvtepi64_epi32(_mm512_srl_epi64(_mm512_load_si512(rows), count));
-        const __m256i high =
-            _mm512_cvtepi64_epi32(_mm512_srl_epi64(_mm512_load_si512(rows + 8), count));
-        const __m512i x = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-        if (is_signed) return _mm512_srai_epi32(_mm512_slli_epi32(x, 24), 24);
-        return _mm512_and_si512(x, _mm512_set1_epi32(0xff));
-    }
-    inline __m512 floats(int i, bool is_signed) const {
-        return _mm512_cvtepi32_ps(column(i, is_signed));
+// Every row's 6-bit numbers of a K block, a byte each: blocks 0 to 3, then 4 to 7.
+struct SixBits {
+    __m512i scales[2], minima[2];
+
+    // From the three words they are packed in.
+    SixBits(__m512i low, __m512i middle, __m512i high) {
+        const __m512i six = _mm512_set1_epi32(0x3f3f3f3f), four = _mm512_set1_epi32(0x0f0f0f0f),
+                      top = _mm512_set1_epi32(0x30303030);
+        const auto joined = [&](__m512i nibbles, __m512i with_top) {
+            return _mm512_or_si512(_mm512_and_si512(nibbles, four),
+                                   _mm512_and_si512(_mm512_srli_epi32(with_top, 2), top));
+        };
+        scales[0] = _mm512_and_si512(low, six);
+        minima[0] = _mm512_and_si512(middle, six);
+        scales[1] = joined(high, low);
+        minima[1] = joined(_mm512_srli_epi32(high, 4), middle);
     }
 };
 
-// The eight 6-bit scales and minima in a K block's 12 bytes.
-static inline void six_bits(const uint8_t* p, uint64_t& scales, uint64_t& minima) {
-    const uint32_t low = load_as<uint32_t>(p), middle = load_as<uint32_t>(p + 4),
-                   high = load_as<uint32_t>(p + 8);
-    const uint32_t last_scales = (high & 0x0f0f0f0f) | (low >> 2 & 0x30303030);
-    const uint32_t last_minima = (high >> 4 & 0x0f0f0f0f) | (middle >> 2 & 0x30303030);
-    scales = (low & 0x3f3f3f3f) | static_cast<uint64_t>(last_scales) << 32;
-    minima = (middle & 0x3f3f3f3f) | static_cast<uint64_t>(last_minima) << 32;
-}
-
 template <bool kFifthBit>
-struct NibblesK {
+struct NibblesK : PanelTraits<8, 0, true> {
     static constexpr int64_t kHigh = 16, kLow = kHigh + (kFifthBit ? 32 : 0);
     static constexpr int64_t kInputs = 256, kBytes = kLow + 128;
-    static constexpr int kQuads = 8;
-    static constexpr bool kMinima = true;
     static inline void unpack(RowBlocks rows, int64_t /*i_block*/, PanelChunk& chunk) {
-        ByteColumns scales, minima;
-        for (int i = 0; i < kPanelOutputs; ++i) {
-            six_bits(rows[i] + 4, scales.rows[i], minima.rows[i]);
-        }
-        const __m512 scale = halves(rows, 0);
-        const __m512 minimum = _mm512_sub_ps(_mm512_setzero_ps(), halves(rows, 2));
+        __m512i head[4];  // scale and minimum of the whole block; the packed ones of its parts
+        transpose_16(rows, 0, head);
+        const SixBits parts(head[1], head[2], head[3]);
+        const __m512 scale = low_halves(head[0]);
+        const __m512 minimum =
+            _mm512_sub_ps(_mm512_setzero_ps(), low_halves(_mm512_srli_epi32(head[0], 16)));
         __m512i bits[8];
         if (kFifthBit) transpose_32(rows, kHigh, bits);
         for (int j = 0; j < 4; ++j) {
@@ -226,11 +235,13 @@ struct NibblesK {
                     bits[q] = _mm512_srli_epi16(bits[q], 2);
                 }
             }
-            put<8>(chunk, 2 * j, low, _mm512_mul_ps(scale, scales.floats(2 * j, false)));
-            put<8>(chunk, 2 * j + 1, high, _mm512_mul_ps(scale, scales.floats(2 * j + 1, false)));
-        }
-        for (int i = 0; i < 8; ++i) {
-            _mm512_store_ps(chunk.minima[i], _mm512_mul_ps(minimum, minima.floats(i, false)));
+            const int i = 2 * j;
+            const __m512i scales = parts.scales[i / 4], minima = parts.minima[i / 4];
+            put<8>(chunk, i, low, _mm512_mul_ps(scale, unsigned_bytes(scales, i % 4)));
+            put<8>(chunk, i + 1, high, _mm512_mul_ps(scale, unsigned_bytes(scales, i % 4 + 1)));
+            _mm512_store_ps(chunk.minima[i], _mm512_mul_ps(minimum, unsigned_bytes(minima, i % 4)));
+            _mm512_store_ps(chunk.minima[i + 1],
+                            _mm512_mul_ps(minimum, unsigned_bytes(minima, i % 4 + 1)));
         }
     }
 
@@ -240,16 +251,11 @@ private:
 using Q4_K = NibblesK<false>;
 using Q5_K = NibblesK<true>;
 
-struct Q6_K {
+struct Q6_K : PanelTraits<4, 32, false> {
     static constexpr int64_t kInputs = 256, kBytes = 210;
-    static constexpr int kQuads = 4;
-    static constexpr bool kMinima = false;
     static inline void unpack(RowBlocks rows, int64_t /*i_block*/, PanelChunk& chunk) {
-        ByteColumns scales[2];
-        for (int i = 0; i < kPanelOutputs; ++i) {
-            scales[0].rows[i] = load_as<uint64_t>(rows[i] + 192);
-            scales[1].rows[i] = load_as<uint64_t>(rows[i] + 200);
-        }
+        __m512i scales[4];
+        transpose_16(rows, 192, scales);
         const __m512 scale = halves(rows, 208);
         // Each half of 128 inputs: 64 bytes of low nibbles, 32 bytes of high pairs of bits.
         for (int half = 0; half < 2; ++half) {
@@ -266,12 +272,12 @@ struct Q6_K {
                     const __m512i pair =
                         _mm512_and_si512(_mm512_slli_epi16(high[q], 4), _mm512_set1_epi8(0x30));
                     high[q] = _mm512_srli_epi16(high[q], 2);
-                    quads[q] = _mm512_sub_epi8(_mm512_or_si512(low, pair), _mm512_set1_epi8(32));
+                    quads[q] = _mm512_or_si512(low, pair);
                 }
                 for (int part = 0; part < 2; ++part) {
                     const int i = 8 * half + 2 * j + part;
                     put<4>(chunk, i, quads + 4 * part,
-                           _mm512_mul_ps(scale, scales[half].floats(i % 8, true)));
+                           _mm512_mul_ps(scale, signed_bytes(scales[i / 4], i % 4)));
                 }
             }
         }

@@ -1,66 +1,74 @@
 // Rounds activations to bytes in blocks of 32.
-#include <immintrin.h>
+#include "kernels/quantise_avx512.h"
 
+#include "kernels/avx512_epilogue.h"
 #include "kernels/int8_kernels.h"
 
 namespace crispvl::kernels {
 namespace {
 
-// 1 / sqrt(mean(x^2) + epsilon) of a row, in all lanes.
-inline __m512 rms_scale(const float* x, int64_t n, float epsilon) {
-    __m512 squares = _mm512_setzero_ps();
-    for (int64_t i = 0; i < n; i += 16) {
-        const __m512 v = _mm512_loadu_ps(x + i);
-        squares = _mm512_fmadd_ps(v, v, squares);
+// y = (x - mean) * scale * weight + bias
+class RowNorm {
+public:
+    RowNorm(const QuantiseJob& job, const float* x) : job_(job) {
+        if (job.weight == nullptr) return;
+        const float n = static_cast<float>(job.n_in);
+        if (job.subtract_mean) {
+            __m512 sum = _mm512_setzero_ps();
+            for (int64_t i = 0; i < job.n_in; i += 16) {
+                sum = _mm512_add_ps(sum, _mm512_loadu_ps(x + i));
+            }
+            mean_ = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / n);
+        }
+        __m512 squares = _mm512_setzero_ps();
+        for (int64_t i = 0; i < job.n_in; i += 16) {
+            const __m512 d = _mm512_sub_ps(_mm512_loadu_ps(x + i), mean_);
+            squares = _mm512_fmadd_ps(d, d, squares);
+        }
+        const float variance = _mm512_reduce_add_ps(squares) / n;
+        scale_ = _mm512_div_ps(_mm512_set1_ps(1.0f),
+                               _mm512_sqrt_ps(_mm512_set1_ps(variance + job.epsilon)));
     }
-    const float mean = _mm512_reduce_add_ps(squares) / static_cast<float>(n);
-    return _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_sqrt_ps(_mm512_set1_ps(mean + epsilon)));
-}
 
-inline bool has_nonfinite(__m512 x) {
-    constexpr int kNanOrInfinite = 0x99;
-    return _mm512_fpclass_ps_mask(x, kNanOrInfinite) != 0;
-}
+    inline __m512 operator()(const float* x, int64_t i) const {
+        const __m512 v = _mm512_loadu_ps(x + i);
+        if (job_.weight == nullptr) return v;
+        const __m512 scaled = _mm512_mul_ps(_mm512_sub_ps(v, mean_), scale_);
+        const __m512 bias =
+            job_.bias != nullptr ? _mm512_loadu_ps(job_.bias + i) : _mm512_setzero_ps();
+        return _mm512_fmadd_ps(scaled, _mm512_loadu_ps(job_.weight + i), bias);
+    }
 
-// One block of 32, in two vectors. A number that is none leaves no number: the scale is NaN.
-inline void round_block(__m512 low, __m512 high, uint8_t* values, float* scale, float* sum) {
-    const float largest =
-        _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
-    const __m512 inverse = _mm512_set1_ps(largest > 0 ? 127.0f / largest : 0.0f);
-    const __m512i q_low = _mm512_cvtps_epi32(_mm512_mul_ps(low, inverse));
-    const __m512i q_high = _mm512_cvtps_epi32(_mm512_mul_ps(high, inverse));
-    const __m512i offset = _mm512_set1_epi32(128);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(values),
-                     _mm512_cvtepi32_epi8(_mm512_add_epi32(q_low, offset)));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(values + 16),
-                     _mm512_cvtepi32_epi8(_mm512_add_epi32(q_high, offset)));
-    const bool is_finite = !has_nonfinite(low) && !has_nonfinite(high);
-    *scale = is_finite ? largest / 127.0f : __builtin_nanf("");
-    *sum = *scale * static_cast<float>(_mm512_reduce_add_epi32(_mm512_add_epi32(q_low, q_high)));
-}
+private:
+    const QuantiseJob& job_;
+    __m512 mean_ = _mm512_setzero_ps(), scale_ = _mm512_set1_ps(1.0f);
+};
 
 }  // namespace
 
+// Shares are counted in blocks, so that threads share a single row too; each finds its mean anew.
 void quantise_rows(const QuantiseJob& job, int ith, int nth) {
     const int64_t n_blocks = job.n_in / kQuantBlock, n_all = job.n_rows * n_blocks;
-    int64_t row = -1;
-    __m512 scale = _mm512_set1_ps(1.0f);
+    const int64_t begin = n_all * ith / nth, end = n_all * (ith + 1) / nth;
+    for (int64_t item = begin; item < end;) {
+        const int64_t row = item / n_blocks;
+        const float* x = job.x + row * job.n_in;
+        const QuantisedRow y(job.y, job.n_in, row);
+        const RowNorm norm(job, x);
+        for (; item < end && item / n_blocks == row; ++item) {
+            const int64_t i_block = item % n_blocks, i = i_block * kQuantBlock;
+            quantise_block(norm(x, i), norm(x, i + 16), y.from(i_block));
+        }
+    }
+}
+
+void quantise_bf16_rows(const uint16_t* x, int64_t n_rows, int64_t n_in, void* y, int ith,
+                        int nth) {
+    const int64_t n_blocks = n_in / kQuantBlock, n_all = n_rows * n_blocks;
     for (int64_t item = n_all * ith / nth; item < n_all * (ith + 1) / nth; ++item) {
-        const int64_t i = item % n_blocks * kQuantBlock;
-        const float* x = job.x + item / n_blocks * job.n_in;
-        if (job.weight != nullptr && item / n_blocks != row) {
-            scale = rms_scale(x, job.n_in, job.epsilon);
-        }
-        row = item / n_blocks;
-        __m512 low = _mm512_loadu_ps(x + i), high = _mm512_loadu_ps(x + i + 16);
-        if (job.weight != nullptr) {
-            low = _mm512_mul_ps(_mm512_mul_ps(low, scale), _mm512_loadu_ps(job.weight + i));
-            high = _mm512_mul_ps(_mm512_mul_ps(high, scale), _mm512_loadu_ps(job.weight + i + 16));
-        }
-        uint8_t* values = static_cast<uint8_t*>(job.y) + row * quantised_row_bytes(job.n_in);
-        float* scales = reinterpret_cast<float*>(values + job.n_in);
-        const int64_t i_block = i / kQuantBlock;
-        round_block(low, high, values + i, scales + i_block, scales + n_blocks + i_block);
+        const uint16_t* block = x + item * kQuantBlock;
+        quantise_block(load_bf16(block), load_bf16(block + 16),
+                       QuantisedRow(y, n_in, item / n_blocks).from(item % n_blocks));
     }
 }
 

@@ -14,21 +14,6 @@ constexpr int64_t kChunk = 256;   // inputs
 // Sums of 16 outputs for every token.
 using Totals = __m512[kTokens];
 
-// Up to 16 consecutive rows of W. Beyond the last, it is repeated.
-struct RowGroup {
-    const uint8_t* rows[kPanelOutputs];
-
-    RowGroup(const void* weights, size_t row_bytes, int64_t first, int64_t n) {
-        for (int i = 0; i < kPanelOutputs; ++i) {
-            const int64_t row = first + (i < n ? i : n - 1);
-            rows[i] = static_cast<const uint8_t*>(weights) + static_cast<size_t>(row) * row_bytes;
-        }
-    }
-    void advance(int64_t n_bytes) {
-        for (const uint8_t*& row : rows) row += n_bytes;
-    }
-};
-
 inline void prefetch(const uint8_t* p, int64_t n_bytes) {
     for (int64_t i = 0; i < n_bytes; i += 64) _mm_prefetch(p + i, _MM_HINT_T1);
 }
@@ -67,10 +52,10 @@ void meet(const RowsJob& job, const PanelChunk& chunk, int64_t i_block, int64_t 
     QuantisedRow x[n];
     __m512 own[n];
     for (int t = 0; t < n; ++t) {
-        x[t] = quantised_row(job.x, job.n_in, first + t, i_block);
+        x[t] = QuantisedRow(job.x, job.n_in, first + t).from(i_block);
         own[t] = totals[t];
     }
-    multiply<n, Format::kQuads, Format::kMinima>(chunk.view(), n_blocks, x, own);
+    multiply<n, Format>(chunk.view(), n_blocks, x, own);
     for (int t = 0; t < n; ++t) totals[t] = own[t];
 }
 

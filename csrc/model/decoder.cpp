@@ -57,11 +57,11 @@ ggml_tensor* DecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope& rope
 }
 
 StreamedDecoderBlock::StreamedDecoderBlock(const DecoderBlock& b)
-    : attention_norm_(b.attention_norm_),
+    : attention_norm_(b.attention_norm_, Operand::bf16),
       qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, kernels::Epilogue::store_f32),
       attention_(&b.attention_),
       out_({&b.attention_.out()}, kernels::Epilogue::residual_f32),
-      mlp_norm_(b.mlp_norm_),
+      mlp_norm_(b.mlp_norm_, Operand::bf16),
       gate_up_({&b.mlp_.gate(), &b.mlp_.up()}, kernels::Epilogue::swiglu_bf16),
       down_({&b.mlp_.down()}, kernels::Epilogue::residual_f32) {}
 

@@ -33,18 +33,26 @@ ggml_tensor* VisionBlock::operator()(Graph& g, ggml_tensor* x) const {
     return ggml_add(g.ctx(), x, ggml_mul(g.ctx(), mlp_(g, norm2_(g, x)), scale2_));
 }
 
-PackedVisionBlock::PackedVisionBlock(const VisionBlock& b, int n_threads)
-    : norm1_(b.norm1_),
-      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, kernels::Epilogue::store_bf16,
+PackedVisionBlock::PackedVisionBlock(const VisionBlock& b, Operand operand, int n_threads)
+    : norm1_(b.norm1_, operand),
+      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, operand, PackedResult::bf16,
            n_threads),
       attention_(b.attention_.config().n_heads, b.attention_.config().d_head),
-      out_({&b.attention_.out()}, kernels::Epilogue::residual_f32, n_threads, b.scale1_),
-      norm2_(b.norm2_),
-      up_({&b.mlp_.up()}, kernels::Epilogue::gelu_bf16, n_threads),
-      down_({&b.mlp_.down()}, kernels::Epilogue::residual_f32, n_threads, b.scale2_) {}
+      out_({&b.attention_.out()}, operand, PackedResult::residual, n_threads, b.scale1_),
+      norm2_(b.norm2_, operand),
+      up_({&b.mlp_.up()}, operand, PackedResult::gelu_operand, n_threads),
+      down_({&b.mlp_.down()}, operand, PackedResult::residual, n_threads, b.scale2_) {}
+
+Operand PackedVisionBlock::operand(const VisionBlock& b) {
+    const Attention& a = b.attention_;
+    return packs_as_int8({&a.q(), &a.k(), &a.v(), &a.out(), &b.mlp_.up(), &b.mlp_.down()})
+               ? Operand::int8
+               : Operand::bf16;
+}
 
 ggml_tensor* PackedVisionBlock::operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch) const {
-    x = out_(g, attention_(g, qkv_(g, norm1_(g, x)), scratch), /*residual=*/x);
+    ggml_tensor* y = attention_(g, qkv_(g, norm1_(g, x)), scratch);
+    x = out_(g, out_.input(g, y), /*residual=*/x);
     return down_(g, up_(g, norm2_(g, x)), /*residual=*/x);
 }
 
@@ -89,7 +97,9 @@ void VisionEncoder::pack(int n_threads) {
     if (!kernels::has_avx512_bf16() || !suits) return;
     n_threads_ = n_threads;
     packed_.reserve(blocks_.size());
-    for (const VisionBlock& block : blocks_) packed_.emplace_back(block, n_threads);
+    for (const VisionBlock& block : blocks_) {
+        packed_.emplace_back(block, PackedVisionBlock::operand(block), n_threads);
+    }
 }
 
 size_t VisionEncoder::packed_bytes() const {

@@ -49,7 +49,9 @@ ggml_tensor* quantised(Graph& g, ggml_tensor* x, ggml_custom_op_t compute, void*
 
 void quantise(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
     const ggml_tensor* x = y->src[0];
-    kernels::quantise_rows({floats(x), ggml_nrows(x), x->ne[0], nullptr, 0.0f, y->data}, ith, nth);
+    kernels::quantise_rows({floats(x), ggml_nrows(x), x->ne[0], /*weight=*/nullptr,
+                            /*bias=*/nullptr, /*epsilon=*/0.0f, /*subtract_mean=*/false, y->data},
+                           ith, nth);
 }
 
 }  // namespace
@@ -120,8 +122,9 @@ void DirectNorm::compute(ggml_tensor* y, int ith, int nth, void* self) {
     const Norm& norm = static_cast<const DirectNorm*>(self)->norm_;
     const ggml_tensor* x = y->src[0];
     kernels::quantise_rows(
-        {floats(x), ggml_nrows(x), x->ne[0], floats(norm.weight()), norm.epsilon(), y->data}, ith,
-        nth);
+        {floats(x), ggml_nrows(x), x->ne[0], floats(norm.weight()), floats(norm.bias()),
+         norm.epsilon(), norm.kind() == NormKind::layer_norm, y->data},
+        ith, nth);
 }
 
 }  // namespace crispvl

@@ -3,12 +3,17 @@
 #include <algorithm>
 
 #include "kernels/bf16_pack.h"
+<<<<<<< HEAD
 #include "runtime/parallel.h"
+=======
+#include "kernels/cpu.h"
+#include "kernels/int8_kernels.h"
+>>>>>>> 7b365ac (perf: a Q8_0 encoder in 8-bit products; signed activations and unsigned weights save the corrections)
 
 namespace crispvl {
 namespace {
 
-using kernels::Epilogue;
+using kernels::kInt8PanelOutputs;
 
 // A node that `compute` fills from x and, where it is not null, `second`.
 ggml_tensor* custom(Graph& g, ggml_type type, int64_t ne0, ggml_tensor* x, ggml_tensor* second,
@@ -17,6 +22,13 @@ ggml_tensor* custom(Graph& g, ggml_type type, int64_t ne0, ggml_tensor* x, ggml_
     return ggml_custom_4d(g.ctx(), type, ne0, x->ne[1], x->ne[2], x->ne[3], sources,
                           second != nullptr ? 2 : 1, compute, GGML_N_TASKS_MAX,
                           const_cast<void*>(self));
+}
+
+// An operand [d, …] made of x.
+ggml_tensor* make_operand(Graph& g, Operand operand, int64_t d, ggml_tensor* x,
+                          ggml_custom_op_t compute, const void* self) {
+    if (operand == Operand::bf16) return custom(g, GGML_TYPE_BF16, d, x, nullptr, compute, self);
+    return custom(g, GGML_TYPE_I8, kernels::quantised_row_bytes(d), x, nullptr, compute, self);
 }
 
 const float* floats(const ggml_tensor* x) {
@@ -28,15 +40,39 @@ std::vector<float> row_values(const ggml_tensor* x) {
     return {floats(x), floats(x) + x->ne[0]};
 }
 
+// Calls share(ith, n_threads) on as many threads.
+template <typename Share>
+void run_on_threads(int n_threads, const Share& share) {
+    std::vector<std::thread> threads;
+    for (int i = 1; i < n_threads; ++i) threads.emplace_back(share, i, n_threads);
+    share(0, n_threads);
+    for (std::thread& thread : threads) thread.join();
+}
+
+void quantise_bf16(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
+    const ggml_tensor* x = y->src[0];
+    kernels::quantise_bf16_rows(static_cast<const uint16_t*>(x->data), ggml_nrows(x), x->ne[0],
+                                y->data, ith, nth);
+}
+
 }  // namespace
+
+bool packs_as_int8(const std::vector<const Linear*>& linears) {
+    const auto suits = [](const Linear* linear) {
+        const ggml_tensor* weight = linear->weight();
+        return weight->type == GGML_TYPE_Q8_0 && weight->ne[1] % kernels::kQuantBlock == 0;
+    };
+    return kernels::has_avx512_vnni() && std::all_of(linears.begin(), linears.end(), suits);
+}
 
 // ---- norm ---------------------------------------------------------------------------------------
 
 ggml_tensor* PackedNorm::operator()(Graph& g, ggml_tensor* x) const {
-    return custom(g, GGML_TYPE_BF16, x->ne[0], x, nullptr, compute, this);
+    const bool is_bf16 = operand_ == Operand::bf16;
+    return make_operand(g, operand_, x->ne[0], x, is_bf16 ? compute_bf16 : compute_int8, this);
 }
 
-void PackedNorm::compute(ggml_tensor* y, int ith, int nth, void* self) {
+void PackedNorm::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) {
     const Norm& norm = static_cast<const PackedNorm*>(self)->norm_;
     const ggml_tensor* x = y->src[0];
     kernels::norm_bf16(
@@ -45,6 +81,7 @@ void PackedNorm::compute(ggml_tensor* y, int ith, int nth, void* self) {
         ith, nth);
 }
 
+<<<<<<< HEAD
 // ---- linear -------------------------------------------------------------------------------------
 
 PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Epilogue epilogue,
@@ -86,16 +123,123 @@ ggml_tensor* PackedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* res
 
 void PackedLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
     const PackedLinear& linear = *static_cast<const PackedLinear*>(self);
+=======
+void PackedNorm::compute_int8(ggml_tensor* y, int ith, int nth, void* self) {
+    const Norm& norm = static_cast<const PackedNorm*>(self)->norm_;
+>>>>>>> 7b365ac (perf: a Q8_0 encoder in 8-bit products; signed activations and unsigned weights save the corrections)
     const ggml_tensor* x = y->src[0];
-    kernels::gemm_bf16(
-        {static_cast<const uint16_t*>(x->data), ggml_nrows(x), linear.d_in_, linear.d_out_,
-         linear.panels_.get(), linear.bias_.data(), linear.epilogue_, y->data, floats(y->src[1]),
-         linear.scale_.empty() ? nullptr : linear.scale_.data()},
+    kernels::quantise_rows(
+        {floats(x), ggml_nrows(x), x->ne[0], floats(norm.weight()), floats(norm.bias()),
+         norm.epsilon(), norm.kind() == NormKind::layer_norm, y->data},
         ith, nth);
 }
 
+// ---- linear -------------------------------------------------------------------------------------
+
+PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Operand operand,
+                           PackedResult result, int n_threads, ggml_tensor* scale)
+    : d_in_(parts.front()->weight()->ne[0]),
+      d_out_(0),
+      operand_(operand),
+      result_(result),
+      scale_(row_values(scale)) {
+    for (const Linear* part : parts) d_out_ += part->weight()->ne[1];
+    if (parts.front()->weight()->data == nullptr) return;  // a model that is only measured
+    panels_ = kernels::allocate_aligned<char>(n_bytes());
+    run_on_threads(n_threads, [&](int ith, int nth) {
+        operand_ == Operand::bf16 ? pack_bf16(parts, ith, nth) : pack_int8(parts, ith, nth);
+    });
+    for (const Linear* part : parts) {
+        std::vector<float> values = row_values(part->bias());
+        values.resize(static_cast<size_t>(part->weight()->ne[1]));
+        bias_.insert(bias_.end(), values.begin(), values.end());
+    }
+}
+
 size_t PackedLinear::n_bytes() const {
-    return static_cast<size_t>(kernels::packed_size(d_out_, d_in_)) * sizeof(uint16_t);
+    return static_cast<size_t>(operand_ == Operand::bf16
+                                   ? kernels::packed_size(d_out_, d_in_) * 2
+                                   : kernels::int8_packed_bytes(d_out_, d_in_));
+}
+
+// A thread packs whole panels: their rows may come from two parts.
+void PackedLinear::pack_bf16(const std::vector<const Linear*>& parts, int ith, int nth) {
+    uint16_t* panels = reinterpret_cast<uint16_t*>(panels_.get());
+    const int64_t n_panels = kernels::panel_count(d_out_);
+    const int64_t panel_size = kernels::packed_size(kernels::kPanelWidth, d_in_);
+    const int64_t begin = n_panels * ith / nth, end = n_panels * (ith + 1) / nth;
+    std::fill(panels + begin * panel_size, panels + end * panel_size, uint16_t{0});
+    std::vector<float> row(static_cast<size_t>(d_in_));
+    int64_t first = 0;
+    for (const Linear* part : parts) {
+        const ggml_tensor* weight = part->weight();
+        const ggml_to_float_t to_float = ggml_get_type_traits(weight->type)->to_float;
+        const int64_t from = std::max<int64_t>(0, begin * kernels::kPanelWidth - first);
+        const int64_t to = std::min(weight->ne[1], end * kernels::kPanelWidth - first);
+        for (int64_t i = from; i < to; ++i) {
+            const char* data = static_cast<const char*>(weight->data);
+            to_float(data + static_cast<size_t>(i) * weight->nb[1], row.data(), d_in_);
+            kernels::pack_row(row.data(), d_in_, first + i, panels);
+        }
+        first += weight->ne[1];
+    }
+}
+
+// Every part's outputs are a multiple of a panel's.
+void PackedLinear::pack_int8(const std::vector<const Linear*>& parts, int ith, int nth) {
+    char* panel = panels_.get();
+    for (const Linear* part : parts) {
+        const ggml_tensor* weight = part->weight();
+        const int64_t n_panels = weight->ne[1] / kInt8PanelOutputs;
+        for (int64_t i = n_panels * ith / nth; i < n_panels * (ith + 1) / nth; ++i) {
+            const size_t offset = static_cast<size_t>(i * kInt8PanelOutputs) * weight->nb[1];
+            kernels::pack_panel_int8(static_cast<const char*>(weight->data) + offset, weight->nb[1],
+                                     kInt8PanelOutputs, d_in_,
+                                     panel + i * kernels::int8_panel_bytes(d_in_));
+        }
+        panel += n_panels * kernels::int8_panel_bytes(d_in_);
+    }
+}
+
+ggml_tensor* PackedLinear::input(Graph& g, ggml_tensor* x) const {
+    if (operand_ == Operand::bf16) return x;
+    return make_operand(g, operand_, x->ne[0], x, quantise_bf16, nullptr);
+}
+
+ggml_tensor* PackedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual) const {
+    const ggml_custom_op_t compute = operand_ == Operand::bf16 ? compute_bf16 : compute_int8;
+    if (result_ == PackedResult::gelu_operand) {
+        return make_operand(g, operand_, d_out_, x, compute, this);
+    }
+    const bool is_f32 = result_ == PackedResult::residual;
+    return custom(g, is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16, d_out_, x, residual, compute, this);
+}
+
+void PackedLinear::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) {
+    const PackedLinear& linear = *static_cast<const PackedLinear*>(self);
+    const ggml_tensor* x = y->src[0];
+    const kernels::Epilogue epilogue =
+        linear.result_ == PackedResult::bf16       ? kernels::Epilogue::store_bf16
+        : linear.result_ == PackedResult::residual ? kernels::Epilogue::residual_f32
+                                                   : kernels::Epilogue::gelu_bf16;
+    kernels::gemm_bf16(
+        {static_cast<const uint16_t*>(x->data), ggml_nrows(x), linear.d_in_, linear.d_out_,
+         reinterpret_cast<const uint16_t*>(linear.panels_.get()), linear.bias_.data(), epilogue,
+         y->data, floats(y->src[1]), linear.scale_.empty() ? nullptr : linear.scale_.data()},
+        ith, nth);
+}
+
+void PackedLinear::compute_int8(ggml_tensor* y, int ith, int nth, void* self) {
+    const PackedLinear& linear = *static_cast<const PackedLinear*>(self);
+    const ggml_tensor* x = y->src[0];
+    const kernels::Int8Epilogue epilogue =
+        linear.result_ == PackedResult::bf16       ? kernels::Int8Epilogue::store_bf16
+        : linear.result_ == PackedResult::residual ? kernels::Int8Epilogue::residual_f32
+                                                   : kernels::Int8Epilogue::gelu_quantised;
+    kernels::gemm_int8({x->data, ggml_nrows(x), linear.d_in_, linear.d_out_, linear.panels_.get(),
+                        linear.bias_.data(), epilogue, y->data, floats(y->src[1]),
+                        linear.scale_.empty() ? nullptr : linear.scale_.data()},
+                       ith, nth);
 }
 
 // ---- attention ----------------------------------------------------------------------------------

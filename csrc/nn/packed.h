@@ -1,4 +1,4 @@
-// The encoder's blocks on our BF16 CPU kernels: weights packed once at load, norms, activations and
+// The encoder's blocks on our CPU kernels: weights packed once at load, norms, activations and
 // residuals fused into their neighbours. Used where kernels/cpu.h finds the instructions; the plain
 // blocks beside them (linear.h, norm.h, attention.h) are the reference and the fallback.
 #pragma once
@@ -12,16 +12,32 @@
 
 namespace crispvl {
 
-// Norm with BF16 output.
+// What a product multiplies: BF16 numbers, or for 8-bit weights bytes in scaled blocks of 32.
+// Activations on their way to it are BF16 [d, …] or I8 [kernels::quantised_row_bytes(d), …].
+enum class Operand { bf16, int8 };
+
+// Whether these weights can be packed as bytes: all of them Q8_0, on a CPU that has the kernels.
+bool packs_as_int8(const std::vector<const Linear*>& linears);
+
+// Norm whose result is an operand.
 class PackedNorm {
 public:
-    explicit PackedNorm(const Norm& norm) : norm_(norm) {}
-    // F32 [width, …] -> BF16 [width, …]
+    PackedNorm(const Norm& norm, Operand operand) : norm_(norm), operand_(operand) {}
+    // F32 [width, …] -> operand [width, …]
     ggml_tensor* operator()(Graph& g, ggml_tensor* x) const;
 
 private:
-    static void compute(ggml_tensor* y, int ith, int nth, void* self);
+    static void compute_bf16(ggml_tensor* y, int ith, int nth, void* self);
+    static void compute_int8(ggml_tensor* y, int ith, int nth, void* self);
     Norm norm_;
+    Operand operand_;
+};
+
+// What a product's result becomes.
+enum class PackedResult {
+    bf16,
+    residual,      // F32: residual + scale * result
+    gelu_operand,  // exact GELU, an operand again
 };
 
 // One or several Linears over the same input as one product; outputs stand one after another.
@@ -29,22 +45,27 @@ class PackedLinear {
 public:
     // `scale` (F32 [d_out] or null) multiplies the result before the residual is added.
     // `n_threads` pack.
-    PackedLinear(const std::vector<const Linear*>& parts, kernels::Epilogue epilogue, int n_threads,
-                 ggml_tensor* scale = nullptr);
+    PackedLinear(const std::vector<const Linear*>& parts, Operand operand, PackedResult result,
+                 int n_threads, ggml_tensor* scale = nullptr);
 
-    // BF16 [d_in, …] -> [d_out, …] of the epilogue's type; `residual` F32 [d_out, …] where it has
+    // BF16 [d_in, …] -> operand
+    ggml_tensor* input(Graph& g, ggml_tensor* x) const;
+    // operand [d_in, …] -> [d_out, …] of the result's type; `residual` F32 [d_out, …] where it has
     // one.
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual = nullptr) const;
 
     size_t n_bytes() const;
 
 private:
-    static void compute(ggml_tensor* y, int ith, int nth, void* self);
-    void pack(const ggml_tensor* weight, int64_t first_output, int ith, int nth);
+    static void compute_bf16(ggml_tensor* y, int ith, int nth, void* self);
+    static void compute_int8(ggml_tensor* y, int ith, int nth, void* self);
+    void pack_bf16(const std::vector<const Linear*>& parts, int ith, int nth);
+    void pack_int8(const std::vector<const Linear*>& parts, int ith, int nth);
 
     int64_t d_in_, d_out_;
-    kernels::Epilogue epilogue_;
-    kernels::AlignedArray<uint16_t> panels_;
+    Operand operand_;
+    PackedResult result_;
+    kernels::AlignedArray<char> panels_;
     std::vector<float> bias_, scale_;
 };
 

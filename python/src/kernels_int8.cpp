@@ -2,10 +2,12 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <vector>
 
 #include "kernels.h"
+#include "kernels/aligned.h"
 #include "kernels/cpu.h"
 #include "kernels/int8_kernels.h"
 #include "numpy_convert.h"
@@ -17,35 +19,98 @@ using namespace py::literals;
 using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 // x [n_rows, n_in] -> its rounded rows
-std::vector<uint8_t> quantised(const Floats& x, const std::optional<Floats>& weight, float epsilon,
+std::vector<uint8_t> quantised(const Floats& x, const std::optional<Floats>& weight,
+                               const std::optional<Floats>& bias, float epsilon, bool subtract_mean,
                                int n_threads) {
     const int64_t n_rows = x.shape(0), n_in = x.shape(1);
     std::vector<uint8_t> rows(static_cast<size_t>(n_rows * kernels::quantised_row_bytes(n_in)));
-    const kernels::QuantiseJob job{x.data(), n_rows,     n_in, weight ? weight->data() : nullptr,
-                                   epsilon,  rows.data()};
+    const kernels::QuantiseJob job{x.data(),
+                                   n_rows,
+                                   n_in,
+                                   weight ? weight->data() : nullptr,
+                                   bias ? bias->data() : nullptr,
+                                   epsilon,
+                                   subtract_mean,
+                                   rows.data()};
     run_shares(n_threads, [&](int ith, int nth) { kernels::quantise_rows(job, ith, nth); });
     return rows;
 }
 
 // (bytes [n_rows, n_in], scales [n_rows, n_in / 32], sums of the same shape)
-py::tuple quantise(const Floats& x, const std::optional<Floats>& weight, float epsilon,
-                   int n_threads) {
-    const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_blocks = n_in / kernels::kQuantBlock;
-    const std::vector<uint8_t> rows = quantised(x, weight, epsilon, n_threads);
-    py::array_t<uint8_t> values({n_rows, n_in});
+py::tuple parts_of(const std::vector<uint8_t>& rows, int64_t n_rows, int64_t n_in) {
+    const int64_t n_blocks = n_in / kernels::kQuantBlock;
+    py::array_t<int8_t> values({n_rows, n_in});
     std::vector<float> scales, sums;
     for (int64_t i = 0; i < n_rows; ++i) {
         const uint8_t* row = rows.data() + i * kernels::quantised_row_bytes(n_in);
         const float* floats = reinterpret_cast<const float*>(row + n_in);
-        std::copy_n(row, n_in, values.mutable_data(i, 0));
+        std::memcpy(values.mutable_data(i, 0), row, static_cast<size_t>(n_in));
         scales.insert(scales.end(), floats, floats + n_blocks);
-        sums.insert(sums.end(), floats + n_blocks, floats + 2 * n_blocks);
+        sums.insert(sums.end(), floats + 2 * n_blocks, floats + 3 * n_blocks);
     }
     return py::make_tuple(values, to_numpy(std::move(scales), {n_rows, n_blocks}),
                           to_numpy(std::move(sums), {n_rows, n_blocks}));
 }
 
+py::tuple quantise(const Floats& x, const std::optional<Floats>& weight,
+                   const std::optional<Floats>& bias, float epsilon, bool subtract_mean,
+                   int n_threads) {
+    return parts_of(quantised(x, weight, bias, epsilon, subtract_mean, n_threads), x.shape(0),
+                    x.shape(1));
+}
+
+// BF16 given as its bits
+py::tuple quantise_bf16(const py::array_t<uint16_t, py::array::c_style>& x, int n_threads) {
+    const int64_t n_rows = x.shape(0), n_in = x.shape(1);
+    std::vector<uint8_t> rows(static_cast<size_t>(n_rows * kernels::quantised_row_bytes(n_in)));
+    run_shares(n_threads, [&](int ith, int nth) {
+        kernels::quantise_bf16_rows(x.data(), n_rows, n_in, rows.data(), ith, nth);
+    });
+    return parts_of(rows, n_rows, n_in);
+}
+
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
+
+// x [n_rows, n_in], weights Q8_0 bytes [n_out, row_bytes] -> BF16's bits, F32 or rounded rows'
+// parts
+py::object gemm(const Floats& x, const Bytes& weights, const Floats& bias, bool gelu,
+                const std::optional<Floats>& residual, const std::optional<Floats>& scale,
+                int n_threads) {
+    using kernels::Int8Epilogue;
+    using kernels::kInt8PanelOutputs;
+    const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_out = weights.shape(0);
+    const auto panels = kernels::allocate_aligned<char>(
+        static_cast<size_t>(kernels::int8_packed_bytes(n_out, n_in)));
+    for (int64_t i = 0; i < n_out; i += kInt8PanelOutputs) {
+        kernels::pack_panel_int8(
+            weights.data(i, 0), static_cast<size_t>(weights.shape(1)),
+            std::min(kInt8PanelOutputs, n_out - i), n_in,
+            panels.get() + i / kInt8PanelOutputs * kernels::int8_panel_bytes(n_in));
+    }
+    const std::vector<uint8_t> input =
+        quantised(x, std::nullopt, std::nullopt, 0.0f, /*subtract_mean=*/false, /*n_threads=*/1);
+    std::vector<uint8_t> bytes(static_cast<size_t>(n_rows * kernels::quantised_row_bytes(n_out)));
+    py::array_t<uint16_t> halves({n_rows, n_out});
+    py::array_t<float> floats({n_rows, n_out});
+    void* y = halves.mutable_data();
+    if (gelu) y = bytes.data();
+    if (residual) y = floats.mutable_data();
+    const kernels::Int8GemmJob job{input.data(),
+                                   n_rows,
+                                   n_in,
+                                   n_out,
+                                   panels.get(),
+                                   bias.data(),
+                                   gelu       ? Int8Epilogue::gelu_quantised
+                                   : residual ? Int8Epilogue::residual_f32
+                                              : Int8Epilogue::store_bf16,
+                                   y,
+                                   residual ? residual->data() : nullptr,
+                                   scale ? scale->data() : nullptr};
+    run_shares(n_threads, [&](int ith, int nth) { kernels::gemm_int8(job, ith, nth); });
+    if (gelu) return parts_of(bytes, n_rows, n_out);
+    return residual ? py::object(floats) : py::object(halves);
+}
 
 // weights: bytes [n_out, row_bytes] of the type; `up_weights` and no residual means SwiGLU.
 py::array_t<float> rows_product(kernels::RowType type, const Bytes& weights, const Floats& x,
@@ -53,9 +118,10 @@ py::array_t<float> rows_product(kernels::RowType type, const Bytes& weights, con
                                 const std::optional<Floats>& bias,
                                 const std::optional<Floats>& residual, int n_threads) {
     const int64_t n_tokens = x.shape(0), n_in = x.shape(1), n_out = weights.shape(0);
-    const std::vector<uint8_t> rows = kernels::is_quantised(type)
-                                          ? quantised(x, std::nullopt, 0.0f, /*n_threads=*/1)
-                                          : std::vector<uint8_t>{};
+    const std::vector<uint8_t> rows =
+        kernels::is_quantised(type)
+            ? quantised(x, std::nullopt, std::nullopt, 0.0f, false, /*n_threads=*/1)
+            : std::vector<uint8_t>{};
     kernels::RowEpilogue epilogue = kernels::RowEpilogue::store;
     if (residual) epilogue = kernels::RowEpilogue::residual;
     if (up_weights) epilogue = kernels::RowEpilogue::swiglu;
@@ -101,7 +167,11 @@ void bind_int8_kernels(py::module_& k) {
     k.def("has_avx512_vnni", &kernels::has_avx512_vnni);
     bind_row_types(k);
     k.def("quantise_rows", &quantise, "x"_a, py::kw_only(), "weight"_a = std::nullopt,
-          "epsilon"_a = 0.0f, "n_threads"_a = 1);
+          "bias"_a = std::nullopt, "epsilon"_a = 0.0f, "subtract_mean"_a = false,
+          "n_threads"_a = 1);
+    k.def("quantise_bf16_rows", &quantise_bf16, "x"_a, "n_threads"_a = 1);
+    k.def("gemm_int8", &gemm, "x"_a, "weights"_a, py::kw_only(), "bias"_a, "gelu"_a = false,
+          "residual"_a = std::nullopt, "scale"_a = std::nullopt, "n_threads"_a = 1);
     k.def("rows_product", &rows_product, "type"_a, "weights"_a, "x"_a, py::kw_only(),
           "up_weights"_a = std::nullopt, "bias"_a = std::nullopt, "residual"_a = std::nullopt,
           "n_threads"_a = 1);

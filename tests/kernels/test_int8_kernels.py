@@ -153,11 +153,106 @@ def test_activations_are_rounded_to_the_nearest_of_255_steps(
     expected = x.astype(np.float64)
     if weight is not None:
         expected = expected / np.sqrt((expected**2).mean(1, keepdims=True) + 1e-6) * weight
-    q = (values.astype(np.int64) - 128).reshape(n_rows, n_blocks, 32)
+    q = values.astype(np.int64).reshape(n_rows, n_blocks, 32)
     found = (q * scales[..., None]).reshape(x.shape)
     steps = np.repeat(scales, 32, axis=1)
     assert np.all(np.abs(found - expected) <= 0.501 * steps + 1e-9)
     assert np.allclose(sums, (q * scales[..., None].astype(np.float64)).sum(-1), atol=1e-4)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(1, 6), st.integers(1, 9), N_THREADS, SEEDS)
+def test_layer_norm_is_applied_before_the_rounding(
+    n_rows: int, n_blocks: int, n_threads: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    x = (rng.standard_normal((n_rows, 32 * n_blocks)) * 5 + 2).astype(np.float32)
+    weight, bias = rng.standard_normal((2, x.shape[1]), np.float32)
+    values, scales, _ = kernels.quantise_rows(
+        x, weight=weight, bias=bias, epsilon=1e-6, subtract_mean=True, n_threads=n_threads
+    )
+    centred = x.astype(np.float64) - x.mean(1, keepdims=True, dtype=np.float64)
+    expected = centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-6) * weight + bias
+    assert np.all(np.abs(restored(values, scales) - expected) <= 0.501 * steps_of(scales) + 1e-5)
+
+
+def test_halves_are_rounded_as_the_floats_they_are() -> None:
+    x = np.random.default_rng(1).standard_normal((5, 96)).astype(np.float32)
+    bits = (x.view(np.uint32) >> 16).astype(np.uint16)
+    floats = (bits.astype(np.uint32) << 16).view(np.float32)
+    for found, expected in zip(
+        kernels.quantise_bf16_rows(bits, 3), kernels.quantise_rows(floats), strict=True
+    ):
+        assert np.array_equal(found, expected)
+
+
+def restored(values: Bytes, scales: Floats) -> Doubles:
+    q = values.astype(np.float64).reshape(*scales.shape, 32)
+    return np.asarray((q * scales[..., None]).reshape(values.shape))
+
+
+def steps_of(scales: Floats) -> Floats:
+    return np.repeat(scales, 32, axis=1)
+
+
+def product(x: Floats, weights: Bytes, bias: Floats) -> tuple[Doubles, float]:
+    w = dequantised("q8_0", weights)
+    return rounded(x) @ w.T + bias, magnitude(rounded(x), w)
+
+
+GEMM_SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 6), st.integers(1, 5))
+
+
+def gemm_case(shape: tuple[int, int, int], seed: int) -> tuple[Floats, Bytes, Floats]:
+    n_rows, n_blocks, n_out_blocks = shape
+    rng = np.random.default_rng(seed)
+    weights = random_weights("q8_0", 32 * n_out_blocks, 32 * n_blocks, rng)
+    x = rng.standard_normal((n_rows, 32 * n_blocks), np.float32)
+    return x, weights, rng.standard_normal(32 * n_out_blocks).astype(np.float32)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(GEMM_SHAPES, N_THREADS, SEEDS)
+def test_packed_product_is_the_product_rounded_to_bf16(
+    shape: tuple[int, int, int], n_threads: int, seed: int
+) -> None:
+    x, weights, bias = gemm_case(shape, seed)
+    expected, scale = product(x, weights, bias)
+    bits = kernels.gemm_int8(x, weights, bias=bias, n_threads=n_threads)
+    found = (bits.astype(np.uint32) << 16).view(np.float32)
+    assert np.all(np.abs(found - expected) <= np.abs(expected) * 2.0**-8 + 2e-6 * scale)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(GEMM_SHAPES, st.booleans(), N_THREADS, SEEDS)
+def test_packed_product_adds_to_a_residual_scaled(
+    shape: tuple[int, int, int], scaled: bool, n_threads: int, seed: int
+) -> None:
+    x, weights, bias = gemm_case(shape, seed)
+    expected, size = product(x, weights, bias)
+    rng = np.random.default_rng(seed + 1)
+    residual = rng.standard_normal(expected.shape, np.float32)
+    scale = rng.standard_normal(len(bias)).astype(np.float32) if scaled else None
+    found = kernels.gemm_int8(
+        x, weights, bias=bias, residual=residual, scale=scale, n_threads=n_threads
+    )
+    assert_close(found, residual + (1 if scale is None else scale) * expected, 4 * size)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(GEMM_SHAPES, N_THREADS, SEEDS)
+def test_packed_product_goes_through_gelu_into_rounded_rows(
+    shape: tuple[int, int, int], n_threads: int, seed: int
+) -> None:
+    from math import erf
+
+    x, weights, bias = gemm_case(shape, seed)
+    y, size = product(x, weights, bias)
+    expected = 0.5 * y * (1 + np.vectorize(erf)(y / np.sqrt(2)))
+    values, scales, sums = kernels.gemm_int8(x, weights, bias=bias, gelu=True, n_threads=n_threads)
+    found = restored(values, scales)
+    assert np.all(np.abs(found - expected) <= 0.501 * steps_of(scales) + 4e-6 * size)
+    assert np.allclose(sums, found.reshape(*scales.shape, 32).sum(-1), atol=1e-4 * size)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
