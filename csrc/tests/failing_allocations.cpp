@@ -2,6 +2,7 @@
 // while a model is loaded and while it reads. Each failure has to be CRISPVL_ERROR_MEMORY, and the
 // next reading has to be as good as ever. `failing_allocations MODEL STEP`: every STEP-th one.
 #include <atomic>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <new>

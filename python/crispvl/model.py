@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crispvl.constraint import guidance_tokenizer
-from crispvl.errors import CrispVLError
 from crispvl.generation import Token, TokenStream
 from crispvl.model_file import ModelFile
 from crispvl.options import GenerateOptions, LoadOptions
@@ -41,27 +40,11 @@ class Model:
     def __init__(
         self, core: _core.Model, vocab_only: bool = False, file: ModelFile | None = None
     ) -> None:
-        self._core = core
-        self._pid = os.getpid()
+        self.core = core
         self.file = file
         self.vocab_only = vocab_only
         self.config: dict[str, dict[str, Any]] = core.config
         """Facts read from the file: vision, projector, decoder, tokenizer, image, chat, source."""
-
-    @property
-    def core(self) -> _core.Model:
-        """The compiled core.
-
-        Raises:
-            CrispVLError: This process was forked from the one that loaded the model; the core's
-                worker threads stayed there.
-        """
-        if os.getpid() != self._pid:
-            raise CrispVLError(
-                "[model] a model that this process loaded is expected; found one of the process it "
-                "was forked from; load it here, or send the CrispOCR to the process as an argument"
-            )
-        return self._core
 
     @classmethod
     def load(

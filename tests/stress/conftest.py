@@ -10,6 +10,8 @@ import pytest
 from crispvl.convert import convert_checkpoint
 from tiny import ROWS, make_checkpoint
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:

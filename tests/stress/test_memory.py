@@ -1,0 +1,56 @@
+"""Memory that runs out is an error after which the engine works; memory that is used stays flat."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, run_python
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' limits and /proc")
+
+SHORT_OF_MEMORY = """
+import resource, sys
+import numpy as np
+from crispvl import Model, OutOfMemoryError
+
+model = Model.load(sys.argv[1], device="cpu", threads=1)
+tile_px = model.config["vision"]["tile_px"]
+tiles = np.zeros((2, tile_px, tile_px, 3), np.uint8)
+expected = model.encode(tiles)
+many = np.zeros((1500, tile_px, tile_px, 3), np.uint8)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 20), resource.RLIM_INFINITY))
+sessions = []
+many_sessions = lambda: sessions.extend(model.core.new_session(512) for _ in range(1000))
+for work in (lambda: model.encode(many), many_sessions):
+    try:
+        work()
+    except OutOfMemoryError as error:
+        assert str(error).startswith("["), error
+    else:
+        raise AssertionError("there was memory enough")
+sessions.clear()
+np.testing.assert_array_equal(model.encode(tiles), expected)
+print("usable")
+"""
+
+
+@linux_only
+def test_memory_that_runs_out_is_an_error_and_the_model_goes_on(tiny: Path) -> None:
+    found = run_python(SHORT_OF_MEMORY, tiny)
+    assert found.stdout == "usable\n", found.stderr
+
+
+@linux_only
+def test_memory_stays_flat_over_many_readings(tiny: Path) -> None:
+    """The short form of `benchmarks/flat_memory.py`, whose figures stand in docs/robustness.md."""
+    script = ROOT / "benchmarks" / "flat_memory.py"
+    if not script.is_file():
+        pytest.skip("the benchmarks are not part of this tree")
+    found = run_python(
+        script.read_text(), "--model", tiny, "--readings", "300", "--max-kib", "1024"
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
