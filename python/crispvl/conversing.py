@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crispvl.chat_sessions import ChatSessions
 from crispvl.constraint import JsonConstraint
 from crispvl.extraction import Schema, extract
 from crispvl.generation import TokenStream
@@ -21,6 +20,7 @@ from crispvl.pages import PreparedPage, prepare_page
 from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
 from crispvl.results import Answer
+from crispvl.session_cache import SessionCache
 from crispvl.sources import open_source
 from crispvl.streams import AnswerStream, new_token
 
@@ -33,7 +33,7 @@ class Conversing:
 
     _options: ReadOptions
     _prompts: PromptBuilder
-    _chats: ChatSessions
+    _cache: SessionCache
 
     @property
     def model(self) -> Model:
@@ -105,7 +105,7 @@ class Conversing:
 
         per_tile = model.config["projector"]["tokens_per_tile"]
         prompt_ids = self._prompts.build(parsed, [len(page.tiles) * per_tile for page in pages])
-        start = self._chats.start([page.tiles for page in pages])
+        start = self._cache.for_chat([page.tiles for page in pages])
         tokens = TokenStream(
             model, prompt_ids, tiles, chosen, cancel, progress, chosen.repair_loops, start,
             constraint,

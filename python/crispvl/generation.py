@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl.drafting import Drafter, NoDrafter
 from crispvl.errors import Cancelled, ContextOverflowError
+from crispvl.lookahead import Lookahead
 from crispvl.loops import Loop
 from crispvl.options import GenerateOptions
 from crispvl.prefill import Clock, FreshStart, Progress, Start
 from crispvl.repair import LoopWatch
 from crispvl.results import FinishReason, Generation, Timings
-from crispvl.steps import Decode, Steps, Work, alone
+from crispvl.steps import Steps, Work, alone
 from crispvl.transcript import Transcript
 
 if TYPE_CHECKING:
-    from crispvl._core import CancelToken, Sampler, Session
+    from crispvl._core import CancelToken, Sampler
     from crispvl.constraint import JsonConstraint
     from crispvl.model import Model
 
@@ -78,7 +80,7 @@ class TokenStream(Iterator[Token]):
         self._n_given = 0
         self._stop_logprob: float | None = None
         self._finish_reason: FinishReason = "cancelled"  # until the end is reached
-        self._timings: dict[str, float] = {}
+        self._timings: dict[str, Any] = {}
         self._steps = self._generate()
         self._tokens = alone(self._steps)
 
@@ -120,21 +122,29 @@ class TokenStream(Iterator[Token]):
             self._model, self._prompt_ids, self._tiles, self._budget, self._cancel, self._progress,
             clock,
         )  # fmt: skip
+        ahead = Lookahead(session, self._drafter(), self._cancel, clock)
         try:
-            yield from self._write(session, clock)
+            yield from self._write(ahead, clock)
         finally:
             clock.lap("decode_ms")
+            ahead.settle()
             self._start.end(session, [*self._prompt_ids, *self._transcript.ids])
 
-    def _write(self, session: Session, clock: Clock) -> Generator[Work | Token, None, None]:
+    def _drafter(self) -> Drafter | NoDrafter:
+        # Dynamic scaling gives tokens that are appended together the angles of the last.
+        is_scaled = self._model.config["decoder"].get("rope_scaling") == "dynamic"
+        wanted = self._options.speculate and not is_scaled
+        return Drafter(self._prompt_ids) if wanted else NoDrafter()
+
+    def _write(self, ahead: Lookahead, clock: Clock) -> Generator[Work | Token, None, None]:
         model, watch, written = self._model, self._watch, self._transcript
         stop_ids = model.vocabulary.stop_ids if self._options.stop_at_eos else frozenset()
         samplers = _Samplers(self._options, watch)
         while True:
             if self._constraint is not None:
-                token_id, logprob = self._constraint.sample(session.logits())
+                token_id, logprob = self._constraint.sample(ahead.logits())
             else:
-                token_id, logprob = session.sample(samplers.at(len(written)))
+                token_id, logprob = ahead.sample(samplers.at(len(written)))
             if token_id in stop_ids:
                 self._finish_reason = "stop"
                 self._stop_logprob = logprob
@@ -142,7 +152,7 @@ class TokenStream(Iterator[Token]):
             written.append(token_id, logprob)
             loop = watch.push(token_id) if watch else None
             if loop is not None:
-                again = yield from self._take_back(loop, session, clock)
+                again = yield from self._take_back(loop, ahead)
                 if not again:
                     self._finish_reason = "repetition"
                     break
@@ -151,14 +161,11 @@ class TokenStream(Iterator[Token]):
                 self._finish_reason = "length"
                 break
             yield from self._give(watch.n_settled if watch else len(written), clock)
-            yield from self._append(token_id, session, clock)
+            yield from ahead.append(token_id)
         yield from self._give(len(written), clock)
         written.finish()
         if written.rest:
             yield Token(None, None, written.rest)
-
-    def _append(self, token_id: int, session: Session, clock: Clock) -> Steps[None]:
-        yield from clock.run("decode_ms", Decode(session, [token_id], self._cancel))
 
     def _give(self, n_tokens: int, clock: Clock) -> Generator[Token, None, None]:
         """Yields the tokens up to a number of them; the clock stands still meanwhile."""
@@ -170,16 +177,16 @@ class TokenStream(Iterator[Token]):
             yield Token(written.ids[i], written.logprobs[i], written.pieces[i])
             clock.start()
 
-    def _take_back(self, loop: Loop, session: Session, clock: Clock) -> Steps[bool]:
-        """Removes a loop, and returns whether the session stands ready to write on from there."""
+    def _take_back(self, loop: Loop, ahead: Lookahead) -> Steps[bool]:
+        """Removes a loop, and returns whether all stands ready to write on from there."""
         assert self._watch is not None
         start = max(loop.start, self._n_given, 1)
         again = self._watch.take_back(loop, start, len(self._transcript))
         self._transcript.rewind(start)
         if again:
             # The last token kept goes through the decoder once more, for its logits.
-            session.rewind(len(self._prompt_ids) + start - 1)
-            yield from self._append(self._transcript.ids[-1], session, clock)
+            ahead.rewind(len(self._prompt_ids) + start - 1)
+            yield from ahead.append(self._transcript.ids[-1])
         return again
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from crispvl.results import Generation
 
 
+ROWS = 16
+"""Tokens that are looked at in one pass over the weights."""
+
+
 def groundedness(
     model: Model,
     prompt_ids: Sequence[int],
@@ -47,10 +51,12 @@ def groundedness(
     embeddings = np.tile(rows, (n_tiles, 1)) if n_tiles else None
     session = model.core.new_session(len(ids) + len(generation.ids))
     yield from prefill(session, ids, embeddings, cancel, clock)
-    blind = 0.0
-    for token_id in generation.ids:
-        blind += _logprob(session.logits(), token_id)
-        yield from clock.run("decode_ms", Decode(session, [token_id], cancel))
+    blind = _logprob(session.logits(), generation.ids[0])
+    for i in range(0, len(generation.ids) - 1, ROWS):
+        rows_ids = generation.ids[i : i + ROWS + 1]
+        yield from clock.run("decode_ms", Decode(session, rows_ids[:-1], cancel))
+        for i_row, token_id in enumerate(rows_ids[1:]):
+            blind += _logprob(session.logits(i_row), token_id)
     return float((sum(generation.logprobs) - blind) / len(generation.ids))
 
 

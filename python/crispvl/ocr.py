@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crispvl import bundled, hub
-from crispvl.chat_sessions import ChatSessions
 from crispvl.conversing import Conversing
 from crispvl.document import Document
 from crispvl.events import DocumentDone, Event
@@ -21,6 +20,7 @@ from crispvl.options import ReadOptions
 from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
 from crispvl.reading import DocumentReader
+from crispvl.session_cache import EMBEDDING_BYTES, SessionCache
 from crispvl.stream_count import stream_count
 from crispvl.streams import TextStream, new_token
 
@@ -43,6 +43,8 @@ class CrispOCR(Conversing):
         min_tiles: Fewest tiles per image; None means the model's own.
         tokenizer: Checkpoint folder or GGUF file whose tokenizer stands in for the model's own.
         image_position_step: As for `Model.load`.
+        image_cache_bytes: Most memory for images that may be asked about again; 0 keeps nothing,
+            neither images nor the KV cache of the last page or conversation.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -65,11 +67,12 @@ class CrispOCR(Conversing):
         min_tiles: int | None = None,
         tokenizer: str | os.PathLike[str] | None = None,
         image_position_step: float | None = None,
+        image_cache_bytes: int = EMBEDDING_BYTES,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
         self._arguments = (
             model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer,
-            image_position_step,
+            image_position_step, image_cache_bytes,
         )  # fmt: skip
         if not isinstance(model, Model):
             file = bundled.verified_path() if model is None else model
@@ -88,7 +91,7 @@ class CrispOCR(Conversing):
             )
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)
-        self._chats = ChatSessions()
+        self._cache = SessionCache(image_cache_bytes)
 
     @classmethod
     def from_pretrained(
@@ -192,7 +195,7 @@ class CrispOCR(Conversing):
         chosen = replace(options or self._options, **settings)
         reader = DocumentReader(
             self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event, skip,
-            keep_pages,
+            keep_pages, self._cache,
         )  # fmt: skip
         return TextStream(reader, cancel)
 
@@ -240,7 +243,7 @@ class CrispOCR(Conversing):
             skip_page = None if skip is None else partial(skip, i_document)
             return DocumentReader(
                 self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event,
-                skip_page, keep_pages,
+                skip_page, keep_pages, self._cache,
             )  # fmt: skip
 
         reader = ManyReader(documents, open_reader, stream_count(self.model, chosen))
@@ -248,7 +251,7 @@ class CrispOCR(Conversing):
 
     def close(self) -> None:
         """Lets go of the model; its memory is freed once no stream uses it any more."""
-        self._chats.clear()
+        self._cache.clear()
         self._model = None
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -84,6 +84,9 @@ class GenerateOptions:
         0, "tokens the penalty looks back on; 0 is all generated", metavar="N"
     )
     stop_at_eos: bool = _option(True, "stop at the model's end-of-answer tokens")
+    speculate: bool = _option(
+        True, "guess tokens where text repeats, and check them together; the answer is the same"
+    )
 
     def __post_init__(self) -> None:
         _check("max_tokens", self.max_tokens, int, "at least 1", lambda v: v >= 1)
@@ -95,6 +98,7 @@ class GenerateOptions:
         _check("repetition_penalty", self.repetition_penalty, float, "over 0", lambda v: v > 0)
         _check("repetition_window", self.repetition_window, int, "0 or more", lambda v: v >= 0)
         _check("stop_at_eos", self.stop_at_eos, bool, "a bool", lambda v: True)
+        _check("speculate", self.speculate, bool, "a bool", lambda v: True)
 
 
 @dataclass(frozen=True, kw_only=True)

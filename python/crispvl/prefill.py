@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,9 @@ Progress = Callable[[int, int], None]
 
 
 class Clock:
-    """Adds the time since its last call to a named sum, in milliseconds."""
+    """Adds the time since its last call to a named sum, in milliseconds; counts other things."""
 
-    def __init__(self, sums: dict[str, float]) -> None:
+    def __init__(self, sums: dict[str, Any]) -> None:
         self._sums = sums
         self.start()
 
@@ -41,6 +41,10 @@ class Clock:
         self._add(name, work.ms)
         self.start()
         work.check()
+
+    def count(self, name: str) -> None:
+        """Adds one to a named number."""
+        self._sums[name] = self._sums.get(name, 0) + 1
 
     def _add(self, name: str, ms: float) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + ms

@@ -23,6 +23,7 @@ from crispvl.pages import prepare_page
 from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
 from crispvl.scheduler import Scheduler
+from crispvl.session_cache import SessionCache
 from crispvl.sources import PageSource, open_source
 from crispvl.steps import Work
 from crispvl.stream_count import stream_count
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 PageSteps: TypeAlias = Generator[Work | Event, None, None]
 """The reading of a page: the work for it, and what happens."""
 
-NOT_SETTINGS = frozenset({"password", "allow_urls", "pages", "streams"})
+NOT_SETTINGS = frozenset({"password", "allow_urls", "pages", "streams", "speculate"})
 """Options that say where the pages come from and how fast, not what is read."""
 
 
@@ -56,6 +57,7 @@ class DocumentReader:
         skip: Returns whether a page, by its number, is left out: it was read before.
         keep_pages: Whether `document` holds the pages that are done. Without, memory does not grow
             with the document; take them from the `PageDone` events.
+        cache: Of what was computed for pages before.
 
     Attributes:
         document: What there is so far, an unfinished page included.
@@ -73,8 +75,10 @@ class DocumentReader:
         on_event: Callable[[Event], object] | None = None,
         skip: Callable[[int], bool] | None = None,
         keep_pages: bool = True,
+        cache: SessionCache | None = None,
     ) -> None:
         self._model = model
+        self._cache = SessionCache(0) if cache is None else cache
         self._prompts = prompts
         self._options = options
         self._cancel = cancel
@@ -212,7 +216,7 @@ class DocumentReader:
 
         current.tokens = TokenStream(
             model, prompt_ids, prepared.tiles, options, deadline.token, report,
-            repair_loops=options.repair_loops,
+            options.repair_loops, self._cache.for_page(prepared.tiles),
         )  # fmt: skip
         with closing(current.tokens):
             yield from _read_tokens(current.tokens, source.number, encoded)

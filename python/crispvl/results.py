@@ -18,7 +18,10 @@ repeated itself and could not be brought out of it."""
 
 @dataclass(frozen=True, kw_only=True)
 class Timings:
-    """Where the time went, in milliseconds."""
+    """Where the time went, in milliseconds.
+
+    Of work that is done for several pages together, each has its share.
+    """
 
     image_ms: float = 0.0
     """Decoding and tiling the images."""
@@ -28,6 +31,10 @@ class Timings:
     """The prompt's pass through the decoder."""
     decode_ms: float = 0.0
     """All generated tokens."""
+    passes: int = 0
+    """Of generated tokens through the decoder."""
+    guessed: int = 0
+    """Generated tokens that needed no pass of their own, as they were guessed."""
 
     def __add__(self, other: Timings) -> Timings:
         pairs = zip(astuple(self), astuple(other), strict=True)

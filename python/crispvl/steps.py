@@ -38,14 +38,37 @@ class Work:
             raise self.error
 
 
-class Decode(Work):
-    """Tokens that a session appends; sessions may do so in one pass over the weights."""
+MAX_ROWS = 16
+"""Tokens in one pass that are computed as a single one is; more would take the way of prompts."""
 
-    def __init__(self, session: Session, ids: list[int], cancel: CancelToken | None) -> None:
+
+class Decode(Work):
+    """Tokens that a session appends; sessions may do so in one pass over the weights.
+
+    Args:
+        session: Appends them.
+        ids: What it appends.
+        cancel: Stops the pass.
+        n_needed: How many of the ids have to be appended; the others are left out, from the end,
+            where a pass has no room for them. None means all.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        ids: list[int],
+        cancel: CancelToken | None,
+        n_needed: int | None = None,
+    ) -> None:
         super().__init__()
         self.session = session
         self.ids = ids
         self.cancel = cancel
+        self._n_needed = len(ids) if n_needed is None else n_needed
+
+    def shorten(self, n_rows: int) -> None:
+        """Leaves out what is beyond so many ids, as far as it is not needed."""
+        del self.ids[max(n_rows, self._n_needed) :]
 
 
 class Slice(Work):
@@ -102,6 +125,8 @@ def _decode(works: list[Decode]) -> None:
 
     started = time.perf_counter()
     n_works = len(works)
+    for work in works:
+        work.shorten(MAX_ROWS // n_works)
     while works:
         try:
             _core.Session.decode_batch(

@@ -35,13 +35,14 @@ class FakeSession:
     def __init__(self, model: FakeModel, n_ctx: int) -> None:
         self.model, self.n_ctx, self.n_past = model, n_ctx, 0
         self.ids: list[int] = []  # what the cache holds
-        self.n_prompt = 0
+        self.n_prompt = self.n_rows = 0
         self.number = 0  # among all prompts, from 1
 
     def prefill(self, ids: list[int], embeddings: Any, cancel: Any) -> None:
         n_rows = 0 if embeddings is None else len(embeddings)
         assert ids.count(SPECIAL_IDS["<IMG_CONTEXT>"]) == n_rows
         self.append(ids, cancel)
+        self.n_rows = 1
         self.n_prompt = self.n_past
         self.model.prompts.append(list(self.ids))
         self.model.prefilled.append(len(ids))
@@ -50,15 +51,17 @@ class FakeSession:
     def begin_prefill(self, ids: list[int], embeddings: Any) -> FakePrefill:
         return FakePrefill(self, ids, embeddings)
 
-    def sample(self, sampler: Any) -> tuple[int, float]:
+    def sample(self, sampler: Any, i_row: int = -1) -> tuple[int, float]:
         self.model.sampler = sampler
         self.model.prompt_number = self.number
-        return self.model.next_token(self.ids[self.n_prompt :], sampler), -0.25
+        n_ids = self.n_past - (self.n_rows - 1 - i_row if i_row >= 0 else 0)
+        return self.model.next_token(self.ids[self.n_prompt : n_ids], sampler), -0.25
 
     def decode(self, token_id: int, cancel: Any) -> None:
         self.append([token_id], cancel)
 
-    def logits(self) -> Any:
+    def logits(self, i_row: int = -1) -> Any:
+        assert i_row < self.n_rows
         return np.zeros(self.model.config["decoder"]["vocab_size"], np.float32)
 
     def rewind(self, n_past: int) -> None:
@@ -70,6 +73,7 @@ class FakeSession:
         if cancel is not None and cancel.cancelled:
             raise Cancelled("[decode] cancelled")
         self.ids.extend(ids)
+        self.n_rows = len(ids)
         self.n_past += len(ids)
         assert self.n_past <= self.n_ctx, "the KV cache is too small"
 

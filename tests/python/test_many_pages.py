@@ -93,7 +93,7 @@ def test_a_page_that_is_written_waits_for_one_slice_at_most(
     ocr: CrispOCR, telling: Telling
 ) -> None:
     telling.tiles_per_graph = 1
-    list(ocr.recognize_many([inked()] * 4, streams=4))
+    list(ocr.recognize_many([inked(4 + i) for i in range(4)], streams=4))
     first = telling.log.index(1)
     last = max(i for i, entry in enumerate(telling.log) if entry == "P")
     between = telling.log[first:last]
@@ -299,3 +299,36 @@ def test_a_document_that_cannot_be_opened_is_no_reason_to_stop(ocr: CrispOCR) ->
     results = list(ocr.recognize_many([b"%PDF-1.4 nothing", inked()]))
     assert isinstance(results[0].error, DocumentError)
     assert results[1].text == "Twenty letters and so"
+
+
+def test_a_page_asked_about_again_is_not_encoded_again(ocr: CrispOCR, telling: Telling) -> None:
+    ocr.recognize(inked())
+    n_first = telling.prefilled[-1]
+    ocr.recognize(inked(), "What is the total?")
+    assert telling.log.count("E") == 1
+    assert telling.prefilled[-1] < n_first - 3 * 4  # the question, not the image
+    ocr.recognize(inked(9))
+    ocr.recognize(inked())
+    assert telling.log.count("E") == 2
+    assert telling.prefilled[-1] == n_first  # what pages have in common is computed for each
+    assert telling.prompts[-1] == telling.prompts[0]
+
+
+def test_a_page_cut_otherwise_is_another_image(ocr: CrispOCR, telling: Telling) -> None:
+    ocr.recognize(inked())
+    ocr.recognize(inked(), max_tiles=1)
+    assert telling.log.count("E") == 2
+
+
+def test_images_are_kept_within_their_bytes_and_not_at_all_without(telling: Telling) -> None:
+    a_page = 3 * 4 * 8 * 4  # tiles, tokens, width, bytes of a float
+    ocr = CrispOCR(Model(telling), image_cache_bytes=2 * a_page)  # type: ignore[arg-type]
+    for mark in (1, 2, 3, 3, 2, 1):
+        ocr.recognize(inked(4 + mark))
+    assert telling.log.count("E") == 4
+    telling.log.clear()
+    without = CrispOCR(Model(telling), image_cache_bytes=0)  # type: ignore[arg-type]
+    without.recognize(inked())
+    without.recognize(inked())
+    assert telling.log.count("E") == telling.log.count("P") == 2
+    assert telling.prefilled[-1] == telling.prefilled[-2]

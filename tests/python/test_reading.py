@@ -334,7 +334,7 @@ def test_groundedness_compares_with_a_blank_image(core: FakeModel, page: Path) -
     import math
 
     assert found == pytest.approx(-0.25 + math.log(272))
-    assert core.n_encoded == 3 + 3 + 1  # the white tile is encoded once
+    assert core.n_encoded == 3 + 1  # the page once, and one white tile
     assert core.prompts[-1].count(SPECIAL_IDS["<IMG_CONTEXT>"]) == 3 * 4
     empty = groundedness(Model(core), [1], generation([], []))  # type: ignore[arg-type]
     assert finish(empty) is None
