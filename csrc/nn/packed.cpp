@@ -3,12 +3,9 @@
 #include <algorithm>
 
 #include "kernels/bf16_pack.h"
-<<<<<<< HEAD
-#include "runtime/parallel.h"
-=======
 #include "kernels/cpu.h"
 #include "kernels/int8_kernels.h"
->>>>>>> 7b365ac (perf: a Q8_0 encoder in 8-bit products; signed activations and unsigned weights save the corrections)
+#include "runtime/parallel.h"
 
 namespace crispvl {
 namespace {
@@ -38,15 +35,6 @@ const float* floats(const ggml_tensor* x) {
 std::vector<float> row_values(const ggml_tensor* x) {
     if (x == nullptr || x->data == nullptr) return {};
     return {floats(x), floats(x) + x->ne[0]};
-}
-
-// Calls share(ith, n_threads) on as many threads.
-template <typename Share>
-void run_on_threads(int n_threads, const Share& share) {
-    std::vector<std::thread> threads;
-    for (int i = 1; i < n_threads; ++i) threads.emplace_back(share, i, n_threads);
-    share(0, n_threads);
-    for (std::thread& thread : threads) thread.join();
 }
 
 void quantise_bf16(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
@@ -81,52 +69,8 @@ void PackedNorm::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) {
         ith, nth);
 }
 
-<<<<<<< HEAD
-// ---- linear -------------------------------------------------------------------------------------
-
-PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Epilogue epilogue,
-                           int n_threads, ggml_tensor* scale)
-    : d_in_(parts.front()->weight()->ne[0]),
-      d_out_(0),
-      epilogue_(epilogue),
-      scale_(row_values(scale)) {
-    for (const Linear* part : parts) d_out_ += part->weight()->ne[1];
-    if (parts.front()->weight()->data == nullptr) return;  // a model that is only measured
-    const int64_t n = kernels::packed_size(d_out_, d_in_);
-    panels_ = kernels::allocate_aligned<uint16_t>(static_cast<size_t>(n));
-    std::fill_n(panels_.get(), n, uint16_t{0});
-    bias_.assign(static_cast<size_t>(d_out_), 0.0f);
-    int64_t first = 0;
-    for (const Linear* part : parts) {
-        run_parallel(n_threads, [&](int i) { pack(part->weight(), first, i, n_threads); });
-        const std::vector<float> values = row_values(part->bias());
-        std::copy(values.begin(), values.end(), bias_.begin() + first);
-        first += part->weight()->ne[1];
-    }
-}
-
-void PackedLinear::pack(const ggml_tensor* weight, int64_t first_output, int ith, int nth) {
-    const ggml_to_float_t to_float = ggml_get_type_traits(weight->type)->to_float;
-    std::vector<float> row(static_cast<size_t>(d_in_));
-    const int64_t n_rows = weight->ne[1];
-    for (int64_t i = n_rows * ith / nth; i < n_rows * (ith + 1) / nth; ++i) {
-        const char* data = static_cast<const char*>(weight->data);
-        to_float(data + static_cast<size_t>(i) * weight->nb[1], row.data(), d_in_);
-        kernels::pack_row(row.data(), d_in_, first_output + i, panels_.get());
-    }
-}
-
-ggml_tensor* PackedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual) const {
-    const bool is_f32 = epilogue_ == Epilogue::store_f32 || epilogue_ == Epilogue::residual_f32;
-    return custom(g, is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16, d_out_, x, residual, compute, this);
-}
-
-void PackedLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
-    const PackedLinear& linear = *static_cast<const PackedLinear*>(self);
-=======
 void PackedNorm::compute_int8(ggml_tensor* y, int ith, int nth, void* self) {
     const Norm& norm = static_cast<const PackedNorm*>(self)->norm_;
->>>>>>> 7b365ac (perf: a Q8_0 encoder in 8-bit products; signed activations and unsigned weights save the corrections)
     const ggml_tensor* x = y->src[0];
     kernels::quantise_rows(
         {floats(x), ggml_nrows(x), x->ne[0], floats(norm.weight()), floats(norm.bias()),
@@ -146,8 +90,8 @@ PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Operand oper
     for (const Linear* part : parts) d_out_ += part->weight()->ne[1];
     if (parts.front()->weight()->data == nullptr) return;  // a model that is only measured
     panels_ = kernels::allocate_aligned<char>(n_bytes());
-    run_on_threads(n_threads, [&](int ith, int nth) {
-        operand_ == Operand::bf16 ? pack_bf16(parts, ith, nth) : pack_int8(parts, ith, nth);
+    run_parallel(n_threads, [&](int i) {
+        operand_ == Operand::bf16 ? pack_bf16(parts, i, n_threads) : pack_int8(parts, i, n_threads);
     });
     for (const Linear* part : parts) {
         std::vector<float> values = row_values(part->bias());
