@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
+#include <numeric>
 
 #include "capi_guard.h"
 #include "capi_handles.h"
@@ -92,7 +93,8 @@ crispvl_model_info info_of(const crispvl_model& model) {
     info.image_start_id = c.image.start_id;
     info.image_end_id = c.image.end_id;
     info.image_context_id = c.image.context_id;
-    info.weight_bytes = model.core->weight_bytes();
+    const std::vector<size_t>& n_bytes = model.core->weight_bytes();
+    info.weight_bytes = std::accumulate(n_bytes.begin(), n_bytes.end(), size_t{0});
     return info;
 }
 

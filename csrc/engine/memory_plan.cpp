@@ -8,7 +8,8 @@
 namespace crispvl {
 namespace {
 
-size_t measure_session(const std::shared_ptr<const Model>& model, const MemoryRequest& request) {
+std::vector<size_t> measure_session(const std::shared_ptr<const Model>& model,
+                                    const MemoryRequest& request) {
     const ImageConfig& image = model->config().image;
     const int64_t n_image = request.n_tiles * image.tokens_per_tile;
     if (request.n_prompt < n_image) {
@@ -24,7 +25,11 @@ size_t measure_session(const std::shared_ptr<const Model>& model, const MemoryRe
     const std::vector<float> rows(static_cast<size_t>(n_image * model->config().decoder.width));
     session.prefill(ids, n_image > 0 ? rows.data() : nullptr, n_image, /*interrupt=*/nullptr);
     if (session.n_past() < session.n_ctx()) session.decode(text_id, /*interrupt=*/nullptr);
-    return session.cache_bytes();
+    std::vector<size_t> n_bytes;
+    for (const ggml_backend_ptr& backend : model->backends().all) {
+        n_bytes.push_back(session.cache().n_bytes_on(backend.get()));
+    }
+    return n_bytes;
 }
 
 // What the model drops from memory after packing: see Model.
@@ -48,18 +53,17 @@ void measure_encoder(const Model& model, int64_t n_tiles) {
 std::vector<DeviceMemory> plan_memory(const std::shared_ptr<const Model>& model,
                                       const MemoryRequest& request) {
     measure_encoder(*model, request.n_tiles);
-    const size_t kv_bytes = measure_session(model, request);
+    const std::vector<size_t> kv_bytes = measure_session(model, request);
     const std::vector<size_t>& compute_bytes = model->executor().measured_bytes();
     const Backends& backends = model->backends();
     std::vector<DeviceMemory> devices;
     for (size_t i = 0; i < backends.all.size(); ++i) {
-        devices.push_back({ggml_backend_name(backends.all[i].get()), 0, 0, 0, compute_bytes[i], 0});
+        devices.push_back({ggml_backend_name(backends.all[i].get()), model->weight_bytes()[i],
+                           /*packed_bytes=*/0, kv_bytes[i], compute_bytes[i],
+                           /*released_bytes=*/0});
     }
-    devices.front().weight_bytes = model->weight_bytes() - model->host_weight_bytes();
-    devices.back().weight_bytes += model->host_weight_bytes();
     devices.back().packed_bytes = model->packed_bytes();
     if (model->packed_bytes() > 0) devices.back().released_bytes = encoder_bytes(*model);
-    devices.front().kv_bytes = kv_bytes;
     return devices;
 }
 

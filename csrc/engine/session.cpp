@@ -30,7 +30,7 @@ int64_t checked_context(const Model& model, int64_t n_ctx) {
 
 Session::Session(std::shared_ptr<const Model> model, int64_t n_ctx)
     : model_(std::move(model)),
-      cache_(model_->backends().preferred(), model_->kv_type(), model_->config().decoder.n_layers,
+      cache_(model_->layer_backends(), model_->kv_type(),
              model_->config().decoder.n_kv_heads * model_->config().decoder.d_head,
              checked_context(*model_, n_ctx), model_->measures_only()) {}
 

@@ -45,7 +45,7 @@ public:
     LogitsView logits(int64_t i_row) const;
     int64_t n_past() const { return n_past_; }
     int64_t n_ctx() const { return cache_.n_ctx(); }
-    size_t cache_bytes() const { return cache_.n_bytes(); }
+    const KvCache& cache() const { return cache_; }
     const Model& model() const { return *model_; }
 
 private:

@@ -23,21 +23,16 @@ AttentionConfig attention_config(const DecoderConfig& c) {
             "attn_output"};
 }
 
-ggml_tensor* embedding_table(Weights& weights, const DecoderConfig& c) {
-    ggml_tensor* table =
-        weights.take(std::string(schema::kTokenEmbedding) + ".weight", {c.width, c.vocab_size});
-    weights.keep_on_host(table);
-    return table;
-}
+const std::string kTable = std::string(schema::kTokenEmbedding) + ".weight";
 
-Linear output_head(Weights& weights, const DecoderConfig& c, ggml_tensor* embedding,
-                   bool separate_head) {
+Linear output_head(Weights& weights, const DecoderConfig& c, ggml_tensor* embedding, size_t i_host,
+                   size_t i_backend) {
     if (!c.tied_head) {
-        return Linear(Scope(weights, schema::kOutput), c.width, c.vocab_size, /*bias=*/false);
+        const Scope scope(weights, schema::kOutput, i_backend);
+        return Linear(scope, c.width, c.vocab_size, /*bias=*/false);
     }
-    if (!separate_head) return Linear(embedding);
-    return Linear(weights.take_again(std::string(schema::kTokenEmbedding) + ".weight",
-                                     {c.width, c.vocab_size}));
+    if (i_backend == i_host) return Linear(embedding);
+    return Linear(weights.take_again(kTable, {c.width, c.vocab_size}, i_backend));
 }
 
 }  // namespace
@@ -103,14 +98,16 @@ ggml_tensor* DirectDecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope
     return down_(g, down_.input(g, y), /*residual=*/x);
 }
 
-Decoder::Decoder(Weights& weights, const DecoderConfig& c, bool separate_head)
+Decoder::Decoder(Weights& weights, const DecoderConfig& c, const std::vector<size_t>& places,
+                 size_t i_host)
     : config_(c),
-      embedding_(embedding_table(weights, c)),
-      output_norm_(Scope(weights, schema::kOutputNorm), NormKind::rms_norm, c.width,
+      embedding_(weights.take(kTable, {c.width, c.vocab_size}, i_host)),
+      output_norm_(Scope(weights, schema::kOutputNorm, places.back()), NormKind::rms_norm, c.width,
                    c.norm_epsilon),
-      head_(output_head(weights, c, embedding_, separate_head)) {
-    for (int64_t i = 0; i < c.n_layers; ++i) {
-        blocks_.emplace_back(Scope(weights, schema::text_block(i)), c);
+      head_(output_head(weights, c, embedding_, i_host, places.back())) {
+    for (size_t i = 0; i < places.size(); ++i) {
+        const Scope scope(weights, schema::text_block(static_cast<int64_t>(i)), places[i]);
+        blocks_.emplace_back(scope, c);
     }
 }
 

@@ -70,8 +70,10 @@ public:
     // Sequences that one step may serve; bounds the largest graph.
     static constexpr size_t kMaxSequences = 16;
 
-    // `separate_head`: place a tied head beside the layers, as a second copy of the embedding.
-    Decoder(Weights& weights, const DecoderConfig& config, bool separate_head);
+    // `places`: the backend of each layer, an index of Backends::all; the head lies with the last.
+    // `i_host`: the backend of the embedding; a tied head elsewhere is a second copy of it.
+    Decoder(Weights& weights, const DecoderConfig& config, const std::vector<size_t>& places,
+            size_t i_host);
 
     // ids I32 [n_tokens] -> [width, n_tokens]
     ggml_tensor* embed(Graph& g, ggml_tensor* ids) const;

@@ -30,15 +30,41 @@ void stand_in_for_vocabulary(ModelSource& source) {
     source.deduce(schema::kChatStopIds, std::vector<int64_t>{});
 }
 
+std::vector<std::string> device_names(const LoadOptions& options) {
+    if (options.layers.empty()) return {options.device};
+    std::vector<std::string> names;
+    for (const LayerShare& share : options.layers) names.push_back(share.device);
+    return names;
+}
+
+// Per layer, an index of Backends::all.
+std::vector<size_t> layer_places(const LoadOptions& options, const Backends& backends,
+                                 int64_t n_layers) {
+    std::vector<size_t> places;
+    if (options.layers.empty()) places.assign(static_cast<size_t>(n_layers), 0);
+    for (size_t i = 0; i < options.layers.size(); ++i) {
+        const int64_t n = std::clamp<int64_t>(options.layers[i].n_layers, 0, n_layers + 1);
+        places.insert(places.end(), static_cast<size_t>(n), backends.places[i]);
+    }
+    if (places.size() != static_cast<size_t>(n_layers)) {
+        throw Error(ErrorKind::argument, "[device] expected shares of " + std::to_string(n_layers) +
+                                             " layers in all; found " +
+                                             std::to_string(places.size()) +
+                                             "; share out every layer once");
+    }
+    return places;
+}
+
 }  // namespace
 
 struct Model::Network {
     Network(const ModelSource& source, const ModelConfig& c, const LoadOptions& options)
-        : backends(options.device, options.n_threads),
+        : backends(device_names(options), options.n_threads),
+          places(layer_places(options, backends, c.decoder.n_layers)),
           weights(source),
           vision(weights, c.vision),
           projector(weights, c.vision, c.projector),
-          decoder(weights, c.decoder, /*separate_head=*/!backends.on_cpu()),
+          decoder(weights, c.decoder, places, backends.i_cpu()),
           executor(backends,
                    std::max(vision.max_nodes(), decoder.max_nodes(Decoder::kMaxSequences)),
                    [&source] { source.require_unchanged(); }) {
@@ -61,6 +87,7 @@ struct Model::Network {
     }
 
     Backends backends;
+    std::vector<size_t> places;
     Weights weights;
     VisionEncoder vision;
     Projector projector;
@@ -132,14 +159,16 @@ size_t Model::kv_bytes_per_token() const {
     return 2 * static_cast<size_t>(c.n_layers) * ggml_row_size(kv_type(), c.n_kv_heads * c.d_head);
 }
 
-size_t Model::weight_bytes() const {
+const std::vector<size_t>& Model::weight_bytes() const {
     return network().weights.n_bytes();
+}
+std::vector<ggml_backend_t> Model::layer_backends() const {
+    std::vector<ggml_backend_t> layers;
+    for (const size_t place : network().places) layers.push_back(backends().all[place].get());
+    return layers;
 }
 size_t Model::packed_bytes() const {
     return network().vision.packed_bytes();
-}
-size_t Model::host_weight_bytes() const {
-    return network().weights.n_host_bytes();
 }
 
 int64_t Model::tiles_per_graph() const {

@@ -18,6 +18,12 @@
 
 namespace crispvl {
 
+// Some of the decoder's layers on one device.
+struct LayerShare {
+    std::string device;
+    int64_t n_layers;
+};
+
 struct LoadOptions {
     std::string path;
     std::string mmproj;              // "" when `path` holds the projector too
@@ -28,7 +34,10 @@ struct LoadOptions {
     bool measure_only = false;       // read headers alone; graphs are measured, not run
     std::string tokenizer;           // GGUF file whose vocabulary is used; "" for the model's own
     double image_position_step = 0;  // see set_position_step(); 0: the file's, or else 1
-    FileBytes bytes, mmproj_bytes;   // instead of the paths; copied while loading
+    // Devices in the order of the layers, instead of `device`. Encoder and projector lie on the
+    // first, the head with the last layer, and the token table always in host memory.
+    std::vector<LayerShare> layers;
+    FileBytes bytes, mmproj_bytes;  // instead of the paths; copied while loading
 };
 
 // A traced value: C order, slowest dimension first.
@@ -63,8 +72,8 @@ public:
     // weights would be the largest error of the whole model.
     ggml_type kv_type() const;
     size_t kv_bytes_per_token() const;
-    size_t weight_bytes() const;
-    size_t host_weight_bytes() const;
+    const std::vector<size_t>& weight_bytes() const;  // per backend
+    std::vector<ggml_backend_t> layer_backends() const;
     size_t packed_bytes() const;  // a CPU's copies of weights for its own kernels
     bool measures_only() const { return options_.measure_only; }
 

@@ -48,7 +48,8 @@ bool same_data(const GgufTensor& tensor, const std::vector<int64_t>& ne) {
 Weights::Weights(const ModelSource& source)
     : source_(source), ctx_((2 * source.tensors().size() + 64) * ggml_tensor_overhead()) {}
 
-ggml_tensor* Weights::declare(const std::string& name, const std::vector<int64_t>& ne) {
+ggml_tensor* Weights::declare(const std::string& name, const std::vector<int64_t>& ne,
+                              size_t i_backend) {
     const auto it = source_.tensors().find(name);
     if (it == source_.tensors().end()) {
         problems_.push_back("'" + name + "' " + shape_text(ne) + " is missing");
@@ -68,19 +69,21 @@ ggml_tensor* Weights::declare(const std::string& name, const std::vector<int64_t
     ggml_tensor* tensor =
         ggml_new_tensor(ctx_.get(), found.type, static_cast<int>(ne.size()), ne.data());
     ggml_set_name(tensor, name.c_str());
-    data_[tensor] = &found;
+    data_[tensor] = {&found, i_backend};
     return tensor;
 }
 
-ggml_tensor* Weights::take(const std::string& name, std::initializer_list<int64_t> ne) {
+ggml_tensor* Weights::take(const std::string& name, std::initializer_list<int64_t> ne,
+                           size_t i_backend) {
     if (taken_.count(name) != 0) {
         throw Error(ErrorKind::internal, "[weights] '" + name + "' was taken twice");
     }
-    return declare(name, ne);
+    return declare(name, ne, i_backend);
 }
 
-ggml_tensor* Weights::take_again(const std::string& name, std::initializer_list<int64_t> ne) {
-    return declare(name, ne);
+ggml_tensor* Weights::take_again(const std::string& name, std::initializer_list<int64_t> ne,
+                                 size_t i_backend) {
+    return declare(name, ne, i_backend);
 }
 
 void Weights::report_problems() const {
@@ -100,40 +103,35 @@ void Weights::report_problems() const {
     throw Error(ErrorKind::model_file, text + "\nConvert the checkpoint again.");
 }
 
-bool Weights::stays_on_host(const Backends& backends, ggml_tensor* tensor) const {
-    return backends.on_cpu() || on_host_.count(tensor) != 0;
-}
-
-void Weights::count_bytes(const Backends& backends) {
-    for (const auto& [tensor, found] : data_) {
-        n_bytes_ += found->n_bytes;
-        if (stays_on_host(backends, tensor)) n_host_bytes_ += found->n_bytes;
+std::vector<std::vector<ggml_tensor*>> Weights::placed(const Backends& backends) {
+    std::vector<std::vector<ggml_tensor*>> tensors(backends.all.size());
+    n_bytes_.assign(backends.all.size(), 0);
+    for (const auto& [tensor, bound] : data_) {
+        tensors[bound.i_backend].push_back(tensor);
+        n_bytes_[bound.i_backend] += bound.found->n_bytes;
     }
+    return tensors;
 }
 
 void Weights::finish_without_data(const Backends& backends) {
     report_problems();
-    count_bytes(backends);
-    for (const auto& [tensor, found] : data_) {
-        ggml_backend_t backend =
-            stays_on_host(backends, tensor) ? backends.cpu() : backends.preferred();
-        // An empty buffer tells the scheduler where the tensor would lie.
-        buffers_.emplace_back(
-            ggml_backend_buft_alloc_buffer(ggml_backend_get_default_buffer_type(backend), 0));
+    const auto tensors = placed(backends);
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        // An empty buffer tells the scheduler where the tensors would lie.
+        buffers_.emplace_back(ggml_backend_buft_alloc_buffer(
+            ggml_backend_get_default_buffer_type(backends.all[i].get()), 0));
         ggml_backend_buffer_set_usage(buffers_.back().get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
-        tensor->buffer = buffers_.back().get();
+        for (ggml_tensor* tensor : tensors[i]) tensor->buffer = buffers_.back().get();
     }
 }
 
 void Weights::finish(const Backends& backends) {
     report_problems();
-    count_bytes(backends);
-    std::vector<ggml_tensor*> host, device;
-    for (const auto& [tensor, found] : data_) {
-        (stays_on_host(backends, tensor) ? host : device).push_back(tensor);
+    const auto tensors = placed(backends);
+    for (size_t i = 0; i < backends.i_cpu(); ++i) {
+        if (!tensors[i].empty()) copy_to(backends.all[i].get(), tensors[i]);
     }
-    map_in_place(host);
-    if (!device.empty()) copy_to(backends.preferred(), device);
+    map_in_place(tensors.back());
 }
 
 void Weights::map_in_place(const std::vector<ggml_tensor*>& tensors) {
@@ -145,7 +143,7 @@ void Weights::map_in_place(const std::vector<ggml_tensor*>& tensors) {
         if (!buffer) throw Error(ErrorKind::memory, "[weights] expected memory for a buffer");
         ggml_backend_buffer_set_usage(buffer.get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
         for (ggml_tensor* tensor : tensors) {
-            const uint8_t* data = data_.at(tensor)->data;
+            const uint8_t* data = data_.at(tensor).found->data;
             if (data < base || data >= end) continue;
             if (ggml_backend_tensor_alloc(buffer.get(), tensor, const_cast<uint8_t*>(data)) !=
                 GGML_STATUS_SUCCESS) {
@@ -175,7 +173,8 @@ void Weights::copy_to(ggml_backend_t backend, const std::vector<ggml_tensor*>& t
     size_t offset = 0;
     for (ggml_tensor* tensor : tensors) {
         ggml_backend_tensor_alloc(buffer.get(), tensor, base + offset);
-        ggml_backend_tensor_set(tensor, data_.at(tensor)->data, 0, data_.at(tensor)->n_bytes);
+        const GgufTensor& found = *data_.at(tensor).found;
+        ggml_backend_tensor_set(tensor, found.data, 0, found.n_bytes);
         offset += GGML_PAD(ggml_backend_buft_get_alloc_size(type, tensor), alignment);
     }
     buffers_.push_back(std::move(buffer));

@@ -18,13 +18,14 @@ class Weights {
 public:
     explicit Weights(const ModelSource& source);
 
-    // The tensor `name` of shape `ne` (ggml order, trailing ones left out). Problems are recorded
-    // for finish(); what is returned then is a placeholder.
-    ggml_tensor* take(const std::string& name, std::initializer_list<int64_t> ne);
-    // A second tensor over the same file data, placed beside the layers (a tied head).
-    ggml_tensor* take_again(const std::string& name, std::initializer_list<int64_t> ne);
-    // Keeps `tensor` in host memory, whatever the device (a table read by rows).
-    void keep_on_host(ggml_tensor* tensor) { on_host_.insert(tensor); }
+    // The tensor `name` of shape `ne` (ggml order, trailing ones left out), for the backend
+    // Backends::all[i_backend]. Problems are recorded for finish(); what is returned then is a
+    // placeholder.
+    ggml_tensor* take(const std::string& name, std::initializer_list<int64_t> ne,
+                      size_t i_backend = 0);
+    // A second tensor over the same file data (a tied head).
+    ggml_tensor* take_again(const std::string& name, std::initializer_list<int64_t> ne,
+                            size_t i_backend);
 
     // Throws one Error{model_file} with every problem, or places the data: on a CPU the file
     // mapping itself serves, elsewhere it is copied. Throws Error{memory}.
@@ -32,43 +33,50 @@ public:
     // As finish(), but places nothing: graphs over these tensors can be measured, not run.
     void finish_without_data(const Backends& backends);
 
-    size_t n_bytes() const { return n_bytes_; }
-    // The part of it in host memory.
-    size_t n_host_bytes() const { return n_host_bytes_; }
+    // Per backend.
+    const std::vector<size_t>& n_bytes() const { return n_bytes_; }
 
 private:
-    ggml_tensor* declare(const std::string& name, const std::vector<int64_t>& ne);
-    bool stays_on_host(const Backends& backends, ggml_tensor* tensor) const;
-    void count_bytes(const Backends& backends);
+    struct Bound {
+        const GgufTensor* found;
+        size_t i_backend;
+    };
+    ggml_tensor* declare(const std::string& name, const std::vector<int64_t>& ne, size_t i_backend);
+    // The tensors of each backend.
+    std::vector<std::vector<ggml_tensor*>> placed(const Backends& backends);
     void report_problems() const;
     void map_in_place(const std::vector<ggml_tensor*>& tensors);
     void copy_to(ggml_backend_t backend, const std::vector<ggml_tensor*>& tensors);
 
     const ModelSource& source_;
     TensorTable ctx_;
-    std::map<ggml_tensor*, const GgufTensor*> data_;
-    std::set<ggml_tensor*> on_host_;
+    std::map<ggml_tensor*, Bound> data_;
     std::set<std::string> taken_;
     std::vector<std::string> problems_;
     std::vector<ggml_backend_buffer_ptr> buffers_;
-    size_t n_bytes_ = 0, n_host_bytes_ = 0;
+    std::vector<size_t> n_bytes_;
 };
 
-// A path in the file: Scope{w, "blk.0"} / "attn_q" names "blk.0.attn_q".
+// A path in the file and a backend for what lies below it: Scope{w, "blk.0"} / "attn_q" names
+// "blk.0.attn_q".
 class Scope {
 public:
-    Scope(Weights& weights, std::string path) : weights_(&weights), path_(std::move(path)) {}
-    Scope operator/(const std::string& child) const { return {*weights_, path_ + "." + child}; }
-    ggml_tensor* weight(std::initializer_list<int64_t> ne) const {
-        return weights_->take(path_ + ".weight", ne);
+    Scope(Weights& weights, std::string path, size_t i_backend = 0)
+        : weights_(&weights), path_(std::move(path)), i_backend_(i_backend) {}
+    Scope operator/(const std::string& child) const {
+        return {*weights_, path_ + "." + child, i_backend_};
     }
-    ggml_tensor* bias(int64_t n) const { return weights_->take(path_ + ".bias", {n}); }
+    ggml_tensor* weight(std::initializer_list<int64_t> ne) const {
+        return weights_->take(path_ + ".weight", ne, i_backend_);
+    }
+    ggml_tensor* bias(int64_t n) const { return weights_->take(path_ + ".bias", {n}, i_backend_); }
     const std::string& path() const { return path_; }
     Weights& weights() const { return *weights_; }
 
 private:
     Weights* weights_;
     std::string path_;
+    size_t i_backend_;
 };
 
 }  // namespace crispvl

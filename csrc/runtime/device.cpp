@@ -80,6 +80,20 @@ ggml_backend_dev_t choose_device(const std::string& wanted) {
     return nullptr;
 }
 
+// A null stands for the CPU.
+std::vector<ggml_backend_dev_t> choose_devices(const std::vector<std::string>& wanted) {
+    std::vector<ggml_backend_dev_t> chosen;
+    for (const std::string& name : wanted) {
+        ggml_backend_dev_t device = choose_device(name);
+        if (std::find(chosen.begin(), chosen.end(), device) != chosen.end()) {
+            throw Error(ErrorKind::argument, "[device] expected each device once; found '" + name +
+                                                 "' again under another name; name it once");
+        }
+        chosen.push_back(device);
+    }
+    return chosen;
+}
+
 #ifdef __linux__
 
 // Cores the scheduler lets us use, hyper-threads of one core counted once.
@@ -170,7 +184,7 @@ int default_thread_count() {
     return quota > 0 ? std::min(n, quota) : n;
 }
 
-Backends::Backends(const std::string& device, int wanted_threads)
+Backends::Backends(const std::vector<std::string>& devices, int wanted_threads)
     : n_threads(wanted_threads == 0 ? default_thread_count() : wanted_threads) {
     install_log_sink();
     if (n_threads < 1 || n_threads > GGML_MAX_N_THREADS) {
@@ -179,17 +193,21 @@ Backends::Backends(const std::string& device, int wanted_threads)
                                              " threads; found " + std::to_string(n_threads) +
                                              "; leave threads out for one per core");
     }
-    if (ggml_backend_dev_t chosen = choose_device(device)) {
-        ggml_backend_ptr backend(ggml_backend_dev_init(chosen, nullptr));
+    const std::vector<ggml_backend_dev_t> chosen = choose_devices(devices);
+    for (ggml_backend_dev_t device : chosen) {
+        if (device == nullptr) continue;
+        ggml_backend_ptr backend(ggml_backend_dev_init(device, nullptr));
         if (!backend) {
             throw Error(ErrorKind::device, std::string("[device] expected '") +
-                                               ggml_backend_dev_name(chosen) + "' to start; " +
+                                               ggml_backend_dev_name(device) + "' to start; " +
                                                take_log_error() +
                                                "; check the driver or use "
                                                "device=\"cpu\"");
         }
         all.push_back(std::move(backend));
     }
+    size_t i = 0;
+    for (ggml_backend_dev_t device : chosen) places.push_back(device ? i++ : all.size());
     all.push_back(start_cpu());
 }
 

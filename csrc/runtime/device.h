@@ -38,13 +38,14 @@ struct ThreadPoolDeleter {
 
 // The backends of one model, in order of preference; the CPU stands last.
 struct Backends {
-    // `device`: "auto", "cpu", or a device's name or kind ("cuda", "cuda:1", "metal", "vulkan").
-    // `n_threads` 0 means default_thread_count(). Throws Error{device, argument}.
-    Backends(const std::string& device, int n_threads);
+    // `devices`, each once: "auto", "cpu", or a device's name or kind ("cuda", "cuda:1", "metal",
+    // "vulkan"). `n_threads` 0 means default_thread_count(). Throws Error{device, argument}.
+    Backends(const std::vector<std::string>& devices, int n_threads);
 
     ggml_backend_t preferred() const { return all.front().get(); }
     ggml_backend_t cpu() const { return all.back().get(); }
     bool on_cpu() const { return all.size() == 1; }
+    size_t i_cpu() const { return all.size() - 1; }
     // Gives a forked process a CPU backend with threads of its own. Throws Error{device} when there
     // is another backend: a GPU's state does not survive a fork.
     void renew_after_fork();
@@ -54,6 +55,7 @@ struct Backends {
     // The pool's threads outlive every graph: starting threads per graph would cost each token.
     std::unique_ptr<ggml_threadpool, ThreadPoolDeleter> pool;
     std::vector<ggml_backend_ptr> all;
+    std::vector<size_t> places;  // in `all`, of the devices asked for
 
 private:
     ggml_backend_ptr start_cpu();

@@ -1,6 +1,6 @@
 """The compiled core. `crispvl.model` is its only caller; everything else goes through that."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -46,7 +46,12 @@ class Model:
         exact: bool = False,
         tokenizer: str | None = None,
         image_position_step: float = 0.0,
+        layers: Sequence[tuple[str, int]] = (),
     ) -> Model: ...
+    @property
+    def layer_devices(self) -> list[str]:
+        """ggml's name of the device of each decoder layer."""
+
     @property
     def metadata(self) -> dict[str, Any]: ...
     @property
@@ -165,5 +170,11 @@ def convert_rows(
     cancel: CancelToken | None = None,
 ) -> NDArray[np.uint8]: ...
 def tensor_types() -> list[dict[str, Any]]: ...
-def load_to_measure(path: str, mmproj: str | None, device: str, exact: bool = False) -> Model: ...
+def load_to_measure(
+    path: str,
+    mmproj: str | None,
+    device: str,
+    exact: bool = False,
+    layers: Sequence[tuple[str, int]] = (),
+) -> Model: ...
 def plan_memory(model: Model, n_tiles: int, n_prompt: int, n_ctx: int) -> list[dict[str, Any]]: ...

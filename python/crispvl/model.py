@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from crispvl.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from crispvl import _core
+    from crispvl.plan.split import Shares
 
 
 class Model:
@@ -57,6 +58,8 @@ class Model:
         exact: bool = False,
         tokenizer: str | os.PathLike[str] | None = None,
         image_position_step: float | None = None,
+        max_memory: Mapping[str, int | str] | None = None,
+        max_tiles: int | None = None,
     ) -> Model:
         """Maps a GGUF file, or a text model and its projector, into memory.
 
@@ -71,12 +74,17 @@ class Model:
                 own; some older files have none.
             image_position_step: How far an image token advances the position, 1, 1/2 … 1/256
                 (V2PE, arXiv 2412.09616); None means the file's, or else 1.
+            max_memory: The most to use of each device, as ``{"cuda:0": "20GiB", "cpu": "40GiB"}``,
+                instead of ``device``. The decoder's layers are split over these devices, the first
+                ones filled first, as `crispvl.plan` plans it for one page and 2048 tokens.
+            max_tiles: Most tiles of a page to plan for; None means the model's own.
 
         Raises:
             FileNotFoundError: A file does not exist.
             ModelFileError: A file is damaged, of an unknown kind, or the two do not fit.
             DeviceError: The device does not exist.
-            ValueError: Another step.
+            OutOfMemoryError: It does not fit in ``max_memory``; says what to lower.
+            ValueError: Another step, or a device besides ``max_memory``.
         """
         from crispvl import _core
         from crispvl.convert.vocabulary_file import vocabulary_as_gguf
@@ -87,7 +95,15 @@ class Model:
             exact=exact,
             tokenizer=None if tokenizer is None else os.fspath(tokenizer),
             image_position_step=image_position_step,
+            max_memory=max_memory,
         )
+        shares: Shares = ()
+        if max_memory is not None and not vocab_only:
+            from crispvl.plan import place_model
+
+            partner = None if mmproj is None else os.fspath(mmproj)
+            path = os.fspath(path)
+            shares = place_model(path, partner, max_memory, max_tiles=max_tiles, exact=exact)
         with vocabulary_as_gguf(options.tokenizer) as vocabulary, explain(options.device):
             core = _core.Model.load(
                 os.fspath(path),
@@ -98,6 +114,7 @@ class Model:
                 options.exact,
                 vocabulary,
                 options.image_position_step or 0.0,
+                shares,
             )
         file = ModelFile(path=Path(path), mmproj=None if mmproj is None else Path(mmproj))
         model = cls(core, vocab_only, file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -45,6 +45,7 @@ class CrispOCR(Conversing):
         image_position_step: As for `Model.load`.
         image_cache_bytes: Most memory for images that may be asked about again; 0 keeps nothing,
             neither images nor the KV cache of the last page or conversation.
+        max_memory: As for `Model.load`; planned for ``max_tiles``.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -68,11 +69,12 @@ class CrispOCR(Conversing):
         tokenizer: str | os.PathLike[str] | None = None,
         image_position_step: float | None = None,
         image_cache_bytes: int = EMBEDDING_BYTES,
+        max_memory: Mapping[str, int | str] | None = None,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
         self._arguments = (
             model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer,
-            image_position_step, image_cache_bytes,
+            image_position_step, image_cache_bytes, max_memory,
         )  # fmt: skip
         if not isinstance(model, Model):
             file = bundled.verified_path() if model is None else model
@@ -88,6 +90,8 @@ class CrispOCR(Conversing):
                 exact=exact,
                 tokenizer=tokenizer,
                 image_position_step=image_position_step,
+                max_memory=max_memory,
+                max_tiles=max_tiles,
             )
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)

@@ -8,12 +8,13 @@ object is made, so an object that exists is valid.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, get_args
 
 from crispvl.page_ranges import check_page_ranges
+from crispvl.sizes import device_sizes, parse_device_sizes
 from crispvl.tasks import Task
 
 
@@ -43,6 +44,13 @@ class LoadOptions:
         "checkpoint folder or GGUF file whose tokenizer is used instead of the model's",
         metavar="FILE",
     )
+    max_memory: Mapping[str, int | str] | None = _option(
+        None,
+        "the most to use of each device, like cuda:0=20GiB,cpu=40GiB; the layers are split over "
+        "these devices",
+        parse=parse_device_sizes,
+        metavar="SIZES",
+    )
     image_position_step: float | None = _option(
         None,
         "how far an image token advances the position: 1, 1/2 … 1/256; without it, as the file "
@@ -55,6 +63,13 @@ class LoadOptions:
         _check("device", self.device, str, "a device's name", lambda value: value != "")
         _check_optional_count("threads", self.threads)
         _check("exact", self.exact, bool, "a bool", lambda v: True)
+        if self.max_memory is not None:
+            device_sizes(self.max_memory)
+            if self.device != "auto":
+                raise ValueError(
+                    f"[options] max_memory or a device is expected; found both; leave "
+                    f"device {self.device!r} out, max_memory names the devices"
+                )
         if self.image_position_step is not None:
             _check(
                 "image_position_step", self.image_position_step, float, "over 0", lambda v: v > 0

@@ -61,8 +61,8 @@ void translate(std::exception_ptr pointer) {
 
 std::shared_ptr<Model> load(const std::string& path, const std::optional<std::string>& mmproj,
                             const std::string& device, int threads, bool vocab_only, bool exact,
-                            const std::optional<std::string>& tokenizer,
-                            double image_position_step) {
+                            const std::optional<std::string>& tokenizer, double image_position_step,
+                            const LayerShares& layers) {
     py::gil_scoped_release release;
     LoadOptions options;
     options.path = path;
@@ -73,6 +73,7 @@ std::shared_ptr<Model> load(const std::string& path, const std::optional<std::st
     options.vocab_only = vocab_only;
     options.exact = exact;
     options.image_position_step = image_position_step;
+    options.layers = to_layer_shares(layers);
     return std::make_shared<Model>(options);
 }
 
@@ -195,11 +196,20 @@ py::list devices() {
 void bind_model(py::module_& m) {
     py::class_<Model, std::shared_ptr<Model>>(m, "Model")
         .def_static("load", &load, "path"_a, "mmproj"_a, "device"_a, "threads"_a, "vocab_only"_a,
-                    "exact"_a = false, "tokenizer"_a = std::nullopt, "image_position_step"_a = 0.0)
+                    "exact"_a = false, "tokenizer"_a = std::nullopt, "image_position_step"_a = 0.0,
+                    "layers"_a = LayerShares())
         .def_property_readonly("metadata", &metadata)
         .def_property_readonly("config", &describe_config)
         .def_property_readonly("tensors", &describe_tensors)
         .def_property_readonly("device", [](const Model& self) { return self.backends().name(); })
+        .def_property_readonly("layer_devices",
+                               [](const Model& self) {
+                                   std::vector<std::string> names;
+                                   for (ggml_backend_t backend : self.layer_backends()) {
+                                       names.emplace_back(ggml_backend_name(backend));
+                                   }
+                                   return names;
+                               })
         .def_property_readonly("kernels",
                                [](const Model& self) {
                                    std::vector<std::string> names{"ggml"};

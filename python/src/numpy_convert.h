@@ -22,6 +22,15 @@ inline py::str text(const std::string& bytes) {
     return py::reinterpret_steal<py::str>(decoded);
 }
 
+// Devices with their decoder layers, as Python gives them.
+using LayerShares = std::vector<std::pair<std::string, int64_t>>;
+
+inline std::vector<LayerShare> to_layer_shares(const LayerShares& pairs) {
+    std::vector<LayerShare> shares;
+    for (const auto& [device, n_layers] : pairs) shares.push_back({device, n_layers});
+    return shares;
+}
+
 inline py::object to_python(const GgufValue& value) {
     return std::visit(
         [](const auto& v) -> py::object {

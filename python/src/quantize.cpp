@@ -145,7 +145,7 @@ py::list plan(const std::shared_ptr<Model>& model, int64_t n_tiles, int64_t n_pr
 }
 
 std::shared_ptr<Model> measure(const std::string& path, const std::optional<std::string>& mmproj,
-                               const std::string& device, bool exact) {
+                               const std::string& device, bool exact, const LayerShares& layers) {
     py::gil_scoped_release release;
     LoadOptions options;
     options.path = path;
@@ -153,6 +153,7 @@ std::shared_ptr<Model> measure(const std::string& path, const std::optional<std:
     options.device = device;
     options.exact = exact;
     options.measure_only = true;
+    options.layers = to_layer_shares(layers);
     return std::make_shared<Model>(options);
 }
 
@@ -176,7 +177,8 @@ void bind_quantize(py::module_& m) {
              "model"_a)
         .def("close", &ImportanceCollector::stop)
         .def_property_readonly("sums", &sums);
-    m.def("load_to_measure", &measure, "path"_a, "mmproj"_a, "device"_a, "exact"_a = false);
+    m.def("load_to_measure", &measure, "path"_a, "mmproj"_a, "device"_a, "exact"_a = false,
+          "layers"_a = LayerShares());
     m.def("plan_memory", &plan, "model"_a, "n_tiles"_a, "n_prompt"_a, "n_ctx"_a);
 }
 

@@ -36,7 +36,9 @@ def wide_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (tiny.weights, "_N_LAYERS", n_layers),
         ):
             patches.enter_context(mock.patch.object(module, name, value))
-        return make_checkpoint(replace(ROWS[0], d_head=width // 4), folder / "checkpoint")
+        return make_checkpoint(
+            replace(ROWS[0], n_layers=n_layers, d_head=width // 4), folder / "checkpoint"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pytest
 from crispvl.cli import main
-from crispvl.cli.quantize import _size
+from crispvl.sizes import parse_size
 
 
 def test_quantize_prints_the_file_and_reports_stand_ins(
@@ -50,10 +49,10 @@ def test_imatrix_feeds_quantize(wide: Path, page: Path, tmp_path: Path) -> None:
     [("1.2GB", 1_200_000_000), ("900MiB", 900 << 20), ("850000", 850_000), ("2 gib", 2 << 30)],
 )
 def test_sizes_are_read_as_written(text: str, n_bytes: int) -> None:
-    assert _size(text) == n_bytes
+    assert parse_size(text) == n_bytes
 
 
 @pytest.mark.parametrize("text", ["", "GB", "1.2.3GB", "-1GB", "1XB"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError):
-        _size(text)
+    with pytest.raises(ValueError, match="expected a size"):
+        parse_size(text)

@@ -18,7 +18,7 @@ TILE_PX = 56
 PATCH_PX = 14
 VISION = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 VISION_MLP = 96
-TEXT = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+TEXT = {"hidden_size": 64, "num_attention_heads": 4}
 TEXT_MLP = 96
 VOCAB_SIZE = 352
 
@@ -44,6 +44,7 @@ def config(row: Row, special: dict[str, int]) -> dict[str, Any]:
         "model_type": row.family,
         "vocab_size": VOCAB_SIZE,
         "intermediate_size": TEXT_MLP,
+        "num_hidden_layers": row.n_layers,
         "num_key_value_heads": row.n_kv_heads,
         "max_position_embeddings": 512,
         "rms_norm_eps": 1e-5,

@@ -17,6 +17,7 @@ class Row:
         family: ``model_type`` of the text model.
         text: Config values of the text model beyond sizes, as its config spells them.
         norm, qk_norm, qkv_bias: Switches of the encoder.
+        n_layers: Layers of the text model.
         d_head: Width of a text head.
         n_kv_heads: Key/value heads of the text model; it has four query heads.
         tied_head: The head is the embedding.
@@ -34,6 +35,7 @@ class Row:
     norm: str = "layer_norm"
     qk_norm: bool = False
     qkv_bias: bool = True
+    n_layers: int = 2
     d_head: int = 16
     n_kv_heads: int = 2
     tied_head: bool = False

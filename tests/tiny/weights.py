@@ -93,7 +93,7 @@ def _decoder(row: Row) -> Shapes:
     root = "language_model.model"
     d_q, d_kv = _N_HEADS * row.d_head, row.n_kv_heads * row.d_head
     yield f"{root}.embed_tokens.weight", (_VOCAB, _WIDTH)
-    for i in range(_N_LAYERS):
+    for i in range(row.n_layers):
         block = f"{root}.layers.{i}"
         yield f"{block}.input_layernorm.weight", (_WIDTH,)
         for part, d_out in (("q_proj", d_q), ("k_proj", d_kv), ("v_proj", d_kv)):
@@ -115,7 +115,7 @@ def _internlm2(row: Row) -> Shapes:
     root = "language_model.model"
     n_rows = (_N_HEADS + 2 * row.n_kv_heads) * row.d_head
     yield f"{root}.tok_embeddings.weight", (_VOCAB, _WIDTH)
-    for i in range(_N_LAYERS):
+    for i in range(row.n_layers):
         block = f"{root}.layers.{i}"
         yield f"{block}.attention_norm.weight", (_WIDTH,)
         yield from _linear(f"{block}.attention.wqkv", n_rows, _WIDTH, row.text_qkv_bias)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -55,7 +55,8 @@ def add_options(
                 flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
             )
         else:
-            kind = field.metadata["parse"] or _value_type(hints[field.name])
+            parse = field.metadata["parse"]
+            kind = readable(parse) if parse else _value_type(hints[field.name])
             choices = (
                 get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else None
             )
@@ -81,6 +82,18 @@ def read_options(args: argparse.Namespace, options: type[Options], **more: Any) 
     """Makes the options from what the user gave."""
     names = {field.name for field in fields(options)}
     return options(**{name: value for name, value in vars(args).items() if name in names}, **more)
+
+
+def readable(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The same for argparse, which shows a user what the ValueError says."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read
 
 
 def _value_type(hint: Any) -> type:

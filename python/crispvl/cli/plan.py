@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 
 from crispvl.cli import DONE, SOME_FAILED
+from crispvl.cli.arguments import readable
 from crispvl.cli.output import write_json
 from crispvl.plan import DevicePlan, MemoryPlan, plan_model
+from crispvl.sizes import parse_device_sizes
 
 _ROWS = (
     ("weights", "weights"),
@@ -27,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tiles", type=int, help="most tiles per page, the thumbnail not counted")
     parser.add_argument("--ctx", type=int, help="tokens of KV cache; else prompt and an answer")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda … (default: auto)")
+    parser.add_argument(
+        "--max-memory",
+        type=readable(parse_device_sizes),
+        metavar="SIZES",
+        help="the most to use of each device, like cuda:0=20GiB,cpu=40GiB; splits the layers",
+    )
     parser.add_argument("--exact", action="store_true", help="plan for float32 throughout")
     parser.add_argument("--json", action="store_true", help="machine-readable, in bytes")
 
@@ -40,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         n_ctx=args.ctx,
         device=args.device,
         exact=args.exact,
+        max_memory=args.max_memory,
     )
     if args.json:
         devices = [{**dataclasses.asdict(d), "peak": d.peak, "fits": d.fits} for d in plan.devices]
@@ -56,19 +65,23 @@ def _lines(plan: MemoryPlan) -> Iterator[str]:
     yield f"image tokens        {plan.n_image_tokens}"
     yield f"prompt tokens       {plan.n_prompt}"
     yield f"context             {plan.n_ctx} of {plan.context_length} tokens"
+    n_layers = plan.layers_that_fit[1]
     for device in plan.devices:
         yield ""
-        yield from _device_lines(device)
-    if len(plan.devices) > 1 and plan.layers_that_fit[0] < plan.layers_that_fit[1]:
+        yield from _device_lines(device, n_layers)
+    if len(plan.devices) > 1 and not plan.shares and plan.layers_that_fit[0] < n_layers:
         yield ""
-        fit, n_layers = plan.layers_that_fit
-        yield f"{plan.devices[0].name} has room for {fit} of {n_layers} decoder layers"
+        yield (
+            f"{plan.devices[0].name} has room for {plan.layers_that_fit[0]} of {n_layers} decoder "
+            "layers; --max-memory splits them"
+        )
     for sentence in plan.advice:
         yield f"to make it fit: {sentence}"
 
 
-def _device_lines(device: DevicePlan) -> Iterator[str]:
+def _device_lines(device: DevicePlan, n_layers: int) -> Iterator[str]:
     yield device.name
+    yield f"  {'decoder layers':<18}{device.layers:8} of {n_layers}"
     for title, field in _ROWS:
         if n_bytes := getattr(device, field):
             note = ""
@@ -76,7 +89,9 @@ def _device_lines(device: DevicePlan) -> Iterator[str]:
                 note = f"  ({_size(device.table)} of it a token table, read by rows only)"
             yield f"  {title:<18}{_size(n_bytes)}{note}"
     free = "" if device.free is None else f" of {_size(device.free).strip()} free"
-    yield f"  {'peak':<18}{_size(device.peak)}{free}{'' if device.fits else ': does not fit'}"
+    limit = "" if device.limit is None else f", at most {_size(device.limit).strip()}"
+    fits = "" if device.fits else ": does not fit"
+    yield f"  {'peak':<18}{_size(device.peak)}{free}{limit}{fits}"
 
 
 def _size(n_bytes: int) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 
 from crispvl.cli import DONE, complain
+from crispvl.cli.arguments import readable
 from crispvl.cli.step_progress import StepProgress
 from crispvl.quantize.quantize import QuantizeReport, quantize_file
 from crispvl.quantize.recipes import AUTO, RECIPES
-
-_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+from crispvl.sizes import parse_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "recipe", metavar="TYPE", help=f"one of {', '.join([*RECIPES, AUTO])}; auto needs --size"
     )
     parser.add_argument(
-        "--size", type=_size, metavar="SIZE", help="size for auto to meet, like 1.2GB or 900MiB"
+        "--size",
+        type=readable(parse_size),
+        metavar="SIZE",
+        help="size for auto to meet, like 1.2GB or 900MiB",
     )
     parser.add_argument(
         "--tensor",
@@ -70,12 +72,3 @@ def _summarise(report: QuantizeReport) -> None:
         print(f"{written} instead of {wanted}: {shown}", file=sys.stderr)
     for warning in report.warnings:
         complain(f"warning: {warning}")
-
-
-def _size(text: str) -> int:
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*(|k|m|g|t|ki|mi|gi)b?", text.strip().lower())
-    if match is None:
-        raise argparse.ArgumentTypeError(
-            f"expected a size like 1.2GB, 900MiB or 850000000; found '{text}'"
-        )
-    return int(float(match[1]) * _UNITS[match[2]])

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from crispvl.plan.plan import DevicePlan, MemoryPlan, plan_model
+from crispvl.plan.plan import DevicePlan, MemoryPlan, place_model, plan_model
 
-__all__ = ["DevicePlan", "MemoryPlan", "plan_model"]
+__all__ = ["DevicePlan", "MemoryPlan", "place_model", "plan_model"]

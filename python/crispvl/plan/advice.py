@@ -39,7 +39,7 @@ def advise(
         if tiles < max_tiles and planner.plan(plan.n_pages, tiles, n_ctx).fits:
             yield f"lower the tiles of a page to {tiles} (--tiles {tiles}, max_tiles={tiles})"
             return
-    missing = max((d.peak - d.free for d in devices if d.free is not None), default=0)
+    missing = max((d.peak - d.room for d in devices if d.room is not None), default=0)
     weights = sum(d.weights for d in devices)
     for recipe in _RECIPES:
         smaller = _recipe_bytes(tensors, recipe)

@@ -7,17 +7,24 @@ planning process itself, which has loaded just these.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crispvl.errors import ContextOverflowError
+from crispvl.errors import ContextOverflowError, OutOfMemoryError
+from crispvl.options import LoadOptions
 from crispvl.plan.advice import advise
 from crispvl.plan.memory import available_bytes, process_bytes
+from crispvl.plan.split import Shares, find_shares
+from crispvl.sizes import device_sizes
 
 _PROMPT_TOKENS = 64  # system message, question and marks
 _ANSWER_TOKENS = 2048  # as many as `GenerateOptions.max_tokens` allows
+
+_Work = tuple[int, int, int]
+"""Tiles, prompt tokens and context tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +41,9 @@ class DevicePlan:
         kv_cache: Keys and values of one session.
         compute: Scratch of the largest graph.
         program: On the host, Python, header, tokenizer, pixels and image embeddings.
+        layers: Decoder layers that lie here.
         free: What is free now; None if the system does not tell.
+        limit: The most that may be used of it; None without one.
     """
 
     name: str
@@ -45,7 +54,9 @@ class DevicePlan:
     kv_cache: int
     compute: int
     program: int
+    layers: int
     free: int | None
+    limit: int | None
 
     @property
     def peak(self) -> int:
@@ -56,9 +67,14 @@ class DevicePlan:
         return max(loading, reading)
 
     @property
+    def room(self) -> int | None:
+        """What may be used of it: the smaller of ``free`` and ``limit``."""
+        return min((n for n in (self.free, self.limit) if n is not None), default=None)
+
+    @property
     def fits(self) -> bool:
-        """Whether the peak is free now."""
-        return self.free is None or self.peak <= self.free
+        """Whether there is room for the peak."""
+        return self.room is None or self.peak <= self.room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +89,7 @@ class MemoryPlan:
         n_ctx: Tokens the KV cache holds.
         context_length: Tokens the model was trained for.
         devices: The host stands last.
+        shares: Where a model is split, the devices asked for with their numbers of layers.
         layers_that_fit: Decoder layers that the first device has room for, and all layers.
         advice: What to lower where it does not fit, in sentences.
     """
@@ -84,6 +101,7 @@ class MemoryPlan:
     n_ctx: int
     context_length: int
     devices: Sequence[DevicePlan]
+    shares: Shares
     layers_that_fit: tuple[int, int]
     advice: Sequence[str]
 
@@ -102,6 +120,7 @@ def plan_model(
     n_ctx: int | None = None,
     device: str = "auto",
     exact: bool = False,
+    max_memory: Mapping[str, int | str] | None = None,
 ) -> MemoryPlan:
     """Plans a model.
 
@@ -113,44 +132,84 @@ def plan_model(
         n_ctx: Tokens the KV cache holds; None means the prompt and an answer of 2048 tokens.
         device: As for loading; it has to exist on this machine.
         exact: As for loading.
+        max_memory: The most to use of each device, in bytes or like ``20GiB``; the layers are
+            split over these devices.
 
     Raises:
-        ValueError: A count below one.
+        ValueError: A count below one, or sizes that are none.
         FileNotFoundError: There is no such file.
         ModelFileError: The header is damaged or of an unknown kind.
         DeviceError: There is no such device.
         ContextOverflowError: The pages do not fit the model's context.
     """
-    from crispvl import _core
-
     for name, value in (("pages", n_pages), ("tiles", max_tiles), ("ctx", n_ctx)):
         if value is not None and value < 1:
             raise ValueError(f"[plan] expected {name} of at least 1; found {value}; raise it")
-    partner = None if mmproj is None else str(mmproj)
-    core = _core.load_to_measure(str(model), partner, device, exact)
-    planner = _Planner(core)
-    tiles = max_tiles or int(core.config["image"]["max_tiles"])
+    options = LoadOptions(device=device, exact=exact, max_memory=max_memory)
+    planner = _Planner(str(model), None if mmproj is None else str(mmproj), options)
+    tiles = max_tiles or int(planner.config["image"]["max_tiles"])
     plan = planner.plan(n_pages, tiles, n_ctx)
-    advice = () if plan.fits else advise(core.tensors, plan.devices, planner, plan, tiles, n_ctx)
-    return MemoryPlan(**{**vars(plan), "advice": tuple(advice)})
+    if plan.fits:
+        return plan
+    advice = list(advise(planner.tensors, plan.devices, planner, plan, tiles, n_ctx))
+    if max_memory is not None and "cpu" not in max_memory:
+        advice.append("let the host take layers too (cpu=SIZE in max_memory)")
+    return replace(plan, advice=tuple(advice))
+
+
+def place_model(
+    model: str | Path,
+    mmproj: str | Path | None,
+    max_memory: Mapping[str, int | str],
+    *,
+    max_tiles: int | None = None,
+    exact: bool = False,
+) -> Shares:
+    """Splits a model over devices, with room for one page and an answer of 2048 tokens.
+
+    Returns:
+        Devices with their numbers of decoder layers.
+
+    Raises:
+        OutOfMemoryError: It does not fit; the message says what would make it.
+    """
+    plan = plan_model(model, mmproj, max_tiles=max_tiles, exact=exact, max_memory=max_memory)
+    if plan.fits:
+        return plan.shares
+    found = ", ".join(
+        f"{d.peak >> 20} MiB on {d.name}, which has {(d.room or 0) >> 20}"
+        for d in plan.devices
+        if not d.fits
+    )
+    raise OutOfMemoryError(
+        f"[max_memory] expected a model that fits; found {found}; {'; or '.join(plan.advice)}"
+    )
 
 
 class _Planner:
     """A header that can be asked for several plans."""
 
-    def __init__(self, core: Any) -> None:
-        self._core = core
-        self._config = core.config
+    def __init__(self, model: str, mmproj: str | None, options: LoadOptions) -> None:
+        self._files = model, mmproj
+        self._options = options
+        self._limits = device_sizes(options.max_memory) if options.max_memory else {}
+        self._core = self._open(())
+        self.config = self._core.config
+        self.tensors = self._core.tensors
         self._free = {d["name"]: d["memory_free"] for d in _devices()}
         self._program = process_bytes()
 
-    def plan(self, n_pages: int, max_tiles: int, n_ctx: int | None) -> MemoryPlan:
+    def _open(self, shares: Shares) -> Any:
         from crispvl import _core
 
-        image, decoder = self._config["image"], self._config["decoder"]
+        device, exact = self._options.device, self._options.exact
+        return _core.load_to_measure(*self._files, device, exact, shares)
+
+    def plan(self, n_pages: int, max_tiles: int, n_ctx: int | None) -> MemoryPlan:
+        image, decoder = self.config["image"], self.config["decoder"]
         per_page = max_tiles + (1 if image["thumbnail"] and max_tiles > 1 else 0)
         n_tiles = n_pages * per_page
-        n_image = n_tiles * self._config["projector"]["tokens_per_tile"]
+        n_image = n_tiles * self.config["projector"]["tokens_per_tile"]
         n_prompt = n_image + 2 * n_pages + _PROMPT_TOKENS
         context = decoder["context_length"]
         if n_prompt > (n_ctx or context):
@@ -160,8 +219,7 @@ class _Planner:
                 + (", or raise --ctx" if n_ctx else "")
             )
         n_ctx = n_ctx or min(n_prompt + _ANSWER_TOKENS, context)
-        sizes = _core.plan_memory(self._core, n_tiles, n_prompt, n_ctx)
-        devices = [self._device(s, s is sizes[-1], n_tiles) for s in sizes]
+        shares, devices = self._place((n_tiles, n_prompt, n_ctx))
         return MemoryPlan(
             n_pages=n_pages,
             n_tiles=n_tiles,
@@ -170,12 +228,40 @@ class _Planner:
             n_ctx=n_ctx,
             context_length=context,
             devices=devices,
+            shares=shares,
             layers_that_fit=self._layers_that_fit(devices[0]),
             advice=(),
         )
 
-    def _device(self, sizes: dict[str, Any], is_host: bool, n_tiles: int) -> DevicePlan:
-        free = available_bytes() if is_host else self._free.get(sizes["name"])
+    def _place(self, work: _Work) -> tuple[Shares, list[DevicePlan]]:
+        whole = self._measure(self._core, (), work)
+        if not self._limits:
+            return (), whole
+        n_layers = int(self.config["decoder"]["n_layers"])
+        kv_cache = sum(d.kv_cache for d in whole) // n_layers
+        layers = [self._bytes_of(f"blk.{i}.") + kv_cache for i in range(n_layers)]
+        measured: dict[Shares, list[DevicePlan]] = {}
+
+        def measure(shares: Shares) -> dict[str, DevicePlan]:
+            devices = measured[shares] = self._measure(self._open(shares), shares, work)
+            return _by_name(shares, devices)
+
+        head = self._bytes_of("output.weight") or self._bytes_of("token_embd.weight")
+        shares = find_shares(self._limits, layers, head, measure)
+        return shares, measured[shares]
+
+    def _measure(self, core: Any, shares: Shares, work: _Work) -> list[DevicePlan]:
+        from crispvl import _core
+
+        sizes = _core.plan_memory(core, *work)
+        counts = Counter(core.layer_devices)
+        plans = [self._device(s, s is sizes[-1], counts[s["name"]], work[0]) for s in sizes]
+        limits = {id(plan): self._limits[name] for name, plan in _by_name(shares, plans).items()}
+        return [replace(plan, limit=limits.get(id(plan))) for plan in plans]
+
+    def _device(
+        self, sizes: dict[str, Any], is_host: bool, n_layers: int, n_tiles: int
+    ) -> DevicePlan:
         return DevicePlan(
             name=sizes["name"],
             weights=sizes["weight_bytes"],
@@ -185,30 +271,40 @@ class _Planner:
             kv_cache=sizes["kv_bytes"],
             compute=sizes["compute_bytes"],
             program=self._program + self._pixels_and_embeddings(n_tiles) if is_host else 0,
-            free=free,
+            layers=n_layers,
+            free=available_bytes() if is_host else self._free.get(sizes["name"]),
+            limit=None,
         )
+
+    def _bytes_of(self, prefix: str) -> int:
+        return sum(int(t["n_bytes"]) for t in self.tensors if t["name"].startswith(prefix))
 
     def _table_bytes(self) -> int:
         """The token table, where it is no head: looked up by rows, never read as a whole."""
-        if self._config["decoder"]["tied_head"]:
+        if self.config["decoder"]["tied_head"]:
             return 0
-        tensors = self._core.tensors
-        return sum(int(t["n_bytes"]) for t in tensors if t["name"] == "token_embd.weight")
+        return self._bytes_of("token_embd.weight")
 
     def _pixels_and_embeddings(self, n_tiles: int) -> int:
-        tile_px = self._config["vision"]["tile_px"]
-        projector = self._config["projector"]
+        tile_px = self.config["vision"]["tile_px"]
+        projector = self.config["projector"]
         values = int(projector["tokens_per_tile"] * projector["width"])
         return n_tiles * (3 * int(tile_px) ** 2 + 4 * values)
 
     def _layers_that_fit(self, device: DevicePlan) -> tuple[int, int]:
-        n_layers = int(self._config["decoder"]["n_layers"])
-        if device.free is None:
-            return n_layers, n_layers
-        blocks = sum(t["n_bytes"] for t in self._core.tensors if t["name"].startswith("blk."))
-        per_layer = (blocks + device.kv_cache) / n_layers
-        others = device.peak - per_layer * n_layers
-        return max(0, min(n_layers, int((device.free - others) / per_layer))), n_layers
+        n_layers = int(self.config["decoder"]["n_layers"])
+        if device.room is None or device.layers == 0:
+            return device.layers, n_layers
+        own = self._bytes_of("blk.") * device.layers / n_layers + device.kv_cache
+        per_layer = own / device.layers
+        others = device.peak - own
+        return max(0, min(n_layers, int((device.room - others) / per_layer))), n_layers
+
+
+def _by_name(shares: Shares, devices: Sequence[DevicePlan]) -> dict[str, DevicePlan]:
+    """Plans by the names asked for: the devices in their order, the host last."""
+    others = iter(devices)
+    return {name: devices[-1] if name.lower() == "cpu" else next(others) for name, _ in shares}
 
 
 def _devices() -> list[dict[str, Any]]:
