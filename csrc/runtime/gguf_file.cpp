@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "runtime/error.h"
 #include "runtime/log.h"
@@ -38,6 +39,8 @@ gguf_context_ptr parse(const std::string& path, const MappedFile& file) {
                                                   {/*no_alloc=*/true, nullptr}));
     if (!gguf) {
         const std::string reason = take_log_error();
+        // ggml catches it on the way and calls the file damaged.
+        if (reason.find("bad_alloc") != std::string::npos) throw std::bad_alloc();
         throw unusable(path, reason.empty() ? "its header is damaged" : reason);
     }
     return gguf;

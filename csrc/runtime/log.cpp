@@ -1,5 +1,7 @@
 #include "runtime/log.h"
 
+#include <cstdio>
+#include <cstring>
 #include <mutex>
 
 #include "ggml.h"
@@ -7,10 +9,15 @@
 namespace crispvl {
 namespace {
 
-thread_local std::string newest_error;
+// Of a fixed size: ggml complains most when there is no memory.
+thread_local char errors[1024];
 
+// Appends; the first complaint is the most exact one.
 void keep_errors(ggml_log_level level, const char* text, void* /*user_data*/) {
-    if (level == GGML_LOG_LEVEL_ERROR && text != nullptr) newest_error = text;
+    if (level != GGML_LOG_LEVEL_ERROR || text == nullptr) return;
+    const size_t n = std::strlen(errors);
+    std::snprintf(errors + n, sizeof errors - n, "%s%s", n == 0 ? "" : "; ", text);
+    for (char& c : errors) c = c == '\n' || c == '\r' ? ' ' : c;
 }
 
 }  // namespace
@@ -21,9 +28,9 @@ void install_log_sink() {
 }
 
 std::string take_log_error() {
-    std::string text;
-    text.swap(newest_error);
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+    std::string text = errors;
+    errors[0] = '\0';
+    while (!text.empty() && text.back() == ' ') text.pop_back();
     return text;
 }
 

@@ -1,4 +1,4 @@
-// ggml writes its complaints to one process-wide log callback. We keep the newest error of each
+// ggml writes its complaints to one process-wide log callback. We keep the errors of each
 // thread, so that it can become part of an Error, and print nothing.
 #pragma once
 
@@ -9,7 +9,7 @@ namespace crispvl {
 // Routes ggml's log into the per-thread sink. Idempotent and thread-safe.
 void install_log_sink();
 
-// Returns ggml's newest error text on this thread, without line ends, and clears it.
+// Returns ggml's error texts on this thread since the last call, in one line.
 std::string take_log_error();
 
 }  // namespace crispvl

@@ -61,9 +61,12 @@ void operator delete(void* block, std::align_val_t) noexcept {
     std::free(block);
 }
 
-// ggml_aligned_malloc asks for its buffers here.
+// ggml_aligned_malloc asks for its buffers here. Below a page it is ggml's own state, such as its
+// thread pool's, without which ggml ends the process.
 extern "C" int posix_memalign(void** out, size_t alignment, size_t n_bytes) {
-    *out = allocate(n_bytes, alignment);
+    constexpr size_t kLeastBuffer = 4096;
+    const bool is_buffer = n_bytes >= kLeastBuffer;
+    *out = is_buffer ? allocate(n_bytes, alignment) : std::aligned_alloc(alignment, kLeastBuffer);
     return *out == nullptr ? 12 /* ENOMEM */ : 0;
 }
 

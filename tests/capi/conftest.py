@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / "capi"
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +25,9 @@ def prefix() -> Path:
         pytest.skip("no cmake and ninja to build the C library with")
     if not (ROOT / "csrc").is_dir():
         pytest.skip("no sources: the tests of an installed wheel run without the C library")
-    build, installed = ROOT / "build" / "capi", ROOT / "build" / "capi" / "prefix"
+    build, installed = BUILD, BUILD / "prefix"
     options = ["-DCRISPVL_PYTHON=OFF", "-DCRISPVL_LIBRARY=ON", "-DCRISPVL_WERROR=ON"]
+    options.append("-DCRISPVL_STRESS=ON")
     options.append(f"-DPython_EXECUTABLE={sys.executable}")
     run(
         "cmake",
@@ -41,6 +43,23 @@ def prefix() -> Path:
     run("cmake", "--build", build)
     run("cmake", "--install", build, "--prefix", installed)
     return installed
+
+
+@pytest.fixture(scope="session")
+def build(prefix: Path) -> Path:
+    """The folder that the library was built in."""
+    if not (BUILD / "build.ninja").is_file():
+        pytest.skip("the library was not built here")
+    return BUILD
+
+
+@pytest.fixture(scope="session")
+def programs(build: Path) -> Path:
+    """The folder of the stress programs."""
+    if sys.platform == "win32":
+        pytest.skip("the programs are for systems with POSIX threads and allocators")
+    run("cmake", "--build", build, "--target", "stress")
+    return build / "csrc" / "tests"
 
 
 @pytest.fixture(scope="session")
