@@ -1,7 +1,7 @@
 """What the training pages say: words, figures, prose, code and small business facts.
 
-Prose and code come from Python's own standard library (its language reference, docstrings and
-sources), words from the Debian word list; the rest is made up from a seed.
+Prose comes from Python's own documentation and from the quotations of the `fortunes` package, code
+from Python's standard library, words from the Debian word list; the rest is made up from a seed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ CHAR_CLASS = {char: i + 1 for i, char in enumerate(CHARS)}  # 0: no character
 N_CLASSES = len(CHARS) + 1
 
 WORD_LIST = Path("/usr/share/dict/words")
+QUOTATIONS = Path("/usr/share/games/fortunes")
 ACCENTS = {
     "a": "àáâãäå",
     "c": "ç",
@@ -92,9 +93,13 @@ def dictionary() -> list[str]:
 @cache
 def prose() -> list[str]:
     """Running English as a list of words with their punctuation."""
-    text = " ".join(pydoc_data.topics.topics.values())
+    parts = list(pydoc_data.topics.topics.values())
     for path in library_sources():
-        text += " ".join(re.findall(r'"""(.*?)"""', path.read_text(encoding="utf-8"), re.S))
+        parts += re.findall(r'"""(.*?)"""', path.read_text(encoding="utf-8"), re.S)
+    for path in sorted(QUOTATIONS.iterdir()):
+        if not path.suffix and path.name not in ("art", "ascii-art"):
+            parts += re.sub(".\b", "", path.read_text(encoding="utf-8")).split("\n%\n")
+    text = " ".join(parts)
     known = set(string.printable)
     words = (w for w in text.split() if len(w) < 18 and set(w) <= known)
     return [w for w in words if not re.search(r"[*=~^`_-]{2}|^[.:>`*]", w)]
@@ -232,14 +237,29 @@ def accented(rng: Rng, text: str, share: float) -> str:
     )
 
 
+def typographic(text: str) -> str:
+    """Straight double quotes as a pair of curly ones, a double hyphen as a dash."""
+    return re.sub(r'"([^"]*)"', r"“\1”", text).replace("--", "–").replace(" - ", " – ")
+
+
+def sentences(rng: Rng, n: int) -> list[str]:
+    """A run of ``n`` words of real prose."""
+    start = rng.randrange(len(prose()) - n)
+    run = prose()[start : start + n]
+    return typographic(" ".join(run)).split() if rng.random() < 0.3 else run
+
+
 def words(rng: Rng, n: int) -> list[str]:
-    """A run of ``n`` words: real prose, or more often a soup of words and figures."""
-    if rng.random() < 0.35:
-        start = rng.randrange(len(prose()) - n)
-        run = prose()[start : start + n]
-    else:
-        run = [word(rng) for _ in range(n)]
-    if rng.random() < 0.04:
-        share = rng.choice((0.05, 0.15, 0.5))
+    """A run of ``n`` words: real prose, or as often a soup of words and figures.
+
+    In some soups the same few words come again and again, so that the place on the page tells
+    which comes next, not the word before.
+    """
+    run = sentences(rng, n) if rng.random() < 0.45 else [word(rng) for _ in range(n)]
+    if rng.random() < 0.1:
+        few = run[: max(2, n // 4)]
+        run = [rng.choice(few) for _ in run]
+    if rng.random() < 0.08:
+        share = rng.choice((0.05, 0.15, 0.4))
         run = [accented(rng, w, share) for w in run]
     return run

@@ -25,7 +25,7 @@ from PIL import Image
 
 from export import load_weights
 from heldout import TestPage, draw_test_page
-from model import AFTER_IMAGE, BEFORE_IMAGE, IMG_CONTEXT, Nano
+from model import BEFORE_IMAGE, IMG_CONTEXT, Nano, after_image
 from tiling import closest_grid, split
 
 Reader = Callable[[Image.Image], tuple[str, "float | None"]]
@@ -132,9 +132,9 @@ def check(folder: str) -> float:
     load_weights(model.vlm, folder)
     tiles = torch.from_numpy(split(draw_test_page(0).image, (1, 1)))
     ids = torch.tensor([list(b"The quick brown fox")])
-    mine = model.logits(model.encode(tiles)[1], ids)
+    mine, _ = model.logits(model.encode(tiles)[1], "OCR", ids)
     pixels = ((tiles.float() - model.mean) / model.std).permute(0, 3, 1, 2)
-    prompt = [*BEFORE_IMAGE, *[IMG_CONTEXT] * 64, *AFTER_IMAGE]
+    prompt = [*BEFORE_IMAGE, *[IMG_CONTEXT] * 64, *after_image("OCR")]
     whole = torch.cat([torch.tensor([prompt]), ids[:, :-1]], 1)
     theirs = model.vlm(input_ids=whole, pixel_values=pixels).logits[:, -ids.shape[1] :]
     return float((mine - theirs).abs().max())

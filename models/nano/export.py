@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from transformers import InternVLForConditionalGeneration
 
-from model import END_OF_TEXT, IM_END, MEAN, SPECIAL, STD, Nano
+from model import END_OF_TEXT, IM_END, MAX_ANSWER, MEAN, SPECIAL, STD, Nano
 from tiling import MAX_TILES, TILE_PX
 
 CHAT_TEMPLATE = (
@@ -98,7 +98,7 @@ def write_checkpoint(
             "eos_token_id": [IM_END],
             "pad_token_id": END_OF_TEXT,
             "do_sample": False,
-            "max_new_tokens": max_length // 4,
+            "max_new_tokens": MAX_ANSWER,
         },
     }
     for name, content in files.items():

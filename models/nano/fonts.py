@@ -29,13 +29,22 @@ TRAIN_FONTS = tuple(
     Hack-Regular Hack-Regular Hack-Bold Carlito-Regular Carlito-Bold Carlito-Italic
     Caladea-Regular Caladea-Bold Caladea-Italic FreeSans FreeSansBold FreeSerif FreeSerifBold
     FreeSerifItalic FreeMono FreeMonoBold Cantarell-Regular Cantarell-Bold Cabin-Regular
-    Cabin-Medium Cabin-Italic Inconsolata EBGaramond12-Regular EBGaramond12-Italic
+    Cabin-Medium Cabin-Italic EBGaramond12-Regular EBGaramond12-Italic
+    C059-Roman P052-Roman URWBookman-Light NimbusSansNarrow-Regular NimbusMonoPS-Regular
+    NimbusMonoPS-Bold RobotoSlab-Regular OldStandard-Regular OldStandard-Italic Gentium-R Gentium-I
+    CharisSIL-Regular Vollkorn-Regular Vollkorn-Bold Inter-Regular Inter-Medium
+    JetBrainsMono-Regular JetBrainsMono-Bold mononoki-Regular
+    Andika-Regular Andika-Regular Andika-Bold Andika-Bold Andika-Italic Comfortaa-Light
+    Comfortaa-Regular Comfortaa-Bold Quicksand-Regular Quicksand-Regular Quicksand-Medium
+    Quicksand-Bold URWGothic-Book URWGothic-Demi KleeOne-Regular KleeOne-Regular KleeOne-SemiBold
+    Dosis-Book Dosis-SemiBold Jura-Medium Karla-Regular Karla-Bold Play-Regular OpenDyslexic-Regular
+    monof55 FantasqueSansMono-Regular FantasqueSansMono-Bold
     """.split()
 )
 MONO_FONTS = tuple(
     name
     for name in TRAIN_FONTS
-    if "Mono" in name or name in ("Hack-Regular", "Hack-Bold", "Inconsolata")
+    if "Mono" in name or name in ("Hack-Regular", "Hack-Bold", "mononoki-Regular", "monof55")
 )
 HELD_OUT_FONTS = (
     "NotoSans-Regular",

@@ -1,4 +1,4 @@
-"""Kinds of page: paragraphs, lists, receipts, forms, tables, code, and tightly packed print.
+"""Kinds of page: paragraphs, lists, receipts, forms, tables, code, documents, tightly packed print.
 
 Each layout fills a :class:`~page.Page` from the top; it stops where the page ends. The layouts of
 ``examples/`` (a receipt with leading quantities, a terminal, a titled paragraph) are not here.
@@ -37,11 +37,22 @@ class Cursor:
         """Leaves a gap of so many lines."""
         self.y += lines * self.leading * (self.style.ascent + self.style.descent)
 
-    def put(self, runs: Sequence[tuple[float, str]], ink: Color | None = None) -> None:
-        """Writes one line of runs, each at its own x, and moves down."""
+    def put(
+        self,
+        runs: Sequence[tuple[float, str]],
+        ink: Color | None = None,
+        markup: str | None = None,
+    ) -> None:
+        """Writes one line of runs, each at its own x, and moves down.
+
+        Args:
+            runs: x and text of each run.
+            ink: Colour, where it is not the page's.
+            markup: The line in Markdown, where that differs from the text.
+        """
         for x, text in runs:
             self.page.write(x, self.y, text, self.style, ink)
-        self.page.end_line(" ".join(text for _, text in runs))
+        self.page.end_line(" ".join(text for _, text in runs), markup)
         self.skip(1)
 
     def fit(self, text: str, width: float | None = None) -> str:
@@ -123,13 +134,28 @@ def listing(page: Page, x_height_px: float, fonts: Fonts) -> None:
     """A numbered or dashed list."""
     rng = page.rng
     at = cursor(page, x_height_px, fonts)
-    mark = rng.choice(("1.", "1)", "-", "*", "–", "a)"))
+    mark = rng.choice(("1.", "1)", "-", "*", "–", "a)", "•"))
     number = rng.randint(1, 12)
     while at.has_room():
         head = mark.replace("1", str(number)).replace("a", chr(96 + min(number, 26)))
         number += 1
-        line = at.fit(f"{head} {' '.join(corpus.words(rng, rng.randint(1, 6)))}")
-        at.put([(at.left, line)])
+        item(at, head, corpus.words(rng, rng.randint(1, 6)))
+
+
+def item(at: Cursor, mark: str, words: Sequence[str]) -> None:
+    """An item of a list; the dot of a bullet list is drawn, since not every font has it."""
+    width = at.style.width(mark + " ")
+    text = at.fit(" ".join(words), at.width - width)
+    markup = f"{'-' if mark in '-*–•' else mark} {text}"
+    if mark != "•":
+        at.put([(at.left, mark), (at.left + width, text)], markup=markup)
+        return
+    radius = 0.25 * at.style.x_height
+    x, y = at.left + 0.3 * width, at.y + at.style.ascent - 0.55 * at.style.x_height
+    at.page.draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=at.page.ink)
+    at.page.write(at.left + width, at.y, text, at.style)
+    at.page.end_line(f"{mark} {text}", markup)
+    at.skip(1)
 
 
 def receipt(page: Page, x_height_px: float, fonts: Fonts) -> None:
@@ -149,20 +175,26 @@ def receipt(page: Page, x_height_px: float, fonts: Fonts) -> None:
         if at.has_room():
             at.put([(at.aligned(head, 0.5), head)])
     sums = ["Subtotal", "Tax", "TOTAL", "Total", "Cash", "Change", "VISA", "Balance", "Discount"]
+    bought = few(rng, corpus.ITEMS)
     rows = rng.randint(1, 12)
     for i in range(rows + rng.randint(0, 4)):
-        item = rng.choice(corpus.ITEMS if i < rows else sums)
+        name = rng.choice(bought if i < rows else sums)
         if i < rows and rng.random() < 0.4:
-            item += " " + rng.choice((rng.choice(corpus.ITEMS), corpus.word(rng), "large", "500g"))
+            name += " " + rng.choice((rng.choice(bought), corpus.word(rng), "large", "500g"))
         if rng.random() < 0.2:
-            item = item.upper()
+            name = name.upper()
         amount = corpus.price(rng)
         x = at.aligned(amount, 1.0)
-        item = at.fit(item, x - at.left - at.style.width("  "))
+        name = at.fit(name, x - at.left - at.style.width("  "))
         if not at.has_room():
             return
-        at.put([(at.left, item), (x, amount)] if item else [(x, amount)])
+        at.put([(at.left, name), (x, amount)] if name else [(x, amount)])
         at.skip(rng.choice((0.0, 0.0, 0.0, 0.3)))
+
+
+def few(rng: random.Random, choices: Sequence[str]) -> Sequence[str]:
+    """On half of the pages only some of the choices, so that they recur."""
+    return choices if rng.random() < 0.5 else rng.sample(choices, rng.randint(1, 6))
 
 
 def form(page: Page, x_height_px: float, fonts: Fonts) -> None:
@@ -181,8 +213,9 @@ def form(page: Page, x_height_px: float, fonts: Fonts) -> None:
         corpus.price,
         corpus.word,
     ]
+    labels = few(rng, corpus.LABELS)
     while at.has_room():
-        label = rng.choice(corpus.LABELS) + rng.choice((":", ":", "", " no."))
+        label = rng.choice(labels) + rng.choice((":", ":", "", " no."))
         value = rng.choice(makers)(rng)
         if column is None:
             at.put([(at.left, at.fit(f"{label} {value}"))])
@@ -198,19 +231,72 @@ def table(page: Page, x_height_px: float, fonts: Fonts) -> None:
     rng = page.rng
     at = cursor(page, x_height_px, fonts)
     n = max(2, min(rng.randint(2, 5), int(at.width / at.style.width("n" * 7))))
-    step, ruled = at.width / n, rng.random() < 0.4
-    while at.has_room():
-        runs = []
-        for i in range(n):
-            maker = rng.choice((corpus.figure, corpus.price, corpus.word, corpus.word))
-            cell = at.fit(maker(rng), step - at.style.width(" "))
-            if cell:
-                runs.append((at.left + i * step, cell))
+    grid_rows(at, n, 1000)
+
+
+def grid_rows(at: Cursor, n_columns: int, n_rows: int) -> None:
+    """Rows of a table as far as there is room; the first is its head."""
+    page, rng = at.page, at.page.rng
+    step, ruled = at.width / n_columns, rng.random() < 0.4
+    heads = few(rng, corpus.LABELS) if rng.random() < 0.5 else None
+    makers = [
+        rng.choice((corpus.figure, corpus.price, corpus.price, corpus.word, corpus.date))
+        for _ in range(n_columns)
+    ]
+    for i in range(n_rows):
+        if not at.has_room():
+            return
+        cells = [rng.choice(heads) if heads and i == 0 else make(rng) for make in makers]
+        cells = [at.fit(cell.replace("|", ""), step - at.style.width(" ")) for cell in cells]
         if ruled:
             y = at.y + at.style.ascent + at.style.descent
             page.draw.line([(at.left, y), (at.left + at.width, y)], fill=page.ink)
-        at.put(runs)
+        runs = [(at.left + j * step, cell) for j, cell in enumerate(cells) if cell]
+        at.put(runs, markup=f"| {' | '.join(cells)} |")
+        if page.markdown and i == 0:
+            page.end_line("|---" * n_columns + "|")
         at.skip(0.15 if ruled else 0.0)
+
+
+def document(page: Page, x_height_px: float, fonts: Fonts) -> None:
+    """Headings, paragraphs, bullet lists and tables, with a gap between them."""
+    rng = page.rng
+    at = cursor(page, x_height_px, fonts)
+    headed = rng.random() < 0.75
+    while at.has_room():
+        if headed:
+            heading(at, fonts, first=not page.lines)
+        kind = rng.choice(("paragraph", "paragraph", "list", "table"))
+        if kind == "paragraph":
+            for line in break_lines(at, corpus.sentences(rng, rng.randint(4, 30))):
+                if at.has_room():
+                    at.put([(at.left, line)])
+        elif kind == "list":
+            mark = rng.choice(("•", "•", "-", "1."))
+            for i in range(rng.randint(2, 5)):
+                if at.has_room():
+                    words = corpus.sentences(rng, rng.randint(1, 5))
+                    item(at, mark.replace("1", str(i + 1)), words)
+        else:
+            most = max(2, int(at.width / at.style.width("n" * 8)))
+            grid_rows(at, min(rng.randint(2, 4), most), rng.randint(2, 5))
+        page.end_block()
+        at.skip(rng.uniform(0.5, 1.0))
+        headed = rng.random() < 0.3
+
+
+def heading(at: Cursor, fonts: Fonts, first: bool) -> None:
+    """The page's title in large letters, or a section's heading in somewhat larger ones."""
+    rng, body = at.page.rng, at.style
+    factor = rng.uniform(1.5, 1.9) if first else rng.uniform(1.2, 1.4)
+    at.style = pick_face(rng, fonts, factor * body.x_height)
+    text = at.fit(" ".join(rng.choice(corpus.dictionary()) for _ in range(rng.randint(1, 4))))
+    if text and at.has_room():
+        text = text.title() if rng.random() < 0.5 else text.capitalize()
+        at.put([(at.left, at.fit(text))], markup=f"{'#' if first else '##'} {at.fit(text)}")
+        at.page.end_block()
+        at.skip(rng.uniform(0, 0.3))
+    at.style = body
 
 
 def code(page: Page, x_height_px: float, fonts: Fonts) -> None:
@@ -225,6 +311,8 @@ def code(page: Page, x_height_px: float, fonts: Fonts) -> None:
     colored = rng.random() < 0.5
     start = rng.randrange(len(corpus.code_lines()) - 60)
     chosen = [s for s in corpus.code_lines()[start : start + 60] if s.strip()]
+    if rng.random() < 0.15:
+        chosen = rng.choices(chosen[:6], k=60)
     indent = min((len(s) - len(s.lstrip()) for s in chosen[:12]), default=0)
     for line in chosen:
         if not at.has_room():
@@ -246,20 +334,24 @@ def blank(page: Page, x_height_px: float, fonts: Fonts) -> None:
     """Nothing to read."""
 
 
-LAYOUTS: dict[Callable[[Page, float, Fonts], None], float] = {
+Layouts = dict[Callable[[Page, float, Fonts], None], float]
+PLAIN: Layouts = {
     packed: 0.14,
-    paragraph: 0.28,
-    few_words: 0.14,
-    listing: 0.06,
-    receipt: 0.14,
+    paragraph: 0.27,
+    few_words: 0.08,
+    listing: 0.05,
+    receipt: 0.16,
     form: 0.08,
-    table: 0.06,
-    code: 0.09,
+    table: 0.07,
+    code: 0.10,
+    document: 0.04,
     blank: 0.01,
 }
+STRUCTURED: Layouts = {document: 0.62, listing: 0.12, table: 0.18, few_words: 0.06, blank: 0.02}
 
 
 def draw_page(page: Page, x_height_px: float, fonts: Fonts) -> None:
     """Fills a page with a layout drawn by weight; ``x_height_px`` is in page pixels."""
-    layout = page.rng.choices(list(LAYOUTS), list(LAYOUTS.values()))[0]
+    layouts = STRUCTURED if page.markdown else PLAIN
+    layout = page.rng.choices(list(layouts), list(layouts.values()))[0]
     layout(page, x_height_px, fonts)

@@ -20,10 +20,13 @@ from tiling import TILE_PX
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
 END_OF_TEXT, IM_START, IM_END, IMG, END_IMG, IMG_CONTEXT = range(256, 262)
 VOCAB_SIZE = 264  # 256 bytes and the special tokens, padded to a multiple of 8
-PROMPT_TEXT = "OCR"
 TOKENS_PER_TILE = CELLS * CELLS
 PATCH_PX = TILE_PX // PATCHES
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+MAX_POSITIONS = 4096  # a page of six tiles in the smallest print takes 3000
+MAX_ANSWER = 2560
+POINTER_LAYER, POINTER_HEAD = 2, 2  # the head that is taught to look at the next character
 
 Cache = list[tuple[Tensor, Tensor]]
 
@@ -34,14 +37,12 @@ def text_ids(text: str) -> list[int]:
 
 
 BEFORE_IMAGE = [IM_START, *text_ids("user\n"), IMG]
-AFTER_IMAGE = [
-    END_IMG,
-    *text_ids("\n" + PROMPT_TEXT),
-    IM_END,
-    *text_ids("\n"),
-    IM_START,
-    *text_ids("assistant\n"),
-]
+
+
+def after_image(prompt: str) -> list[int]:
+    """Token ids between the image and the answer."""
+    asked = [END_IMG, *text_ids("\n" + prompt), IM_END]
+    return [*asked, *text_ids("\n"), IM_START, *text_ids("assistant\n")]
 
 
 def config() -> InternVLConfig:
@@ -66,7 +67,7 @@ def config() -> InternVLConfig:
         "num_key_value_heads": 2,
         "intermediate_size": 3 * width,
         "vocab_size": VOCAB_SIZE,
-        "max_position_embeddings": 2048,
+        "max_position_embeddings": MAX_POSITIONS,
         "bos_token_id": None,
         "eos_token_id": IM_END,
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
@@ -116,53 +117,72 @@ class Nano(nn.Module):
         cells = self.vlm.model.pixel_shuffle(grid, scale_factor=0.5)
         return patches, self.vlm.model.multi_modal_projector(cells.reshape(n, TOKENS_PER_TILE, -1))
 
-    def prompt(self, image_tokens: Tensor) -> Tensor:
-        """Embeds the prompt around the image tokens ``[n, n_tokens, width]`` of each page."""
+    def prompt(self, image_tokens: Tensor, text: str) -> Tensor:
+        """Embeds a prompt around the image tokens ``[n, n_tokens, width]`` of each page."""
         embed = self.vlm.get_input_embeddings()
         device, n = image_tokens.device, len(image_tokens)
         before, after = (
             embed(torch.tensor(ids, device=device)).expand(n, -1, -1)
-            for ids in (BEFORE_IMAGE, AFTER_IMAGE)
+            for ids in (BEFORE_IMAGE, after_image(text))
         )
         return torch.cat([before, image_tokens.to(before.dtype), after], 1)
 
-    def logits(self, image_tokens: Tensor, ids: Tensor) -> Tensor:
-        """Logits of each of the answer's tokens given those before it.
+    def logits(self, image_tokens: Tensor, text: str, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of each of the answer's tokens given those before it, and where it looks for them.
 
         Args:
             image_tokens: ``[n, n_tokens, width]``.
+            text: The prompt.
             ids: Answer ids ``[n, length]``; what follows the end token is arbitrary.
-        """
-        prompt = self.prompt(image_tokens)
-        answer = self.vlm.get_input_embeddings()(ids[:, :-1])
-        x, _ = self.decode(torch.cat([prompt, answer], 1))
-        return self.vlm.lm_head(x[:, prompt.shape[1] - 1 :])
 
-    def decode(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
-        """Runs the decoder over embeddings ``[n, length, width]`` that follow the cache."""
+        Returns:
+            Logits ``[n, length, VOCAB_SIZE]`` and the pointer head's attention to the image tokens
+            ``[n, length, n_tokens]``.
+        """
+        prompt = self.prompt(image_tokens, text)
+        answer = self.vlm.get_input_embeddings()(ids[:, :-1])
+        x, _, attention = self.decode(torch.cat([prompt, answer], 1))
+        first, image = prompt.shape[1] - 1, len(BEFORE_IMAGE)
+        pointer = attention[:, POINTER_HEAD, first:, image : image + image_tokens.shape[1]]
+        return self.vlm.lm_head(x[:, first:]), pointer
+
+    def decode(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache, Tensor]:
+        """Runs the decoder over embeddings ``[n, length, width]`` that follow the cache.
+
+        Returns:
+            Its outputs, the grown cache, and the attention ``[n, heads, length, total]`` of the
+            layer with the pointer head.
+        """
         decoder = self.vlm.model.language_model
         start = cache[0][0].shape[2] if cache else 0
         positions = torch.arange(start, start + x.shape[1], device=x.device)[None]
         cos, sin = decoder.rotary_emb(x.float(), positions)
         grown: Cache = []
         for i, layer in enumerate(decoder.layers):
-            x, keys_values = text_layer(layer, x, cos[0], sin[0], cache[i] if cache else None)
+            past = cache[i] if cache else None
+            x, keys_values, weights = text_layer(layer, x, cos[0], sin[0], past)
             grown.append(keys_values)
-        return decoder.norm(x), grown
+            if i == POINTER_LAYER:
+                attention = weights
+        return decoder.norm(x), grown, attention
 
     @torch.inference_mode()
-    def read(self, tiles: Tensor, max_tokens: int = 600) -> list[tuple[bytes, list[float]]]:
+    def read(
+        self, tiles: Tensor, text: str = "OCR", max_tokens: int = MAX_ANSWER
+    ) -> list[tuple[bytes, list[float]]]:
         """Reads pages greedily.
 
         Args:
             tiles: uint8 ``[n, n_tiles, TILE_PX, TILE_PX, 3]``.
+            text: The prompt.
+            max_tokens: Most tokens to write.
 
         Returns:
             Per page the bytes written and the log-probability of every token, the end included.
         """
         n = len(tiles)
         _, tokens = self.encode(tiles.flatten(0, 1))
-        x, cache = self.decode(self.prompt(tokens.reshape(n, -1, tokens.shape[-1])))
+        x, cache, _ = self.decode(self.prompt(tokens.reshape(n, -1, tokens.shape[-1]), text))
         written: list[list[int]] = [[] for _ in range(n)]
         scores: list[list[float]] = [[] for _ in range(n)]
         running = set(range(n))
@@ -176,17 +196,18 @@ class Nano(nn.Module):
                     written[i].append(int(top.indices[i]))
             if not running:
                 break
-            x, cache = self.decode(self.vlm.get_input_embeddings()(top.indices)[:, None], cache)
+            x, cache, _ = self.decode(self.vlm.get_input_embeddings()(top.indices)[:, None], cache)
         texts = [bytes(t for t in ids if t < 256) for ids in written]
         return list(zip(texts, scores, strict=True))
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Softmax attention over ``[n, heads, length, d_head]``."""
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Softmax attention over ``[n, heads, length, d_head]``, and its weights."""
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
         scores = scores + mask
-    return scores.softmax(-1).to(v.dtype) @ v
+    weights = scores.softmax(-1).to(v.dtype)
+    return weights @ v, weights
 
 
 def joined(x: Tensor, *layers: nn.Linear) -> Tensor:
@@ -207,7 +228,8 @@ def vision_layer(layer: nn.Module, x: Tensor) -> Tensor:
     a = layer.attention
     qkv = joined(layer.layernorm_before(x), a.q_proj, a.k_proj, a.v_proj)
     q, k, v = qkv.view(n, length, 3, a.num_heads, -1).permute(2, 0, 3, 1, 4)
-    mixed = attend(q, k, v).transpose(1, 2).reshape(n, length, width)
+    mixed, _ = attend(q, k, v)
+    mixed = mixed.transpose(1, 2).reshape(n, length, width)
     x = x + scaled(a.projection_layer, layer.lambda_1, mixed)
     hidden = F.gelu(layer.mlp.fc1(layer.layernorm_after(x)))
     return x + scaled(layer.mlp.fc2, layer.lambda_2, hidden)
@@ -221,8 +243,8 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def text_layer(
     layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, past: tuple[Tensor, Tensor] | None
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """One Qwen2 layer; returns its output and its keys and values so far."""
+) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
+    """One Qwen2 layer; returns its output, its keys and values so far, and its attention."""
     n, length, _ = x.shape
     a, d = layer.self_attn, layer.self_attn.head_dim
     qkv = joined(layer.input_layernorm(x), a.q_proj, a.k_proj, a.v_proj)
@@ -236,8 +258,9 @@ def text_layer(
     if length > 1:
         mask = torch.full((length, length), float("-inf"), device=x.device, dtype=q.dtype).triu(1)
     repeat = q.shape[1] // n_kv
-    mixed = attend(q, k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1), mask)
+    k_all, v_all = (t.repeat_interleave(repeat, 1) for t in (k, v))
+    mixed, weights = attend(q, k_all, v_all, mask)
     x = x + a.o_proj(mixed.transpose(1, 2).reshape(n, length, -1))
     m = layer.mlp
     gate, up = joined(layer.post_attention_layernorm(x), m.gate_proj, m.up_proj).chunk(2, -1)
-    return x + m.down_proj(F.silu(gate) * up), (k, v)
+    return x + m.down_proj(F.silu(gate) * up), (k, v), weights

@@ -24,6 +24,7 @@ class Page:
     background: Color
     ink: Color
     rng: random.Random
+    markdown: bool = False  # whether the truth is written with Markdown's marks
     lines: list[str] = field(default_factory=list)
     boxes: list[tuple[int, float, float, float, float]] = field(default_factory=list)
 
@@ -41,9 +42,25 @@ class Page:
             if char != " ":
                 self.boxes.append((CHAR_CLASS[char], x + left, top, x + right, bottom))
 
-    def end_line(self, text: str) -> None:
-        """Adds a line to the truth; runs of spaces are layout, not text."""
-        self.lines.append(" ".join(text.split()))
+    def end_line(self, text: str, markup: str | None = None) -> None:
+        """Adds a line to the truth; runs of spaces are layout, not text.
+
+        Args:
+            text: What a plain reading says.
+            markup: What a Markdown reading says, where that differs.
+        """
+        truth = text if markup is None or not self.markdown else markup
+        self.lines.append(" ".join(truth.split()))
+
+    def end_block(self) -> None:
+        """Ends a block; Markdown leaves an empty line before the next."""
+        if self.markdown and self.lines and self.lines[-1]:
+            self.lines.append("")
+
+    @property
+    def text(self) -> str:
+        """The truth."""
+        return "\n".join(self.lines).strip("\n")
 
 
 def colors(rng: random.Random) -> tuple[Color, Color]:
@@ -62,19 +79,19 @@ def colors(rng: random.Random) -> tuple[Color, Color]:
 
 
 def page_size(rng: random.Random, grid: tuple[int, int]) -> tuple[int, int]:
-    """A page that ``grid`` tiles hold; a single tile also takes pages far from square."""
+    """A page that ``grid`` tiles hold, some squeezed; a single tile takes pages far from square."""
     columns, rows = grid
     scale = rng.uniform(0.85, 1.5)
-    spread = 0.5 if columns * rows == 1 else 0.1
+    spread = 0.5 if columns * rows == 1 else 0.25
     stretch = math.exp(rng.uniform(-spread, spread) / 2)
     return round(columns * TILE_PX * scale * stretch), round(rows * TILE_PX * scale / stretch)
 
 
 def x_height(rng: random.Random, n_tiles: int) -> float:
     """x-height in pixels at tile scale: small print prevails, with a tail of large letters."""
-    if rng.random() < 0.06:
-        return rng.uniform(18, 40)
-    return 7.2 + 12.8 * rng.random() ** 1.8 + (0.5 if n_tiles > 1 else 0.0)
+    if rng.random() < 0.05:
+        return rng.uniform(16, 40)
+    return 8.2 + 8.3 * rng.random() ** 1.7 + (0.4 if n_tiles > 1 else 0.0)
 
 
 def pick_face(rng: random.Random, names: tuple[str, ...], x_height_px: float) -> Face:

@@ -2,8 +2,8 @@
 
 A layout (``layouts.py``) writes lines onto a page (``page.py``), which remembers where every
 character is. :func:`sample` picks everything by a seed, degrades the picture and returns the tiles
-with three kinds of truth: the text, the character under every patch centre, and the characters
-whose centres lie in every image token's cell.
+with four kinds of truth: the text, the image token that each character of the text is in, the
+character under every patch centre, and the characters whose centres lie in every token's cell.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from corpus import CHAR_CLASS
 from fonts import TRAIN_FONTS
 from layouts import draw_page
 from page import Page, colors, page_size, x_height
@@ -24,17 +25,19 @@ from tiling import TILE_PX, split
 N_SLOTS = 6  # characters that one image token's cell can name
 CELLS = 8  # image tokens along a tile's edge
 PATCHES = 16  # patches along a tile's edge
-IGNORED = -100  # label of positions that have no truth, such as the thumbnail's
+NOWHERE = -100  # source of a character that is not drawn: a space, a line's end, a mark
 
 
 @dataclass(frozen=True)
 class Sample:
     """One page ready for training."""
 
-    tiles: np.ndarray  # uint8 [n_tiles, TILE_PX, TILE_PX, 3]
+    tiles: np.ndarray  # uint8 [n_tiles, TILE_PX, TILE_PX, 3], the thumbnail included
+    prompt: str
     text: str
-    slots: np.ndarray  # int64 [n_tiles, CELLS * CELLS, N_SLOTS]
-    patches: np.ndarray  # int64 [n_tiles, PATCHES * PATCHES]
+    sources: list[int]  # per character of the text the image token it is in, or NOWHERE
+    slots: np.ndarray  # int64 [columns * rows, CELLS * CELLS, N_SLOTS]
+    patches: np.ndarray  # int64 [columns * rows, PATCHES * PATCHES]
 
 
 def degrade(image: Image.Image, rng: random.Random) -> Image.Image:
@@ -58,23 +61,44 @@ def degrade(image: Image.Image, rng: random.Random) -> Image.Image:
     return image
 
 
-def rotate(page: Page, degrees: float) -> Image.Image:
-    """Turns the page about its centre, labels with it."""
-    image = page.image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=page.background)
-    angle = math.radians(degrees)
-    cos, sin, cx, cy = math.cos(angle), math.sin(angle), page.width / 2, page.height / 2
-    turned = []
-    for label, left, top, right, bottom in page.boxes:
-        x, y = (left + right) / 2 - cx, (top + bottom) / 2 - cy
-        dx = cx + cos * x + sin * y - (left + right) / 2
-        dy = cy - sin * x + cos * y - (top + bottom) / 2
-        turned.append((label, left + dx, top + dy, right + dx, bottom + dy))
-    page.boxes = turned
+def homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The 3 x 3 projective map that takes four points ``[4, 2]`` to four others."""
+    rows, values = [], []
+    for (x, y), (u, v) in zip(source, target, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        values += [u, v]
+    return np.append(np.linalg.solve(np.array(rows), np.array(values)), 1.0).reshape(3, 3)
+
+
+def photograph(page: Page, rng: random.Random) -> Image.Image:
+    """Turns the page by up to 1.5 degrees and tilts it a little, labels with it."""
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (page.width, page.height)
+    angle, centre = math.radians(rng.uniform(-1.5, 1.5)), corners.mean(0)
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    moved = (corners - centre) @ turn + centre
+    if rng.random() < 0.5:
+        moved += [[rng.uniform(-0.02, 0.02) * n for n in page.image.size] for _ in corners]
+    forth, back = homography(corners, moved), homography(moved, corners)
+    image = page.image.transform(
+        page.image.size,
+        Image.Transform.PERSPECTIVE,
+        tuple(back.flatten()[:8]),
+        Image.Resampling.BICUBIC,
+        fillcolor=page.background,
+    )
+    if page.boxes:
+        boxes = np.array([box[1:] for box in page.boxes]).reshape(-1, 2, 2)
+        middle = boxes.mean(1)
+        x, y, w = forth @ np.append(middle, np.ones((len(middle), 1)), 1).T
+        boxes += (np.stack([x / w, y / w], 1) - middle)[:, None]
+        page.boxes = [
+            (box[0], *place) for box, place in zip(page.boxes, boxes.reshape(-1, 4), strict=True)
+        ]
     return image
 
 
 def labels(page: Page, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Slot and patch labels of a page's tiles; the thumbnail's are ignored."""
+    """Slot and patch labels of a page's tiles, without its thumbnail."""
     columns, rows = grid
     sx, sy = columns * TILE_PX / page.width, rows * TILE_PX / page.height
     patch = np.zeros((rows * PATCHES, columns * PATCHES), np.int64)
@@ -94,23 +118,42 @@ def labels(page: Page, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
             used[row, column] += 1
     patch = patch.reshape(rows, PATCHES, columns, PATCHES).swapaxes(1, 2)
     slot = slot.reshape(rows, CELLS, columns, CELLS, N_SLOTS).swapaxes(1, 2)
-    patch, slot = patch.reshape(-1, PATCHES**2), slot.reshape(-1, CELLS**2, N_SLOTS)
-    if columns * rows > 1:
-        patch = np.concatenate([patch, np.full_like(patch[:1], IGNORED)])
-        slot = np.concatenate([slot, np.full_like(slot[:1], IGNORED)])
-    return slot, patch
+    return slot.reshape(-1, CELLS**2, N_SLOTS), patch.reshape(-1, PATCHES**2)
+
+
+def sources(page: Page, grid: tuple[int, int]) -> list[int]:
+    """Image token of each character of the text; all boxes are in the text, in its order."""
+    columns, rows = grid
+    found, boxes = [], iter(page.boxes)
+    box = next(boxes, None)
+    for char in page.text:
+        if box is None or CHAR_CLASS.get(char) != box[0]:
+            found.append(NOWHERE)
+            continue
+        x = (box[1] + box[3]) / 2 * columns * CELLS / page.width
+        y = (box[2] + box[4]) / 2 * rows * CELLS / page.height
+        column = min(max(int(x), 0), columns * CELLS - 1)
+        row = min(max(int(y), 0), rows * CELLS - 1)
+        tile = row // CELLS * columns + column // CELLS
+        found.append(tile * CELLS**2 + row % CELLS * CELLS + column % CELLS)
+        box = next(boxes, None)
+    return found
 
 
 def sample(
-    seed: int, grid: tuple[int, int] = (1, 1), fonts: tuple[str, ...] = TRAIN_FONTS
+    seed: int,
+    grid: tuple[int, int] = (1, 1),
+    prompt: str = "OCR",
+    fonts: tuple[str, ...] = TRAIN_FONTS,
 ) -> Sample:
-    """Makes the page of a seed, cut into ``grid`` (columns, rows) tiles."""
+    """Makes the page of a seed, cut into ``grid`` (columns, rows) tiles, and what to answer."""
     rng = random.Random(seed)
     width, height = page_size(rng, grid)
-    page = Page(width, height, *colors(rng), rng)
+    page = Page(width, height, *colors(rng), rng, markdown=prompt == "Markdown")
     n_tiles = grid[0] * grid[1]
     scale = math.sqrt(width * height / n_tiles) / TILE_PX  # page pixels per tile pixel
     draw_page(page, x_height(rng, n_tiles) * scale, fonts)
-    image = rotate(page, rng.uniform(-1.5, 1.5)) if rng.random() < 0.12 else page.image
+    image = photograph(page, rng) if rng.random() < 0.15 else page.image
     slot, patch = labels(page, grid)
-    return Sample(split(degrade(image, rng), grid), "\n".join(page.lines), slot, patch)
+    tiles = split(degrade(image, rng), grid)
+    return Sample(tiles, prompt, page.text, sources(page, grid), slot, patch)

@@ -5,7 +5,9 @@
 
 From scratch the encoder learns alone first, by the characters under its patches and in its tokens'
 cells; without that dense signal it learns nothing in hours. Then everything trains together, the
-dense losses at a falling weight. Pages of several tiles join when single tiles are read well.
+dense losses at a falling weight, and one head of the decoder is taught to look at the image token
+that the next character is in: without that, it finds its way from tile to tile only after very many
+pages. Pages of several tiles join after a share of the run.
 The learning rate is a cosine over wall-clock minutes; a run stopped at any time resumes from its
 folder with the same command. The folder holds ``state.pt``, ``log.jsonl`` and, in ``export/``, the
 averaged weights in the ``-hf`` layout.
@@ -28,44 +30,53 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from batches import Batch, Pages
+from batches import IGNORED, Batch, Pages
 from corpus import N_CLASSES
 from export import load_weights, write_checkpoint
 from model import Nano
 from optimizer import optimizers
-from synth import IGNORED
+from synth import NOWHERE
 from tiling import MAX_TILES
 
 ACCUMULATE = 2  # micro-batches per step
 AVERAGING = 0.99  # decay per step of the averaged weights
-MULTI_TILE_GATE = 0.93  # token accuracy on single tiles at which larger pages join
+MULTI_TILE_FROM = 0.15  # share of the run after which pages of several tiles join
 CORRUPTION = 0.02  # share of the answer's input bytes replaced: look at the image, not back
 EMPTY_WEIGHT = 0.08  # of positions without a character in the dense losses
+POINTER_WEIGHT = 0.5  # of the loss on where the decoder looks
 
 
 def dense_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted cross-entropy per position, and the accuracy where there is a character."""
     logits, labels = logits.reshape(-1, N_CLASSES), labels.reshape(-1)
-    weight = torch.where(labels > 0, 1.0, EMPTY_WEIGHT) * (labels != IGNORED)
-    loss = F.cross_entropy(logits.float(), labels, reduction="none", ignore_index=IGNORED)
+    weight = torch.where(labels > 0, 1.0, EMPTY_WEIGHT)
+    loss = F.cross_entropy(logits.float(), labels, reduction="none")
     inked = labels > 0
     accuracy = ((logits.argmax(-1) == labels) & inked).sum() / inked.sum().clamp(min=1)
-    return (loss * weight).sum() / weight.sum().clamp(min=1), accuracy
+    return (loss * weight).sum() / weight.sum(), accuracy
 
 
 def losses(model: Nano, batch: Batch, dense_only: bool) -> dict[str, Tensor]:
     """Forward pass of one micro-batch; ``text`` is a sum over its tokens, the others are means."""
-    n = len(batch.tiles)
-    patch_states, tokens = model.encode(batch.tiles.flatten(0, 1))
+    n, n_labelled = batch.patches.shape[:2]
+    patch_states, tokens = model.encode(batch.tiles[:, :n_labelled].flatten(0, 1))
     patch, _ = dense_loss(model.patch_head(patch_states), batch.patches)
     slot, slot_accuracy = dense_loss(model.slot_head(tokens), batch.slots)
     found = {"patch": patch, "slot": slot, "slot_accuracy": slot_accuracy}
     if dense_only:
         return found
+    tokens = tokens.reshape(n, -1, tokens.shape[-1])
+    if n_labelled < batch.tiles.shape[1]:  # the thumbnail, too small to be read, teaches nothing
+        with torch.no_grad():
+            _, thumbnails = model.encode(batch.tiles[:, -1])
+        tokens = torch.cat([tokens, thumbnails], 1)
     ids = batch.ids.clamp(min=0)
     corrupt = torch.rand(ids.shape, device=ids.device) < CORRUPTION
     seen = torch.where(corrupt, torch.randint_like(ids, 32, 127), ids)
-    logits = model.logits(tokens.reshape(n, -1, tokens.shape[-1]), seen)
+    logits, pointer = model.logits(tokens, batch.prompt, seen)
+    drawn = batch.sources != NOWHERE
+    looks = pointer.gather(2, batch.sources.clamp(min=0)[..., None])[..., 0][drawn]
+    found["pointer"] = -(looks.float() + 1e-4).log().sum() / drawn.sum().clamp(min=1)
     found["text"] = F.cross_entropy(
         logits.flatten(0, 1).float(), batch.ids.flatten(), reduction="sum", ignore_index=IGNORED
     )
@@ -84,7 +95,6 @@ class Trainer:
         self.model = Nano().to(args.device)
         self.optimizers = optimizers(self.model, args.lr)
         self.step, self.seconds, self.pages = 0, 0.0, 0
-        self.accuracy = {"single": 0.0, "multi": 0.0}
         state_file = self.out / "state.pt"
         if state_file.exists():
             state = torch.load(state_file, map_location=args.device)
@@ -92,7 +102,6 @@ class Trainer:
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.step, self.seconds, self.pages = state["step"], state["seconds"], state["pages"]
-            self.accuracy = state["accuracy"]
         elif args.start:
             load_weights(self.model.vlm, args.start)
         self.average = copy.deepcopy(self.model.vlm).requires_grad_(False)
@@ -113,7 +122,6 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "pages": self.pages,
-            "accuracy": self.accuracy,
         }
         torch.save(state, self.out / "state.tmp")
         os.replace(self.out / "state.tmp", self.out / "state.pt")
@@ -146,9 +154,8 @@ class Trainer:
             loss = self.dense_weight() / ACCUMULATE * (found["patch"] + found["slot"])
             if not dense_only:
                 loss = loss + found["text"] / n_tokens
+                loss = loss + POINTER_WEIGHT / ACCUMULATE * found["pointer"]
                 kind = "single" if batch.tiles.shape[1] == 1 else "multi"
-                accuracy = float(found["right"]) / int((batch.ids != IGNORED).sum())
-                self.accuracy[kind] += 0.01 * (accuracy - self.accuracy[kind])
                 text = float(found["text"].detach()) / n_tokens
                 figures["text"] = figures.get("text", 0.0) + text
                 figures[f"{kind}_right"] = figures.get(f"{kind}_right", 0.0) + float(found["right"])
@@ -156,7 +163,7 @@ class Trainer:
                     (batch.ids != IGNORED).sum()
                 )
             loss.backward()
-            for name in ("patch", "slot", "slot_accuracy"):
+            for name in {"patch", "slot", "slot_accuracy", "pointer"} & found.keys():
                 figures[name] = figures.get(name, 0.0) + float(found[name].detach()) / ACCUMULATE
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
@@ -182,7 +189,7 @@ class Trainer:
         saved = shown = time.monotonic()
         while self.seconds < 60 * self.args.minutes and not stopped:
             before = time.monotonic()
-            if self.accuracy["single"] > MULTI_TILE_GATE:
+            if self.seconds > 60 * self.args.minutes * MULTI_TILE_FROM:
                 self.multi_tile.fill_(self.args.multi_tile)
             for name, value in self.train_step().items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -229,8 +236,8 @@ def main() -> None:
     parser.add_argument(
         "--multi-tile",
         type=float,
-        default=0.35,
-        help="share of several-tile pages once single tiles are read well",
+        default=0.4,
+        help="share of the micro-batches with pages of several tiles, once these join",
     )
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--seed", type=int, default=1)
