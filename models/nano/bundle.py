@@ -17,7 +17,7 @@ from crispvl.convert import convert_checkpoint
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parent.parent / "python" / "crispvl"
-PROMPTS = {"text": "OCR"}
+PROMPTS = {"text": "OCR", "markdown": "Markdown"}
 
 
 def main() -> None:

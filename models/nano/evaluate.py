@@ -1,7 +1,8 @@
 """Scores the nano model on held-out pages, with Tesseract beside it.
 
-    python models/nano/evaluate.py --checkpoint models/nano/checkpoint --pages 500
     python models/nano/evaluate.py --engine nano.gguf --tesseract --json scores.json
+    python models/nano/evaluate.py --checkpoint run/export --pages 100
+    python models/nano/evaluate.py --checkpoint run/export --types f32 f16 q8_0 q6_k q4_k
     python models/nano/evaluate.py --checkpoint models/nano/checkpoint --check
 
 The character error rate is the edit distance over the length of the truth, summed over pages.
@@ -16,99 +17,132 @@ import json
 import math
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
+from rapidfuzz.distance import Levenshtein
 
 from export import load_weights
-from heldout import TestPage, draw_test_page
+from heldout import (
+    TestPage,
+    draw_blank_page,
+    draw_latin_page,
+    draw_markdown_page,
+    draw_test_page,
+)
 from model import BEFORE_IMAGE, IMG_CONTEXT, Nano, after_image
-from tiling import closest_grid, split
+from tiling import split
 
-Reader = Callable[[Image.Image], tuple[str, "float | None"]]
+Reading = tuple[str, "float | None"]  # text and confidence
+Reader = Callable[[list[TestPage]], Iterator[Reading]]
+Scores = dict[str, dict[str, float]]
+PROMPTS = {"text": "OCR", "markdown": "Markdown"}
 MULTI_TILE_GRIDS = ((2, 2), (3, 2), (2, 3), (2, 1), (1, 2))
-
-
-def edit_distance(one: str, two: str) -> int:
-    """Levenshtein distance in characters."""
-    row = list(range(len(two) + 1))
-    for i, a in enumerate(one, 1):
-        above = row
-        row = [i]
-        for j, b in enumerate(two, 1):
-            row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (a != b)))
-    return row[-1]
+CONVERTED = ("f32", "f16", "q8_0")  # types that the converter writes
+QUANTIZED = {"q6_k": "q6_k", "q4_k": "q4_k_m"}  # and the quantiser's recipes
+BATCH = 16  # pages that torch reads together
 
 
 def checkpoint_reader(folder: str) -> Reader:
-    """Reads with the checkpoint's weights in float32; its tile limit is the folder's."""
+    """Reads with the checkpoint's weights in float32, up to the tiles that the folder allows."""
     model = Nano().eval()
     load_weights(model.vlm, folder)
     settings = json.loads((Path(folder) / "preprocessor_config.json").read_text())
 
-    def read(image: Image.Image) -> tuple[str, float]:
-        tiles = split(image, closest_grid(*image.size, settings["max_patches"]))
-        ((text, scores),) = model.read(torch.from_numpy(tiles)[None])
-        return text.decode("utf-8", "replace"), math.exp(sum(scores) / len(scores))
+    def read(pages: list[TestPage]) -> Iterator[Reading]:
+        for (task, grid), alike in groupby(pages, key=lambda page: (page.task, page.grid)):
+            group = list(alike)
+            for start in range(0, len(group), BATCH):
+                images = [page.image for page in group[start : start + BATCH]]
+                cut = grid if math.prod(grid) <= settings["max_patches"] else (1, 1)
+                tiles = torch.from_numpy(np.stack([split(image, cut) for image in images]))
+                for text, scores in model.read(tiles, PROMPTS[task]):
+                    yield text.decode("utf-8", "replace"), math.exp(sum(scores) / len(scores))
 
     return read
 
 
-def engine_reader(path: str) -> Reader:
+def engine_reader(path: str | Path) -> Reader:
     """Reads with crispvl's own engine."""
     from crispvl import CrispOCR
 
     engine = CrispOCR(path)
 
-    def read(image: Image.Image) -> tuple[str, float | None]:
-        result = engine.recognize(image)
-        return result.text, result.confidence
+    def read(pages: list[TestPage]) -> Iterator[Reading]:
+        for task, alike in groupby(pages, key=lambda page: page.task):
+            for document in engine.recognize_many((page.image for page in alike), task=task):
+                if document.error is not None:
+                    raise document.error
+                yield document.text, document.confidence
 
     return read
 
 
-def tesseract(image: Image.Image) -> tuple[str, None]:
+def tesseract(pages: list[TestPage]) -> Iterator[Reading]:
     """Reads with Debian's Tesseract 5, enlarged threefold as its guide advises for small print."""
-    enlarged = image.resize((3 * image.width, 3 * image.height), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    enlarged.save(buffer, "PNG")
-    command = ["tesseract", "-", "-", "--psm", "6"]
-    done = subprocess.run(command, input=buffer.getvalue(), capture_output=True, check=True)
-    text = done.stdout.decode("utf-8")
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return "\n".join(line for line in lines if line), None
+
+    def read(page: TestPage) -> Reading:
+        image = page.image
+        size = (3 * image.width, 3 * image.height)
+        buffer = io.BytesIO()
+        image.resize(size, Image.Resampling.BICUBIC).save(buffer, "PNG")
+        command = ["tesseract", "-", "-", "--psm", "6"]
+        done = subprocess.run(command, input=buffer.getvalue(), capture_output=True, check=True)
+        lines = (" ".join(line.split()) for line in done.stdout.decode("utf-8").splitlines())
+        return "\n".join(line for line in lines if line), None
+
+    with ThreadPoolExecutor(2) as pool:
+        yield from pool.map(read, pages)
 
 
-def test_sets(n_pages: int, multi_tile: bool) -> Iterable[tuple[str, TestPage]]:
-    """Named held-out pages: single tiles, photographs, and pages of several tiles."""
-    for seed in range(n_pages):
-        yield "single", draw_test_page(seed)
-    for seed in range(n_pages // 4):
-        yield "photo", draw_test_page(1_000_000 + seed, photo=True)
-    if multi_tile:
-        for seed in range(n_pages // 4):
-            grid = MULTI_TILE_GRIDS[seed % len(MULTI_TILE_GRIDS)]
-            yield "multi", draw_test_page(2_000_000 + seed, grid)
+def test_sets(n_pages: int) -> list[tuple[str, TestPage]]:
+    """Named held-out pages: ``n_pages`` single tiles and fewer of each other kind."""
+    few = max(1, n_pages // 10)
+    pages = [("single", draw_test_page(seed)) for seed in range(n_pages)]
+    pages += [("photo", draw_test_page(1_000_000 + i, photo=True)) for i in range(n_pages // 4)]
+    for grid in MULTI_TILE_GRIDS:
+        first = 2_000_000 + 10_000 * MULTI_TILE_GRIDS.index(grid)
+        seeds = range(first, first + n_pages // 20)
+        pages += [("multi", draw_test_page(seed, grid)) for seed in seeds]
+    pages += [("latin", draw_latin_page(i)) for i in range(few)]
+    pages += [("markdown", draw_markdown_page(i)) for i in range(few)]
+    pages += [("blank", draw_blank_page(i)) for i in range(few)]
+    return pages
 
 
-def score(read: Reader, pages: Iterable[tuple[str, TestPage]]) -> dict[str, dict[str, float]]:
-    """Error rates by set, font, size and tile count, and by decile of confidence."""
+def groups(name: str, page: TestPage) -> list[tuple[str, str]]:
+    """What a page counts for: its set, and for plain pages font, size or grid."""
+    found = [("set", name)]
+    if name == "single":
+        low = 2 * int(page.x_height_px / 2)
+        found += [("font", page.font), ("x-height", f"{max(9, low)} to {low + 2} px")]
+    if name == "multi":
+        found.append(("grid", "{}x{}".format(*page.grid)))
+    return found
+
+
+def score(read: Reader, pages: list[tuple[str, TestPage]]) -> Scores:
+    """Error rates by set, font, size and tile count, and by decile of confidence.
+
+    Blank pages have no truth to divide by; theirs is the share of pages with any text.
+    """
     errors: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     by_confidence: list[tuple[float, int, int]] = []
-    for done, (name, page) in enumerate(pages, 1):
-        text, confidence = read(page.image)
-        wrong, length = edit_distance(page.text, text), len(page.text)
-        groups = [("set", name)]
+    readings = read([page for _, page in pages])
+    for done, ((name, page), (text, confidence)) in enumerate(zip(pages, readings, strict=True), 1):
+        wrong, length = Levenshtein.distance(page.text, text), len(page.text)
+        if name == "blank":
+            wrong, length = int(bool(text)), 1
         if name == "single" and confidence is not None:
             by_confidence.append((confidence, wrong, length))
-        if name == "single":
-            groups += [("font", page.font), ("x-height", f"{2 * int(page.x_height_px / 2)} px")]
-        if name == "multi":
-            groups.append(("grid", "{}x{}".format(*page.grid)))
-        for group, key in groups:
+        for group, key in groups(name, page):
             errors[group][key][0] += wrong
             errors[group][key][1] += length
         if done % 20 == 0:
@@ -123,6 +157,28 @@ def score(read: Reader, pages: Iterable[tuple[str, TestPage]]) -> dict[str, dict
         group: {key: wrong / max(1, length) for key, (wrong, length) in sorted(found.items())}
         for group, found in errors.items()
     }
+
+
+def score_types(
+    folder: str, types: list[str], pages: list[tuple[str, TestPage]]
+) -> dict[str, Scores]:
+    """Scores the files that the product's converter and quantiser make of a checkpoint."""
+    from crispvl.convert import convert_checkpoint
+    from crispvl.quantize import quantize_file
+
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in types:
+            file = Path(scratch) / f"{name}.gguf"
+            if name in CONVERTED:
+                convert_checkpoint(folder, file, dtype=name, prompts=PROMPTS)
+            else:
+                source = Path(scratch) / "source.gguf"
+                convert_checkpoint(folder, source, dtype="f32", prompts=PROMPTS)
+                quantize_file(source, file, QUANTIZED[name])
+            found[name] = score(engine_reader(file), pages)
+            print(f"\r{name}: {file.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
+    return found
 
 
 @torch.no_grad()
@@ -144,10 +200,15 @@ def main() -> None:
     """Reads the command line and prints the scores."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--checkpoint", help="checkpoint folder to score through torch")
+    parser.add_argument(
+        "--types",
+        nargs="+",
+        choices=[*CONVERTED, *QUANTIZED],
+        help="instead score it as these files",
+    )
     parser.add_argument("--engine", help="GGUF file to score through crispvl")
     parser.add_argument("--tesseract", action="store_true", help="score Tesseract too")
     parser.add_argument("--pages", type=int, default=500, help="single-tile pages")
-    parser.add_argument("--multi-tile", action="store_true", help="add pages of several tiles")
     parser.add_argument("--check", action="store_true", help="compare with transformers and stop")
     parser.add_argument("--json", help="also write the scores to this file")
     parser.add_argument("--threads", type=int, default=2)
@@ -156,19 +217,20 @@ def main() -> None:
     if args.check:
         print(f"largest logit difference: {check(args.checkpoint):.2e}")
         return
-    readers: dict[str, Reader] = {}
-    if args.checkpoint:
-        readers["checkpoint"] = checkpoint_reader(args.checkpoint)
+    pages = test_sets(args.pages)
+    scores: dict[str, Scores] = {}
+    if args.types:
+        scores |= score_types(args.checkpoint, args.types, pages)
+    elif args.checkpoint:
+        scores["checkpoint"] = score(checkpoint_reader(args.checkpoint), pages)
     if args.engine:
-        readers["engine"] = engine_reader(args.engine)
+        scores["engine"] = score(engine_reader(args.engine), pages)
     if args.tesseract:
-        readers["tesseract"] = tesseract
-    scores = {
-        name: score(read, test_sets(args.pages, args.multi_tile)) for name, read in readers.items()
-    }
-    for name, groups in scores.items():
-        for group, found in groups.items():
-            for key, rate in found.items():
+        plain = [(name, page) for name, page in pages if name != "markdown"]
+        scores["tesseract"] = score(tesseract, plain)
+    for name, found in scores.items():
+        for group, rates in found.items():
+            for key, rate in rates.items():
                 print(f"{name:12} {group:18} {key:24} {100 * rate:6.2f}%")
     if args.json:
         Path(args.json).write_text(json.dumps(scores, indent=1) + "\n")

@@ -1,8 +1,8 @@
 """Test pages by a generator of their own: other fonts, other layouts, other words than training's.
 
 Fonts are the held-out families; layouts are a receipt with leading quantities, a terminal, a titled
-paragraph, a letter and a price list; the text is fixed vocabulary combined by seed, none of it from
-the training corpus's prose or code.
+paragraph, a letter and a price list, and of their own pages in other languages and structured ones;
+the text is fixed vocabulary combined by seed, none of it from the training corpus's prose or code.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ COMMANDS = (
 )
 
 
+SCALE = 1.4  # page pixels per tile pixel
+
+
 @dataclass(frozen=True)
 class TestPage:
     """One page with its truth and what it tests."""
@@ -75,6 +78,14 @@ class TestPage:
     font: str
     x_height_px: float  # at tile scale
     grid: tuple[int, int]
+    task: str = "text"  # or "markdown"
+
+
+LATIN_WORDS = """
+    été déjà forêt garçon façade leçon où très âme naïf maître hôtel über schön Straße Bäume Mädchen
+    größer Äpfel Öffnung Übung mañana niño corazón jardín música árbol canción água coração não avó
+    irmã pão señora años København smørrebrød hår fjärde åtta björn Ærø garðurinn þorp Ísland
+""".split()
 
 
 def sentence(rng: random.Random) -> str:
@@ -120,6 +131,42 @@ def page_rows(rng: random.Random, style: Face, width: float) -> list[list[tuple[
     return [[(0.0, greeting)], *rows]
 
 
+class Sheet:
+    """An empty test page with its font, margins and line step; ``x_height_px`` is at tile scale."""
+
+    def __init__(self, rng: random.Random, grid: tuple[int, int]) -> None:
+        width, height = (round(n * TILE_PX * SCALE) for n in grid)
+        self.font, self.x_height_px = rng.choice(HELD_OUT_FONTS), rng.uniform(9, 14)
+        self.style = face(self.font, self.em(1.0))
+        papers = (("white", "black"), ("#f6f3ea", "#222222"), ("#20242c", "#e6e6e6"))
+        self.paper, self.ink = rng.choice(papers)
+        self.image = Image.new("RGB", (width, height), self.paper)
+        self.draw = ImageDraw.Draw(self.image)
+        self.margin = 0.04 * width
+        self.y = rng.uniform(0.01, 0.06) * height
+        self.step = (self.style.ascent + self.style.descent) * rng.uniform(1.0, 1.25)
+        self.free = width - 2 * self.margin  # width of the text
+
+    def em(self, factor: float) -> int:
+        """Em size in page pixels of letters so many times as large as the body's."""
+        return round(factor * self.x_height_px * SCALE / x_height_ratio(self.font))
+
+    def has_room(self) -> bool:
+        """Whether one more line fits."""
+        return self.y + self.style.ascent + self.style.descent <= self.image.height
+
+    def put(self, runs: list[tuple[float, str]]) -> None:
+        """Writes a line of runs, each at its x from the margin."""
+        for x, text in runs:
+            self.draw.text((self.margin + x, self.y), text, self.ink, self.style.font)
+        self.y += self.step
+
+    def page(self, lines: list[str], grid: tuple[int, int], task: str = "text") -> TestPage:
+        """The finished page with its truth."""
+        text = "\n".join(lines).strip("\n")
+        return TestPage(self.image, text, self.font, self.x_height_px, grid, task)
+
+
 def draw_test_page(seed: int, grid: tuple[int, int] = (1, 1), photo: bool = False) -> TestPage:
     """Draws the test page of a seed.
 
@@ -129,30 +176,84 @@ def draw_test_page(seed: int, grid: tuple[int, int] = (1, 1), photo: bool = Fals
         photo: Adds blur, noise, uneven light and a slight rotation.
     """
     rng = random.Random(f"test {seed}")
-    scale = 1.4  # page pixels per tile pixel
-    width, height = (round(n * TILE_PX * scale) for n in grid)
-    name, x_height = rng.choice(HELD_OUT_FONTS), rng.uniform(9, 14)
-    style = face(name, round(x_height * scale / x_height_ratio(name)))
-    paper, ink = rng.choice((("white", "black"), ("#f6f3ea", "#222222"), ("#20242c", "#e6e6e6")))
-    image = Image.new("RGB", (width, height), paper)
-    draw = ImageDraw.Draw(image)
-    margin = 0.04 * width
-    y, lines = rng.uniform(0.01, 0.06) * height, []
-    step = (style.ascent + style.descent) * rng.uniform(1.0, 1.25)
-    free = width - 2 * margin
-    for row in page_rows(rng, style, free):
-        needed = sum(style.width(text + " ") for _, text in row)
-        if needed > free + style.width(" "):
+    sheet, lines = Sheet(rng, grid), []
+    for row in page_rows(rng, sheet.style, sheet.free):
+        needed = sum(sheet.style.width(text + " ") for _, text in row)
+        if needed > sheet.free + sheet.style.width(" "):
             continue
-        if y + style.ascent + style.descent > height:
+        if not sheet.has_room():
             break
-        for share, text in row:
-            draw.text((margin + share * (free - style.width(text)), y), text, ink, style.font)
+        sheet.put([(share * (sheet.free - sheet.style.width(text)), text) for share, text in row])
         lines.append(" ".join(text for _, text in row))
-        y += step
     if photo:
-        image = photographed(image, rng, paper)
-    return TestPage(image, "\n".join(lines), name, x_height, grid)
+        sheet.image = photographed(sheet.image, rng, sheet.paper)
+    return sheet.page(lines, grid)
+
+
+def draw_latin_page(seed: int, grid: tuple[int, int] = (1, 1)) -> TestPage:
+    """Draws words of other languages, prices in € and £, degrees, dashes and curly quotes."""
+    rng = random.Random(f"latin {seed}")
+    sheet = Sheet(rng, grid)
+    lines = []
+    for _ in range(40):
+        word, other = rng.choice(LATIN_WORDS), rng.choice(LATIN_WORDS)
+        line = rng.choice(
+            (
+                f"{word} {other}",
+                f"“{word}” – {other}",
+                f"{word}: {rng.uniform(1, 99):.2f} €",
+                f"£{rng.randint(1, 400)} {word}",
+                f"{rng.randint(-9, 40)} °C {word}",
+            )
+        )
+        if sheet.style.width(line) > sheet.free:
+            continue
+        if not sheet.has_room():
+            break
+        sheet.put([(0.0, line)])
+        lines.append(line)
+    return sheet.page(lines, grid)
+
+
+def draw_markdown_page(seed: int, grid: tuple[int, int] = (2, 2)) -> TestPage:
+    """Draws a title, then sections of sentences, points or a price table, in any order."""
+    rng = random.Random(f"markdown {seed}")
+    sheet, lines = Sheet(rng, grid), []
+    body = sheet.style
+    sheet.style = face(sheet.font, sheet.em(1.6))
+    title = f"{rng.choice(PLACES).split()[-1].title()} {rng.choice(NOUNS)}"
+    sheet.put([(0.0, title)])
+    sheet.y += 0.6 * sheet.step
+    sheet.style = body
+    lines += [f"# {title}", ""]
+    kinds = ["sentences", "points", "table"]
+    for kind in rng.sample(kinds, 3):
+        block = wrapped(body, sentence(rng), sheet.free)
+        if kind == "points":
+            block = [f"- {rng.choice(GOODS)}".replace("_", " ") for _ in range(rng.randint(2, 4))]
+        columns, drawn = [0.0, 0.6 * sheet.free], [[text] for text in block]
+        if kind == "table":
+            prices = [
+                [rng.choice(GOODS).replace("_", " "), f"{rng.uniform(1, 99):.2f}"] for _ in "abc"
+            ]
+            drawn = [["Dish", "Price"], *prices]
+            block = [f"| {one} | {two} |" for one, two in drawn]
+            block.insert(1, "|---|---|")
+        if sheet.y + len(drawn) * sheet.step > sheet.image.height:
+            break
+        for cells in drawn:
+            sheet.put(list(zip(columns, cells, strict=False)))
+        lines += [*block, ""]
+        sheet.y += 0.8 * sheet.step
+    return sheet.page(lines, grid, "markdown")
+
+
+def draw_blank_page(seed: int) -> TestPage:
+    """An empty sheet, photographed."""
+    rng = random.Random(f"blank {seed}")
+    sheet = Sheet(rng, (1 + seed % 2, 1 + seed // 2 % 2))
+    sheet.image = photographed(sheet.image, rng, sheet.paper)
+    return sheet.page([], (1 + seed % 2, 1 + seed // 2 % 2))
 
 
 def photographed(image: Image.Image, rng: random.Random, paper: str) -> Image.Image:

@@ -8,9 +8,9 @@ cells; without that dense signal it learns nothing in hours. Then everything tra
 dense losses at a falling weight, and one head of the decoder is taught to look at the image token
 that the next character is in: without that, it finds its way from tile to tile only after very many
 pages. Pages of several tiles join after a share of the run.
-The learning rate is a cosine over wall-clock minutes; a run stopped at any time resumes from its
-folder with the same command. The folder holds ``state.pt``, ``log.jsonl`` and, in ``export/``, the
-averaged weights in the ``-hf`` layout.
+The learning rate is a cosine over the run's minutes, or its steps where these are given; a run
+stopped at any time resumes from its folder with the same command. The folder holds ``state.pt``,
+``log.jsonl`` and, in ``export/``, the averaged weights in the ``-hf`` layout.
 """
 
 from __future__ import annotations
@@ -128,23 +128,25 @@ class Trainer:
         max_tiles = MAX_TILES if float(self.multi_tile) else 1
         write_checkpoint(self.average, self.out / "export", max_tiles)
 
+    def progress(self) -> float:
+        """Share of the run that is over, in steps where they are given, else in minutes."""
+        if self.args.steps is not None:
+            return min(1.0, self.step / self.args.steps)
+        return min(1.0, self.seconds / (60 * self.args.minutes))
+
     def learning_rate(self) -> float:
-        """Linear warm-up over 100 steps, then a cosine over wall-clock time to nearly zero."""
-        done = min(1.0, self.seconds / (60 * self.args.minutes))
-        return (
-            self.args.lr
-            * min(1.0, (self.step + 1) / 100)
-            * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-        )
+        """Linear warm-up over 100 steps, then a cosine over the run to nearly zero."""
+        cosine = 0.5 * (1 + math.cos(math.pi * self.progress()))
+        return self.args.lr * min(1.0, (self.step + 1) / 100) * (0.01 + 0.99 * cosine)
 
     def dense_weight(self) -> float:
         """Weight of the dense losses: 1 while the encoder is what limits the reading, then less."""
-        return max(0.2, 1.0 - self.seconds / (60 * self.args.minutes))
+        return max(0.2, 1.0 - self.progress())
 
     def train_step(self) -> dict[str, float]:
         """One optimizer step over ``ACCUMULATE`` micro-batches; returns what to log."""
         args = self.args
-        dense_only = self.seconds < 60 * args.minutes * args.encoder_share
+        dense_only = self.progress() < args.encoder_share
         batches = [next(self.batches).to(args.device) for _ in range(ACCUMULATE)]
         n_tokens = sum(int((b.ids != IGNORED).sum()) for b in batches)
         figures: dict[str, float] = {}
@@ -181,15 +183,15 @@ class Trainer:
         return figures
 
     def run(self) -> None:
-        """Trains until the minutes are over or a signal asks to stop; saves either way."""
+        """Trains until the run is over or a signal asks to stop; saves either way."""
         stopped: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: stopped.append(number))
         sums: dict[str, float] = {}
         saved = shown = time.monotonic()
-        while self.seconds < 60 * self.args.minutes and not stopped:
+        while self.progress() < 1 and not stopped:
             before = time.monotonic()
-            if self.seconds > 60 * self.args.minutes * MULTI_TILE_FROM:
+            if self.progress() > MULTI_TILE_FROM:
                 self.multi_tile.fill_(self.args.multi_tile)
             for name, value in self.train_step().items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -227,6 +229,9 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="run folder; an existing one is resumed")
     parser.add_argument("--start", help="checkpoint folder (-hf layout) to continue from")
     parser.add_argument("--minutes", type=float, default=100, help="length of the whole run")
+    parser.add_argument(
+        "--steps", type=int, help="length in steps instead, the same on any machine"
+    )
     parser.add_argument(
         "--encoder-share",
         type=float,
