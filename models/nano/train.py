@@ -43,7 +43,7 @@ AVERAGING = 0.99  # decay per step of the averaged weights
 MULTI_TILE_FROM = 0.15  # share of the run after which pages of several tiles join
 CORRUPTION = 0.02  # share of the answer's input bytes replaced: look at the image, not back
 EMPTY_WEIGHT = 0.08  # of positions without a character in the dense losses
-POINTER_WEIGHT = 0.5  # of the loss on where the decoder looks
+POINTER_WEIGHT = 1.0  # of the loss on where the decoder looks
 
 
 def dense_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -241,7 +241,7 @@ def main() -> None:
     parser.add_argument(
         "--multi-tile",
         type=float,
-        default=0.4,
+        default=0.5,
         help="share of the micro-batches with pages of several tiles, once these join",
     )
     parser.add_argument("--lr", type=float, default=8e-4)
