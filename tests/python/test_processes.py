@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def ocr() -> CrispOCR:
-    return CrispOCR(threads=2)
+    return CrispOCR(threads=1)
 
 
 @pytest.fixture(scope="module")

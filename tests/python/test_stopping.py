@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return Model.load(bundled.path())
+    return Model.load(bundled.path(), threads=1)
 
 
 def tiles(model: Model, n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
