@@ -1,0 +1,46 @@
+"""The same pages give the same bits: from run to run, and with any number of threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crispvl import CrispOCR, Model, bundled
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def bits(path: Path, threads: int, exact: bool) -> tuple[NDArray[np.float32], ...]:
+    """Image tokens, and the logits after a prompt of more and of fewer tokens than a panel has."""
+    model = Model.load(path, device="cpu", threads=threads, exact=exact)
+    tile_px = model.config["vision"]["tile_px"]
+    tiles = np.random.default_rng(1).integers(0, 256, (3, tile_px, tile_px, 3), dtype=np.uint8)
+    session = model.core.new_session(64)
+    found = [model.encode(tiles)]
+    for prompt in ([5] * 40, [7, 8, 9]):
+        session.prefill(prompt, None, None)
+        found.append(session.logits().copy())
+    return tuple(found)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("name", ["tiny", "nano"])
+def test_bits_depend_on_neither_the_run_nor_the_threads(name: str, exact: bool, tiny: Path) -> None:
+    path = tiny if name == "tiny" else bundled.path()
+    if not path.is_file():
+        pytest.skip("this tree has no bundled model")
+    expected = bits(path, 1, exact)
+    for threads in (1, 2, 3):
+        for found, wanted in zip(bits(path, threads, exact), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_words_and_their_confidence_are_the_same_with_any_number_of_threads() -> None:
+    page = ROOT / "examples" / "receipt.png"
+    if not (page.is_file() and bundled.path().is_file()):
+        pytest.skip("this tree lacks the examples or the bundled model")
+    found = [CrispOCR(device="cpu", threads=n).recognize(page) for n in (1, 2)]
+    assert found[0].text == found[1].text
+    assert found[0].confidence == found[1].confidence
