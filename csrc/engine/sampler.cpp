@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <set>
 #include <string>
@@ -17,16 +18,61 @@ void require(bool holds, const char* name, const char* expected, double found) {
                                          expected + "; found " + std::to_string(found));
 }
 
-int32_t most_likely(LogitsView logits) {
-    return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+// A vocabulary has 150000 tokens, every one of which is looked at for each token that is written:
+// loops over independent values become vector instructions.
+constexpr size_t kLanes = 16;
+
+float largest(LogitsView x) {
+    float lanes[kLanes];
+    std::fill_n(lanes, kLanes, x[0]);
+    size_t i = 0;
+    for (; i + kLanes <= x.size; i += kLanes) {
+        for (size_t j = 0; j < kLanes; ++j) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
+    }
+    const float of_rest = *std::max_element(x.begin() + std::min(i, x.size - 1), x.end());
+    return std::max(of_rest, *std::max_element(lanes, lanes + kLanes));
 }
 
-// log(sum(exp(logits))), summed in double.
-double log_normaliser(LogitsView logits) {
-    const float largest = *std::max_element(logits.begin(), logits.end());
+int32_t most_likely(LogitsView logits) {
+    const float* found = std::find(logits.begin(), logits.end(), largest(logits));
+    return found == logits.end() ? 0 : static_cast<int32_t>(found - logits.begin());
+}
+
+constexpr float kLowest = -87.0f;  // exp of less is no normal float
+
+// exp(x) for x from kLowest to 0, within 1e-6 of it: 2^n * 2^f with a whole n and |f| <= 1/2.
+inline float exp_of_negative(float x) {
+    constexpr float kWhole = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers
+    const float z = x * 1.44269504f;
+    const float shifted = z + kWhole;
+    const float f = (z - (shifted - kWhole)) * 0.69314718f;
+    uint32_t bits;
+    std::memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits << 23) + 0x3f800000u;  // the low bits are n; 2^n as a float
+    float power;
+    std::memcpy(&power, &bits, sizeof power);
+    const float series =
+        1 + f * (1 + f * (0.5f + f * (1 / 6.0f + f * (1 / 24.0f + f * (1 / 120.0f + f / 720)))));
+    return power * series;
+}
+
+// log(sum(exp(logits))), in double over sums of a few hundred values in float.
+double log_normaliser(LogitsView x) {
+    constexpr size_t kBlock = 32 * kLanes;
+    const float most = largest(x);
     double sum = 0;
-    for (const float x : logits) sum += std::exp(static_cast<double>(x) - largest);
-    return largest + std::log(sum);
+    float values[kBlock];
+    for (size_t first = 0; first < x.size; first += kBlock) {
+        const size_t n = std::min(x.size - first, kBlock);
+        for (size_t i = 0; i < n; ++i) values[i] = std::max(x[first + i] - most, kLowest);
+        for (size_t i = 0; i < n; ++i) values[i] = exp_of_negative(values[i]);
+        std::fill(values + n, values + kBlock, 0.0f);
+        for (size_t half = kBlock / 2; half >= kLanes; half /= 2) {
+            for (size_t i = 0; i < half; ++i) values[i] += values[i + half];
+        }
+        for (size_t i = 0; i < kLanes; ++i) sum += static_cast<double>(values[i]);
+    }
+    return static_cast<double>(most) + std::log(sum);
 }
 
 }  // namespace

@@ -17,6 +17,26 @@ bool is_f32(const ModelSource& source, const std::string& block) {
     return source.tensors().find(block + ".attn_k.weight")->second.type == GGML_TYPE_F32;
 }
 
+// None for "auto". Throws Error{argument} for a name that is none.
+std::optional<ggml_type> kv_type_named(const std::string& name) {
+    if (name == "auto") return std::nullopt;
+    for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_Q8_0}) {
+        if (name == ggml_type_name(type)) return type;
+    }
+    throw Error(ErrorKind::argument,
+                "[model] expected a KV cache of auto, f32, f16 or q8_0; found '" + name + "'");
+}
+
+// A head's keys stand in a row of whole blocks.
+void check_kv_cache(const std::string& name, const DecoderConfig& c) {
+    const std::optional<ggml_type> type = kv_type_named(name);
+    if (!type || c.d_head % ggml_blck_size(*type) == 0) return;
+    throw Error(ErrorKind::argument, "[model] expected heads of a multiple of " +
+                                         std::to_string(ggml_blck_size(*type)) +
+                                         " values for a KV cache of " + name + "; found " +
+                                         std::to_string(c.d_head) + "; use auto or f16");
+}
+
 // A header made from a configuration alone names no tokens; memory does not depend on them.
 void stand_in_for_vocabulary(ModelSource& source) {
     source.deduce(schema::kTokenizerModel, std::string("llama"));
@@ -113,6 +133,7 @@ Model::Model(const LoadOptions& options)
                     "[model] expected an InternVL with its encoder; " + source_.describe() +
                         " holds a text model only; give its projector too (mmproj=…, --mmproj …)");
     }
+    check_kv_cache(options.kv_cache, config_->decoder);
     if (tokenizer_->size() > config_->decoder.vocab_size) {
         throw Error(ErrorKind::model_file,
                     "[config] expected at most " + std::to_string(config_->decoder.vocab_size) +
@@ -150,6 +171,7 @@ const Backends& Model::backends() const {
     return network().backends;
 }
 ggml_type Model::kv_type() const {
+    if (const std::optional<ggml_type> named = kv_type_named(options_.kv_cache)) return *named;
     const bool f32 = options_.exact || is_f32(source_, schema::text_block(0));
     return f32 ? GGML_TYPE_F32 : GGML_TYPE_F16;
 }

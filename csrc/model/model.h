@@ -31,6 +31,7 @@ struct LoadOptions {
     int n_threads = 0;               // 0: one per physical core
     bool vocab_only = false;         // tokenizer and keys, no weights
     bool exact = false;              // F32 wherever a faster type would do: see kv_type()
+    std::string kv_cache = "auto";   // "f32", "f16", "q8_0", or what kv_type() says
     bool measure_only = false;       // read headers alone; graphs are measured, not run
     std::string tokenizer;           // GGUF file whose vocabulary is used; "" for the model's own
     double image_position_step = 0;  // see set_position_step(); 0: the file's, or else 1
@@ -68,8 +69,8 @@ public:
     Executor& executor() const;
     const Backends& backends() const;
 
-    // F16, or F32 when asked to be exact or when the weights are F32: a cache coarser than its
-    // weights would be the largest error of the whole model.
+    // What the options name; else F16, or F32 when asked to be exact or when the weights are F32: a
+    // cache coarser than its weights would be the largest error of the whole model.
     ggml_type kv_type() const;
     size_t kv_bytes_per_token() const;
     const std::vector<size_t>& weight_bytes() const;  // per backend

@@ -47,6 +47,7 @@ class Model:
         tokenizer: str | None = None,
         image_position_step: float = 0.0,
         layers: Sequence[tuple[str, int]] = (),
+        kv_cache: str = "auto",
     ) -> Model: ...
     @property
     def layer_devices(self) -> list[str]:
@@ -176,5 +177,6 @@ def load_to_measure(
     device: str,
     exact: bool = False,
     layers: Sequence[tuple[str, int]] = (),
+    kv_cache: str = "auto",
 ) -> Model: ...
 def plan_memory(model: Model, n_tiles: int, n_prompt: int, n_ctx: int) -> list[dict[str, Any]]: ...

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from crispvl.constraint import guidance_tokenizer
 from crispvl.generation import Token, TokenStream
 from crispvl.model_file import ModelFile
-from crispvl.options import GenerateOptions, LoadOptions
+from crispvl.options import GenerateOptions, KvType, LoadOptions
 from crispvl.prefill import Progress
 from crispvl.results import Generation
 from crispvl.variants import explain
@@ -60,6 +60,7 @@ class Model:
         image_position_step: float | None = None,
         max_memory: Mapping[str, int | str] | None = None,
         max_tiles: int | None = None,
+        kv_cache: KvType = "auto",
     ) -> Model:
         """Maps a GGUF file, or a text model and its projector, into memory.
 
@@ -78,6 +79,8 @@ class Model:
                 instead of ``device``. The decoder's layers are split over these devices, the first
                 ones filled first, as `crispvl.plan` plans it for one page and 2048 tokens.
             max_tiles: Most tiles of a page to plan for; None means the model's own.
+            kv_cache: Type of keys and values: ``auto``, ``f32``, ``f16`` or ``q8_0``; auto is f16,
+                or f32 for float32 weights and with ``exact``.
 
         Raises:
             FileNotFoundError: A file does not exist.
@@ -96,6 +99,7 @@ class Model:
             tokenizer=None if tokenizer is None else os.fspath(tokenizer),
             image_position_step=image_position_step,
             max_memory=max_memory,
+            kv_cache=kv_cache,
         )
         shares: Shares = ()
         if max_memory is not None and not vocab_only:
@@ -103,7 +107,9 @@ class Model:
 
             partner = None if mmproj is None else os.fspath(mmproj)
             path = os.fspath(path)
-            shares = place_model(path, partner, max_memory, max_tiles=max_tiles, exact=exact)
+            shares = place_model(
+                path, partner, max_memory, max_tiles=max_tiles, exact=exact, kv_cache=kv_cache
+            )
         with vocabulary_as_gguf(options.tokenizer) as vocabulary, explain(options.device):
             core = _core.Model.load(
                 os.fspath(path),
@@ -115,6 +121,7 @@ class Model:
                 vocabulary,
                 options.image_position_step or 0.0,
                 shares,
+                options.kv_cache,
             )
         file = ModelFile(path=Path(path), mmproj=None if mmproj is None else Path(mmproj))
         model = cls(core, vocab_only, file)

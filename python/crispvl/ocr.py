@@ -16,7 +16,7 @@ from crispvl.events import DocumentDone, Event
 from crispvl.images import ImageLike
 from crispvl.many import ManyReader, Told
 from crispvl.model import Model
-from crispvl.options import ReadOptions
+from crispvl.options import KvType, ReadOptions
 from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
 from crispvl.reading import DocumentReader
@@ -46,6 +46,7 @@ class CrispOCR(Conversing):
         image_cache_bytes: Most memory for images that may be asked about again; 0 keeps nothing,
             neither images nor the KV cache of the last page or conversation.
         max_memory: As for `Model.load`; planned for ``max_tiles``.
+        kv_cache: Type of keys and values: ``auto``, ``f32``, ``f16`` or ``q8_0``.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -70,11 +71,12 @@ class CrispOCR(Conversing):
         image_position_step: float | None = None,
         image_cache_bytes: int = EMBEDDING_BYTES,
         max_memory: Mapping[str, int | str] | None = None,
+        kv_cache: KvType = "auto",
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
         self._arguments = (
             model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer,
-            image_position_step, image_cache_bytes, max_memory,
+            image_position_step, image_cache_bytes, max_memory, kv_cache,
         )  # fmt: skip
         if not isinstance(model, Model):
             file = bundled.verified_path() if model is None else model
@@ -92,6 +94,7 @@ class CrispOCR(Conversing):
                 image_position_step=image_position_step,
                 max_memory=max_memory,
                 max_tiles=max_tiles,
+                kv_cache=kv_cache,
             )
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from crispvl.page_ranges import check_page_ranges
 from crispvl.sizes import device_sizes, parse_device_sizes
@@ -28,6 +28,10 @@ def _option(
 def fraction(text: str) -> float:
     """Reads ``1/4`` and ``0.25`` alike."""
     return float(Fraction(text))
+
+
+KvType: TypeAlias = Literal["auto", "f32", "f16", "q8_0"]
+"""Of keys and values; ``q8_0`` takes half of ``f16``'s memory, and reads prompts more slowly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,9 @@ class LoadOptions:
         parse=parse_device_sizes,
         metavar="SIZES",
     )
+    kv_cache: KvType = _option(  # noqa: RUF009
+        "auto", "type of the KV cache; auto is f16, or f32 for float32 weights and with exact"
+    )
     image_position_step: float | None = _option(
         None,
         "how far an image token advances the position: 1, 1/2 … 1/256; without it, as the file "
@@ -70,6 +77,8 @@ class LoadOptions:
                     f"[options] max_memory or a device is expected; found both; leave "
                     f"device {self.device!r} out, max_memory names the devices"
                 )
+        types = get_args(KvType)
+        _check("kv_cache", self.kv_cache, str, f"one of {', '.join(types)}", lambda v: v in types)
         if self.image_position_step is not None:
             _check(
                 "image_position_step", self.image_position_step, float, "over 0", lambda v: v > 0

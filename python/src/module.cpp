@@ -62,7 +62,7 @@ void translate(std::exception_ptr pointer) {
 std::shared_ptr<Model> load(const std::string& path, const std::optional<std::string>& mmproj,
                             const std::string& device, int threads, bool vocab_only, bool exact,
                             const std::optional<std::string>& tokenizer, double image_position_step,
-                            const LayerShares& layers) {
+                            const LayerShares& layers, const std::string& kv_cache) {
     py::gil_scoped_release release;
     LoadOptions options;
     options.path = path;
@@ -74,6 +74,7 @@ std::shared_ptr<Model> load(const std::string& path, const std::optional<std::st
     options.exact = exact;
     options.image_position_step = image_position_step;
     options.layers = to_layer_shares(layers);
+    options.kv_cache = kv_cache;
     return std::make_shared<Model>(options);
 }
 
@@ -197,7 +198,7 @@ void bind_model(py::module_& m) {
     py::class_<Model, std::shared_ptr<Model>>(m, "Model")
         .def_static("load", &load, "path"_a, "mmproj"_a, "device"_a, "threads"_a, "vocab_only"_a,
                     "exact"_a = false, "tokenizer"_a = std::nullopt, "image_position_step"_a = 0.0,
-                    "layers"_a = LayerShares())
+                    "layers"_a = LayerShares(), "kv_cache"_a = "auto")
         .def_property_readonly("metadata", &metadata)
         .def_property_readonly("config", &describe_config)
         .def_property_readonly("tensors", &describe_tensors)

@@ -145,13 +145,15 @@ py::list plan(const std::shared_ptr<Model>& model, int64_t n_tiles, int64_t n_pr
 }
 
 std::shared_ptr<Model> measure(const std::string& path, const std::optional<std::string>& mmproj,
-                               const std::string& device, bool exact, const LayerShares& layers) {
+                               const std::string& device, bool exact, const LayerShares& layers,
+                               const std::string& kv_cache) {
     py::gil_scoped_release release;
     LoadOptions options;
     options.path = path;
     options.mmproj = mmproj.value_or("");
     options.device = device;
     options.exact = exact;
+    options.kv_cache = kv_cache;
     options.measure_only = true;
     options.layers = to_layer_shares(layers);
     return std::make_shared<Model>(options);
@@ -178,7 +180,7 @@ void bind_quantize(py::module_& m) {
         .def("close", &ImportanceCollector::stop)
         .def_property_readonly("sums", &sums);
     m.def("load_to_measure", &measure, "path"_a, "mmproj"_a, "device"_a, "exact"_a = false,
-          "layers"_a = LayerShares());
+          "layers"_a = LayerShares(), "kv_cache"_a = "auto");
     m.def("plan_memory", &plan, "model"_a, "n_tiles"_a, "n_prompt"_a, "n_ctx"_a);
 }
 

@@ -82,7 +82,7 @@ def test_options_reach_the_model(
     captured = capsys.readouterr()
     assert captured.out == "He\n"
     assert "cut off at 2 tokens" in captured.err
-    assert core.loaded_with[2:] == ("cpu", 2, False, False, None, 0.0, ())
+    assert core.loaded_with[2:] == ("cpu", 2, False, False, None, 0.0, (), "auto")
     assert core.sampler.temperature == 0.5
     assert core.n_encoded == 1
     assert b"Total?" in bytes(token for token in core.prompts[-1] if token < 256)

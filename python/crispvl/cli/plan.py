@@ -6,10 +6,12 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Iterator
+from typing import get_args
 
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import readable
 from crispvl.cli.output import write_json
+from crispvl.options import KvType
 from crispvl.plan import DevicePlan, MemoryPlan, plan_model
 from crispvl.sizes import parse_device_sizes
 
@@ -36,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the most to use of each device, like cuda:0=20GiB,cpu=40GiB; splits the layers",
     )
     parser.add_argument("--exact", action="store_true", help="plan for float32 throughout")
+    parser.add_argument(
+        "--streams", type=int, default=1, help="pages read at the same time (default: 1)"
+    )
+    parser.add_argument(
+        "--kv-cache", choices=get_args(KvType), default="auto", help="type of the KV cache"
+    )
     parser.add_argument("--json", action="store_true", help="machine-readable, in bytes")
 
 
@@ -49,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         exact=args.exact,
         max_memory=args.max_memory,
+        kv_cache=args.kv_cache,
+        streams=args.streams,
     )
     if args.json:
         devices = [{**dataclasses.asdict(d), "peak": d.peak, "fits": d.fits} for d in plan.devices]

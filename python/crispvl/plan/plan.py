@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ContextOverflowError, OutOfMemoryError
-from crispvl.options import LoadOptions
+from crispvl.options import KvType, LoadOptions
 from crispvl.plan.advice import advise
 from crispvl.plan.memory import available_bytes, process_bytes
 from crispvl.plan.split import Shares, find_shares
@@ -38,7 +38,7 @@ class DevicePlan:
             use become resident; not in ``peak``.
         packed: Copies of weights that the CPU's own kernels use.
         released: The part of ``weights`` that leaves memory once it is packed.
-        kv_cache: Keys and values of one session.
+        kv_cache: Keys and values of all streams.
         compute: Scratch of the largest graph.
         program: On the host, Python, header, tokenizer, pixels and image embeddings.
         layers: Decoder layers that lie here.
@@ -79,7 +79,7 @@ class DevicePlan:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """Work and memory of one session.
+    """Work of one session, memory of all that run at the same time.
 
     Attributes:
         n_pages: Images in the prompt.
@@ -121,6 +121,8 @@ def plan_model(
     device: str = "auto",
     exact: bool = False,
     max_memory: Mapping[str, int | str] | None = None,
+    kv_cache: KvType = "auto",
+    streams: int = 1,
 ) -> MemoryPlan:
     """Plans a model.
 
@@ -134,6 +136,8 @@ def plan_model(
         exact: As for loading.
         max_memory: The most to use of each device, in bytes or like ``20GiB``; the layers are
             split over these devices.
+        kv_cache: As for loading.
+        streams: Sessions that run at the same time.
 
     Raises:
         ValueError: A count below one, or sizes that are none.
@@ -142,11 +146,13 @@ def plan_model(
         DeviceError: There is no such device.
         ContextOverflowError: The pages do not fit the model's context.
     """
-    for name, value in (("pages", n_pages), ("tiles", max_tiles), ("ctx", n_ctx)):
+    for name, value in (
+        ("pages", n_pages), ("tiles", max_tiles), ("ctx", n_ctx), ("streams", streams)
+    ):  # fmt: skip
         if value is not None and value < 1:
             raise ValueError(f"[plan] expected {name} of at least 1; found {value}; raise it")
-    options = LoadOptions(device=device, exact=exact, max_memory=max_memory)
-    planner = _Planner(str(model), None if mmproj is None else str(mmproj), options)
+    options = LoadOptions(device=device, exact=exact, max_memory=max_memory, kv_cache=kv_cache)
+    planner = _Planner(str(model), None if mmproj is None else str(mmproj), options, streams)
     tiles = max_tiles or int(planner.config["image"]["max_tiles"])
     plan = planner.plan(n_pages, tiles, n_ctx)
     if plan.fits:
@@ -164,6 +170,7 @@ def place_model(
     *,
     max_tiles: int | None = None,
     exact: bool = False,
+    kv_cache: KvType = "auto",
 ) -> Shares:
     """Splits a model over devices, with room for one page and an answer of 2048 tokens.
 
@@ -173,7 +180,9 @@ def place_model(
     Raises:
         OutOfMemoryError: It does not fit; the message says what would make it.
     """
-    plan = plan_model(model, mmproj, max_tiles=max_tiles, exact=exact, max_memory=max_memory)
+    plan = plan_model(
+        model, mmproj, max_tiles=max_tiles, exact=exact, max_memory=max_memory, kv_cache=kv_cache
+    )
     if plan.fits:
         return plan.shares
     found = ", ".join(
@@ -189,9 +198,12 @@ def place_model(
 class _Planner:
     """A header that can be asked for several plans."""
 
-    def __init__(self, model: str, mmproj: str | None, options: LoadOptions) -> None:
+    def __init__(
+        self, model: str, mmproj: str | None, options: LoadOptions, n_streams: int
+    ) -> None:
         self._files = model, mmproj
         self._options = options
+        self._n_streams = n_streams
         self._limits = device_sizes(options.max_memory) if options.max_memory else {}
         self._core = self._open(())
         self.config = self._core.config
@@ -202,8 +214,10 @@ class _Planner:
     def _open(self, shares: Shares) -> Any:
         from crispvl import _core
 
-        device, exact = self._options.device, self._options.exact
-        return _core.load_to_measure(*self._files, device, exact, shares)
+        options = self._options
+        return _core.load_to_measure(
+            *self._files, options.device, options.exact, shares, options.kv_cache
+        )
 
     def plan(self, n_pages: int, max_tiles: int, n_ctx: int | None) -> MemoryPlan:
         image, decoder = self.config["image"], self.config["decoder"]
@@ -268,7 +282,7 @@ class _Planner:
             table=self._table_bytes() if is_host else 0,
             packed=sizes["packed_bytes"],
             released=sizes["released_bytes"],
-            kv_cache=sizes["kv_bytes"],
+            kv_cache=self._n_streams * sizes["kv_bytes"],
             compute=sizes["compute_bytes"],
             program=self._program + self._pixels_and_embeddings(n_tiles) if is_host else 0,
             layers=n_layers,
