@@ -86,6 +86,8 @@ public:
     // Moves the blocks onto our CPU kernels where these can serve them. Call once the weights are
     // bound.
     void use_cpu_kernels(int n_threads);
+    bool streams() const { return !streamed_.empty(); }
+    bool is_direct() const { return !direct_.empty(); }
 
     size_t max_nodes(size_t n_sequences) const {
         return 64 + blocks_.size() * (40 + 16 * n_sequences);

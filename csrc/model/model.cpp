@@ -189,6 +189,16 @@ std::vector<ggml_backend_t> Model::layer_backends() const {
     for (const size_t place : network().places) layers.push_back(backends().all[place].get());
     return layers;
 }
+std::vector<std::string> Model::kernels() const {
+    const Network& net = network();
+    std::vector<std::string> names;
+    if (net.vision.uses(Operand::bf16) || net.decoder.streams()) names.emplace_back("avx512_bf16");
+    if (net.vision.uses(Operand::int8) || net.decoder.is_direct()) {
+        names.emplace_back("avx512_vnni");
+    }
+    names.emplace_back("ggml");
+    return names;
+}
 size_t Model::packed_bytes() const {
     return network().vision.packed_bytes();
 }

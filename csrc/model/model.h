@@ -75,6 +75,8 @@ public:
     size_t kv_bytes_per_token() const;
     const std::vector<size_t>& weight_bytes() const;  // per backend
     std::vector<ggml_backend_t> layer_backends() const;
+    // The families of kernels in use: "avx512_bf16", "avx512_vnni", "ggml".
+    std::vector<std::string> kernels() const;
     size_t packed_bytes() const;  // a CPU's copies of weights for its own kernels
     bool measures_only() const { return options_.measure_only; }
 

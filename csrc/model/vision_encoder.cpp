@@ -1,5 +1,7 @@
 #include "model/vision_encoder.h"
 
+#include <algorithm>
+
 #include "kernels/cpu.h"
 #include "model/schema.h"
 
@@ -43,7 +45,7 @@ PackedVisionBlock::PackedVisionBlock(const VisionBlock& b, Operand operand, int 
       up_({&b.mlp_.up()}, operand, PackedResult::gelu_operand, n_threads),
       down_({&b.mlp_.down()}, operand, PackedResult::residual, n_threads, b.scale2_) {}
 
-Operand PackedVisionBlock::operand(const VisionBlock& b) {
+Operand PackedVisionBlock::best_operand(const VisionBlock& b) {
     const Attention& a = b.attention_;
     return packs_as_int8({&a.q(), &a.k(), &a.v(), &a.out(), &b.mlp_.up(), &b.mlp_.down()})
                ? Operand::int8
@@ -98,8 +100,13 @@ void VisionEncoder::pack(int n_threads) {
     n_threads_ = n_threads;
     packed_.reserve(blocks_.size());
     for (const VisionBlock& block : blocks_) {
-        packed_.emplace_back(block, PackedVisionBlock::operand(block), n_threads);
+        packed_.emplace_back(block, PackedVisionBlock::best_operand(block), n_threads);
     }
+}
+
+bool VisionEncoder::uses(Operand operand) const {
+    return std::any_of(packed_.begin(), packed_.end(),
+                       [&](const PackedVisionBlock& block) { return block.operand() == operand; });
 }
 
 size_t VisionEncoder::packed_bytes() const {

@@ -32,10 +32,11 @@ class PackedVisionBlock {
 public:
     PackedVisionBlock(const VisionBlock& block, Operand operand, int n_threads);
     // The fastest that keeps the weights' precision.
-    static Operand operand(const VisionBlock& block);
+    static Operand best_operand(const VisionBlock& block);
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch) const;
     const PackedAttention& attention() const { return attention_; }
     size_t n_bytes() const;
+    Operand operand() const { return qkv_.operand(); }
 
 private:
     PackedNorm norm1_;
@@ -54,6 +55,8 @@ public:
     // bound; the tensors' own data is not needed by the blocks any more.
     void pack(int n_threads);
     size_t packed_bytes() const;
+    // Whether some block runs on our products of this kind.
+    bool uses(Operand operand) const;
 
     // patches [d_patch, n_patches, n_tiles] -> [width, 1 + n_patches, n_tiles], class token first
     ggml_tensor* operator()(Graph& g, ggml_tensor* patches) const;

@@ -42,9 +42,10 @@ const float* floats(const ggml_tensor* x) {
     return x != nullptr ? static_cast<const float*>(x->data) : nullptr;
 }
 
-ggml_tensor* quantised(Graph& g, ggml_tensor* x, ggml_custom_op_t compute, void* self) {
-    return ggml_custom_4d(g.ctx(), GGML_TYPE_I8, kernels::quantised_row_bytes(x->ne[0]), x->ne[1],
-                          1, 1, &x, 1, compute, GGML_N_TASKS_MAX, self);
+ggml_tensor* quantised(Graph& g, const char* label, ggml_tensor* x, ggml_custom_op_t compute,
+                       const void* self) {
+    const int64_t n_bytes = kernels::quantised_row_bytes(x->ne[0]);
+    return g.custom(label, GGML_TYPE_I8, n_bytes, {x}, compute, self);
 }
 
 void quantise(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
@@ -77,14 +78,11 @@ bool DirectLinear::supports(const std::vector<const Linear*>& parts) {
 }
 
 ggml_tensor* DirectLinear::input(Graph& g, ggml_tensor* x) const {
-    return is_quantised_ ? quantised(g, x, quantise, nullptr) : x;
+    return is_quantised_ ? quantised(g, "rounding", x, quantise, nullptr) : x;
 }
 
 ggml_tensor* DirectLinear::operator()(Graph& g, ggml_tensor* input, ggml_tensor* residual) const {
-    ggml_tensor* sources[] = {input, residual};
-    return ggml_custom_4d(g.ctx(), GGML_TYPE_F32, d_out_, input->ne[1], 1, 1, sources,
-                          residual != nullptr ? 2 : 1, compute, GGML_N_TASKS_MAX,
-                          const_cast<DirectLinear*>(this));
+    return g.custom("direct product", GGML_TYPE_F32, d_out_, {input, residual}, compute, this);
 }
 
 void DirectLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
@@ -115,7 +113,7 @@ void DirectLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
 }
 
 ggml_tensor* DirectNorm::operator()(Graph& g, ggml_tensor* x) const {
-    return is_quantised_ ? quantised(g, x, compute, const_cast<DirectNorm*>(this)) : norm_(g, x);
+    return is_quantised_ ? quantised(g, "direct norm", x, compute, this) : norm_(g, x);
 }
 
 void DirectNorm::compute(ggml_tensor* y, int ith, int nth, void* self) {

@@ -12,20 +12,11 @@ namespace {
 
 using kernels::kInt8PanelOutputs;
 
-// A node that `compute` fills from x and, where it is not null, `second`.
-ggml_tensor* custom(Graph& g, ggml_type type, int64_t ne0, ggml_tensor* x, ggml_tensor* second,
-                    ggml_custom_op_t compute, const void* self) {
-    ggml_tensor* sources[] = {x, second};
-    return ggml_custom_4d(g.ctx(), type, ne0, x->ne[1], x->ne[2], x->ne[3], sources,
-                          second != nullptr ? 2 : 1, compute, GGML_N_TASKS_MAX,
-                          const_cast<void*>(self));
-}
-
 // An operand [d, …] made of x.
-ggml_tensor* make_operand(Graph& g, Operand operand, int64_t d, ggml_tensor* x,
+ggml_tensor* make_operand(Graph& g, const char* label, Operand operand, int64_t d, ggml_tensor* x,
                           ggml_custom_op_t compute, const void* self) {
-    if (operand == Operand::bf16) return custom(g, GGML_TYPE_BF16, d, x, nullptr, compute, self);
-    return custom(g, GGML_TYPE_I8, kernels::quantised_row_bytes(d), x, nullptr, compute, self);
+    if (operand == Operand::bf16) return g.custom(label, GGML_TYPE_BF16, d, {x}, compute, self);
+    return g.custom(label, GGML_TYPE_I8, kernels::quantised_row_bytes(d), {x}, compute, self);
 }
 
 const float* floats(const ggml_tensor* x) {
@@ -57,7 +48,8 @@ bool packs_as_int8(const std::vector<const Linear*>& linears) {
 
 ggml_tensor* PackedNorm::operator()(Graph& g, ggml_tensor* x) const {
     const bool is_bf16 = operand_ == Operand::bf16;
-    return make_operand(g, operand_, x->ne[0], x, is_bf16 ? compute_bf16 : compute_int8, this);
+    return make_operand(g, "packed norm", operand_, x->ne[0], x,
+                        is_bf16 ? compute_bf16 : compute_int8, this);
 }
 
 void PackedNorm::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) {
@@ -147,16 +139,17 @@ void PackedLinear::pack_int8(const std::vector<const Linear*>& parts, int ith, i
 
 ggml_tensor* PackedLinear::input(Graph& g, ggml_tensor* x) const {
     if (operand_ == Operand::bf16) return x;
-    return make_operand(g, operand_, x->ne[0], x, quantise_bf16, nullptr);
+    return make_operand(g, "rounding", operand_, x->ne[0], x, quantise_bf16, nullptr);
 }
 
 ggml_tensor* PackedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual) const {
     const ggml_custom_op_t compute = operand_ == Operand::bf16 ? compute_bf16 : compute_int8;
     if (result_ == PackedResult::gelu_operand) {
-        return make_operand(g, operand_, d_out_, x, compute, this);
+        return make_operand(g, "packed product", operand_, d_out_, x, compute, this);
     }
     const bool is_f32 = result_ == PackedResult::residual;
-    return custom(g, is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16, d_out_, x, residual, compute, this);
+    return g.custom("packed product", is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16, d_out_,
+                    {x, residual}, compute, this);
 }
 
 void PackedLinear::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) {
@@ -198,7 +191,8 @@ ggml_tensor* PackedAttention::scratch(Graph& g, int64_t n_tokens, int n_threads)
 }
 
 ggml_tensor* PackedAttention::operator()(Graph& g, ggml_tensor* qkv, ggml_tensor* scratch) const {
-    return custom(g, GGML_TYPE_BF16, qkv->ne[0] / 3, qkv, scratch, compute, this);
+    return g.custom("packed attention", GGML_TYPE_BF16, qkv->ne[0] / 3, {qkv, scratch}, compute,
+                    this);
 }
 
 void PackedAttention::compute(ggml_tensor* y, int ith, int nth, void* self) {
@@ -226,8 +220,10 @@ ggml_tensor* CausalAttention::scratch(Graph& g, int64_t n_kv, int64_t d_head, in
 ggml_tensor* CausalAttention::apply(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
                                     ggml_tensor* scratch) {
     ggml_tensor* sources[] = {q, k, v, scratch};
-    return ggml_custom_4d(g.ctx(), GGML_TYPE_BF16, q->ne[0] * q->ne[1], q->ne[2], 1, 1, sources, 4,
-                          compute, GGML_N_TASKS_MAX, nullptr);
+    ggml_tensor* y = ggml_custom_4d(g.ctx(), GGML_TYPE_BF16, q->ne[0] * q->ne[1], q->ne[2], 1, 1,
+                                    sources, 4, compute, GGML_N_TASKS_MAX, nullptr);
+    ggml_set_name(y, "causal attention");
+    return y;
 }
 
 void CausalAttention::compute(ggml_tensor* y, int ith, int nth, void* /*unused*/) {

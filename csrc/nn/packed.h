@@ -55,6 +55,7 @@ public:
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual = nullptr) const;
 
     size_t n_bytes() const;
+    Operand operand() const { return operand_; }
 
 private:
     static void compute_bf16(ggml_tensor* y, int ith, int nth, void* self);

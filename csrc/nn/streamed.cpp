@@ -21,8 +21,7 @@ void round_rows(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
 }  // namespace
 
 ggml_tensor* rounded(Graph& g, ggml_tensor* x) {
-    return ggml_custom_4d(g.ctx(), GGML_TYPE_BF16, x->ne[0], x->ne[1], x->ne[2], x->ne[3], &x, 1,
-                          round_rows, GGML_N_TASKS_MAX, nullptr);
+    return g.custom("rounding", GGML_TYPE_BF16, x->ne[0], {x}, round_rows, nullptr);
 }
 
 StreamedLinear::StreamedLinear(const std::vector<const Linear*>& parts, Epilogue epilogue)
@@ -92,11 +91,8 @@ void StreamedLinear::load_panel(int64_t i_panel, char* scratch, uint16_t* panel)
 ggml_tensor* StreamedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch,
                                         ggml_tensor* residual) const {
     const bool is_f32 = epilogue_ == Epilogue::store_f32 || epilogue_ == Epilogue::residual_f32;
-    ggml_tensor* sources[] = {x, scratch, residual};
-    return ggml_custom_4d(g.ctx(), is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16,
-                          is_swiglu() ? n_rows_ / 2 : n_rows_, x->ne[1], x->ne[2], x->ne[3],
-                          sources, residual != nullptr ? 3 : 2, compute, GGML_N_TASKS_MAX,
-                          const_cast<StreamedLinear*>(this));
+    return g.custom("streamed product", is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16,
+                    is_swiglu() ? n_rows_ / 2 : n_rows_, {x, scratch, residual}, compute, this);
 }
 
 void StreamedLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {

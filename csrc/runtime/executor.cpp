@@ -17,6 +17,13 @@ bool show_product(ggml_tensor* node, bool ask, void* observer) {
     return is_product || !ask;
 }
 
+// Every node is wanted, so each is computed between the two calls.
+bool time_node(ggml_tensor* node, bool ask, void* profile) {
+    Profile& to = *static_cast<Profile*>(profile);
+    ask ? to.begin() : to.end(*node);
+    return true;
+}
+
 // Floating-point operations that make another thread worth waking; below, threads that wait for
 // each other at every node cost more than they bring, above all on a busy machine.
 constexpr double kFlopPerThread = 3e7;
@@ -99,8 +106,7 @@ void Executor::renew_after_fork() {
     backends_.renew_after_fork();
     sched_.release();
     make_scheduler();
-    ggml_backend_sched_set_eval_callback(sched_.get(), observer_ ? show_product : nullptr,
-                                         &observer_);
+    set_callback();
     allocated_ = 0;
     mutex_.release();
     mutex_ = std::make_unique<std::mutex>();
@@ -164,8 +170,22 @@ void Executor::measure(Graph& graph) {
 void Executor::observe(Observer observer) {
     std::lock_guard<std::mutex> lock(*mutex_);
     observer_ = std::move(observer);
-    ggml_backend_sched_set_eval_callback(sched_.get(), observer_ ? show_product : nullptr,
-                                         &observer_);
+    set_callback();
+}
+
+void Executor::profile(Profile* profile) {
+    std::lock_guard<std::mutex> lock(*mutex_);
+    profile_ = profile;
+    set_callback();
+}
+
+void Executor::set_callback() {
+    if (profile_ != nullptr) {
+        ggml_backend_sched_set_eval_callback(sched_.get(), time_node, profile_);
+    } else {
+        ggml_backend_sched_set_eval_callback(sched_.get(), observer_ ? show_product : nullptr,
+                                             &observer_);
+    }
 }
 
 size_t Executor::buffer_bytes() const {

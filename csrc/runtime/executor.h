@@ -11,6 +11,7 @@
 #include "runtime/device.h"
 #include "runtime/graph.h"
 #include "runtime/interrupt.h"
+#include "runtime/profile.h"
 
 namespace crispvl {
 
@@ -32,6 +33,10 @@ public:
     // Calls `observer` from run(), at some cost in speed; null ends it.
     void observe(Observer observer);
 
+    // Adds what every operation of the coming graphs takes to `profile`, which outlives this; null
+    // ends it. Operations run one by one meanwhile. Excludes observe().
+    void profile(Profile* profile);
+
     // From now on run() computes nothing and only notes the memory its graphs would take.
     void measure_only() { measured_bytes_.resize(backends_.all.size(), 0); }
     // Per backend, the compute buffer that the largest graph so far needs; for measure_only().
@@ -45,6 +50,7 @@ private:
     void renew_after_fork();
     void measure(Graph& graph);
     void forget_allocation();
+    void set_callback();
 
     Backends& backends_;
     size_t max_nodes_;
@@ -54,6 +60,7 @@ private:
     std::atomic<int> process_;  // the one that the scheduler and the mutex belong to
     uint64_t allocated_ = 0;    // signature of the graph that the buffers are planned for
     Observer observer_;
+    Profile* profile_ = nullptr;
     std::vector<size_t> measured_bytes_;
 };
 

@@ -2,6 +2,7 @@
 // that name intermediate results for `trace`.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,8 +22,13 @@ public:
     ggml_tensor* input(ggml_type type, int64_t ne0, int64_t ne1 = 1, int64_t ne2 = 1);
     // Keeps `x` readable after the graph ran.
     void output(ggml_tensor* x);
-    // Names `x`; when taps are enabled its value is kept for reading. Returns `x`.
+    // When taps are enabled, names `x` and keeps its value for reading. Returns `x`.
     ggml_tensor* tap(ggml_tensor* x, const std::string& name);
+    // An operation of ours on a CPU, computed by all threads: ne0 by the other extents of its first
+    // source. `label` names it in profiles; `self` is handed to `compute` and outlives the graph.
+    ggml_tensor* custom(const char* label, ggml_type type, int64_t ne0,
+                        std::initializer_list<ggml_tensor*> sources, ggml_custom_op_t compute,
+                        const void* self);
     // Runs `x` for its side effect (a write into the KV cache).
     void expand(ggml_tensor* x) { ggml_build_forward_expand(cgraph_, x); }
 

@@ -86,6 +86,13 @@ class Model:
     def new_session(self, n_ctx: int) -> Session: ...
 
 @final
+class Profiler:
+    """Where the time of a model's graphs goes, by operation."""
+
+    def __init__(self, model: Model) -> None: ...
+    def stop(self) -> dict[str, tuple[int, float]]:
+        """Watches no longer; operation -> (calls, seconds)."""
+
 class Session:
     """One sequence and its KV cache; used by one thread at a time."""
 

@@ -95,6 +95,53 @@ def run(load: Callable[[], Model], plan: Plan, report: Report = lambda _: None) 
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class OperationTime:
+    """What one kind of operation took in a phase."""
+
+    calls: int
+    seconds: float
+
+
+def profile(model: Model, report: Report = lambda _: None) -> dict[str, dict[str, OperationTime]]:
+    """Where the time goes, by phase and kind of operation.
+
+    Operations run one after the other meanwhile, so their sum is a little more than an ordinary
+    run takes. Those of ours carry the names that `docs/architecture.md` uses, the others ggml's.
+
+    Args:
+        model: The model to run.
+        report: Called with a line before each phase.
+
+    Returns:
+        Per phase (`encode`, `prefill`, `decode`, `decode, 8 streams`) the operations, the longest
+        first.
+    """
+    bench = _Bench(model, Plan(tokens=16), report)
+    phases: dict[str, Callable[[], object]] = {
+        "encode": bench.encoding(1),
+        "prefill": bench.prefilling(min(1024, bench.context)),
+        "decode": bench.decoding(1),
+        "decode, 8 streams": bench.decoding(8),
+    }
+    found = {}
+    for name, phase in phases.items():
+        report(f"profile {name}")
+        found[name] = _profiled(model, phase)
+    return found
+
+
+def _profiled(model: Model, work: Callable[[], object]) -> dict[str, OperationTime]:
+    work()  # warm
+    profiler = _core.Profiler(model.core)
+    try:
+        work()
+    finally:
+        found = profiler.stop()
+    ordered = sorted(found.items(), key=lambda item: -item[1][1])
+    return {name: OperationTime(calls=calls, seconds=s) for name, (calls, s) in ordered}
+
+
 class _Bench:
     def __init__(self, model: Model, plan: Plan, report: Report) -> None:
         self._model, self._plan, self._report = model, plan, report
@@ -103,20 +150,30 @@ class _Bench:
 
     def encode(self, n_tiles: int) -> float:
         """Seconds per tile when `n_tiles` are encoded at once."""
+        return self._median(f"encode {n_tiles} tiles", self.encoding(n_tiles)) / n_tiles
+
+    def encoding(self, n_tiles: int) -> Callable[[], object]:
+        """What encodes so many tiles."""
         tiles = self._tiles(n_tiles)
-        return self._median(f"encode {n_tiles} tiles", lambda: self._model.encode(tiles)) / n_tiles
+        return lambda: self._model.encode(tiles)
 
     def prefill(self, n_tokens: int) -> float:
         """Prompt tokens per second."""
+        return n_tokens / self._median(f"prefill {n_tokens} tokens", self.prefilling(n_tokens))
+
+    def prefilling(self, n_tokens: int) -> Callable[[], object]:
+        """What reads a prompt of so many tokens."""
         ids = self._ids(n_tokens)
-
-        def once() -> None:
-            self._model.core.new_session(n_tokens).prefill(ids, None, None)
-
-        return n_tokens / self._median(f"prefill {n_tokens} tokens", once)
+        return lambda: self._model.core.new_session(n_tokens).prefill(ids, None, None)
 
     def decode(self, n_streams: int) -> float:
         """Tokens per second of all streams together."""
+        once = self.decoding(n_streams)
+        seconds = self._median(f"decode {n_streams} streams", once)
+        return n_streams * self._plan.tokens / seconds
+
+    def decoding(self, n_streams: int) -> Callable[[], None]:
+        """Prefills a prompt per stream; what is returned decodes the plan's tokens."""
         n_tokens = self._plan.tokens
         prompt = self._ids(min(64, self.context - n_tokens))
         sessions = [self._model.core.new_session(len(prompt) + n_tokens) for _ in range(n_streams)]
@@ -130,7 +187,7 @@ class _Bench:
             for _ in range(n_tokens):
                 _core.Session.decode_batch(sessions, step)
 
-        return n_streams * n_tokens / self._median(f"decode {n_streams} streams", once)
+        return once
 
     def page(self) -> tuple[float, float]:
         """Seconds to the first token of a page of seven tiles, and to its last."""

@@ -16,4 +16,7 @@ py::dict describe_config(const Model& model);
 // name, shape (numpy order), type, n_bytes, file
 py::list describe_tensors(const Model& model);
 
+// Adds the class `Profiler`.
+void bind_profile(py::module_& m);
+
 }  // namespace crispvl::binding

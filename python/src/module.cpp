@@ -211,13 +211,7 @@ void bind_model(py::module_& m) {
                                    }
                                    return names;
                                })
-        .def_property_readonly("kernels",
-                               [](const Model& self) {
-                                   std::vector<std::string> names{"ggml"};
-                                   if (self.packed_bytes() > 0)
-                                       names.insert(names.begin(), "avx512_bf16");
-                                   return names;
-                               })
+        .def_property_readonly("kernels", &Model::kernels)
         .def_property_readonly("tiles_per_graph", &Model::tiles_per_graph)
         .def_property_readonly("kv_bytes", &Model::kv_bytes_per_token)
         .def_property_readonly("threads",
@@ -306,6 +300,7 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("n_looks", &CancelToken::n_looks);
     bind_model(m);
     bind_session(m);
+    bind_profile(m);
     bind_kernels(m);
     bind_image(m);
     m.def("build_info", &build_info);

@@ -44,3 +44,22 @@ def test_table_names_what_was_measured_and_progress_goes_to_stderr(
 def test_numbers_that_are_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--tiles", "0"]) == 2
     assert "positive" in capsys.readouterr().err
+
+
+def test_profile_tells_each_phase_by_operation_the_longest_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["bench", "--profile", "--threads", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"encode", "prefill", "decode", "decode, 8 streams"}
+    for operations in found.values():
+        seconds = [times["seconds"] for times in operations.values()]
+        assert seconds == sorted(seconds, reverse=True)
+        assert all(times["calls"] > 0 for times in operations.values())
+
+
+def test_profile_names_operations_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--profile", "--threads", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "encode" in printed
+    assert "SET_ROWS" in printed  # of the KV cache, whatever the kernels

@@ -6,13 +6,16 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from crispvl import bundled
-from crispvl.bench import Measurements, Plan
+from crispvl.bench import Measurements, OperationTime, Plan, profile
 from crispvl.bench import run as measure
 from crispvl.cli.arguments import add_model_arguments, read_options
 from crispvl.model import Model
 from crispvl.options import LoadOptions
+
+Times = dict[str, dict[str, OperationTime]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,11 +49,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"runs per measurement; the median counts (default: {defaults.runs})",
     )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="instead, tell where the time goes: seconds by kind of operation",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs ``bench``."""
+    if args.profile:
+        times = profile(_loader(args)(), _report)
+        print(_profile_json(times) if args.json else profile_table(times))
+        return 0
     plan = Plan(
         tiles=args.tiles,
         lengths=args.lengths,
@@ -58,9 +70,36 @@ def run(args: argparse.Namespace) -> int:
         tokens=args.tokens,
         runs=args.runs,
     )
-    found = measure(_loader(args), plan, lambda name: print(f"… {name}", file=sys.stderr))
+    found = measure(_loader(args), plan, _report)
     print(json.dumps(found.to_dict(), indent=2) if args.json else table(found))
     return 0
+
+
+def _report(name: str) -> None:
+    print(f"… {name}", file=sys.stderr)
+
+
+def _profile_json(times: Times) -> str:
+    phases = {
+        phase: {name: asdict(time) for name, time in operations.items()}
+        for phase, operations in times.items()
+    }
+    return json.dumps(phases, indent=2)
+
+
+def profile_table(times: Times) -> str:
+    """Returns a profile as lines for a person, the operations above half a per cent."""
+    lines = []
+    for phase, operations in times.items():
+        total = sum(time.seconds for time in operations.values())
+        lines.append(f"{phase:<20} {total * 1000:10.1f} ms")
+        for name, time in operations.items():
+            share = time.seconds / total
+            if share > 0.005:
+                lines.append(
+                    f"  {name:<18} {time.seconds * 1000:10.1f} ms {share:5.0%} {time.calls:6}"
+                )
+    return "\n".join(lines)
 
 
 def table(found: Measurements) -> str:
