@@ -202,6 +202,7 @@ def test_from_pretrained_fetches_every_part(
     library = types.SimpleNamespace(
         HfApi=lambda: types.SimpleNamespace(list_repo_files=lambda repo, revision: FILES),
         hf_hub_download=fetch,
+        try_to_load_from_cache=lambda repo, name, revision: None,
         errors=types.SimpleNamespace(OfflineModeIsEnabled=OSError, HfHubHTTPError=OSError),
     )
     monkeypatch.setattr(hub, "import_hub", lambda: library)
