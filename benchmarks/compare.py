@@ -1,73 +1,136 @@
 #!/usr/bin/env python3
-"""crispvl beside llama.cpp on the same two files: alternating runs, medians and ratios.
+"""crispvl, llama.cpp and transformers on the same work: alternating runs, medians and ratios.
 
-    python benchmarks/compare.py text.gguf mmproj.gguf --peer-python PYTHON [--runs 3]
+    python benchmarks/compare.py TEXT.gguf MMPROJ.gguf --peer-python PYTHON \
+        --transformers-python PYTHON --checkpoint DIR --log results.jsonl --plot results.svg
 
-PYTHON is an interpreter with llama-cpp-python 0.3.36, built with native flags. The ratios are what
-to quote: absolute times are the machine's.
+The peer's Python has llama-cpp-python, built with native flags; the other has torch and
+transformers. Each run of a side is a process of its own and one line of the log, so that a
+measurement can be made in parts: report.py shows all lines together, without those of runs that
+other programs disturbed. The ratios are what to quote: absolute times are the machine's.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import os
+import resource
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import report
+import work
 
 HERE = Path(__file__).resolve().parent
-ROWS = {  # name -> (unit, whether more is better)
-    "encode_s_per_tile": ("s", False),
-    "prefill_tokens_per_s": ("tokens/s", True),
-    "decode_tokens_per_s": ("tokens/s", True),
-}
 
 
-def ours(args: argparse.Namespace) -> dict[str, float]:
-    """One run of `crispvl bench`, reduced to the rows."""
-    command = [
-        sys.executable, "-m", "crispvl", "bench", "-m", args.text, "--mmproj", args.mmproj,
-        "--threads", str(args.threads), "--tiles", "1", "--lengths", str(args.length),
-        "--streams", "1", "--tokens", str(args.tokens), "--runs", "1", "--json",
+def command(side: str, args: argparse.Namespace) -> list[str]:
+    """How a side is started; the work of several pages at a time is ours alone."""
+    kinds = work.read_work(args.work)
+    if side != report.OURS:
+        kinds = {name: kind for name, kind in kinds.items() if kind[0] != work.PAGES}
+    python, script, model = {
+        report.OURS: (sys.executable, "crispvl_side.py", args.text),
+        report.LLAMA: (args.peer_python, "llamacpp_side.py", args.text),
+        report.TRANSFORMERS: (args.transformers_python, "transformers_side.py", args.checkpoint),
+    }[side]
+    return [
+        str(python), str(HERE / script), str(model), "--mmproj", str(args.mmproj),
+        "--threads", str(args.threads), "--work", ",".join(kinds),
     ]  # fmt: skip
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return {name: next(iter(found[name].values())) for name in ROWS}
 
 
-def theirs(args: argparse.Namespace) -> dict[str, float]:
-    """One run of llama.cpp on the same work."""
-    command = [
-        args.peer_python, str(HERE / "llamacpp_side.py"), args.text, args.mmproj,
-        "--threads", str(args.threads), "--length", str(args.length),
-        "--tokens", str(args.tokens),
-    ]  # fmt: skip
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found: dict[str, float] = json.loads(out.splitlines()[-1])
-    return found
+def measure(side: str, args: argparse.Namespace) -> dict[str, Any]:
+    """One run of one side: a line of the log.
+
+    Raises:
+        SystemExit: The side failed; its last words are shown.
+    """
+    start, busy, own = time.perf_counter(), busy_s(), children_s()
+    done = subprocess.run(command(side, args), capture_output=True, text=True)
+    wall = time.perf_counter() - start
+    others = busy_s() - busy - (children_s() - own)
+    if done.returncode:
+        last = "\n".join(done.stderr.splitlines()[-5:])
+        raise SystemExit(f"[compare] {side} is expected to run; it failed:\n{last}")
+    values = json.loads(done.stdout.splitlines()[-1])
+    model = f"{Path(args.text).stem} + {Path(args.mmproj).stem}"
+    share = round(max(0.0, others) / (wall * (os.cpu_count() or 1)), 3)
+    return {"model": model, "side": side, "others": share, "values": values}
+
+
+def busy_s() -> float:
+    """Seconds all CPUs have worked since the start, for whomever; Linux only."""
+    with open("/proc/stat") as stat:
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(
+            int, stat.readline().split()[1:9]
+        )
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def children_s() -> float:
+    """CPU seconds of the processes this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("text", help="text model, GGUF")
+    parser.add_argument("mmproj", help="its projector, GGUF")
+    parser.add_argument("--peer-python", metavar="PYTHON", help="with llama-cpp-python")
+    parser.add_argument("--transformers-python", metavar="PYTHON", help="with transformers")
+    parser.add_argument("--checkpoint", metavar="DIR", help="what transformers loads")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--work",
+        default=work.ALL_WORK,
+        help="encode, prefill-N tokens, decode-N streams, page, pages-N (default: %(default)s)",
+    )
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--log", type=Path, metavar="FILE", help="JSON lines; added to")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="SVG of the ratios")
+    args = parser.parse_args(arguments)
+    try:
+        work.read_work(args.work)
+    except ValueError as error:
+        parser.error(str(error))
+    for name in ("runs", "threads"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} of at least 1 is expected")
+    for name in ("text", "mmproj"):
+        if not Path(getattr(args, name)).is_file():
+            parser.error(f"a {name} file is expected; there is no '{getattr(args, name)}'")
+    if bool(args.transformers_python) != bool(args.checkpoint):
+        parser.error("--transformers-python and --checkpoint are expected together")
+    return args
 
 
 def main() -> None:
-    """Runs both in turn and prints a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("text", help="text model, GGUF")
-    parser.add_argument("mmproj", help="its projector, GGUF")
-    parser.add_argument("--peer-python", required=True, help="Python with llama-cpp-python")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--length", type=int, default=1024, help="prompt tokens")
-    parser.add_argument("--tokens", type=int, default=24, help="decoded tokens")
-    parser.add_argument("--runs", type=int, default=3)
-    args = parser.parse_args()
-    runs = []
+    """Runs the sides in turn and prints the table."""
+    args = parse()
+    sides = [report.OURS]
+    sides += [report.LLAMA] if args.peer_python else []
+    sides += [report.TRANSFORMERS] if args.transformers_python else []
+    lines = []
     for i in range(args.runs):
-        print(f"… run {i + 1} of {args.runs}", file=sys.stderr)
-        runs.append((ours(args), theirs(args)))
-    print("| work | crispvl | llama.cpp | times as fast |\n|---|---|---|---|")
-    for name, (unit, more_is_better) in ROWS.items():
-        a = statistics.median(mine[name] for mine, _ in runs)
-        b = statistics.median(peer[name] for _, peer in runs)
-        ratio = a / b if more_is_better else b / a
-        print(f"| {name} | {a:.4g} {unit} | {b:.4g} {unit} | {ratio:.2f} |")
+        for side in sides:
+            print(f"… run {i + 1} of {args.runs}: {side}", file=sys.stderr)
+            lines.append(measure(side, args))
+            if args.log:
+                with args.log.open("a") as log:
+                    log.write(json.dumps(lines[-1]) + "\n")
+    if args.log:
+        lines = report.read_log(args.log)
+    print(report.tables(lines))
+    if args.plot:
+        report.plot(lines, args.plot)
 
 
 if __name__ == "__main__":
