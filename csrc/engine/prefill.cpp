@@ -45,8 +45,18 @@ Prefill::Prefill(Session& session, std::vector<int32_t> ids, const float* embedd
     positions_ = session.positions_after(ids_, embeddings != nullptr);
 }
 
-Prefill::Chunk Prefill::next_chunk(size_t n_tokens) const {
-    const size_t end = std::min(ids_.size(), i_next_ + n_tokens);
+// What follows the last image is a chunk of its own: to the last bit it is computed as it is where
+// the image is in the cache already, for another question.
+size_t Prefill::chunk_end() const {
+    const size_t end = std::min(ids_.size(), i_next_ + kChunk);
+    if (embeddings_ == nullptr) return end;
+    const int32_t context_id = session_.model_->config().image.context_id;
+    const auto last = std::find(ids_.rbegin(), ids_.rend(), context_id).base();
+    const size_t n_head = static_cast<size_t>(last - ids_.begin());
+    return i_next_ < n_head ? std::min(end, n_head) : end;
+}
+
+Prefill::Chunk Prefill::next_chunk(size_t end) const {
     const auto part = [&](const std::vector<int32_t>& all) {
         return std::vector<int32_t>(all.begin() + static_cast<std::ptrdiff_t>(i_next_),
                                     all.begin() + static_cast<std::ptrdiff_t>(end));
@@ -69,7 +79,7 @@ void Prefill::step(Interrupt* interrupt, Trace* trace) {
                     "[session] expected a prompt with a chunk left, in a session that was not "
                     "used in between; begin the prompt again");
     }
-    const Chunk chunk = next_chunk(trace != nullptr ? ids_.size() : kChunk);
+    const Chunk chunk = next_chunk(trace != nullptr ? ids_.size() : chunk_end());
     run(chunk, interrupt, trace);
     i_next_ += chunk.ids.size();
     if (embeddings_ != nullptr) {

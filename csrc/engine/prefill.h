@@ -22,7 +22,8 @@ public:
 private:
     struct Chunk;  // the part of the prompt that one graph computes
 
-    Chunk next_chunk(size_t n_tokens) const;
+    size_t chunk_end() const;
+    Chunk next_chunk(size_t end) const;
     void run(const Chunk& chunk, Interrupt* interrupt, Trace* trace);
 
     Session& session_;

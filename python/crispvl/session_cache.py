@@ -68,8 +68,8 @@ class SessionCache:
     def for_page(self, tiles: NDArray[np.uint8]) -> CachedStart:
         """Returns the way to begin the answer to a question about one image.
 
-        A session is taken on only where it holds the same image. What other pages' prompts have in
-        common is short, and so a page's result does not depend on what was read before.
+        A session is taken on only where it holds the same image, and only up to the image's end. So
+        a page's result does not depend on what was read before, to the last bit.
         """
         return CachedStart(self, [tiles], 0, needs_image=True)
 
@@ -169,9 +169,12 @@ class CachedStart:
             return 0  # the angles depend on the length of the whole
         # The last token of the prompt is always computed, for its logits.
         n_same = min(_n_same(cached, self._fingerprint(prompt_ids)), len(prompt_ids) - 1)
-        if self._needs_image and self._context_token in prompt_ids[n_same:]:
-            return 0
-        return n_same
+        if not self._needs_image:
+            return n_same
+        reversed_ids = prompt_ids[::-1]
+        has_image = self._context_token in reversed_ids
+        n_head = len(prompt_ids) - reversed_ids.index(self._context_token) if has_image else 0
+        return n_head if n_head <= n_same else 0
 
     def _encode(
         self,

@@ -47,6 +47,13 @@ def test_sample_is_read_with_at_most_a_tenth_of_its_characters_wrong(
     assert edit_distance(found.text, truth) <= 0.1 * len(truth), found.text
 
 
+def test_a_page_read_again_gives_the_same_probabilities_to_the_last_bit(ocr: CrispOCR) -> None:
+    first, other, again = (ocr.recognize(picture(name)) for name in ("code", "receipt", "code"))
+    at_once = ocr.recognize(picture("code"))
+    assert other.text != first.text
+    assert first.confidence == again.confidence == at_once.confidence
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_recognize_stream_and_command_line_give_the_same_text(
     ocr: CrispOCR, name: str, capsys: pytest.CaptureFixture[str]
