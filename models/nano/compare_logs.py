@@ -1,6 +1,6 @@
 """Compares the early loss curve of a run from scratch with the committed one.
 
-    python models/nano/train.py --out scratch --steps 120 --encoder-share 1
+    python models/nano/train.py --out scratch --steps 100 --encoder-share 1 --multi-tile 0
     python models/nano/compare_logs.py scratch/log.jsonl models/nano/scratch.jsonl
 
 Both runs draw the same pages in the same order; what differs is the rounding of another CPU. Exits

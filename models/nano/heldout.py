@@ -215,7 +215,7 @@ def draw_latin_page(seed: int, grid: tuple[int, int] = (1, 1)) -> TestPage:
     return sheet.page(lines, grid)
 
 
-def draw_markdown_page(seed: int, grid: tuple[int, int] = (2, 2)) -> TestPage:
+def draw_markdown_page(seed: int, grid: tuple[int, int] = (1, 1)) -> TestPage:
     """Draws a title, then sections of sentences, points or a price table, in any order."""
     rng = random.Random(f"markdown {seed}")
     sheet, lines = Sheet(rng, grid), []
