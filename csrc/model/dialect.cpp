@@ -125,6 +125,10 @@ void check_tables(const ModelSource& source) {
 
 }  // namespace
 
+std::string canonical_name(const GgufFile& main, const std::string& theirs) {
+    return is_crispembed(main) ? crispembed_canonical_name(theirs) : theirs;
+}
+
 void read_dialect(ModelSource& source, const DialectFiles& files) {
     check_roles(files);
     for (const auto& part : files.main) source.add_file(part);

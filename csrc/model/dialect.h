@@ -29,8 +29,12 @@ struct DialectFiles {
 // model.
 void read_dialect(ModelSource& source, const DialectFiles& files);
 
+// The name we give a tensor of the file, by its layout; fused q, k and v stay one `attn_qkv`.
+std::string canonical_name(const GgufFile& main, const std::string& theirs);
+
 // The rows of the table of layouts; read_dialect() chooses.
 bool is_crispembed(const GgufFile& main);
+std::string crispembed_canonical_name(const std::string& theirs);
 void read_crispembed(ModelSource& source, const DialectFiles& files);
 void read_llamacpp(ModelSource& source, const DialectFiles& files);
 

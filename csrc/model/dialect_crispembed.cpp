@@ -41,33 +41,11 @@ bool begins(const std::string& text, size_t at, const char* with) {
     return text.compare(at, prefix.size(), prefix) == 0;
 }
 
-// A name of no row stays as it is; the report on the weights tells of it.
-std::string our_name(const std::string& theirs) {
-    const auto replaced = [&](size_t at, const Name& row) {
-        return row.ours + theirs.substr(at + std::string(row.theirs).size());
-    };
-    for (const Name& row : kModules) {
-        if (begins(theirs, 0, row.theirs)) return replaced(0, row);
-    }
-    for (const Name& block : kBlocks) {
-        if (!begins(theirs, 0, block.theirs)) continue;
-        const size_t at_index = std::string(block.theirs).size();
-        const size_t dot = theirs.find('.', at_index);
-        if (dot == std::string::npos) continue;
-        std::string module = theirs.substr(dot + 1);
-        for (const Name& row : kBlockModules) {
-            if (begins(theirs, dot + 1, row.theirs)) module = replaced(dot + 1, row);
-        }
-        return block.ours + theirs.substr(at_index, dot + 1 - at_index) + module;
-    }
-    return theirs;
-}
-
 void add_tensors(ModelSource& source, const GgufParts& parts, int64_t d_vision) {
     const std::string fused = ".attn_qkv.";
     for (const auto& part : parts) {
         for (GgufTensor tensor : part->tensors()) {
-            tensor.name = our_name(tensor.name);
+            tensor.name = crispembed_canonical_name(tensor.name);
             const size_t at = tensor.name.find(fused);
             if (at == std::string::npos) {
                 source.add_tensor(std::move(tensor));
@@ -183,6 +161,28 @@ void deduce_text(ModelSource& source) {
 }
 
 }  // namespace
+
+// A name of no row stays as it is; the report on the weights tells of it.
+std::string crispembed_canonical_name(const std::string& theirs) {
+    const auto replaced = [&](size_t at, const Name& row) {
+        return row.ours + theirs.substr(at + std::string(row.theirs).size());
+    };
+    for (const Name& row : kModules) {
+        if (begins(theirs, 0, row.theirs)) return replaced(0, row);
+    }
+    for (const Name& block : kBlocks) {
+        if (!begins(theirs, 0, block.theirs)) continue;
+        const size_t at_index = std::string(block.theirs).size();
+        const size_t dot = theirs.find('.', at_index);
+        if (dot == std::string::npos) continue;
+        std::string module = theirs.substr(dot + 1);
+        for (const Name& row : kBlockModules) {
+            if (begins(theirs, dot + 1, row.theirs)) module = replaced(dot + 1, row);
+        }
+        return block.ours + theirs.substr(at_index, dot + 1 - at_index) + module;
+    }
+    return theirs;
+}
 
 bool is_crispembed(const GgufFile& main) {
     return arch_of(main) == "internvl2";

@@ -1,6 +1,7 @@
 #include "quantize/quantize.h"
 
 #include <algorithm>
+#include <map>
 
 #include "quantize/atomic_file.h"
 #include "runtime/error.h"
@@ -20,14 +21,31 @@ int64_t n_rows_of(const GgufTensor& tensor) {
     return tensor.ne[1] * tensor.ne[2] * tensor.ne[3];
 }
 
-void check(const GgufFile& input, const QuantizeJob& job) {
-    for (const auto& [name, type] : job.types) {
-        const auto is_it = [&, &wanted = name](const GgufTensor& t) { return t.name == wanted; };
-        const auto it = std::find_if(input.tensors().begin(), input.tensors().end(), is_it);
-        if (it == input.tensors().end()) {
-            throw Error(ErrorKind::argument, "[quantize] expected tensors of '" + input.path() +
-                                                 "'; it has no '" + name + "'; correct the name");
+// Throws when two parts of a split file hold one tensor.
+std::map<std::string, const GgufTensor*> tensors_by_name(const GgufParts& input) {
+    std::map<std::string, const GgufTensor*> found;
+    for (const auto& part : input) {
+        for (const GgufTensor& tensor : part->tensors()) {
+            if (found.emplace(tensor.name, &tensor).second) continue;
+            throw Error(ErrorKind::model_file,
+                        "[quantize] expected each tensor once; '" + tensor.name +
+                            "' stands in two parts, one of them '" + part->path() +
+                            "'; download them again, all from one place");
         }
+    }
+    return found;
+}
+
+void check(const GgufParts& input, const QuantizeJob& job) {
+    const auto tensors = tensors_by_name(input);
+    for (const auto& [name, type] : job.types) {
+        const auto found = tensors.find(name);
+        if (found == tensors.end()) {
+            throw Error(ErrorKind::argument, "[quantize] expected tensors of '" +
+                                                 input.front()->path() + "'; it has no '" + name +
+                                                 "'; correct the name");
+        }
+        const GgufTensor* it = found->second;
         if (it->ne[0] % ggml_blck_size(type) != 0) {
             throw Error(ErrorKind::argument, "[quantize] expected rows of a multiple of " +
                                                  std::to_string(ggml_blck_size(type)) + " for " +
@@ -47,17 +65,36 @@ void check(const GgufFile& input, const QuantizeJob& job) {
     }
 }
 
-std::vector<uint8_t> header(const GgufFile& input, const QuantizeJob& job) {
+void add_info(gguf_context* gguf, const GgufTensor& tensor, const QuantizeJob& job) {
+    ggml_tensor info{};
+    info.type = wanted_type(tensor, job);
+    ggml_set_name(&info, tensor.name.c_str());
+    std::copy(tensor.ne.begin(), tensor.ne.end(), info.ne);
+    info.nb[0] = ggml_type_size(info.type);
+    info.nb[1] = ggml_row_size(info.type, info.ne[0]);
+    info.nb[2] = info.nb[1] * static_cast<size_t>(info.ne[1]);
+    info.nb[3] = info.nb[2] * static_cast<size_t>(info.ne[2]);
+    gguf_add_tensor(gguf, &info);
+}
+
+bool is_dropped(const std::string& key, const QuantizeJob& job) {
+    const auto begins = [&](const std::string& prefix) {
+        return key.compare(0, prefix.size(), prefix) == 0;
+    };
+    // The parts become one file.
+    return begins("split.") ||
+           std::any_of(job.drop_prefixes.begin(), job.drop_prefixes.end(), begins);
+}
+
+std::vector<uint8_t> header(const GgufParts& input, const QuantizeJob& job) {
+    const GgufFile& first = *input.front();
     gguf_context_ptr gguf(gguf_init_empty());
-    gguf_set_kv(gguf.get(), input.raw());
+    gguf_set_kv(gguf.get(), first.raw());
     // Ours is written with the default alignment.
     gguf_remove_key(gguf.get(), GGUF_KEY_GENERAL_ALIGNMENT);
-    for (size_t i = 0; i < input.n_keys(); ++i) {
-        const std::string key = input.key(i);
-        for (const std::string& prefix : job.drop_prefixes) {
-            if (key.compare(0, prefix.size(), prefix) == 0)
-                gguf_remove_key(gguf.get(), key.c_str());
-        }
+    for (size_t i = 0; i < first.n_keys(); ++i) {
+        const std::string key = first.key(i);
+        if (is_dropped(key, job)) gguf_remove_key(gguf.get(), key.c_str());
     }
     for (const auto& [key, value] : job.set_keys) {
         if (const auto* text = std::get_if<std::string>(&value)) {
@@ -66,16 +103,8 @@ std::vector<uint8_t> header(const GgufFile& input, const QuantizeJob& job) {
             gguf_set_val_u32(gguf.get(), key.c_str(), std::get<uint32_t>(value));
         }
     }
-    for (const GgufTensor& tensor : input.tensors()) {
-        ggml_tensor info{};
-        info.type = wanted_type(tensor, job);
-        ggml_set_name(&info, tensor.name.c_str());
-        std::copy(tensor.ne.begin(), tensor.ne.end(), info.ne);
-        info.nb[0] = ggml_type_size(info.type);
-        info.nb[1] = ggml_row_size(info.type, info.ne[0]);
-        info.nb[2] = info.nb[1] * static_cast<size_t>(info.ne[1]);
-        info.nb[3] = info.nb[2] * static_cast<size_t>(info.ne[2]);
-        gguf_add_tensor(gguf.get(), &info);
+    for (const auto& part : input) {
+        for (const GgufTensor& tensor : part->tensors()) add_info(gguf.get(), tensor, job);
     }
     std::vector<uint8_t> bytes(gguf_get_meta_size(gguf.get()));
     gguf_get_meta_data(gguf.get(), bytes.data());
@@ -111,9 +140,9 @@ void write_tensor(const GgufFile& input, const GgufTensor& tensor, const Quantiz
 
 }  // namespace
 
-void quantize_file(const GgufFile& input, const std::string& path, const QuantizeJob& job,
+void quantize_file(const GgufParts& input, const std::string& path, const QuantizeJob& job,
                    const QuantizeProgress& progress, Interrupt* interrupt) {
-    input.require_data();
+    for (const auto& part : input) part->require_data();
     check(input, job);
     const std::vector<uint8_t> head = header(input, job);
     uint64_t n_total = 0, n_done = 0;
@@ -121,14 +150,18 @@ void quantize_file(const GgufFile& input, const std::string& path, const Quantiz
         return uint64_t{ggml_row_size(wanted_type(tensor, job), tensor.ne[0])} *
                static_cast<uint64_t>(n_rows_of(tensor));
     };
-    for (const GgufTensor& tensor : input.tensors()) n_total += n_bytes(tensor);
+    for (const auto& part : input) {
+        for (const GgufTensor& tensor : part->tensors()) n_total += n_bytes(tensor);
+    }
     AtomicFile out(path);
     out.write(head.data(), head.size());
     std::vector<uint8_t> piece;
-    for (const GgufTensor& tensor : input.tensors()) {
-        write_tensor(input, tensor, job, out, piece, interrupt);
-        n_done += n_bytes(tensor);
-        if (progress) progress(tensor.name, n_done, n_total);
+    for (const auto& part : input) {
+        for (const GgufTensor& tensor : part->tensors()) {
+            write_tensor(*part, tensor, job, out, piece, interrupt);
+            n_done += n_bytes(tensor);
+            if (progress) progress(tensor.name, n_done, n_total);
+        }
     }
     out.commit();
 }

@@ -1,5 +1,5 @@
-// One GGUF file to another with tensors of other types: keys and order stay, tensors are read,
-// converted and written one after the other.
+// A GGUF file, or the parts of a split one, to one file with tensors of other types: keys, names
+// and order stay, tensors are read, converted and written one after the other.
 #pragma once
 
 #include <functional>
@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "model/dialect.h"
 #include "quantize/rows.h"
-#include "runtime/gguf_file.h"
 
 namespace crispvl {
 
@@ -30,7 +30,7 @@ using QuantizeProgress =
 
 // Writes `path`, which appears only when complete. Throws Error{argument, not_found, model_file,
 // cancelled}.
-void quantize_file(const GgufFile& input, const std::string& path, const QuantizeJob& job,
+void quantize_file(const GgufParts& input, const std::string& path, const QuantizeJob& job,
                    const QuantizeProgress& progress, Interrupt* interrupt);
 
 }  // namespace crispvl

@@ -138,9 +138,11 @@ def tile_image(
 
 @final
 class GgufFile:
-    """One file's header; `data` and `quantize` read its tensors."""
+    """Header of a file, or of all parts of a split one; `data` and `quantize` read its tensors."""
 
     def __init__(self, path: str) -> None: ...
+    @property
+    def paths(self) -> list[str]: ...
     @property
     def metadata(self) -> dict[str, Any]: ...
     @property

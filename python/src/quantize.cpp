@@ -20,39 +20,62 @@ int threads_or_default(int threads) {
     return threads > 0 ? threads : default_thread_count();
 }
 
-py::dict metadata(const GgufFile& file) {
+// A file, or all parts of a split one.
+struct OpenFile {
+    GgufParts parts;
+};
+
+py::dict metadata(const OpenFile& open) {
+    const GgufFile& file = *open.parts.front();
     py::dict all;
     for (size_t i = 0; i < file.n_keys(); ++i) all[text(file.key(i))] = to_python(file.value(i));
     return all;
 }
 
-py::list tensors(const GgufFile& file) {
+py::list paths(const OpenFile& open) {
     py::list all;
-    for (const GgufTensor& tensor : file.tensors()) {
-        int n_dims = 4;
-        while (n_dims > 1 && tensor.ne[static_cast<size_t>(n_dims - 1)] == 1) --n_dims;
-        py::tuple shape(n_dims);
-        for (int i = 0; i < n_dims; ++i) {
-            shape[static_cast<size_t>(i)] = tensor.ne[static_cast<size_t>(n_dims - 1 - i)];
-        }
-        all.append(py::dict("name"_a = text(tensor.name), "shape"_a = shape,
-                            "type"_a = ggml_type_name(tensor.type), "n_bytes"_a = tensor.n_bytes));
+    for (const auto& part : open.parts) all.append(part->path());
+    return all;
+}
+
+py::dict describe(const OpenFile& open, const GgufTensor& tensor) {
+    int n_dims = 4;
+    while (n_dims > 1 && tensor.ne[static_cast<size_t>(n_dims - 1)] == 1) --n_dims;
+    py::tuple shape(n_dims);
+    for (int i = 0; i < n_dims; ++i) {
+        shape[static_cast<size_t>(i)] = tensor.ne[static_cast<size_t>(n_dims - 1 - i)];
+    }
+    return py::dict("name"_a = text(tensor.name),
+                    "canonical_name"_a = text(canonical_name(*open.parts.front(), tensor.name)),
+                    "shape"_a = shape, "type"_a = ggml_type_name(tensor.type),
+                    "n_bytes"_a = tensor.n_bytes);
+}
+
+py::list tensors(const OpenFile& open) {
+    py::list all;
+    for (const auto& part : open.parts) {
+        for (const GgufTensor& tensor : part->tensors()) all.append(describe(open, tensor));
     }
     return all;
 }
 
 // The tensor's bytes as they lie in the mapped file.
-Bytes data(const std::shared_ptr<const GgufFile>& file, const std::string& name) {
+Bytes view_of(const std::shared_ptr<const GgufFile>& file, const GgufTensor& tensor) {
     file->require_data();
     file->require_unchanged();
-    for (const GgufTensor& tensor : file->tensors()) {
-        if (tensor.name != name) continue;
-        auto* owner = new std::shared_ptr<const GgufFile>(file);
-        py::capsule keep_alive(
-            owner, [](void* p) { delete static_cast<std::shared_ptr<const GgufFile>*>(p); });
-        Bytes view({static_cast<py::ssize_t>(tensor.n_bytes)}, tensor.data, keep_alive);
-        view.attr("setflags")("write"_a = false);
-        return view;
+    auto* owner = new std::shared_ptr<const GgufFile>(file);
+    py::capsule keep_alive(
+        owner, [](void* p) { delete static_cast<std::shared_ptr<const GgufFile>*>(p); });
+    Bytes view({static_cast<py::ssize_t>(tensor.n_bytes)}, tensor.data, keep_alive);
+    view.attr("setflags")("write"_a = false);
+    return view;
+}
+
+Bytes data(const OpenFile& open, const std::string& name) {
+    for (const auto& part : open.parts) {
+        for (const GgufTensor& tensor : part->tensors()) {
+            if (tensor.name == name) return view_of(part, tensor);
+        }
     }
     throw py::key_error(name);
 }
@@ -85,7 +108,7 @@ Bytes convert(const Bytes& rows, const std::string& from, const std::string& to,
 
 using Progress = std::function<void(const std::string&, uint64_t, uint64_t)>;
 
-void quantize(const GgufFile& file, const std::string& path,
+void quantize(const OpenFile& open, const std::string& path,
               const std::map<std::string, std::string>& types,
               const std::map<std::string, Floats>& importance,
               const std::map<std::string, std::variant<uint32_t, std::string>>& set_keys,
@@ -102,7 +125,7 @@ void quantize(const GgufFile& file, const std::string& path,
         progress(name, n_done, n_total);
     };
     run_interruptible(cancel, [&](Interrupt* interrupt) {
-        quantize_file(file, path, job, progress ? report : QuantizeProgress(), interrupt);
+        quantize_file(open.parts, path, job, progress ? report : QuantizeProgress(), interrupt);
     });
 }
 
@@ -162,8 +185,9 @@ std::shared_ptr<Model> measure(const std::string& path, const std::optional<std:
 }  // namespace
 
 void bind_quantize(py::module_& m) {
-    py::class_<GgufFile, std::shared_ptr<GgufFile>>(m, "GgufFile")
-        .def(py::init<const std::string&>(), "path"_a)
+    py::class_<OpenFile>(m, "GgufFile")
+        .def(py::init([](const std::string& path) { return OpenFile{open_parts(path)}; }), "path"_a)
+        .def_property_readonly("paths", &paths)
         .def_property_readonly("metadata", &metadata)
         .def_property_readonly("tensors", &tensors)
         .def("data", &data, "name"_a)

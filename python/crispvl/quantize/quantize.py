@@ -74,13 +74,14 @@ def quantize_file(
     """Writes a model file with tensors of other types.
 
     Args:
-        source: A single file, or one file of a pair; best in 16 bits or more.
+        source: A single file of any layout, or one file of a pair; best in 16 bits or more. Any
+            part of a split file stands for all of it. Keys and names stay as they are.
         output: File to write; it appears only when it is complete.
         recipe: A name of `crispvl.quantize.recipes.RECIPES`, or ``auto`` with ``max_bytes``.
         max_bytes: Size of the whole file that ``auto`` has to meet.
         overrides: ``PATTERN=TYPE``; the last that matches a tensor holds.
         force: Let overrides make encoder and projector coarser than q8_0.
-        imatrix: Importance matrix, see `crispvl.quantize.collect`.
+        imatrix: Importance matrix of the model, see `crispvl.quantize.collect`.
         threads: CPU threads; None means one per physical core.
         progress: Called with a tensor's name, the bytes written so far and those in all.
         cancel: Stops within some rows; nothing stays behind.
@@ -97,7 +98,8 @@ def quantize_file(
     source, output = Path(source), Path(output)
     parsed = [Override.parse(text) for text in overrides]
     file = _core.GgufFile(str(source))
-    _check_paths(source, output, file.metadata)
+    sources = [Path(path) for path in file.paths]
+    _check_paths(sources, output)
     tensors = source_tensors(file.tensors)
     importance = None if imatrix is None else _matching(read_importance(imatrix), tensors)
     columns = {} if importance is None else importance.columns
@@ -107,7 +109,7 @@ def quantize_file(
         name, file_type = AUTO, FileType.GUESSED
         assigned = assign_within(
             tensors,
-            max_bytes - _header_bytes(source, file),
+            max_bytes - _header_bytes(sources, file),
             _reader(file),
             parsed,
             force=force,
@@ -124,24 +126,19 @@ def quantize_file(
         assigned = assign(tensors, chosen, parsed, force=force, importance=columns)
     file.quantize(
         str(output),
-        {a.tensor.name: a.type.name for a in assigned if a.type.name != a.tensor.type},
-        {n: columns[n] for n in columns},
-        _provenance(name, parsed, int(file_type), _sha256(source), importance),
+        {a.tensor.stored_name: a.type.name for a in assigned if a.type.name != a.tensor.type},
+        {t.stored_name: columns[t.name] for t in tensors if t.name in columns},
+        _provenance(name, parsed, int(file_type), _sha256(sources), importance),
         ["quantize.imatrix.", "crispvl.quantize."],
         threads or 0,
         progress,
         cancel,
     )
-    return _report(output, source, name, assigned, time.monotonic() - started)
+    return _report(output, sources, name, assigned, time.monotonic() - started)
 
 
-def _check_paths(source: Path, output: Path, metadata: Mapping[str, object]) -> None:
-    if int(str(metadata.get("split.count", 0))) > 1:
-        raise ModelFileError(
-            f"[quantize] expected a model in one file; '{source.name}' is a part of "
-            f"{metadata['split.count']}; merge the parts first"
-        )
-    if output.exists() and output.samefile(source):
+def _check_paths(sources: Sequence[Path], output: Path) -> None:
+    if output.exists() and any(output.samefile(source) for source in sources):
         raise ValueError(
             "[quantize] expected another file for the output; found the input; choose another name"
         )
@@ -155,7 +152,11 @@ def _check_paths(source: Path, output: Path, metadata: Mapping[str, object]) -> 
 def _matching(matrix: ImportanceMatrix, tensors: Sequence[SourceTensor]) -> ImportanceMatrix:
     """Keeps what belongs to this file; a matrix of another model is refused."""
     by_name = {t.name: t for t in tensors if t.role not in (Role.PRECISE, Role.PATCH)}
-    columns = {name: values for name, values in matrix.columns.items() if name in by_name}
+    # Queries, keys and values meet the same input; some files keep them in one matrix.
+    measured = {name: name.replace(".attn_qkv.", ".attn_q.") for name in by_name}
+    columns = {
+        name: matrix.columns[measured[name]] for name in by_name if measured[name] in matrix.columns
+    }
     wrong = [name for name, values in columns.items() if values.size != by_name[name].n_columns]
     if wrong or not columns:
         found = (
@@ -175,7 +176,7 @@ def _reader(file: _core.GgufFile) -> Callable[[SourceTensor, int], NDArray[np.fl
     from crispvl import _core
 
     def rows(tensor: SourceTensor, n: int) -> NDArray[np.float32]:
-        data = file.data(tensor.name)
+        data = file.data(tensor.stored_name)
         n_rows = tensor.n_values // tensor.n_columns
         picked = np.linspace(0, n_rows - 1, min(n, n_rows)).astype(np.int64)
         sample = np.ascontiguousarray(data.reshape(n_rows, -1)[picked]).reshape(-1)
@@ -185,16 +186,22 @@ def _reader(file: _core.GgufFile) -> Callable[[SourceTensor, int], NDArray[np.fl
     return rows
 
 
-def _header_bytes(source: Path, file: _core.GgufFile) -> int:
+def _header_bytes(sources: Sequence[Path], file: _core.GgufFile) -> int:
     # The new header differs by a few keys of provenance.
-    return source.stat().st_size - sum(padded(t["n_bytes"]) for t in file.tensors) + 2048
+    return _n_bytes(sources) - sum(padded(t["n_bytes"]) for t in file.tensors) + 2048
 
 
-def _sha256(path: Path) -> str:
+def _n_bytes(paths: Sequence[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _sha256(paths: Sequence[Path]) -> str:
+    """Of the files one after the other."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_MIB):
-            digest.update(block)
+    for path in paths:
+        with path.open("rb") as stream:
+            while block := stream.read(_MIB):
+                digest.update(block)
     return digest.hexdigest()
 
 
@@ -225,7 +232,11 @@ def _provenance(
 
 
 def _report(
-    output: Path, source: Path, recipe: str, assigned: Sequence[Assignment], elapsed_s: float
+    output: Path,
+    sources: Sequence[Path],
+    recipe: str,
+    assigned: Sequence[Assignment],
+    elapsed_s: float,
 ) -> QuantizeReport:
     coarse = sorted(
         {
@@ -244,7 +255,7 @@ def _report(
         path=output,
         recipe=recipe,
         n_bytes=output.stat().st_size,
-        source_bytes=source.stat().st_size,
+        source_bytes=_n_bytes(sources),
         bits_per_weight=8
         * sum(a.n_bytes for a in assigned)
         / sum(a.tensor.n_values for a in assigned),

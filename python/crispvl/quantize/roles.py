@@ -24,9 +24,14 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class SourceTensor:
-    """One tensor of the file to quantise; ``layer`` is None outside the decoder's blocks."""
+    """One tensor of the file to quantise.
+
+    ``name`` is crispvl's and ``stored_name`` the file's; ``layer`` is None outside the decoder's
+    blocks.
+    """
 
     name: str
+    stored_name: str
     shape: tuple[int, ...]
     type: str
     role: Role
@@ -54,30 +59,31 @@ _SUFFIXES = (".weight", ".bias", "v.class_embd")
 
 
 def source_tensors(tensors: Sequence[dict[str, Any]]) -> list[SourceTensor]:
-    """Finds the role of every tensor of a text, projector or single file.
+    """Finds the role of every tensor of a text, projector or single file, whatever its layout.
 
     Args:
         tensors: As `_core.GgufFile.tensors` lists them.
 
     Raises:
-        ModelFileError: The names are not those of an InternVL in llama.cpp's layout.
+        ModelFileError: The names are not those of an InternVL.
     """
-    names = {tensor["name"] for tensor in tensors}
+    names = {tensor["canonical_name"] for tensor in tensors}
     unknown = [n for n in names if not n.startswith(_KNOWN) or not n.endswith(_SUFFIXES)]
     if unknown or not names:
         raise ModelFileError(
-            "[quantize] expected an InternVL in crispvl's or llama.cpp's layout; found "
+            "[quantize] expected an InternVL in a layout crispvl knows; found "
             f"{f'a tensor {min(unknown)!r}' if unknown else 'no tensors'}; convert the checkpoint "
             "with 'crispvl convert' first"
         )
     has_head = "output.weight" in names
     found = []
     for tensor in tensors:
-        name, shape = tensor["name"], tuple(tensor["shape"])
+        name, shape = tensor["canonical_name"], tuple(tensor["shape"])
         block = _BLOCK.match(name)
         found.append(
             SourceTensor(
                 name=name,
+                stored_name=tensor["name"],
                 shape=shape,
                 type=tensor["type"].lower(),
                 role=_role(name, shape, has_head),
