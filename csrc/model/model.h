@@ -78,6 +78,7 @@ public:
     // The families of kernels in use: "avx512_bf16", "avx512_vnni", "ggml".
     std::vector<std::string> kernels() const;
     size_t packed_bytes() const;  // a CPU's copies of weights for its own kernels
+    bool is_exact() const { return options_.exact; }
     bool measures_only() const { return options_.measure_only; }
 
     // uint8 RGB tiles [n_tiles, px, px, 3] -> image tokens [n_tiles, tokens_per_tile, width].

@@ -1,9 +1,16 @@
 #include "quantize/importance.h"
 
+#include "runtime/error.h"
+
 namespace crispvl {
 
 ImportanceCollector::ImportanceCollector(std::shared_ptr<const Model> model)
     : model_(std::move(model)) {
+    if (!model_->is_exact()) {
+        throw Error(ErrorKind::argument,
+                    "[imatrix] expected a model loaded with exact=True; found one whose kernels "
+                    "hide what meets its matrices; load it again with exact=True");
+    }
     model_->executor().observe([this](const ggml_tensor& product) { add(product); });
 }
 

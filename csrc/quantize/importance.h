@@ -19,6 +19,8 @@ struct ColumnSums {
 class ImportanceCollector {
 public:
     // Watches every matrix product of the model's weights from now on. One at a time per model.
+    // Throws Error{argument} for a model that was not loaded exact: kernels of our own are no
+    // products of the graph.
     explicit ImportanceCollector(std::shared_ptr<const Model> model);
     ~ImportanceCollector();
     ImportanceCollector(const ImportanceCollector&) = delete;

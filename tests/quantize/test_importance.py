@@ -7,11 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from crispvl import Model, _core
+from crispvl.convert import convert_checkpoint
 from crispvl.errors import ModelFileError
 from crispvl.ocr import CrispOCR
 from crispvl.quantize import quantize_file
 from crispvl.quantize.collect import collect_importance
 from crispvl.quantize.importance import read_importance, write_importance
+from crispvl.quantize.roles import Role, source_tensors
+from foreign import ForeignModel
+from foreign.checks import TILES, image_prompt
+from reference import Reference
+from reference.numbers import linear
+from tiny import make_checkpoint
+from tiny.rows import row
 
 
 def test_every_matrix_of_encoder_and_decoder_is_watched(wide: Path, imatrix: Path) -> None:
@@ -32,6 +40,75 @@ def test_sums_are_those_of_the_traced_activations(wide: Path) -> None:
     np.testing.assert_allclose(sums, trace["llm_final_norm"][0, -1] ** 2, rtol=1e-4)
     assert count == 1
     assert collector.sums["blk.0.attn_q.weight"][1] == 5
+
+
+# The matrices of a block by our names and the reference's.
+_VISION = {"attn_q": "q", "attn_k": "k", "attn_v": "v", "attn_out": "out", "ffn_up": "fc1",
+           "ffn_down": "fc2"}  # fmt: skip
+_TEXT = {"attn_q": "q", "attn_k": "k", "attn_v": "v", "attn_output": "out", "ffn_gate": "gate",
+         "ffn_up": "up", "ffn_down": "down"}  # fmt: skip
+
+
+def reference_inputs(
+    reference: Reference, prompt: list[int], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, np.ndarray]:
+    """What meets each matrix, in float64 ``[n_rows, n_columns]``, by the reference's names."""
+    weights = reference.checkpoint.weights
+    names = {id(weights[name]): name.removesuffix(".weight") for name in weights}
+    rows: dict[str, list[np.ndarray]] = {}
+
+    def record(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+        rows.setdefault(names[id(weight)], []).append(x)
+        return linear(x, weight, bias)
+
+    for module in ("vision_layer", "projector", "decoder_layer"):
+        monkeypatch.setattr(f"reference.{module}.linear", record)
+    reference.trace(TILES, prompt)
+    return {name: np.concatenate(inputs) for name, inputs in rows.items()}
+
+
+@pytest.mark.parametrize("name", ["base", "vision-6b", "internlm2", "qwen3-hf-tied"])
+def test_sums_of_every_matrix_are_those_of_the_reference(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ForeignModel.load(make_checkpoint(row(name), tmp_path / "checkpoint"))
+    convert_checkpoint(model.settings.files.folder, tmp_path / "a.gguf", "f32")
+    core = Model.load(tmp_path / "a.gguf", device="cpu", threads=1, exact=True).core
+    collector = _core.ImportanceCollector(core)
+    core.trace(TILES, image_prompt(model))
+    sums = collector.sums
+    collector.close()
+    inputs = reference_inputs(model.reference, image_prompt(model), monkeypatch)
+    ours = {"mm.model.mlp.1": "projector.fc1", "mm.model.mlp.3": "projector.fc2"}
+    for prefix, block, modules, n_layers in (
+        ("v.blk", "vision", _VISION, model.settings.config.vision.n_layers),
+        ("blk", "decoder", _TEXT, model.settings.config.decoder.n_layers),
+    ):
+        for i in range(n_layers):
+            ours |= {f"{prefix}.{i}.{a}": f"{block}.{i}.{b}" for a, b in modules.items()}
+    assert set(ours.values()) == set(inputs)
+    for tensor, source in ours.items():
+        found, n_rows = sums[f"{tensor}.weight"]
+        want = (inputs[source] ** 2).sum(axis=0)
+        assert n_rows == len(inputs[source]), tensor
+        np.testing.assert_allclose(found, want, rtol=2e-3, atol=2e-3 * want.max(), err_msg=tensor)
+
+
+@pytest.mark.parametrize("recipe", ["f16", "q8_0"])
+def test_fast_kernels_are_not_watched_in_silence(
+    recipe: str, wide: Path, page: Path, tmp_path: Path
+) -> None:
+    quantize_file(wide, tmp_path / "a.gguf", recipe)
+    with pytest.raises(ValueError, match="exact=True"):
+        collect_importance(CrispOCR(Model.load(tmp_path / "a.gguf", device="cpu")), [page])
+    exact = CrispOCR(Model.load(tmp_path / "a.gguf", device="cpu", exact=True))
+    watched = set(collect_importance(exact, [page], max_tokens=2))
+    matrices = {
+        tensor.name
+        for tensor in source_tensors(_core.GgufFile(str(wide)).tensors)
+        if tensor.role in (Role.VISION, Role.TEXT)
+    }
+    assert matrices <= watched
 
 
 def test_a_closed_collector_sees_no_more(wide: Path) -> None:

@@ -24,7 +24,7 @@ def collect_importance(
     """Sums the squared activations that meet each matrix.
 
     Args:
-        ocr: The model, best in 16 bits or more and loaded with ``exact=True``.
+        ocr: The model, loaded with ``exact=True``, and best in 16 bits or more.
         pages: Images; the model reads and answers each, so encoder, prompt and answer all count.
         texts: UTF-8 files; the decoder reads them in chunks of 512 tokens.
         max_tokens: Of each answer.
@@ -34,7 +34,7 @@ def collect_importance(
         Per tensor, float32 ``[n_columns]`` sums and the number of activations summed.
 
     Raises:
-        ValueError: Nothing to read.
+        ValueError: Nothing to read, or a model that is not exact.
     """
     from crispvl import _core
 
