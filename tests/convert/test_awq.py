@@ -10,8 +10,8 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from crispvl import Model
-from crispvl.convert import convert_checkpoint
+from crispvl import Model, _core
+from crispvl.convert import convert_checkpoint, convert_header
 from crispvl.convert.awq import AwqTensor, unpack_weights
 from crispvl.convert.safetensors import read_safetensors
 from crispvl.convert.weights import StoredTensor
@@ -219,6 +219,57 @@ def test_engine_computes_the_reference_on_the_dequantised_weights(
     want = model.reference.trace(TILES, prompt)
     # What is left is ggml's rounding of activations to 8 bits.
     assert min_cosine(found["logits"], want["logits"]) >= 0.995
+
+
+def test_a_pytorch_file_gives_the_same_blocks(
+    checkpoints: tuple[Path, Path], tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    packed = checkpoints[0]
+    convert_checkpoint(packed, tmp_path / "a.gguf")
+    tensors = read_safetensors(packed / "model.safetensors")
+    state = {name: torch.from_numpy(np.array(tensor.load())) for name, tensor in tensors.items()}
+    torch.save(state, packed / "pytorch_model.bin")
+    (packed / "model.safetensors").unlink()
+    convert_checkpoint(packed, tmp_path / "b.gguf")
+    files = [gguf.GGUFReader(tmp_path / name).tensors for name in ("a.gguf", "b.gguf")]
+    contents = [{t.name: (t.tensor_type, t.data.tobytes()) for t in file} for file in files]
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("dtype", [None, "f16", "q8_0"])
+def test_the_config_alone_gives_the_header_of_the_converted_file(
+    dtype: str | None, checkpoints: tuple[Path, Path], tmp_path: Path
+) -> None:
+    convert_checkpoint(checkpoints[0], tmp_path / "whole.gguf", dtype)
+    config = json.loads((checkpoints[0] / "config.json").read_text("utf-8"))
+    convert_header(config, tmp_path / "header.gguf", dtype)
+    files = [_core.GgufFile(str(tmp_path / name)) for name in ("header.gguf", "whole.gguf")]
+    assert files[0].tensors == files[1].tensors
+    assert files[0].metadata["general.file_type"] == files[1].metadata["general.file_type"]
+
+
+def test_modules_that_are_not_packed_stay_float16(
+    checkpoints: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config = json.loads((checkpoints[0] / "config.json").read_text("utf-8"))
+    settings = config["llm_config"]["quantization_config"]
+    settings["modules_to_not_convert"] = ["layers.1."]
+    convert_header(config, tmp_path / "header.gguf")
+    tensors = _core.GgufFile(str(tmp_path / "header.gguf")).tensors
+    kinds = {t["name"]: t["type"] for t in tensors}
+    assert (kinds["blk.0.ffn_up.weight"], kinds["blk.1.ffn_up.weight"]) == ("q4_1", "f16")
+
+
+def test_a_header_in_q4_1_needs_an_awq_config(
+    checkpoints: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config = json.loads((checkpoints[1] / "config.json").read_text("utf-8"))
+    with pytest.raises(ValueError, match="4-bit AWQ checkpoints alone"):
+        convert_header(config, tmp_path / "header.gguf", "q4_1")
+    config["llm_config"]["quantization_config"] = {**SETTINGS, "bits": 8}
+    with pytest.raises(ModelFileError, match="expected 'bits' to be 4"):
+        convert_header(config, tmp_path / "header.gguf")
 
 
 @pytest.mark.parametrize(

@@ -112,11 +112,7 @@ def unpack_weights(
     if settings is None:
         _refuse_words(weights)
         return dict(weights)
-    section = Section(settings, "quantization_config")
-    section.expect("bits", 4)
-    section.expect("zero_point", True, None)
-    section.expect("version", "gemm", "GEMM", None)
-    n_group = section.raw("group_size")
+    n_group = settings.raw("group_size")
     unpacked = {n: t for n, t in weights.items() if not n.endswith(_PARTS)}
     for name in weights:
         if name.endswith(".qweight"):
@@ -126,11 +122,16 @@ def unpack_weights(
     return unpacked
 
 
-def _settings(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _settings(config: Mapping[str, Any]) -> Section | None:
+    """The ``quantization_config`` of an AWQ checkpoint, refused where it is another kind of AWQ."""
     for part in (config, config.get("llm_config"), config.get("text_config")):
         settings = part.get("quantization_config") if isinstance(part, Mapping) else None
         if isinstance(settings, Mapping) and is_awq(settings):
-            return settings
+            section = Section(settings, "quantization_config")
+            section.expect("bits", 4)
+            section.expect("zero_point", True, None)
+            section.expect("version", "gemm", "GEMM", None)
+            return section
     return None
 
 
@@ -188,3 +189,23 @@ def mark_packed(
 ) -> list[TensorPlan]:
     """The same plans; those of packed matrices say so."""
     return [replace(p, packed=isinstance(weights.get(p.source), AwqTensor)) for p in plans]
+
+
+def mark_expected(plans: Sequence[TensorPlan], config: Mapping[str, Any]) -> list[TensorPlan]:
+    """Marks what the config alone says is packed: the matrices of the text model's blocks.
+
+    ``modules_to_not_convert`` holds parts of the names of those that are not.
+
+    Raises:
+        ModelFileError: Another kind of AWQ.
+    """
+    settings = _settings(config)
+    if settings is None:
+        return list(plans)
+    excluded = [str(name) for name in settings.raw("modules_to_not_convert") or ()]
+
+    def is_packed(plan: TensorPlan) -> bool:
+        is_matrix = plan.name.startswith("blk.") and len(plan.shape) == 2
+        return is_matrix and not any(name in plan.source for name in excluded)
+
+    return [replace(plan, packed=is_packed(plan)) for plan in plans]

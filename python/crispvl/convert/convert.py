@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from crispvl._version import __version__
 from crispvl.convert import dtypes
+from crispvl.convert.awq import mark_expected
 from crispvl.convert.checkpoint import Checkpoint, read_checkpoint
 from crispvl.convert.layouts import read_config
 from crispvl.convert.metadata import (
@@ -99,12 +100,12 @@ def convert_checkpoint(
     step = position_step_entries(image_position_step)
     started = time.monotonic()
     checkpoint = read_checkpoint(model, prompts or {})
-    dtype = _chosen_dtype(dtype, checkpoint)
+    plans = (*checkpoint.vision, *checkpoint.text)
+    dtype = _chosen_dtype(dtype, plans, checkpoint.files.name)
     overflows: Counter[str] = Counter()
     files = _output_files(checkpoint, output, dtype, layout, step, overflows)
     tensors = [t for f in files for t in f.tensors]
     write_files(files, _with_total(progress, sum(t.n_bytes for t in tensors)))
-    plans = (*checkpoint.vision, *checkpoint.text)
     return ConversionReport(
         files=tuple(f.path for f in files),
         architecture=checkpoint.config.decoder.family.arch,
@@ -120,38 +121,47 @@ def convert_checkpoint(
     )
 
 
-def convert_header(config: Mapping[str, Any], output: str | Path, dtype: str = "f16") -> None:
+def convert_header(config: Mapping[str, Any], output: str | Path, dtype: str | None = None) -> None:
     """Writes what a model's file says about itself, from ``config.json`` alone.
 
     The file has the keys of the networks and every tensor's name, shape and type, but no
-    tokenizer and no weights. The head counts as tied where the config says so.
+    tokenizer and no weights. The head counts as tied where the config says so; of an AWQ config,
+    the matrices of the text model's blocks count as packed.
 
     Args:
         config: ``config.json`` of a checkpoint in either layout.
         output: File to write.
         dtype: As in `convert_checkpoint`.
+
+    Raises:
+        ValueError: An unknown type.
+        FileNotFoundError: No folder for the output.
+        ModelFileError: Not the config of an InternVL, or of one the engine cannot run.
     """
     output = Path(output)
-    _check_arguments(output, dtype, "single")
+    _check_arguments(output, dtype or "f16", "single")
     parsed = read_config(config, None)
     tied_head = parsed.decoder.tied_head
     vision, text = tensor_plans(parsed, tied_head=tied_head)
-    source = Source(str(config.get("_name_or_path") or output.stem), "", __version__)
+    plans = [*vision, *mark_expected(text, config)]
+    name = str(config.get("_name_or_path") or output.stem)
+    dtype = _chosen_dtype(dtype, plans, name)
+    source = Source(name, "", __version__)
     entries = [
         *common_entries(source, parsed.layout, int(dtypes.FILE_TYPES[dtype])),
         *decoder_entries(parsed.decoder, tied_head=tied_head),
         *vision_entries(parsed),
     ]
-    tensors = [_output_tensor(p, dtype, lambda kind: iter(())) for p in (*vision, *text)]
+    tensors = [_output_tensor(p, dtype, lambda kind: iter(())) for p in plans]
     write_header(output, _model_file(output, parsed.decoder.family.arch, entries, tensors))
 
 
-def _chosen_dtype(dtype: str | None, checkpoint: Checkpoint) -> str:
-    is_packed = any(p.packed for p in (*checkpoint.vision, *checkpoint.text))
+def _chosen_dtype(dtype: str | None, plans: Sequence[TensorPlan], name: str) -> str:
+    is_packed = any(p.packed for p in plans)
     if dtype == "q4_1" and not is_packed:
         raise ValueError(
             "[dtype] 'q4_1' is expected for 4-bit AWQ checkpoints alone; "
-            f"'{checkpoint.files.name}' is none; convert to f16, then use 'crispvl quantize'"
+            f"'{name}' is none; convert to f16, then use 'crispvl quantize'"
         )
     return dtype or ("q4_1" if is_packed else "f16")
 

@@ -36,12 +36,14 @@ def read_pytorch(path: Path) -> dict[str, StoredTensor]:
         torch.float32: "F32",
         torch.float16: "F16",
         torch.bfloat16: "BF16",
+        torch.int32: "I32",  # packed words of AWQ
     }
     tensors: dict[str, StoredTensor] = {}
     for name, value in state.items():
         if value.dtype not in names:
             raise ModelFileError(
-                f"[{path.name}] expected floating-point tensors; found '{name}' as {value.dtype}; "
+                f"[{path.name}] expected floating-point tensors, or int32 words of AWQ; found "
+                f"'{name}' as {value.dtype}; "
                 "convert the original checkpoint"
             )
 
