@@ -56,8 +56,10 @@ def advise(
 
 def _recipe_bytes(tensors: Sequence[dict[str, Any]], recipe: str) -> int | None:
     """Size of the weights by a recipe; None for a file that `quantize` does not take."""
+    # A model names its tensors in our way, whatever its file does.
+    named = [{**tensor, "canonical_name": tensor["name"]} for tensor in tensors]
     try:
-        assigned = assign(source_tensors(tensors), RECIPES[recipe])
+        assigned = assign(source_tensors(named), RECIPES[recipe])
     except CrispVLError:
         return None
     return sum(a.n_bytes for a in assigned)
