@@ -1,38 +1,40 @@
 #include "kernels/cpu.h"
 
+#include <algorithm>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu_features.h"
+
 namespace crispvl::kernels {
-
-#if defined(CRISPVL_X86_KERNELS)
-
 namespace {
 
-bool has_avx512() {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+#if defined(CRISPVL_X86_KERNELS)
+constexpr bool kCompiled = true;
+#else
+constexpr bool kCompiled = false;
+#endif
+
+bool has_avx512_and(const char* extension) {
+    const std::vector<std::string> found = cpu_features();
+    const std::initializer_list<const char*> needed{"avx512f", "avx512bw", "avx512vl", "avx512dq",
+                                                    extension};
+    return kCompiled && std::all_of(needed.begin(), needed.end(), [&](const char* name) {
+               return std::find(found.begin(), found.end(), name) != found.end();
+           });
 }
 
 }  // namespace
 
 bool has_avx512_bf16() {
-    static const bool supported = has_avx512() && __builtin_cpu_supports("avx512bf16");
+    static const bool supported = has_avx512_and("avx512bf16");
     return supported;
 }
 
 bool has_avx512_vnni() {
-    static const bool supported = has_avx512() && __builtin_cpu_supports("avx512vnni");
+    static const bool supported = has_avx512_and("avx512vnni");
     return supported;
 }
-
-#else
-
-bool has_avx512_bf16() {
-    return false;
-}
-
-bool has_avx512_vnni() {
-    return false;
-}
-
-#endif
 
 }  // namespace crispvl::kernels

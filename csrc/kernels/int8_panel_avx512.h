@@ -12,7 +12,7 @@
 
 namespace crispvl::kernels {
 
-static constexpr int kPanelOutputs = 16;
+static constexpr int kPanelOutputs = static_cast<int>(kInt8PanelOutputs);
 static constexpr int kBlockQuads = 8;  // quads of 32 inputs
 
 struct PanelView {

@@ -1,5 +1,6 @@
 // y = W x for a few rows of x. The work is reading W: 16 of its rows at a time are unpacked into a
 // panel in the nearest cache, chunk by chunk, for all rows of x.
+#include "kernels/avx512_epilogue.h"
 #include "kernels/avx512_math.h"
 #include "kernels/int8_kernels.h"
 #include "kernels/panel_formats_avx512.h"
@@ -113,8 +114,7 @@ void dot(const uint8_t* row, const float* x, int64_t n_in, size_t row_bytes, flo
     __m512 totals[n];
     for (int t = 0; t < n; ++t) totals[t] = _mm512_setzero_ps();
     for (int64_t i = 0; i < n_in; i += 16) {
-        const __mmask16 mask =
-            static_cast<__mmask16>(n_in - i >= 16 ? 0xffff : (1u << (n_in - i)) - 1);
+        const __mmask16 mask = tail_mask(n_in - i);
         const uint8_t* p = row + i * Format::kBytes;
         _mm_prefetch(p + 2 * row_bytes, _MM_HINT_T0);
         const __m512 w = Format::load(mask, p);
@@ -152,7 +152,7 @@ inline __m512 with_bias(const float* bias, int64_t row, __mmask16 mask, __m512 s
 // All tokens' sums of the rows from `row` on, on their way to memory; `ups` only for swiglu.
 void store(const RowsJob& job, int64_t row, int64_t n_rows, int64_t first, int64_t n_tokens,
            const Totals& totals, const Totals& ups) {
-    const __mmask16 mask = static_cast<__mmask16>((1u << n_rows) - 1);
+    const __mmask16 mask = tail_mask(n_rows);
     for (int64_t t = 0; t < n_tokens; ++t) {
         const int64_t at = (first + t) * job.y_stride + row;
         __m512 y = with_bias(job.bias, row, mask, totals[t]);

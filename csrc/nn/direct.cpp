@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "nn/operand.h"
+
 namespace crispvl {
 namespace {
 
@@ -36,10 +38,6 @@ std::optional<RowType> row_type(ggml_type type) {
         default:
             return std::nullopt;
     }
-}
-
-const float* floats(const ggml_tensor* x) {
-    return x != nullptr ? static_cast<const float*>(x->data) : nullptr;
 }
 
 ggml_tensor* quantised(Graph& g, const char* label, ggml_tensor* x, ggml_custom_op_t compute,
@@ -117,12 +115,7 @@ ggml_tensor* DirectNorm::operator()(Graph& g, ggml_tensor* x) const {
 }
 
 void DirectNorm::compute(ggml_tensor* y, int ith, int nth, void* self) {
-    const Norm& norm = static_cast<const DirectNorm*>(self)->norm_;
-    const ggml_tensor* x = y->src[0];
-    kernels::quantise_rows(
-        {floats(x), ggml_nrows(x), x->ne[0], floats(norm.weight()), floats(norm.bias()),
-         norm.epsilon(), norm.kind() == NormKind::layer_norm, y->data},
-        ith, nth);
+    quantise_normed_rows(static_cast<const DirectNorm*>(self)->norm_, y->src[0], y, ith, nth);
 }
 
 }  // namespace crispvl

@@ -4,7 +4,7 @@
 
 #include "kernels/bf16_pack.h"
 #include "kernels/cpu.h"
-#include "kernels/int8_kernels.h"
+#include "nn/operand.h"
 #include "runtime/parallel.h"
 
 namespace crispvl {
@@ -17,10 +17,6 @@ ggml_tensor* make_operand(Graph& g, const char* label, Operand operand, int64_t 
                           ggml_custom_op_t compute, const void* self) {
     if (operand == Operand::bf16) return g.custom(label, GGML_TYPE_BF16, d, {x}, compute, self);
     return g.custom(label, GGML_TYPE_I8, kernels::quantised_row_bytes(d), {x}, compute, self);
-}
-
-const float* floats(const ggml_tensor* x) {
-    return x != nullptr ? static_cast<const float*>(x->data) : nullptr;
 }
 
 std::vector<float> row_values(const ggml_tensor* x) {
@@ -62,12 +58,7 @@ void PackedNorm::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) {
 }
 
 void PackedNorm::compute_int8(ggml_tensor* y, int ith, int nth, void* self) {
-    const Norm& norm = static_cast<const PackedNorm*>(self)->norm_;
-    const ggml_tensor* x = y->src[0];
-    kernels::quantise_rows(
-        {floats(x), ggml_nrows(x), x->ne[0], floats(norm.weight()), floats(norm.bias()),
-         norm.epsilon(), norm.kind() == NormKind::layer_norm, y->data},
-        ith, nth);
+    quantise_normed_rows(static_cast<const PackedNorm*>(self)->norm_, y->src[0], y, ith, nth);
 }
 
 // ---- linear -------------------------------------------------------------------------------------

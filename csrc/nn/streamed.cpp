@@ -2,15 +2,13 @@
 
 #include <algorithm>
 
+#include "nn/operand.h"
+
 namespace crispvl {
 namespace {
 
 using kernels::Epilogue;
 using kernels::kPanelWidth;
-
-const float* floats(const ggml_tensor* x) {
-    return x != nullptr ? static_cast<const float*>(x->data) : nullptr;
-}
 
 void round_rows(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
     const ggml_tensor* x = y->src[0];

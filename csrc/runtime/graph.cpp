@@ -1,5 +1,7 @@
 #include "runtime/graph.h"
 
+#include <algorithm>
+
 namespace crispvl {
 
 Graph::Graph(size_t max_nodes, bool taps_enabled)
@@ -22,12 +24,12 @@ void Graph::output(ggml_tensor* x) {
 ggml_tensor* Graph::custom(const char* label, ggml_type type, int64_t ne0,
                            std::initializer_list<ggml_tensor*> sources, ggml_custom_op_t compute,
                            const void* self) {
-    std::vector<ggml_tensor*> given(sources);
-    while (given.back() == nullptr) given.pop_back();  // what is optional comes last
-    const ggml_tensor* first = given.front();
-    ggml_tensor* x = ggml_custom_4d(ctx_.get(), type, ne0, first->ne[1], first->ne[2], first->ne[3],
-                                    given.data(), static_cast<int>(given.size()), compute,
-                                    GGML_N_TASKS_MAX, const_cast<void*>(self));
+    ggml_tensor* given[GGML_MAX_SRC];
+    int n = static_cast<int>(std::copy(sources.begin(), sources.end(), given) - given);
+    while (given[n - 1] == nullptr) --n;  // what is optional comes last
+    ggml_tensor* x =
+        ggml_custom_4d(ctx_.get(), type, ne0, given[0]->ne[1], given[0]->ne[2], given[0]->ne[3],
+                       given, n, compute, GGML_N_TASKS_MAX, const_cast<void*>(self));
     ggml_set_name(x, label);
     return x;
 }

@@ -50,10 +50,11 @@ def verified_path() -> Path:
     return model
 
 
-def file_sha256(file: Path) -> str:
-    """Returns the SHA-256 of a file in hexadecimal."""
+def file_sha256(*files: Path) -> str:
+    """Returns the SHA-256 in hexadecimal of a file, or of several joined in this order."""
     digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()

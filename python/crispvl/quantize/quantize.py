@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from gguf import LlamaFileType as FileType
 from numpy.typing import NDArray
 
 from crispvl._version import __version__
+from crispvl.bundled import file_sha256
 from crispvl.errors import ModelFileError
 from crispvl.quantize.assign import Assignment, Override, assign
 from crispvl.quantize.budget import assign_within, padded
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from crispvl import _core
 
 Progress = Callable[[str, int, int], None]
-
-_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +126,7 @@ def quantize_file(
         str(output),
         {a.tensor.stored_name: a.type.name for a in assigned if a.type.name != a.tensor.type},
         {t.stored_name: columns[t.name] for t in tensors if t.name in columns},
-        _provenance(name, parsed, int(file_type), _sha256(sources), importance),
+        _provenance(name, parsed, int(file_type), file_sha256(*sources), importance),
         ["quantize.imatrix.", "crispvl.quantize."],
         threads or 0,
         progress,
@@ -193,16 +191,6 @@ def _header_bytes(sources: Sequence[Path], file: _core.GgufFile) -> int:
 
 def _n_bytes(paths: Sequence[Path]) -> int:
     return sum(path.stat().st_size for path in paths)
-
-
-def _sha256(paths: Sequence[Path]) -> str:
-    """Of the files one after the other."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as stream:
-            while block := stream.read(_MIB):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _provenance(
