@@ -1,6 +1,6 @@
-// BF16 kernels: products of BF16 pairs summed in F32 (AVX-512 BF16, `vdpbf16ps`). Plain pointers
-// and sizes only, so that the file compiled for the wide instruction set shares no inline code
-// with the rest of the program.
+// BF16 kernels: products of BF16 numbers summed in F32, in pairs on AVX-512 BF16 (`vdpbf16ps`), as
+// floats on AVX2. Plain pointers and sizes only, so that the files compiled for an instruction set
+// share no inline code with the rest of the program.
 //
 // A packed matrix W [n_out, n_in] lies in panels of 64 outputs: panel, pair of inputs, output,
 // input of the pair. The last panel and an odd last input are padded with zeros.
@@ -10,6 +10,10 @@
 #include <cstdint>
 
 namespace crispvl::kernels {
+
+// The instruction set of the kernels that this machine runs, as "avx512_bf16"; null: there are
+// none.
+const char* bf16_kernels_name();
 
 inline constexpr int64_t kPanelWidth = 64;
 

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <string>
-#include <vector>
 
+#include "kernels/bf16_kernels.h"
 #include "kernels/cpu_features.h"
 
 namespace crispvl::kernels {
@@ -16,25 +15,56 @@ constexpr bool kCompiled = true;
 constexpr bool kCompiled = false;
 #endif
 
-bool has_avx512_and(const char* extension) {
-    const std::vector<std::string> found = cpu_features();
-    const std::initializer_list<const char*> needed{"avx512f", "avx512bw", "avx512vl", "avx512dq",
-                                                    extension};
-    return kCompiled && std::all_of(needed.begin(), needed.end(), [&](const char* name) {
-               return std::find(found.begin(), found.end(), name) != found.end();
-           });
+struct Cpu {
+    bool avx512_bf16, avx512_vnni, avx2;
+
+    explicit Cpu(const std::vector<std::string>& features) {
+        const auto has = [&](std::initializer_list<const char*> needed) {
+            return kCompiled && std::all_of(needed.begin(), needed.end(), [&](const char* name) {
+                       return std::find(features.begin(), features.end(), name) != features.end();
+                   });
+        };
+        const bool avx512 = has({"avx512f", "avx512bw", "avx512vl", "avx512dq"});
+        avx512_bf16 = avx512 && has({"avx512bf16"});
+        avx512_vnni = avx512 && has({"avx512vnni"});
+        avx2 = has({"avx2", "fma", "f16c"});
+    }
+};
+
+Cpu& cpu() {
+    static Cpu found(cpu_features());
+    return found;
 }
 
 }  // namespace
 
 bool has_avx512_bf16() {
-    static const bool supported = has_avx512_and("avx512bf16");
-    return supported;
+    return cpu().avx512_bf16;
 }
 
 bool has_avx512_vnni() {
-    static const bool supported = has_avx512_and("avx512vnni");
-    return supported;
+    return cpu().avx512_vnni;
+}
+
+bool has_avx2() {
+    return cpu().avx2;
+}
+
+std::vector<std::string> kernel_names() {
+    std::vector<std::string> names;
+    if (bf16_kernels_name() != nullptr) names.emplace_back(bf16_kernels_name());
+    if (has_avx512_vnni()) names.emplace_back("avx512_vnni");
+    return names;
+}
+
+void limit_features(const std::vector<std::string>& features) {
+    std::vector<std::string> both;
+    for (const std::string& name : cpu_features()) {
+        if (std::find(features.begin(), features.end(), name) != features.end()) {
+            both.push_back(name);
+        }
+    }
+    cpu() = Cpu(both);
 }
 
 }  // namespace crispvl::kernels

@@ -1,5 +1,8 @@
-// Which of our kernels this machine can run. Asked once, at load.
+// Which of our kernels this machine can run. Asked at load.
 #pragma once
+
+#include <string>
+#include <vector>
 
 namespace crispvl::kernels {
 
@@ -7,5 +10,14 @@ namespace crispvl::kernels {
 bool has_avx512_bf16();
 // AVX-512 F, BW, VL, DQ and VNNI.
 bool has_avx512_vnni();
+// AVX2, FMA and F16C.
+bool has_avx2();
+
+// The sets of our kernels that this machine runs, by instruction set: "avx2".
+std::vector<std::string> kernel_names();
+
+// Models loaded from now on are served as by a CPU that has these features at most, and kernels
+// are chosen by them. For tests and benchmarks of kernels that a better CPU would not run.
+void limit_features(const std::vector<std::string>& features);
 
 }  // namespace crispvl::kernels

@@ -2,9 +2,9 @@
 #include <cstring>
 
 #include "kernels/avx512_epilogue.h"
-#include "kernels/avx512_math.h"
 #include "kernels/panel_formats_avx512.h"
 #include "kernels/quantise_avx512.h"
+#include "kernels/simd_math.h"
 
 namespace crispvl::kernels {
 namespace {

@@ -1,9 +1,9 @@
 // y = W x for a few rows of x. The work is reading W: 16 of its rows at a time are unpacked into a
 // panel in the nearest cache, chunk by chunk, for all rows of x.
 #include "kernels/avx512_epilogue.h"
-#include "kernels/avx512_math.h"
 #include "kernels/int8_kernels.h"
 #include "kernels/panel_formats_avx512.h"
+#include "kernels/simd_math.h"
 
 namespace crispvl::kernels {
 namespace {

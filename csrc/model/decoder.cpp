@@ -146,7 +146,7 @@ ggml_tensor* Decoder::logits(Graph& g, ggml_tensor* hidden) const {
 void Decoder::use_cpu_kernels(int n_threads) {
     n_threads_ = n_threads;
     const bool is_even = config_.width % 2 == 0 && config_.d_mlp % 2 == 0;
-    if (kernels::has_avx512_bf16() && is_even) {
+    if (kernels::bf16_kernels_name() != nullptr && is_even) {
         streamed_.reserve(blocks_.size());
         for (const DecoderBlock& block : blocks_) streamed_.emplace_back(block);
     }

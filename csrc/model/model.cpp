@@ -192,7 +192,9 @@ std::vector<ggml_backend_t> Model::layer_backends() const {
 std::vector<std::string> Model::kernels() const {
     const Network& net = network();
     std::vector<std::string> names;
-    if (net.vision.uses(Operand::bf16) || net.decoder.streams()) names.emplace_back("avx512_bf16");
+    if (net.vision.uses(Operand::bf16) || net.decoder.streams()) {
+        names.emplace_back(kernels::bf16_kernels_name());
+    }
     if (net.vision.uses(Operand::int8) || net.decoder.is_direct()) {
         names.emplace_back("avx512_vnni");
     }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/cpu.h"
 #include "model/schema.h"
 
 namespace crispvl {
@@ -96,7 +95,7 @@ void VisionEncoder::pack(int n_threads) {
     const bool suits = config_.qk_norm == VisionQkNorm::none &&
                        PackedAttention::supports(config_.width / config_.n_heads) &&
                        config_.width % 2 == 0 && config_.d_mlp % 2 == 0;
-    if (!kernels::has_avx512_bf16() || !suits) return;
+    if (kernels::bf16_kernels_name() == nullptr || !suits) return;
     n_threads_ = n_threads;
     packed_.reserve(blocks_.size());
     for (const VisionBlock& block : blocks_) {

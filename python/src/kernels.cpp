@@ -135,7 +135,8 @@ py::array_t<float> causal_attention(const Floats& q, const py::array& k, const p
 
 void bind_kernels(py::module_& m) {
     py::module_ k = m.def_submodule("kernels", "CPU kernels by themselves, for tests.");
-    k.def("has_avx512_bf16", &kernels::has_avx512_bf16);
+    k.def("bf16_kernels_name", &kernels::bf16_kernels_name);
+    k.def("limit_features", &kernels::limit_features, "features"_a);
     k.def("gemm_bf16", &gemm, "x"_a, "w"_a, py::kw_only(), "bias"_a = std::nullopt,
           "gelu"_a = false, "residual"_a = std::nullopt, "scale"_a = std::nullopt,
           "bf16_output"_a = false, "n_threads"_a = 1);

@@ -11,6 +11,7 @@
 #include "image.h"
 #include "interrupt.h"
 #include "kernels.h"
+#include "kernels/cpu.h"
 #include "numpy_convert.h"
 #include "quantize.h"
 
@@ -181,7 +182,8 @@ py::array_t<float> logits(const Session& session, int64_t i_row) {
 py::dict build_info() {
     return py::dict("version"_a = CRISPVL_VERSION, "ggml_version"_a = ggml_version(),
                     "ggml_commit"_a = ggml_commit(), "features"_a = cpu_features(),
-                    "backends"_a = backend_names(), "default_threads"_a = default_thread_count());
+                    "kernels"_a = kernels::kernel_names(), "backends"_a = backend_names(),
+                    "default_threads"_a = default_thread_count());
 }
 
 py::list devices() {

@@ -1,9 +1,12 @@
-"""The AVX-512 BF16 kernels against plain numpy on the same rounded inputs."""
+"""The BF16 kernels of each instruction set against plain numpy on the same rounded inputs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from cpus import FEATURES, cpu_for
 from crispvl import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,9 +14,13 @@ from numpy.typing import NDArray
 
 kernels = _core.kernels
 
-pytestmark = pytest.mark.skipif(
-    not kernels.has_avx512_bf16(), reason="this CPU has no AVX-512 BF16; ggml's kernels serve it"
-)
+
+@pytest.fixture(autouse=True, params=FEATURES)
+def cpu(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test runs the kernels of one instruction set."""
+    with cpu_for(request.param):
+        yield
+
 
 Floats = NDArray[np.float32]
 

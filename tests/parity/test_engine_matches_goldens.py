@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cpus import FEATURES, cpu_for
 from crispvl import Model
 from crispvl.convert import convert_checkpoint
 from goldens import GOLDENS, Golden, min_cosine
@@ -68,8 +69,12 @@ def test_tokenizer_gives_the_published_ids(golden: Golden, model: Model) -> None
         assert [*bos, *model.tokenize(case["text"])] == case["ids"], case["text"]
 
 
+@pytest.mark.parametrize("cpu", FEATURES)
 @pytest.mark.parametrize("dtype", list(PROJECTOR_COSINE))
-def test_smaller_types_keep_the_image_tokens(golden: Golden, dtype: str, tmp_path: Path) -> None:
+def test_smaller_types_keep_the_image_tokens(
+    golden: Golden, dtype: str, cpu: str, tmp_path: Path
+) -> None:
     convert_checkpoint(golden.folder, tmp_path / "model.gguf", dtype)
-    found = Model.load(tmp_path / "model.gguf", device="cpu").encode(golden.tiles)
+    with cpu_for(cpu):
+        found = Model.load(tmp_path / "model.gguf", device="cpu").encode(golden.tiles)
     assert min_cosine(found, golden.stages["vis_proj_output"]) >= PROJECTOR_COSINE[dtype]

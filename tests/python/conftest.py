@@ -191,6 +191,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     module.build_info = lambda: {  # type: ignore[attr-defined]
         "ggml_version": "1",
         "ggml_commit": "c",
+        "kernels": ["avx2"],
         "default_threads": 1,
         "features": [],
         "backends": ["CPU"],

@@ -189,6 +189,7 @@ def test_doctor_reports_the_installation(
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out
     assert "ggml           1 (c)" in text
+    assert "own kernels    avx2" in text
     assert "1.0 of 2.0 GiB free" in text
     assert str(Path("/models/hub")) in text
     assert main(["doctor", "--json"]) == 0

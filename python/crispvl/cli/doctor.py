@@ -70,6 +70,7 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
         yield f"ggml           {core['ggml_version']} ({core['ggml_commit']})"
         yield f"backends       {', '.join(core['backends'])}"
         yield f"CPU features   {', '.join(core['features']) or 'none beyond the baseline'}"
+        yield f"own kernels    {', '.join(core['kernels']) or 'none for this CPU'}"
         yield f"threads        {core['default_threads']} of {found['cpus']} logical CPUs"
         yield from _variant_lines(found["variant"])
     for i, device in enumerate(found["devices"]):

@@ -1,10 +1,14 @@
 // softmax(Q K^T / sqrt(d)) V, over all tokens of a tile or over a sequence's past: the exact
 // softmax over all visible keys. A group of queries keeps its scores in L2; keys and values of a
-// head are packed once for all queries.
+// head are packed once for all queries. Compiled once per
+// instruction set.
+#pragma once
+
 #include <cmath>
 
-#include "kernels/avx512_bf16_block.h"
-#include "kernels/avx512_math.h"
+#include "kernels/bf16_block.h"
+#include "kernels/bf16_gemm.h"
+#include "kernels/simd_math.h"
 
 namespace crispvl::kernels {
 namespace {
@@ -50,10 +54,7 @@ struct F16Rows {
     int64_t stride, n_rows, d_head;
     const uint16_t* row(int64_t i, uint16_t* buffer) const {
         const uint16_t* x = first + i * stride;
-        for (int64_t d = 0; d < d_head; d += 16) {
-            const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + d));
-            store_bf16(buffer + d, static_cast<__mmask16>(0xffff), _mm512_cvtph_ps(half));
-        }
+        for (int64_t d = 0; d < d_head; d += 16) store_bf16(buffer + d, load_f16(x + d));
         return buffer;
     }
 };
@@ -73,31 +74,33 @@ void pack_keys(const KeyRows& keys, const Scratch& s) {
     }
 }
 
+// 16 elements of two rows (null: zeros), paired.
+inline void store_pairs(const uint16_t* first, const uint16_t* second, uint16_t* out) {
+    const auto sixteen = [](const uint16_t* p) {
+        return p != nullptr ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
+                            : _mm256_setzero_si256();
+    };
+    const __m256i a = sixteen(first), b = sixteen(second);
+    const __m256i low = _mm256_unpacklo_epi16(a, b), high = _mm256_unpackhi_epi16(a, b);
+    __m256i* pairs = reinterpret_cast<__m256i*>(out);
+    _mm256_storeu_si256(pairs, _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_storeu_si256(pairs + 1, _mm256_permute2x128_si256(low, high, 0x31));
+}
+
 template <typename ValueRows>
 void pack_values(const ValueRows& values, const Scratch& s) {
-    // Lanes 2i and 2i + 1 take element i of the first and of the second row.
-    alignas(64) uint16_t lanes[2][32];
-    for (uint16_t i = 0; i < 16; ++i) {
-        for (uint16_t half = 0; half < 2; ++half) {
-            lanes[half][2 * i] = static_cast<uint16_t>(i + 16 * half);
-            lanes[half][2 * i + 1] = static_cast<uint16_t>(i + 16 * half + 32);
-        }
-    }
-    const __m512i low = _mm512_load_si512(lanes[0]), high = _mm512_load_si512(lanes[1]);
     const int64_t n_pairs = s.n_keys / 2, d_head = values.d_head;
     for (int64_t i = 0; i < n_pairs; ++i) {
-        const uint16_t* first = 2 * i < values.n_rows ? values.row(2 * i, s.rows) : nullptr;
-        const uint16_t* second =
-            2 * i + 1 < values.n_rows ? values.row(2 * i + 1, s.rows + d_head) : nullptr;
-        for (int64_t d = 0; d < d_head; d += 32) {
-            const __m512i a =
-                first != nullptr ? _mm512_loadu_si512(first + d) : _mm512_setzero_si512();
-            const __m512i b =
-                second != nullptr ? _mm512_loadu_si512(second + d) : _mm512_setzero_si512();
+        const auto row = [&](int64_t key, uint16_t* buffer) {
+            return key < values.n_rows ? values.row(key, buffer) : nullptr;
+        };
+        const uint16_t* first = row(2 * i, s.rows);
+        const uint16_t* second = row(2 * i + 1, s.rows + d_head);
+        for (int64_t d = 0; d < d_head; d += 16) {
             uint16_t* out =
                 s.values + (d / kPanelWidth * n_pairs + i) * kPanelWidth * 2 + d % kPanelWidth * 2;
-            _mm512_storeu_si512(out, _mm512_permutex2var_epi16(a, low, b));
-            _mm512_storeu_si512(out + 32, _mm512_permutex2var_epi16(a, high, b));
+            store_pairs(first != nullptr ? first + d : nullptr,
+                        second != nullptr ? second + d : nullptr, out);
         }
     }
 }
@@ -111,8 +114,7 @@ void score_block(const uint16_t* q, int64_t stride, int64_t n_pairs, int64_t i_p
                  sums);
     for (int r = 0; r < kN; ++r) {
         for (int v = 0; v < kVectors; ++v) {
-            _mm512_storeu_ps(s.scores + (row + r) * s.n_keys + i_panel * kPanelWidth + v * 16,
-                             sums[r][v]);
+            store(s.scores + (row + r) * s.n_keys + i_panel * kPanelWidth + v * 16, sums[r][v]);
         }
     }
 }
@@ -122,22 +124,20 @@ void score_block(const uint16_t* q, int64_t stride, int64_t n_pairs, int64_t i_p
 void soften(const Scratch& s, int64_t row, int64_t n_visible, int64_t n_used, float scale) {
     const float* scores = s.scores + row * s.n_keys;
     uint16_t* weights = s.weights + row * s.n_keys;
-    __m512 largest = _mm512_set1_ps(-INFINITY);
+    const Floats lowest = splat(-INFINITY);
+    Floats largest = lowest;
     for (int64_t i = 0; i < n_visible; i += 16) {
-        const __mmask16 mask = tail_mask(n_visible - i);
-        largest = _mm512_mask_max_ps(largest, mask, largest, _mm512_loadu_ps(scores + i));
+        largest = max(largest, keep_first(n_visible - i, load(scores + i), lowest));
     }
-    const __m512 factor = _mm512_set1_ps(scale);
-    const __m512 shift = _mm512_set1_ps(-scale * _mm512_reduce_max_ps(largest));
-    __m512 sum = _mm512_setzero_ps();
+    const Floats factor = splat(scale), shift = splat(-scale * largest_of(largest));
+    Floats sum = splat(0.0f);
     for (int64_t i = 0; i < n_used; i += 16) {
-        const __mmask16 mask = tail_mask(n_visible - i);
-        const __m512 x = _mm512_fmadd_ps(_mm512_loadu_ps(scores + i), factor, shift);
-        const __m512 e = _mm512_maskz_mov_ps(mask, exp2_ps(x));
-        sum = _mm512_add_ps(sum, e);
-        store_bf16(weights + i, static_cast<__mmask16>(0xffff), e);
+        const Floats e = exp2_ps(fma(load(scores + i), factor, shift));
+        const Floats weight = keep_first(n_visible - i, e, splat(0.0f));
+        sum = add(sum, weight);
+        store_bf16(weights + i, weight);
     }
-    s.norms[row] = _mm512_reduce_add_ps(sum);
+    s.norms[row] = sum_of(sum);
 }
 
 template <int kN>
@@ -148,10 +148,10 @@ void value_block(const Scratch& s, int64_t row, int64_t i_panel, int64_t n_used,
     multiply<kN>(s.weights + row * s.n_keys, s.n_keys, s.values + i_panel * s.n_keys * kPanelWidth,
                  n_used / 2, sums);
     for (int r = 0; r < kN; ++r) {
-        const __m512 norm = _mm512_set1_ps(1.0f / s.norms[row + r]);
+        const Floats norm = splat(1.0f / s.norms[row + r]);
         for (int v = 0; v < kVectors; ++v) {
             store_bf16(y + (row + r) * stride + i_panel * kPanelWidth + v * 16,
-                       static_cast<__mmask16>(0xffff), _mm512_mul_ps(sums[r][v], norm));
+                       mul(sums[r][v], norm));
         }
     }
 }
@@ -194,13 +194,7 @@ int64_t group_size(int64_t first, int64_t last) {
     return last - first < kGroupRows ? last - first : kGroupRows;
 }
 
-}  // namespace
-
-size_t attention_scratch_bytes(const AttentionJob& job) {
-    return Scratch::bytes(job.n_tokens, job.d_head);
-}
-
-void attention_bf16(const AttentionJob& job, void* memory, int ith, int nth) {
+void attention(const AttentionJob& job, void* memory, int ith, int nth) {
     const int64_t width = job.n_heads * job.d_head, stride = 3 * width;
     const Scratch s(memory, job.n_tokens, job.d_head);
     int64_t packed = -1;
@@ -222,11 +216,7 @@ void attention_bf16(const AttentionJob& job, void* memory, int ith, int nth) {
     for_heads(job.n_tiles * job.n_heads, job.n_tokens, ith, nth, head);
 }
 
-size_t attention_scratch_bytes(const CausalAttentionJob& job) {
-    return Scratch::bytes(job.n_past + job.n_new, job.d_head);
-}
-
-void attention_bf16(const CausalAttentionJob& job, void* memory, int ith, int nth) {
+void causal_attention(const CausalAttentionJob& job, void* memory, int ith, int nth) {
     const int64_t n_kv = job.n_past + job.n_new, width = job.n_heads * job.d_head;
     const int64_t kv_stride = job.n_kv_heads * job.d_head, n_shared = job.n_heads / job.n_kv_heads;
     const Scratch s(memory, n_kv, job.d_head);
@@ -242,7 +232,7 @@ void attention_bf16(const CausalAttentionJob& job, void* memory, int ith, int nt
         for (int64_t i = first; i < last; i += kGroupRows) {
             const int64_t n_rows = group_size(i, last);
             for (int64_t r = 0; r < n_rows; ++r) {
-                round_bf16(job.q + (i + r) * width + column, job.d_head,
+                round_rows(job.q + (i + r) * width + column, job.d_head,
                            s.queries + r * job.d_head);
             }
             const auto past = [&](int64_t r) { return job.n_past + i + r + 1; };
@@ -253,4 +243,5 @@ void attention_bf16(const CausalAttentionJob& job, void* memory, int ith, int nt
     for_heads(job.n_heads, job.n_new, ith, nth, head);
 }
 
+}  // namespace
 }  // namespace crispvl::kernels

@@ -1,0 +1,12 @@
+#include "kernels/bf16_attention.h"
+#include "kernels/bf16_gemm.h"
+#include "kernels/bf16_table.h"
+
+namespace crispvl::kernels {
+
+const Bf16Kernels kBf16Avx512 = {
+    "avx512_bf16", gemm,           gemm_panel, pack_panel,       round_rows,
+    norm_rows,     Scratch::bytes, attention,  causal_attention,
+};
+
+}  // namespace crispvl::kernels

@@ -1,0 +1,8 @@
+// Sixteen floats at once, by the instruction set that the including file is compiled for.
+#pragma once
+
+#if defined(__AVX512F__)
+#include "kernels/simd_avx512.h"
+#else
+#include "kernels/simd_avx2.h"
+#endif
