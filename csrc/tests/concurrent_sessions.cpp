@@ -8,11 +8,12 @@
 #include <thread>
 #include <vector>
 
-#include "include/crispvl.h"
+#include "small_page.h"
 
 namespace {
 
 constexpr int kReaders = 3;
+constexpr int kTokens = 6;
 
 void require(bool ok, const char* what) {
     if (ok) return;
@@ -21,37 +22,17 @@ void require(bool ok, const char* what) {
 }
 
 crispvl_model* load(const char* path) {
-    crispvl_load_params params;
-    crispvl_load_params_init(&params, sizeof params);
-    params.path = path;
-    params.device = "cpu";
-    params.n_threads = 2;
     crispvl_model* model = nullptr;
-    require(crispvl_model_load(&params, &model) == CRISPVL_OK, "load");
+    require(load_model(path, &model) == CRISPVL_OK, "load");
     return model;
 }
 
 // Returns the text, or what was read of it when `cancel` was requested.
 std::string read(const crispvl_model* model, const crispvl_cancel* cancel, bool* was_cancelled) {
-    static const std::vector<uint8_t> pixels(64 * 48, 200);
-    crispvl_image image{};
-    image.data = pixels.data();
-    image.n_bytes = pixels.size();
-    image.format = CRISPVL_IMAGE_GREY8;
-    image.width_px = 64;
-    image.height_px = 48;
-    crispvl_recognize_params params;
-    crispvl_recognize_params_init(&params, sizeof params);
-    params.max_tiles = 2;
-    params.max_tokens = 6;
-    params.ignore_stop_tokens = 1;
-    params.cancel = cancel;
-    crispvl_result* result = nullptr;
-    const crispvl_status status = crispvl_recognize(model, &image, &params, &result);
+    std::string text;
+    const crispvl_status status = read_page(model, kTokens, cancel, &text);
     *was_cancelled = status == CRISPVL_ERROR_CANCELLED;
     require(status == CRISPVL_OK || *was_cancelled, "recognize");
-    const std::string text = result == nullptr ? "" : crispvl_result_text(result);
-    crispvl_result_free(result);
     return text;
 }
 

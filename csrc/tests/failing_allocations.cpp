@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "include/crispvl.h"
+#include "small_page.h"
 
 namespace {
 
@@ -72,40 +72,13 @@ extern "C" int posix_memalign(void** out, size_t alignment, size_t n_bytes) {
 
 namespace {
 
+constexpr int kTokens = 4;
+
 void require(bool ok, const char* what, long n) {
     if (ok) return;
     countdown = 0;
     std::fprintf(stderr, "%s when allocation %ld fails: %s\n", what, n, crispvl_last_error());
     std::exit(1);
-}
-
-crispvl_status load(const char* path, crispvl_model** model) {
-    crispvl_load_params params;
-    crispvl_load_params_init(&params, sizeof params);
-    params.path = path;
-    params.device = "cpu";
-    params.n_threads = 2;
-    return crispvl_model_load(&params, model);
-}
-
-crispvl_status read(const crispvl_model* model, std::string* text) {
-    static const uint8_t pixels[64 * 48] = {};
-    crispvl_image image{};
-    image.data = pixels;
-    image.n_bytes = sizeof pixels;
-    image.format = CRISPVL_IMAGE_GREY8;
-    image.width_px = 64;
-    image.height_px = 48;
-    crispvl_recognize_params params;
-    crispvl_recognize_params_init(&params, sizeof params);
-    params.max_tiles = 2;
-    params.max_tokens = 4;
-    params.ignore_stop_tokens = 1;
-    crispvl_result* result = nullptr;
-    const crispvl_status status = crispvl_recognize(model, &image, &params, &result);
-    if (status == CRISPVL_OK) *text = crispvl_result_text(result);
-    crispvl_result_free(result);
-    return status;
 }
 
 // Calls `work` with the first, the STEP-th, … allocation failing until none is left to fail.
@@ -129,19 +102,20 @@ int main(int argc, char** argv) {
     const long step = std::atol(argv[2]);
     crispvl_model* model = nullptr;
     std::string expected, text;
-    require(load(argv[1], &model) == CRISPVL_OK, "loading", 0);
-    require(read(model, &expected) == CRISPVL_OK, "reading", 0);
+    require(load_model(argv[1], &model) == CRISPVL_OK, "loading", 0);
+    require(read_page(model, kTokens, nullptr, &expected) == CRISPVL_OK, "reading", 0);
 
     const long n_loading = fail_each(step, [&](long) {
         crispvl_model* another = nullptr;
-        const crispvl_status status = load(argv[1], &another);
+        const crispvl_status status = load_model(argv[1], &another);
         crispvl_model_free(another);
         return status;
     });
     const long n_reading = fail_each(step, [&](long n) {
-        const crispvl_status status = read(model, &text);
+        const crispvl_status status = read_page(model, kTokens, nullptr, &text);
         const long left = countdown.exchange(0);
-        require(read(model, &text) == CRISPVL_OK && text == expected, "no usable model", n);
+        require(read_page(model, kTokens, nullptr, &text) == CRISPVL_OK && text == expected,
+                "no usable model", n);
         countdown = left;
         return status;
     });

@@ -14,7 +14,7 @@ from crispvl.errors import Cancelled, ContextOverflowError
 from crispvl.lookahead import Lookahead
 from crispvl.loops import Loop
 from crispvl.options import GenerateOptions
-from crispvl.prefill import Clock, FreshStart, Progress, Start
+from crispvl.prefill import Clock, FreshStart, Progress, Start, Wanted
 from crispvl.repair import LoopWatch
 from crispvl.results import FinishReason, Generation, Timings
 from crispvl.steps import Steps, Work, alone
@@ -118,10 +118,11 @@ class TokenStream(Iterator[Token]):
 
     def _generate(self) -> Generator[Work | Token, None, None]:
         clock = Clock(self._timings)
-        session = yield from self._start.begin(
+        wanted = Wanted(
             self._model, self._prompt_ids, self._tiles, self._budget, self._cancel, self._progress,
             clock,
         )  # fmt: skip
+        session = yield from self._start.begin(wanted)
         ahead = Lookahead(session, self._drafter(), self._cancel, clock)
         try:
             yield from self._write(ahead, clock)

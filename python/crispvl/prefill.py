@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -86,19 +87,30 @@ def prefill(
         yield from clock.run("prefill_ms", Slice(lambda: prompt.step(cancel)))
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """An answer that is to begin."""
+
+    model: Model
+    prompt_ids: list[int]
+    tiles: NDArray[np.uint8] | None
+    """``[n_tiles, px, px, 3]`` of the prompt's images; None without any."""
+    n_answer_tokens: int
+    """Most tokens that will follow the prompt."""
+    cancel: CancelToken | None
+    progress: Progress | None
+    clock: Clock
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens that the session must hold."""
+        return len(self.prompt_ids) + self.n_answer_tokens
+
+
 class Start(Protocol):
     """How an answer begins, and what becomes of its session."""
 
-    def begin(
-        self,
-        model: Model,
-        prompt_ids: list[int],
-        tiles: NDArray[np.uint8] | None,
-        n_answer_tokens: int,
-        cancel: CancelToken | None,
-        progress: Progress | None,
-        clock: Clock,
-    ) -> Steps[Session]:
+    def begin(self, wanted: Wanted) -> Steps[Session]:
         """Returns a session that holds the prompt and has room for the answer."""
 
     def end(self, session: Session, ids: Sequence[int]) -> None:
@@ -108,21 +120,14 @@ class Start(Protocol):
 class FreshStart:
     """A session of its own for every prompt, freed at its end."""
 
-    def begin(
-        self,
-        model: Model,
-        prompt_ids: list[int],
-        tiles: NDArray[np.uint8] | None,
-        n_answer_tokens: int,
-        cancel: CancelToken | None,
-        progress: Progress | None,
-        clock: Clock,
-    ) -> Steps[Session]:
+    def begin(self, wanted: Wanted) -> Steps[Session]:
         embeddings = None
-        if tiles is not None:
-            embeddings = yield from encode(model, tiles, cancel, progress, clock)
-        session = model.core.new_session(len(prompt_ids) + n_answer_tokens)
-        yield from prefill(session, prompt_ids, embeddings, cancel, clock)
+        if wanted.tiles is not None:
+            embeddings = yield from encode(
+                wanted.model, wanted.tiles, wanted.cancel, wanted.progress, wanted.clock
+            )
+        session = wanted.model.core.new_session(wanted.n_tokens)
+        yield from prefill(session, wanted.prompt_ids, embeddings, wanted.cancel, wanted.clock)
         return session
 
     def end(self, session: Session, ids: Sequence[int]) -> None:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.prefill import Clock, Progress, encode, prefill
+from crispvl.prefill import Wanted, encode, prefill
 from crispvl.steps import Steps
 
 if TYPE_CHECKING:
-    from crispvl._core import CancelToken, Session
+    from crispvl._core import Session
     from crispvl.model import Model
 
 EMBEDDING_BYTES = 64 << 20
@@ -123,25 +123,17 @@ class CachedStart:
         self._needs_image = needs_image
         self._context_token = self._per_tile = -1
 
-    def begin(
-        self,
-        model: Model,
-        prompt_ids: list[int],
-        tiles: NDArray[np.uint8] | None,
-        n_answer_tokens: int,
-        cancel: CancelToken | None,
-        progress: Progress | None,
-        clock: Clock,
-    ) -> Steps[Session]:
+    def begin(self, wanted: Wanted) -> Steps[Session]:
+        model, prompt_ids = wanted.model, wanted.prompt_ids
         self._context_token = model.config["image"]["context_token_id"]
         self._per_tile = model.config["projector"]["tokens_per_tile"]
-        session, n_common = self._session(model, prompt_ids, n_answer_tokens)
+        session, n_common = self._session(wanted)
         rest = prompt_ids[n_common:]
         n_rows = rest.count(self._context_token)
         embeddings = None
         if n_rows:
-            embeddings = yield from self._encode(model, n_rows, cancel, progress, clock)
-        yield from prefill(session, rest, embeddings, cancel, clock)
+            embeddings = yield from self._encode(wanted, n_rows)
+        yield from prefill(session, rest, embeddings, wanted.cancel, wanted.clock)
         return session
 
     def end(self, session: Session, ids: Sequence[int]) -> None:
@@ -149,18 +141,15 @@ class CachedStart:
         session.rewind(n_past)
         self._cache.put(session, self._fingerprint(ids[:n_past]))
 
-    def _session(
-        self, model: Model, prompt_ids: list[int], n_answer_tokens: int
-    ) -> tuple[Session, int]:
+    def _session(self, wanted: Wanted) -> tuple[Session, int]:
         """Returns a session with room, and how many tokens of the prompt it holds."""
-        n_tokens = len(prompt_ids) + n_answer_tokens
-        idle = self._cache.take(n_tokens)
+        idle = self._cache.take(wanted.n_tokens)
         if idle is None:
-            context_length: int = model.config["decoder"]["context_length"]
-            n_wanted = n_tokens + self._n_spare_tokens
+            context_length: int = wanted.model.config["decoder"]["context_length"]
+            n_wanted = wanted.n_tokens + self._n_spare_tokens
             n_ctx = -(-n_wanted // CONTEXT_STEP) * CONTEXT_STEP
-            return model.core.new_session(min(context_length, n_ctx)), 0
-        n_common = self._n_common(model, prompt_ids, idle.cached)
+            return wanted.model.core.new_session(min(context_length, n_ctx)), 0
+        n_common = self._n_common(wanted.model, wanted.prompt_ids, idle.cached)
         idle.session.rewind(n_common)
         return idle.session, n_common
 
@@ -176,27 +165,22 @@ class CachedStart:
         n_head = len(prompt_ids) - reversed_ids.index(self._context_token) if has_image else 0
         return n_head if n_head <= n_same else 0
 
-    def _encode(
-        self,
-        model: Model,
-        n_rows: int,
-        cancel: CancelToken | None,
-        progress: Progress | None,
-        clock: Clock,
-    ) -> Steps[NDArray[np.float32]]:
+    def _encode(self, wanted: Wanted, n_rows: int) -> Steps[NDArray[np.float32]]:
         """Returns the last rows of all images' embeddings, encoding those not seen before."""
-        wanted: list[int] = []
+        needed: list[int] = []
         n_left = n_rows
         for i in reversed(range(len(self._images))):
             if n_left <= 0:
                 break
-            wanted.insert(0, i)
+            needed.insert(0, i)
             n_left -= len(self._images[i]) * self._per_tile
-        known = {i: self._cache.embeddings(self._keys[i]) for i in wanted}
-        new = [i for i in wanted if known[i] is None]
+        known = {i: self._cache.embeddings(self._keys[i]) for i in needed}
+        new = [i for i in needed if known[i] is None]
         if new:
             tiles = np.concatenate([self._images[i] for i in new])
-            rows = yield from encode(model, tiles, cancel, progress, clock)
+            rows = yield from encode(
+                wanted.model, tiles, wanted.cancel, wanted.progress, wanted.clock
+            )
             at = 0
             for i in new:
                 part = rows[at : at + len(self._images[i]) * self._per_tile]
