@@ -11,8 +11,6 @@
 namespace crispvl {
 namespace {
 
-// More tiles than any model was trained with; bounds the memory of one page.
-constexpr int64_t k_max_tiles = 1024;
 constexpr int64_t k_max_tile_px = 4096;
 
 void check(int64_t width, int64_t height, const TilingConfig& config) {
@@ -24,10 +22,10 @@ void check(int64_t width, int64_t height, const TilingConfig& config) {
                         "; pass the image's real size");
     }
     if (config.min_tiles < 1 || config.min_tiles > config.max_tiles ||
-        config.max_tiles > k_max_tiles) {
+        config.max_tiles > kMostTiles) {
         throw Error(
             ErrorKind::argument,
-            "[tiling] expected 1 <= min_tiles <= max_tiles <= " + std::to_string(k_max_tiles) +
+            "[tiling] expected 1 <= min_tiles <= max_tiles <= " + std::to_string(kMostTiles) +
                 "; found " + std::to_string(config.min_tiles) + " and " +
                 std::to_string(config.max_tiles) + "; raise max_tiles or lower min_tiles");
     }

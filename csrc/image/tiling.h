@@ -6,6 +6,9 @@
 
 namespace crispvl {
 
+// More tiles than any model was trained with; bounds the memory of one page.
+inline constexpr int64_t kMostTiles = 1024;
+
 struct TilingConfig {
     int64_t tile_px;               // edge of a tile
     int64_t min_tiles, max_tiles;  // the thumbnail not counted

@@ -3,6 +3,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "image/tiling.h"
 #include "model/schema.h"
 #include "runtime/error.h"
 
@@ -18,11 +19,18 @@ Error invalid(const ModelSource& source, const std::string& key, const std::stri
                      " has " + found + "; convert the checkpoint again or use a newer crispvl");
 }
 
-// A count or width: positive and small enough that products of four of them fit 64 bits.
-int64_t dimension(const ModelSource& source, const std::string& key) {
+// Widths and counts: products of four of them fit 64 bits.
+constexpr int64_t kLargest = int64_t{1} << 24;
+// Ten times what any model has; bounds the memory for graphs, of which no byte is in the file.
+constexpr int64_t kMostLayers = 1024;
+// Four times the largest vocabulary; bounds the memory for tokens that the file does not name.
+constexpr int64_t kMostRows = int64_t{1} << 20;
+
+int64_t dimension(const ModelSource& source, const std::string& key, int64_t largest = kLargest) {
     const int64_t value = source.integer(key);
-    if (value < 1 || value > (int64_t{1} << 24)) {
-        throw invalid(source, key, "between 1 and 16777216", std::to_string(value));
+    if (value < 1 || value > largest) {
+        throw invalid(source, key, "between 1 and " + std::to_string(largest),
+                      std::to_string(value));
     }
     return value;
 }
@@ -57,7 +65,7 @@ std::array<float, 3> rgb(const ModelSource& source, const std::string& key) {
 
 VisionConfig read_vision(const ModelSource& source) {
     VisionConfig c{};
-    c.n_layers = dimension(source, kVisionLayers);
+    c.n_layers = dimension(source, kVisionLayers, kMostLayers);
     c.width = dimension(source, kVisionWidth);
     c.n_heads = dimension(source, kVisionHeads);
     c.d_mlp = dimension(source, kVisionMlp);
@@ -143,7 +151,7 @@ DecoderConfig read_decoder(const ModelSource& source) {
     DecoderConfig c{};
     c.arch = source.text(kArchitecture);
     const auto key = [&](const char* name) { return c.arch + "." + name; };
-    c.n_layers = dimension(source, key(kTextLayers));
+    c.n_layers = dimension(source, key(kTextLayers), kMostLayers);
     c.width = dimension(source, key(kTextWidth));
     c.n_heads = dimension(source, key(kTextHeads));
     c.n_kv_heads = dimension(source, key(kTextKvHeads));
@@ -187,8 +195,8 @@ int32_t token_id(const ModelSource& source, const std::string& key, int64_t voca
 ImageConfig read_image(const ModelSource& source, const VisionConfig& vision,
                        const ProjectorConfig& projector, int64_t vocab_size) {
     ImageConfig c{};
-    c.min_tiles = dimension(source, kMinTiles);
-    c.max_tiles = dimension(source, kMaxTiles);
+    c.min_tiles = dimension(source, kMinTiles, kMostTiles);
+    c.max_tiles = dimension(source, kMaxTiles, kMostTiles);
     c.thumbnail = source.boolean(kThumbnail);
     c.start_id = token_id(source, kImageStart, vocab_size);
     c.end_id = token_id(source, kImageEnd, vocab_size);
@@ -240,6 +248,12 @@ void check_normaliser(const ModelSource& source) {
 void pad(VocabData& vocab, int64_t n_rows) {
     const size_t n = vocab.tokens.size(), n_wanted = static_cast<size_t>(n_rows);
     if (n >= n_wanted) return;
+    if (n_rows > kMostRows) {
+        throw Error(ErrorKind::model_file,
+                    "[config] expected an embedding of at most " + std::to_string(kMostRows) +
+                        " rows for " + std::to_string(n) + " tokens; '" + kTokenEmbedding +
+                        ".weight' has " + std::to_string(n_rows) + "; download the file again");
+    }
     vocab.types.resize(n, static_cast<int32_t>(TokenType::normal));
     vocab.types.resize(n_wanted, static_cast<int32_t>(TokenType::unused));
     if (!vocab.scores.empty()) vocab.scores.resize(n_wanted, 0.0f);

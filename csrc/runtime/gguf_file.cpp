@@ -22,6 +22,13 @@ size_t read_mapped(void* file, void* out, uint64_t offset, size_t n_bytes) {
     return static_cast<const MappedFile*>(file)->read(static_cast<size_t>(offset), out, n_bytes);
 }
 
+// ggml catches bad_alloc on the way and calls the file damaged. Its message begins with a
+// function's name; what the file could have written into it comes later.
+bool ran_out_of_memory(const std::string& reason) {
+    static const std::string words = ": encountered bad_alloc";
+    return reason.compare(std::min(reason.find(':'), reason.size()), words.size(), words) == 0;
+}
+
 gguf_context_ptr parse(const std::string& path, const MappedFile& file) {
     install_log_sink();
     char magic[4];
@@ -39,8 +46,7 @@ gguf_context_ptr parse(const std::string& path, const MappedFile& file) {
                                                   {/*no_alloc=*/true, nullptr}));
     if (!gguf) {
         const std::string reason = take_log_error();
-        // ggml catches it on the way and calls the file damaged.
-        if (reason.find("bad_alloc") != std::string::npos) throw std::bad_alloc();
+        if (ran_out_of_memory(reason)) throw std::bad_alloc();
         throw unusable(path, reason.empty() ? "its header is damaged" : reason);
     }
     return gguf;

@@ -25,13 +25,13 @@ def pair(tiny_model: TinyModel, tmp_path: Path) -> Pair:
     return write_pair(tiny_model("base"), tmp_path)
 
 
-def rewritten(path: Path, tensors: dict[str, np.ndarray] | None = None, **texts: str) -> Path:
-    """A copy with other arrays and other text keys; dots in a key are written as ``__``."""
+def copied_keys(path: Path, **texts: str) -> gguf.GGUFWriter:
+    """A writer of a copy with other text keys; dots in a key are written as ``__``."""
     reader = GGUFReader(path)
+    texts = {key.replace("__", "."): value for key, value in texts.items()}
     arch = reader.fields["general.architecture"].contents()
     out = path.with_name(f"changed-{path.name}")
-    writer = gguf.GGUFWriter(out, texts.pop("general__architecture", arch))
-    texts = {key.replace("__", "."): value for key, value in texts.items()}
+    writer = gguf.GGUFWriter(out, texts.pop("general.architecture", arch))
     for name, field in reader.fields.items():
         if name.startswith("GGUF.") or name == "general.architecture" or name in texts:
             continue
@@ -39,13 +39,19 @@ def rewritten(path: Path, tensors: dict[str, np.ndarray] | None = None, **texts:
         writer.add_key_value(name, field.contents(), field.types[0], sub)
     for key, value in texts.items():
         writer.add_string(key, value)
-    for tensor in reader.tensors:
+    return writer
+
+
+def rewritten(path: Path, tensors: dict[str, np.ndarray] | None = None, **texts: str) -> Path:
+    """A copy with other arrays and other text keys."""
+    writer = copied_keys(path, **texts)
+    for tensor in GGUFReader(path).tensors:
         writer.add_tensor(tensor.name, (tensors or {}).get(tensor.name, tensor.data))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return out
+    return path.with_name(f"changed-{path.name}")
 
 
 def test_projector_given_as_model(pair: Pair) -> None:
@@ -163,3 +169,42 @@ def test_our_pair_of_two_checkpoints_gives_a_warning(tiny_model: TinyModel, tmp_
     mmproj = rewritten(mmproj, crispvl__source__repository="OpenGVLab/InternVL3-1B")
     with pytest.warns(UserWarning, match="repository 'checkpoint' .*'OpenGVLab/InternVL3-1B'"):
         Model.load(text, mmproj)
+
+
+@pytest.mark.parametrize(
+    ("i_file", "key"),
+    [
+        (0, "qwen2.block_count"),
+        (1, "clip.vision.block_count"),
+        (1, "clip.vision.preproc_min_tiles"),
+        (1, "clip.vision.preproc_max_tiles"),
+    ],
+)
+def test_a_count_beyond_any_model_takes_no_memory(pair: Pair, i_file: int, key: str) -> None:
+    reader = GGUFReader(pair[i_file], "r+")
+    reader.fields[key].parts[-1][0] = 1 << 24
+    del reader
+    with pytest.raises(ModelFileError, match=rf"'{key}' to be between 1 and 1024; .* 16777216;"):
+        Model.load(*pair)
+
+
+def test_tokens_that_only_the_embedding_counts_take_no_memory(pair: Pair) -> None:
+    writer = copied_keys(pair[0])
+    writer.add_tensor_info("token_embd.weight", (1 << 26, 64), np.dtype(np.float32), 0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    with pytest.raises(ModelFileError, match=r"at most 1048576 rows .* has 67108864"):
+        Model.load(pair[0].with_name("changed-text.gguf"), vocab_only=True)
+
+
+def test_a_key_cannot_pass_for_a_lack_of_memory(pair: Pair) -> None:
+    data = pair[0].read_bytes()
+    key = b"tokenizer.ggml.tokens"
+    at = data.index(key)
+    named = b"encountered bad_alloc"
+    assert len(named) == len(key)
+    pair[0].write_bytes(data[:at] + named + b"\xff" * 4 + data[at + len(key) + 4 :])
+    with pytest.raises(ModelFileError, match="expected a complete GGUF file"):
+        Model.load(*pair)
