@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import capi_library
 import pytest
 from conftest import ROOT, run
 
@@ -62,6 +63,58 @@ def test_cpp_example_reads_pages_in_parallel(
 def test_ctypes_example_reads_a_page(library_path: Path, nano: Path, text: str) -> None:
     script = ROOT / "examples" / "ctypes" / "recognize.py"
     assert run(sys.executable, script, library_path, nano, PAGE) == f"{text}\n"
+
+
+def test_rust_example_reads_a_page(
+    library_path: Path, nano: Path, text: str, tmp_path: Path
+) -> None:
+    if not shutil.which("rustc"):
+        pytest.skip("no rustc")
+    source, program = ROOT / "examples" / "rust" / "recognize.rs", tmp_path / "recognize"
+    folder = library_path.parent
+    run("rustc", "-Dwarnings", source, "-L", folder, "-l", "crispvl", "-o", program,
+        "-C", f"link-arg=-Wl,-rpath,{folder}")  # fmt: skip
+    assert run(program, nano, PAGE) == f"{text}\n"
+    missing = subprocess.run([program, nano, "no.png"], capture_output=True, text=True)
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("[image] expected an image file; 'no.png'")
+
+
+STRUCTS = {
+    "load_params": capi_library.LoadParams,
+    "model_info": capi_library.ModelInfo,
+    "image": capi_library.Image,
+    "part": capi_library.Part,
+    "message": capi_library.Message,
+    "token": capi_library.Token,
+    "recognize_params": capi_library.RecognizeParams,
+    "result_info": capi_library.ResultInfo,
+}
+
+
+def test_structs_lie_in_memory_as_another_language_declares_them(
+    prefix: Path, tmp_path: Path
+) -> None:
+    """Sizes and offsets by the C compiler, and by ctypes from the fields in the header's order."""
+    if not shutil.which("cc"):
+        pytest.skip("no cc")
+    lines, expected = [], []
+    for name, struct in STRUCTS.items():
+        for field, *_ in struct._fields_:
+            lines.append(f"(int)offsetof(crispvl_{name}, {field})")
+            expected.append(getattr(struct, field).offset)
+        lines.append(f"(int)sizeof(crispvl_{name})")
+        expected.append(ctypes.sizeof(struct))
+    prints = "".join(f'printf("%d\\n", {line});\n' for line in lines)
+    source = tmp_path / "layout.c"
+    source.write_text(
+        f"#include <crispvl.h>\n#include <stdio.h>\nint main(void) {{\n{prints}return 0;\n}}\n"
+    )
+    run("cc", "-std=c99", f"-I{prefix / 'include'}", source, "-o", tmp_path / "layout")
+    found = [int(line) for line in run(tmp_path / "layout").split()]
+    assert dict(zip(lines, found, strict=True)) == dict(zip(lines, expected, strict=True))
+    header = (prefix / "include" / "crispvl.h").read_text()
+    assert set(re.findall(r"^typedef struct crispvl_(\w+) {", header, re.MULTILINE)) == set(STRUCTS)
 
 
 def test_the_headers_program_compiles_with_pkg_config(
