@@ -8,6 +8,8 @@ namespace crispvl::kernels {
 
 static constexpr int64_t kPartPairs = 256;  // of a row, widened at a time: 12 KiB for six rows
 
+static constexpr int64_t kPairsAhead = 8;
+
 using WideRows = float[kRows][2 * kPartPairs];
 
 // n BF16 numbers, n even.
@@ -37,6 +39,9 @@ static inline void multiply_16(const WideRows& x, const uint16_t* panel, int64_t
     const __m256i odd = _mm256_set1_epi32(static_cast<int>(0xffff0000));
     for (int64_t i = 0; i < n_pairs; ++i) {
         const __m256i* pairs = reinterpret_cast<const __m256i*>(panel + i * kPanelWidth * 2);
+        // Its own lines of the panel lie 256 bytes apart, which not every CPU sees coming.
+        const uint16_t* soon = panel + (i + kPairsAhead) * kPanelWidth * 2;
+        _mm_prefetch(reinterpret_cast<const char*>(soon), _MM_HINT_T0);
 #pragma GCC unroll 2
         for (int side = 0; side < 2; ++side) {
             const __m256i a = _mm256_loadu_si256(pairs), b = _mm256_loadu_si256(pairs + 1);
