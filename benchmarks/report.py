@@ -17,7 +17,9 @@ from typing import Any
 import work
 
 OURS, LLAMA, TRANSFORMERS = "crispvl", "llama.cpp", "transformers"
-PEERS = (LLAMA, TRANSFORMERS)
+GGML = "ggml's kernels"
+"""crispvl without its own ones; see kernels.py."""
+PEERS = (LLAMA, TRANSFORMERS, GGML)
 _KINDS = (work.ENCODE, work.PREFILL, work.DECODE, work.PAGE, work.PAGES, work.LOAD, work.PEAK)
 _MORE_IS_BETTER = (work.PREFILL, work.DECODE, work.PAGES)
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 namespace crispvl::kernels {
+namespace {  // or the linker might hand what is not inlined to files for older CPUs
 
 struct Floats {
     __m256 low, high;
@@ -25,22 +26,22 @@ struct FirstLanes {
     }
 };
 
-static inline Floats splat(float x) {
+inline Floats splat(float x) {
     return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
 }
-static inline Floats load(const float* p) {
+inline Floats load(const float* p) {
     return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
 }
-static inline Floats load_first(int64_t n, const float* p) {
+inline Floats load_first(int64_t n, const float* p) {
     if (n >= 16) return load(p);
     const FirstLanes lanes(n);
     return {_mm256_maskload_ps(p, lanes.low), _mm256_maskload_ps(p + 8, lanes.high)};
 }
-static inline void store(float* p, Floats x) {
+inline void store(float* p, Floats x) {
     _mm256_storeu_ps(p, x.low);
     _mm256_storeu_ps(p + 8, x.high);
 }
-static inline void store_first(int64_t n, float* p, Floats x) {
+inline void store_first(int64_t n, float* p, Floats x) {
     if (n >= 16) return store(p, x);
     const FirstLanes lanes(n);
     _mm256_maskstore_ps(p, lanes.low, x.low);
@@ -48,7 +49,7 @@ static inline void store_first(int64_t n, float* p, Floats x) {
 }
 
 // Rounds to the nearest BF16, ties to even: the upper halves of the lanes.
-static inline __m256i to_bf16(__m256 x) {
+inline __m256i to_bf16(__m256 x) {
     const __m256i bits = _mm256_castps_si256(x);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     const __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
@@ -58,83 +59,84 @@ static inline __m256i to_bf16(__m256 x) {
         _mm256_castsi256_ps(_mm256_add_epi32(bits, half)), _mm256_castsi256_ps(quiet), is_nan));
     return _mm256_srli_epi32(rounded, 16);
 }
-static inline void store_bf16(uint16_t* p, Floats x) {
+inline void store_bf16(uint16_t* p, Floats x) {
     const __m256i packed = _mm256_packus_epi32(to_bf16(x.low), to_bf16(x.high));
     constexpr int kQuartersInOrder = 0xd8;  // 0, 2, 1, 3
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm256_permute4x64_epi64(packed, kQuartersInOrder));
 }
-static inline void store_bf16_first(int64_t n, uint16_t* p, Floats x) {
+inline void store_bf16_first(int64_t n, uint16_t* p, Floats x) {
     if (n >= 16) return store_bf16(p, x);
     uint16_t all[16];
     store_bf16(all, x);
     if (n > 0) std::memcpy(p, all, static_cast<size_t>(n) * sizeof all[0]);
 }
-static inline Floats load_f16(const uint16_t* p) {
+inline Floats load_f16(const uint16_t* p) {
     const __m128i* halves = reinterpret_cast<const __m128i*>(p);
     return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
 }
-static inline Floats keep_first(int64_t n, Floats x, Floats filler) {
+inline Floats keep_first(int64_t n, Floats x, Floats filler) {
     const FirstLanes lanes(n);
     return {_mm256_blendv_ps(filler.low, x.low, _mm256_castsi256_ps(lanes.low)),
             _mm256_blendv_ps(filler.high, x.high, _mm256_castsi256_ps(lanes.high))};
 }
 
-static inline Floats add(Floats a, Floats b) {
+inline Floats add(Floats a, Floats b) {
     return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
 }
-static inline Floats sub(Floats a, Floats b) {
+inline Floats sub(Floats a, Floats b) {
     return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
 }
-static inline Floats mul(Floats a, Floats b) {
+inline Floats mul(Floats a, Floats b) {
     return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
 }
-static inline Floats div(Floats a, Floats b) {
+inline Floats div(Floats a, Floats b) {
     return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
 }
-static inline Floats fma(Floats a, Floats b, Floats c) {
+inline Floats fma(Floats a, Floats b, Floats c) {
     return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
 }
-static inline Floats fnma(Floats a, Floats b, Floats c) {
+inline Floats fnma(Floats a, Floats b, Floats c) {
     return {_mm256_fnmadd_ps(a.low, b.low, c.low), _mm256_fnmadd_ps(a.high, b.high, c.high)};
 }
-static inline Floats max(Floats a, Floats b) {
+inline Floats max(Floats a, Floats b) {
     return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
 }
-static inline Floats min(Floats a, Floats b) {
+inline Floats min(Floats a, Floats b) {
     return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
 }
-static inline Floats magnitude(Floats x) {
+inline Floats magnitude(Floats x) {
     const __m256 sign = _mm256_set1_ps(-0.0f);
     return {_mm256_andnot_ps(sign, x.low), _mm256_andnot_ps(sign, x.high)};
 }
-static inline Floats with_sign(Floats x, Floats sign) {
+inline Floats with_sign(Floats x, Floats sign) {
     const __m256 bit = _mm256_set1_ps(-0.0f);
     return {_mm256_or_ps(x.low, _mm256_and_ps(sign.low, bit)),
             _mm256_or_ps(x.high, _mm256_and_ps(sign.high, bit))};
 }
-static inline Floats nearest_integer(Floats x) {
+inline Floats nearest_integer(Floats x) {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     return {_mm256_round_ps(x.low, kNearest), _mm256_round_ps(x.high, kNearest)};
 }
-static inline __m256 power_of_two(__m256 n) {
+inline __m256 power_of_two(__m256 n) {
     const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
 }
-static inline Floats scale_by_power(Floats x, Floats n) {
+inline Floats scale_by_power(Floats x, Floats n) {
     return mul(x, {power_of_two(n.low), power_of_two(n.high)});
 }
-static inline float sum_of(Floats x) {
+inline float sum_of(Floats x) {
     const __m256 eight = _mm256_add_ps(x.low, x.high);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     four = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
 }
-static inline float largest_of(Floats x) {
+inline float largest_of(Floats x) {
     const __m256 eight = _mm256_max_ps(x.low, x.high);
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     four = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
 }
 
+}  // namespace
 }  // namespace crispvl::kernels
