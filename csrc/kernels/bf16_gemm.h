@@ -24,10 +24,10 @@ inline void finish(const GemmJob& job, int64_t row, int64_t column, Floats sum) 
         case Epilogue::store_bf16:
             store_bf16_first(n, static_cast<uint16_t*>(job.y) + at, sum);
             break;
-        case Epilogue::gelu_bf16:
+        case Epilogue::gelu:
             store_bf16_first(n, static_cast<uint16_t*>(job.y) + at, gelu_ps(sum));
             break;
-        case Epilogue::swiglu_bf16:
+        case Epilogue::swiglu:
             break;  // finish_swiglu
         case Epilogue::residual_f32: {
             const Floats residual = load_first(n, job.residual + at);
@@ -65,7 +65,7 @@ void block(const GemmJob& job, int64_t first, int64_t i_panel, const uint16_t* p
     const int64_t n_pairs = pair_count(job.n_in);
     multiply<kN>(job.x + first * job.n_in, job.n_in, panel, n_pairs, sums);
     for (int r = 0; r < kN; ++r) {
-        if (job.epilogue == Epilogue::swiglu_bf16) {
+        if (job.epilogue == Epilogue::swiglu) {
             finish_swiglu(job, first + r, i_panel, sums[r]);
             continue;
         }

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/epilogue.h"
+
 namespace crispvl::kernels {
 
 // The instruction set of the kernels that this machine runs, as "avx512_bf16"; null: there are
@@ -27,15 +29,7 @@ inline int64_t packed_size(int64_t n_out, int64_t n_in) {
     return panel_count(n_out) * pair_count(n_in) * kPanelWidth * 2;
 }
 
-// What happens to y = W x + bias on its way to memory.
-enum class Epilogue {
-    store_f32,
-    store_bf16,
-    gelu_bf16,     // exact GELU
-    residual_f32,  // residual + scale * y
-    swiglu_bf16,   // silu(gate) * up: a panel's first 32 outputs are gates, its last 32 their ups
-};
-
+// With swiglu a panel's first 32 outputs are gates, its last 32 their ups.
 struct GemmJob {
     const uint16_t* x;  // BF16 [n_rows, n_in], n_in even
     int64_t n_rows, n_in, n_out;

@@ -1,6 +1,4 @@
-// Y = X W^T for bytes: 12 rows by 16 outputs stay in registers while quads of inputs stream by.
-#include <cstring>
-
+// Y = X W^T for bytes: 6 rows by 32 outputs stay in registers while quads of inputs stream by.
 #include "kernels/avx512_epilogue.h"
 #include "kernels/panel_formats_avx512.h"
 #include "kernels/quantise_avx512.h"
@@ -9,99 +7,174 @@
 namespace crispvl::kernels {
 namespace {
 
-constexpr int kRows = 12;        // rows of x in a register block
+constexpr int kRows = 6;         // rows of x in a register block
+constexpr int kPanels = 2;       // of 16 outputs, in a register block
 constexpr int64_t kGroup = 384;  // rows that meet a pair of panels before the next pair
-constexpr int64_t kPair = 2 * kPanelOutputs;  // outputs: a block of the rounded result
 
-PanelView panel_at(const void* panels, int64_t n_in, int64_t i_panel) {
-    const uint8_t* quads = static_cast<const uint8_t*>(panels) + i_panel * int8_panel_bytes(n_in);
-    return {quads, reinterpret_cast<const float*>(quads + kPanelOutputs * n_in), nullptr};
+// Two panels, and with swiglu two more.
+struct Columns {
+    PanelView panels[kPanels];
+    PanelView ups[kPanels];
+    const float* up_bias;
+};
+
+inline __m512 with_bias(const float* bias, int64_t column, __mmask16 mask, __m512 sum) {
+    return bias != nullptr ? _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, bias + column)) : sum;
 }
 
-inline __m512 finished(const Int8GemmJob& job, int64_t row, int64_t column, __mmask16 mask,
-                       __m512 sum) {
-    sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, job.bias + column));
-    if (job.epilogue != Int8Epilogue::residual_f32) return sum;
-    const __m512 scale = job.scale != nullptr ? _mm512_maskz_loadu_ps(mask, job.scale + column)
-                                              : _mm512_set1_ps(1.0f);
-    const float* residual = job.residual + row * job.n_out + column;
-    return _mm512_fmadd_ps(sum, scale, _mm512_maskz_loadu_ps(mask, residual));
-}
-
-// The sums of one row for a pair of panels.
-inline void store(const Int8GemmJob& job, int64_t row, int64_t column, __m512 low, __m512 high) {
-    if (job.epilogue == Int8Epilogue::gelu_quantised) {
-        const __mmask16 all = 0xffff;
-        quantise_block(gelu_ps(finished(job, row, column, all, low)),
-                       gelu_ps(finished(job, row, column + 16, all, high)),
-                       QuantisedRow(job.y, job.n_out, row).from(column / kQuantBlock));
+inline void store(const Int8GemmJob& job, int64_t at, int64_t column, __mmask16 mask, __m512 y) {
+    if (job.epilogue == Epilogue::store_bf16) {
+        store_bf16(static_cast<uint16_t*>(job.y) + at, mask, y);
         return;
     }
-    const __m512 pair[] = {low, high};
-    for (const __m512 sum : pair) {
-        const __mmask16 mask = tail_mask(job.n_out - column);
-        if (mask == 0) return;
-        const __m512 y = finished(job, row, column, mask, sum);
-        const int64_t at = row * job.n_out + column;
-        if (job.epilogue == Int8Epilogue::store_bf16) {
-            store_bf16(static_cast<uint16_t*>(job.y) + at, mask, y);
+    if (job.epilogue == Epilogue::residual_f32) {
+        const __m512 scale = job.scale != nullptr ? _mm512_maskz_loadu_ps(mask, job.scale + column)
+                                                  : _mm512_set1_ps(1.0f);
+        y = _mm512_fmadd_ps(y, scale, _mm512_maskz_loadu_ps(mask, job.residual + at));
+    }
+    _mm512_mask_storeu_ps(static_cast<float*>(job.y) + at, mask, y);
+}
+
+// The 32 sums of one row on their way to memory; `ups` only for swiglu.
+inline void finish(const Int8GemmJob& job, int64_t row, int64_t column, const float* up_bias,
+                   __m512 (&sums)[kPanels], __m512 (&ups)[kPanels]) {
+    for (int64_t p = 0; p < kPanels; ++p) {
+        const int64_t at = column + p * kPanelOutputs;
+        const __mmask16 mask = tail_mask(job.n_out - at);
+        sums[p] = with_bias(job.bias, at, mask, sums[p]);
+        if (job.epilogue == Epilogue::swiglu) {
+            sums[p] = _mm512_mul_ps(silu_ps(sums[p]), with_bias(up_bias, at, mask, ups[p]));
+        } else if (job.epilogue == Epilogue::gelu) {
+            sums[p] = gelu_ps(sums[p]);
         } else {
-            _mm512_mask_storeu_ps(static_cast<float*>(job.y) + at, mask, y);
+            store(job, row * job.n_out + at, at, mask, sums[p]);
         }
-        column += kPanelOutputs;
+    }
+    if (job.epilogue == Epilogue::swiglu || job.epilogue == Epilogue::gelu) {
+        quantise_block(sums[0], sums[1],
+                       quantised_row(job.y, job.n_out, row)[column / kQuantBlock]);
     }
 }
 
-template <int n>
-void block(const Int8GemmJob& job, int64_t first, int64_t i_pair) {
-    QuantisedRow x[n];
-    __m512 sums[2][n];
-    for (int r = 0; r < n; ++r) x[r] = QuantisedRow(job.x, job.n_in, first + r);
-    const int64_t n_panels = (job.n_out + kPanelOutputs - 1) / kPanelOutputs;
-    for (int64_t side = 0; side < 2; ++side) {
-        __m512 totals[n];
-        for (int r = 0; r < n; ++r) totals[r] = _mm512_setzero_ps();
-        if (2 * i_pair + side < n_panels) {
-            multiply<n, Q8_0>(panel_at(job.panels, job.n_in, 2 * i_pair + side),
-                              job.n_in / kQuantBlock, x, totals);
-        }
-        for (int r = 0; r < n; ++r) sums[side][r] = totals[r];
+template <typename Format, int n>
+void product(const PanelView* panels, int64_t n_in, const QuantisedBlock* const* x,
+             __m512 (&sums)[n][kPanels]) {
+    __m512 totals[kPanels][n];
+    for (int r = 0; r < n; ++r) {
+        for (int p = 0; p < kPanels; ++p) totals[p][r] = _mm512_setzero_ps();
     }
-    for (int r = 0; r < n; ++r) store(job, first + r, i_pair * kPair, sums[0][r], sums[1][r]);
+    multiply<Format>(panels, n_in / kQuantBlock, x, totals);
+    for (int r = 0; r < n; ++r) {
+        for (int p = 0; p < kPanels; ++p) sums[r][p] = totals[p][r];
+    }
+}
+
+// Rows [first, first + n).
+template <typename Format, int n>
+void block(const Int8GemmJob& job, const Columns& columns, int64_t first, int64_t column) {
+    const QuantisedBlock* x[n];
+    __m512 sums[n][kPanels], ups[n][kPanels] = {};
+    for (int r = 0; r < n; ++r) x[r] = quantised_row(job.x, job.n_in, first + r);
+    product<Format>(columns.panels, job.n_in, x, sums);
+    if (job.epilogue == Epilogue::swiglu) product<Format>(columns.ups, job.n_in, x, ups);
+    for (int r = 0; r < n; ++r) finish(job, first + r, column, columns.up_bias, sums[r], ups[r]);
+}
+
+template <typename Format>
+void all_rows(const Int8GemmJob& job, const Columns& columns, int64_t first, int64_t last,
+              int64_t column) {
+    for (; first + kRows <= last; first += kRows) block<Format, kRows>(job, columns, first, column);
+    for (; first + 2 <= last; first += 2) block<Format, 2>(job, columns, first, column);
+    if (first < last) block<Format, 1>(job, columns, first, column);
+}
+
+// Unpacks two panels and returns what lies behind them.
+template <typename Format>
+char* unpack_pair(const void* rows, const Int8Columns& columns, int64_t n_in, char* space,
+                  PanelView* pair) {
+    for (int p = 0; p < kPanels; ++p) {
+        RowGroup group(rows, columns.row_bytes, p * kPanelOutputs,
+                       columns.n_rows - p * kPanelOutputs);
+        PanelSpace panel;
+        panel.quads = reinterpret_cast<uint8_t (*)[64]>(space);
+        panel.scales = reinterpret_cast<float (*)[kPanelOutputs]>(space + kPanelOutputs * n_in);
+        panel.minima = panel.scales + n_in / 4 / Format::kQuads;
+        unpack<Format>(group, n_in, panel);
+        pair[p] = panel.view();
+        space = reinterpret_cast<char*>(panel.minima + n_in / kQuantBlock);
+    }
+    return space;
+}
+
+template <typename Format>
+void run(const Int8GemmJob& job, const Int8Columns& from, int64_t i_columns, char* space) {
+    Columns columns{{}, {}, from.up_bias};
+    space = unpack_pair<Format>(from.rows, from, job.n_in, space, columns.panels);
+    if (from.ups != nullptr) unpack_pair<Format>(from.ups, from, job.n_in, space, columns.ups);
+    all_rows<Format>(job, columns, 0, job.n_rows, i_columns * kInt8Columns);
+}
+
+// Panel `i_panel` of a packed matrix, or the last one.
+PanelView packed_panel(const void* panels, const Int8GemmJob& job, int64_t i_panel) {
+    const int64_t i_last = (job.n_out - 1) / kPanelOutputs;
+    const uint8_t* quads = static_cast<const uint8_t*>(panels) +
+                           (i_panel < i_last ? i_panel : i_last) * int8_panel_bytes(job.n_in);
+    return {quads, reinterpret_cast<const float*>(quads + kPanelOutputs * job.n_in), nullptr};
 }
 
 }  // namespace
 
-void gemm_int8(const Int8GemmJob& job, int ith, int nth) {
+void gemm_int8(const Int8GemmJob& job, const void* panels, int ith, int nth) {
     // As in gemm_bf16: shares are consecutive, so that a pair of panels stays in its cache.
-    const int64_t n_pairs = (job.n_out + kPair - 1) / kPair;
+    const int64_t n_pairs = (job.n_out + kInt8Columns - 1) / kInt8Columns;
     const int64_t n_groups = (job.n_rows + kGroup - 1) / kGroup;
     const int64_t n_items = n_pairs * n_groups;
     for (int64_t item = n_items * ith / nth; item < n_items * (ith + 1) / nth; ++item) {
-        const int64_t i_pair = item / n_groups;
-        int64_t row = item % n_groups * kGroup;
-        const int64_t last = row + kGroup < job.n_rows ? row + kGroup : job.n_rows;
-        for (; row + kRows <= last; row += kRows) block<kRows>(job, row, i_pair);
-        for (; row + 4 <= last; row += 4) block<4>(job, row, i_pair);
-        for (; row < last; ++row) block<1>(job, row, i_pair);
+        const int64_t i_pair = item / n_groups, first = item % n_groups * kGroup;
+        const int64_t last = first + kGroup < job.n_rows ? first + kGroup : job.n_rows;
+        const Columns columns{{packed_panel(panels, job, kPanels * i_pair),
+                               packed_panel(panels, job, kPanels * i_pair + 1)},
+                              {},
+                              nullptr};
+        all_rows<Q8_0>(job, columns, first, last, i_pair * kInt8Columns);
+    }
+}
+
+void gemm_int8_columns(const Int8GemmJob& job, const Int8Columns& columns, int64_t i_columns,
+                       void* scratch) {
+    char* space = static_cast<char*>(scratch);
+    switch (columns.type) {
+        case RowType::q4_0:
+            return run<Q4_0>(job, columns, i_columns, space);
+        case RowType::q4_1:
+            return run<Q4_1>(job, columns, i_columns, space);
+        case RowType::q5_0:
+            return run<Q5_0>(job, columns, i_columns, space);
+        case RowType::q5_1:
+            return run<Q5_1>(job, columns, i_columns, space);
+        case RowType::q8_0:
+            return run<Q8_0>(job, columns, i_columns, space);
+        case RowType::q4_k:
+            return run<Q4_K>(job, columns, i_columns, space);
+        case RowType::q5_k:
+            return run<Q5_K>(job, columns, i_columns, space);
+        case RowType::q6_k:
+            return run<Q6_K>(job, columns, i_columns, space);
+        case RowType::f16:
+        case RowType::bf16:
+        case RowType::f32:
+            return;  // no bytes: not for this product
     }
 }
 
 void pack_panel_int8(const void* rows, size_t row_bytes, int64_t n_rows, int64_t n_in,
                      void* panel) {
     RowGroup group(rows, row_bytes, 0, n_rows);
-    PanelChunk chunk;
     char* quads = static_cast<char*>(panel);
-    char* scales = quads + kPanelOutputs * n_in;
-    for (int64_t i = 0; i < n_in / kQuantBlock; ++i) {
-        Q8_0::unpack(group.rows, 0, chunk);
-        group.advance(Q8_0::kBytes);
-        constexpr size_t kQuadBytes = kBlockQuads * sizeof chunk.quads[0];
-        std::memcpy(quads, chunk.quads, kQuadBytes);
-        std::memcpy(scales, chunk.scales, sizeof chunk.scales[0]);
-        quads += kQuadBytes;
-        scales += sizeof chunk.scales[0];
-    }
+    unpack<Q8_0>(group, n_in,
+                 {reinterpret_cast<uint8_t (*)[64]>(quads),
+                  reinterpret_cast<float (*)[kPanelOutputs]>(quads + kPanelOutputs * n_in),
+                  /*minima=*/nullptr});
 }
 
 }  // namespace crispvl::kernels

@@ -2,22 +2,36 @@
 // summed in 32-bit integers within a block and in F32 between blocks (AVX-512 VNNI, `vpdpbusd`).
 // Plain pointers and sizes only, as in bf16_kernels.h.
 //
-// Activations are rounded in blocks of 32: x = scale * q, q a signed byte. A rounded row lies as
-// bytes [n_in]; scales F32 [n_in / 32]; for weights that are stored with an offset, starts I32
-// [n_in / 32], each -128 times a block's sum of q; for weights with minima, sums F32 [n_in / 32], a
-// block's scale times that sum; and starts I32 of half blocks, [n_in / 16].
+// Activations are rounded in blocks of 32 inputs; a rounded row is its blocks, padded to 64 bytes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/epilogue.h"
+
 namespace crispvl::kernels {
 
 inline constexpr int64_t kQuantBlock = 32;
 
+struct QuantisedBlock {
+    int8_t values[kQuantBlock];  // x = scale * value
+    float scale;
+    float sum;               // scale times the sum of the values: for weights with minima
+    int32_t start;           // -128 times that sum: for weights that are stored with an offset
+    int32_t half_starts[2];  // of inputs 0 to 15 and 16 to 31
+};
+
 inline constexpr int64_t quantised_row_bytes(int64_t n_in) {
-    const int64_t n_bytes = n_in + n_in / kQuantBlock * 5 * 4;
+    const int64_t n_bytes = n_in / kQuantBlock * static_cast<int64_t>(sizeof(QuantisedBlock));
     return (n_bytes + 63) / 64 * 64;
+}
+inline const QuantisedBlock* quantised_row(const void* rows, int64_t n_in, int64_t i_row) {
+    return reinterpret_cast<const QuantisedBlock*>(static_cast<const char*>(rows) +
+                                                   i_row * quantised_row_bytes(n_in));
+}
+inline QuantisedBlock* quantised_row(void* rows, int64_t n_in, int64_t i_row) {
+    return const_cast<QuantisedBlock*>(quantised_row(static_cast<const void*>(rows), n_in, i_row));
 }
 
 // The weight types that rows_product reads. The first six have blocks of 32 inputs, the K types
@@ -89,23 +103,42 @@ inline constexpr int64_t int8_packed_bytes(int64_t n_out, int64_t n_in) {
 // Q8_0 rows [n_rows up to 16, n_in] -> one panel.
 void pack_panel_int8(const void* rows, size_t row_bytes, int64_t n_rows, int64_t n_in, void* panel);
 
-enum class Int8Epilogue {
-    store_bf16,
-    residual_f32,    // residual + scale * y
-    gelu_quantised,  // exact GELU, rounded to 8 bits again
-};
-
 struct Int8GemmJob {
     const void* x;  // rounded rows
     int64_t n_rows, n_in, n_out;
-    const void* panels;
-    const float* bias;  // [n_out]
-    Int8Epilogue epilogue;
-    void* y;                // BF16 or F32 [n_rows, n_out], or rounded rows (n_out a multiple of 32)
+    const float* bias;  // [n_out] or null
+    Epilogue epilogue;
+    void* y;                // F32 or BF16 [n_rows, n_out], or rounded rows (n_out a multiple of 32)
     const float* residual;  // F32 [n_rows, n_out]
     const float* scale;     // F32 [n_out] or null for 1
 };
 
-void gemm_int8(const Int8GemmJob& job, int ith, int nth);
+// Computes the share of thread `ith` of `nth`; not for swiglu.
+void gemm_int8(const Int8GemmJob& job, const void* panels, int ith, int nth);
+
+// ---- many rows, weights unpacked where they are needed ------------------------------------------
+
+// Outputs [i * kInt8Columns, …) of a product: 32 rows of W, and with swiglu, where W are the gates,
+// the 32 of the ups.
+inline constexpr int64_t kInt8Columns = 2 * kInt8PanelOutputs;
+
+struct Int8Columns {
+    RowType type;      // a quantised one
+    const void* rows;  // `n_rows` up to 32, each `row_bytes` after the other
+    const void* ups;   // swiglu: as many, of the same type; else null
+    size_t row_bytes;
+    int64_t n_rows;
+    const float* up_bias;  // [n_out] or null; `bias` of the job is the gates'
+};
+
+// Bytes that a thread unpacks weights to, aligned to 64.
+inline constexpr int64_t int8_columns_bytes(int64_t n_in) {
+    // Four panels with a scale for every 16 inputs and a minimum for every 32.
+    return 4 * kInt8PanelOutputs * (n_in + n_in / 16 * 4 + n_in / kQuantBlock * 4);
+}
+
+// Computes outputs [i_columns * 32, …) of all rows.
+void gemm_int8_columns(const Int8GemmJob& job, const Int8Columns& columns, int64_t i_columns,
+                       void* scratch);
 
 }  // namespace crispvl::kernels

@@ -21,34 +21,6 @@ struct PanelView {
     const float* minima;   // [n_in / 32][16] or null
 };
 
-// A rounded row of x (int8_kernels.h).
-struct QuantisedRow {
-    int8_t* values;
-    float* scales;
-    int32_t* starts;
-    float* sums;
-    int32_t* half_starts;
-
-    QuantisedRow() = default;
-    QuantisedRow(const void* rows, int64_t n_in, int64_t i_row)
-        : values(static_cast<int8_t*>(const_cast<void*>(rows)) + i_row * quantised_row_bytes(n_in)),
-          scales(reinterpret_cast<float*>(values + n_in)),
-          starts(reinterpret_cast<int32_t*>(scales + n_in / kQuantBlock)),
-          sums(reinterpret_cast<float*>(starts + n_in / kQuantBlock)),
-          half_starts(reinterpret_cast<int32_t*>(sums + n_in / kQuantBlock)) {}
-
-    // The row from block `i` of 32 inputs on.
-    QuantisedRow from(int64_t i) const {
-        QuantisedRow row = *this;
-        row.values += i * kQuantBlock;
-        row.scales += i;
-        row.starts += i;
-        row.sums += i;
-        row.half_starts += 2 * i;
-        return row;
-    }
-};
-
 // How a weight type lies in a panel.
 template <int kQuadsOfScale, int kWeightOffset, bool kHasMinima>
 struct PanelTraits {
@@ -57,12 +29,12 @@ struct PanelTraits {
     static constexpr bool kMinima = kHasMinima;
 };
 
-// Where the sum over scale `i_scale` starts, in all lanes.
+// Where the sum over a scale's inputs starts, in all lanes: over the block, or its half `i_half`.
 template <typename Traits>
-static inline __m512i start_of(const QuantisedRow& x, int64_t i_scale) {
+static inline __m512i start_of(const QuantisedBlock& x, int i_half) {
     if (Traits::kOffset == 0) return _mm512_setzero_si512();
-    const int32_t* starts = Traits::kQuads == kBlockQuads ? x.starts : x.half_starts;
-    const __m512i start = _mm512_set1_epi32(starts[i_scale]);  // for an offset of 128
+    const int32_t for_128 = Traits::kQuads == kBlockQuads ? x.start : x.half_starts[i_half];
+    const __m512i start = _mm512_set1_epi32(for_128);
     constexpr int kShift = Traits::kOffset == 128  ? 0
                            : Traits::kOffset == 32 ? 2
                            : Traits::kOffset == 16 ? 3
@@ -70,40 +42,56 @@ static inline __m512i start_of(const QuantisedRow& x, int64_t i_scale) {
     return kShift == 0 ? start : _mm512_srai_epi32(start, kShift);
 }
 
-// totals[r] += row r of x times the panel's next `n_blocks` blocks of 32 inputs.
-template <int kRows, typename Traits>
-static inline void multiply(const PanelView& panel, int64_t n_blocks, const QuantisedRow* x,
-                            __m512* totals) {
+// totals[p][r] += the first `n_blocks` blocks of row r of x times those of panel p.
+template <typename Traits, int kPanels, int kRows>
+static inline void multiply(const PanelView* panels, int64_t n_blocks,
+                            const QuantisedBlock* const* x, __m512 (&totals)[kPanels][kRows]) {
     constexpr int kScales = kBlockQuads / Traits::kQuads;  // a block's
     for (int64_t i = 0; i < n_blocks; ++i) {
 #pragma GCC unroll 2
         for (int part = 0; part < kScales; ++part) {
             const int64_t i_scale = i * kScales + part, i_quad = i_scale * Traits::kQuads;
-            __m512i sums[kRows];
+            __m512i sums[kPanels][kRows];
 #pragma GCC unroll 12
-            for (int r = 0; r < kRows; ++r) sums[r] = start_of<Traits>(x[r], i_scale);
+            for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+                for (int p = 0; p < kPanels; ++p) sums[p][r] = start_of<Traits>(x[r][i], part);
+            }
 #pragma GCC unroll 8
             for (int q = 0; q < Traits::kQuads; ++q) {
-                const __m512i w = _mm512_loadu_si512(panel.quads + (i_quad + q) * 64);
+                __m512i w[kPanels];
+#pragma GCC unroll 2
+                for (int p = 0; p < kPanels; ++p) {
+                    w[p] = _mm512_loadu_si512(panels[p].quads + (i_quad + q) * 64);
+                }
 #pragma GCC unroll 12
                 for (int r = 0; r < kRows; ++r) {
-                    const int8_t* quad = x[r].values + (i_quad + q) * 4;
+                    const int8_t* quad = x[r][i].values + (part * Traits::kQuads + q) * 4;
                     const __m512i of_x = _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(quad));
-                    sums[r] = _mm512_dpbusd_epi32(sums[r], w, of_x);
+#pragma GCC unroll 2
+                    for (int p = 0; p < kPanels; ++p) {
+                        sums[p][r] = _mm512_dpbusd_epi32(sums[p][r], w[p], of_x);
+                    }
                 }
             }
-            const __m512 scale = _mm512_loadu_ps(panel.scales + i_scale * kPanelOutputs);
+#pragma GCC unroll 2
+            for (int p = 0; p < kPanels; ++p) {
+                const __m512 scale = _mm512_loadu_ps(panels[p].scales + i_scale * kPanelOutputs);
 #pragma GCC unroll 12
-            for (int r = 0; r < kRows; ++r) {
-                totals[r] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[r]), scale),
-                                            _mm512_set1_ps(x[r].scales[i]), totals[r]);
+                for (int r = 0; r < kRows; ++r) {
+                    totals[p][r] =
+                        _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[p][r]), scale),
+                                        _mm512_set1_ps(x[r][i].scale), totals[p][r]);
+                }
             }
         }
-        if (Traits::kMinima) {
-            const __m512 minimum = _mm512_loadu_ps(panel.minima + i * kPanelOutputs);
+        if (!Traits::kMinima) continue;
+#pragma GCC unroll 2
+        for (int p = 0; p < kPanels; ++p) {
+            const __m512 minimum = _mm512_loadu_ps(panels[p].minima + i * kPanelOutputs);
 #pragma GCC unroll 12
             for (int r = 0; r < kRows; ++r) {
-                totals[r] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(x[r].sums[i]), totals[r]);
+                totals[p][r] = _mm512_fmadd_ps(minimum, _mm512_set1_ps(x[r][i].sum), totals[p][r]);
             }
         }
     }

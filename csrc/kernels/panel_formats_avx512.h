@@ -10,6 +10,21 @@
 #include "kernels/int8_panel_avx512.h"
 
 namespace crispvl::kernels {
+namespace {  // or the linker might hand their functions to files for older CPUs
+
+// Where a panel is unpacked to, as PanelView reads it.
+struct PanelSpace {
+    uint8_t (*quads)[64];
+    float (*scales)[kPanelOutputs];
+    float (*minima)[kPanelOutputs];
+
+    PanelView view() const { return {quads[0], scales[0], minima[0]}; }
+    // From input `i` on, a multiple of 32.
+    template <typename Traits>
+    PanelSpace from(int64_t i) const {
+        return {quads + i / 4, scales + i / 4 / Traits::kQuads, minima + i / kQuantBlock};
+    }
+};
 
 // Room for up to 256 inputs.
 struct PanelChunk {
@@ -17,7 +32,7 @@ struct PanelChunk {
     alignas(64) float scales[16][kPanelOutputs];
     alignas(64) float minima[8][kPanelOutputs];
 
-    PanelView view() const { return {quads[0], scales[0], minima[0]}; }
+    PanelSpace space() { return {quads, scales, minima}; }
 };
 
 // The block that is being read: one pointer for each row.
@@ -109,22 +124,22 @@ static inline __m512i high_nibbles(__m512i x) {
 
 // Stores the quads that share scale `i_scale`.
 template <int kQuads>
-static inline void put(PanelChunk& chunk, int64_t i_scale, const __m512i* quads, __m512 scale) {
+static inline void put(const PanelSpace& out, int64_t i_scale, const __m512i* quads, __m512 scale) {
 #pragma GCC unroll 8
     for (int q = 0; q < kQuads; ++q) {
-        _mm512_store_si512(chunk.quads[i_scale * kQuads + q], quads[q]);
+        _mm512_storeu_si512(out.quads[i_scale * kQuads + q], quads[q]);
     }
-    _mm512_store_ps(chunk.scales[i_scale], scale);
+    _mm512_storeu_ps(out.scales[i_scale], scale);
 }
 
 struct Q8_0 : PanelTraits<8, 128, false> {
     static constexpr int64_t kInputs = 32, kBytes = 34;
-    static inline void unpack(RowBlocks rows, int64_t i_block, PanelChunk& chunk) {
+    static inline void unpack(RowBlocks rows, const PanelSpace& out) {
         __m512i quads[8];
         transpose_32(rows, 2, quads);
 #pragma GCC unroll 8
         for (int q = 0; q < 8; ++q) quads[q] = _mm512_xor_si512(quads[q], _mm512_set1_epi8(-128));
-        put<8>(chunk, i_block, quads, halves(rows, 0));
+        put<8>(out, 0, quads, halves(rows, 0));
     }
 };
 
@@ -138,7 +153,7 @@ struct Nibbles : PanelTraits<8,
     static constexpr int64_t kHigh = kHasMinima ? 4 : 2;  // where the fifth bits lie
     static constexpr int64_t kLow = kHigh + (kFifthBit ? 4 : 0);
     static constexpr int64_t kInputs = 32, kBytes = kLow + 16;
-    static inline void unpack(RowBlocks rows, int64_t i_block, PanelChunk& chunk) {
+    static inline void unpack(RowBlocks rows, const PanelSpace& out) {
         __m512i both[4], quads[8];
         transpose_16(rows, kLow, both);
 #pragma GCC unroll 4
@@ -147,8 +162,8 @@ struct Nibbles : PanelTraits<8,
             quads[q + 4] = high_nibbles(both[q]);
         }
         if (kFifthBit) add_fifth_bits(rows, quads);
-        put<8>(chunk, i_block, quads, halves(rows, 0));
-        if (kHasMinima) _mm512_store_ps(chunk.minima[i_block], halves(rows, 2));
+        put<8>(out, 0, quads, halves(rows, 0));
+        if (kHasMinima) _mm512_storeu_ps(out.minima[0], halves(rows, 2));
     }
 
 private:
@@ -212,7 +227,7 @@ template <bool kFifthBit>
 struct NibblesK : PanelTraits<8, 0, true> {
     static constexpr int64_t kHigh = 16, kLow = kHigh + (kFifthBit ? 32 : 0);
     static constexpr int64_t kInputs = 256, kBytes = kLow + 128;
-    static inline void unpack(RowBlocks rows, int64_t /*i_block*/, PanelChunk& chunk) {
+    static inline void unpack(RowBlocks rows, const PanelSpace& out) {
         __m512i head[4];  // scale and minimum of the whole block; the packed ones of its parts
         transpose_16(rows, 0, head);
         const SixBits parts(head[1], head[2], head[3]);
@@ -237,11 +252,11 @@ struct NibblesK : PanelTraits<8, 0, true> {
             }
             const int i = 2 * j;
             const __m512i scales = parts.scales[i / 4], minima = parts.minima[i / 4];
-            put<8>(chunk, i, low, _mm512_mul_ps(scale, unsigned_bytes(scales, i % 4)));
-            put<8>(chunk, i + 1, high, _mm512_mul_ps(scale, unsigned_bytes(scales, i % 4 + 1)));
-            _mm512_store_ps(chunk.minima[i], _mm512_mul_ps(minimum, unsigned_bytes(minima, i % 4)));
-            _mm512_store_ps(chunk.minima[i + 1],
-                            _mm512_mul_ps(minimum, unsigned_bytes(minima, i % 4 + 1)));
+            put<8>(out, i, low, _mm512_mul_ps(scale, unsigned_bytes(scales, i % 4)));
+            put<8>(out, i + 1, high, _mm512_mul_ps(scale, unsigned_bytes(scales, i % 4 + 1)));
+            _mm512_storeu_ps(out.minima[i], _mm512_mul_ps(minimum, unsigned_bytes(minima, i % 4)));
+            _mm512_storeu_ps(out.minima[i + 1],
+                             _mm512_mul_ps(minimum, unsigned_bytes(minima, i % 4 + 1)));
         }
     }
 
@@ -253,7 +268,7 @@ using Q5_K = NibblesK<true>;
 
 struct Q6_K : PanelTraits<4, 32, false> {
     static constexpr int64_t kInputs = 256, kBytes = 210;
-    static inline void unpack(RowBlocks rows, int64_t /*i_block*/, PanelChunk& chunk) {
+    static inline void unpack(RowBlocks rows, const PanelSpace& out) {
         __m512i scales[4];
         transpose_16(rows, 192, scales);
         const __m512 scale = halves(rows, 208);
@@ -276,7 +291,7 @@ struct Q6_K : PanelTraits<4, 32, false> {
                 }
                 for (int part = 0; part < 2; ++part) {
                     const int i = 8 * half + 2 * j + part;
-                    put<4>(chunk, i, quads + 4 * part,
+                    put<4>(out, i, quads + 4 * part,
                            _mm512_mul_ps(scale, signed_bytes(scales[i / 4], i % 4)));
                 }
             }
@@ -284,4 +299,14 @@ struct Q6_K : PanelTraits<4, 32, false> {
     }
 };
 
+// Unpacks the next `n_inputs` inputs of a group of rows and moves it on.
+template <typename Format>
+static inline void unpack(RowGroup& group, int64_t n_inputs, const PanelSpace& out) {
+    for (int64_t i = 0; i < n_inputs; i += Format::kInputs) {
+        Format::unpack(group.rows, out.from<Format>(i));
+        group.advance(Format::kBytes);
+    }
+}
+
+}  // namespace
 }  // namespace crispvl::kernels

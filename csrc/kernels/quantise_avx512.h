@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/int8_panel_avx512.h"
+#include "kernels/int8_kernels.h"
 
 namespace crispvl::kernels {
 
@@ -12,8 +12,8 @@ static inline bool has_nonfinite(__m512 x) {
     return _mm512_fpclass_ps_mask(x, kNanOrInfinite) != 0;
 }
 
-// Writes the first block of `y`. What is no number leaves none: the scale is NaN then.
-static inline void quantise_block(__m512 low, __m512 high, const QuantisedRow& y) {
+// What is no number leaves none: the scale is NaN then.
+static inline void quantise_block(__m512 low, __m512 high, QuantisedBlock& y) {
     const float largest =
         _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
     const __m512 inverse = _mm512_set1_ps(largest > 0 ? 127.0f / largest : 0.0f);
@@ -22,10 +22,10 @@ static inline void quantise_block(__m512 low, __m512 high, const QuantisedRow& y
     _mm_storeu_si128(reinterpret_cast<__m128i*>(y.values), _mm512_cvtepi32_epi8(q_low));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(y.values + 16), _mm512_cvtepi32_epi8(q_high));
     const bool is_finite = !has_nonfinite(low) && !has_nonfinite(high);
-    *y.scales = is_finite ? largest / 127.0f : __builtin_nanf("");
+    y.scale = is_finite ? largest / 127.0f : __builtin_nanf("");
     const int first = _mm512_reduce_add_epi32(q_low), second = _mm512_reduce_add_epi32(q_high);
-    *y.starts = -128 * (first + second);
-    *y.sums = *y.scales * static_cast<float>(first + second);
+    y.start = -128 * (first + second);
+    y.sum = y.scale * static_cast<float>(first + second);
     y.half_starts[0] = -128 * first;
     y.half_starts[1] = -128 * second;
 }

@@ -53,11 +53,11 @@ void quantise_rows(const QuantiseJob& job, int ith, int nth) {
     for (int64_t item = begin; item < end;) {
         const int64_t row = item / n_blocks;
         const float* x = job.x + row * job.n_in;
-        const QuantisedRow y(job.y, job.n_in, row);
+        QuantisedBlock* y = quantised_row(job.y, job.n_in, row);
         const RowNorm norm(job, x);
         for (; item < end && item / n_blocks == row; ++item) {
             const int64_t i_block = item % n_blocks, i = i_block * kQuantBlock;
-            quantise_block(norm(x, i), norm(x, i + 16), y.from(i_block));
+            quantise_block(norm(x, i), norm(x, i + 16), y[i_block]);
         }
     }
 }
@@ -68,7 +68,7 @@ void quantise_bf16_rows(const uint16_t* x, int64_t n_rows, int64_t n_in, void* y
     for (int64_t item = n_all * ith / nth; item < n_all * (ith + 1) / nth; ++item) {
         const uint16_t* block = x + item * kQuantBlock;
         quantise_block(load_bf16(block), load_bf16(block + 16),
-                       QuantisedRow(y, n_in, item / n_blocks).from(item % n_blocks));
+                       quantised_row(y, n_in, item / n_blocks)[item % n_blocks]);
     }
 }
 

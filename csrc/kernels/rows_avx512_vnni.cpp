@@ -48,16 +48,16 @@ inline void with_count(int64_t n, const F& f) {
 
 // Tokens [first, first + n) of the job meet a chunk that starts at block `i_block`.
 template <typename Format, int n>
-void meet(const RowsJob& job, const PanelChunk& chunk, int64_t i_block, int64_t n_blocks,
+void meet(const RowsJob& job, const PanelView& chunk, int64_t i_block, int64_t n_blocks,
           int64_t first, __m512* totals) {
-    QuantisedRow x[n];
-    __m512 own[n];
+    const QuantisedBlock* x[n];
+    __m512 own[1][n];
     for (int t = 0; t < n; ++t) {
-        x[t] = QuantisedRow(job.x, job.n_in, first + t).from(i_block);
-        own[t] = totals[t];
+        x[t] = quantised_row(job.x, job.n_in, first + t) + i_block;
+        own[0][t] = totals[t];
     }
-    multiply<n, Format>(chunk.view(), n_blocks, x, own);
-    for (int t = 0; t < n; ++t) totals[t] = own[t];
+    multiply<Format>(&chunk, n_blocks, x, own);
+    for (int t = 0; t < n; ++t) totals[t] = own[0][t];
 }
 
 // A group of quantised rows times tokens [first, first + n_tokens).
@@ -65,21 +65,20 @@ template <typename Format>
 struct Quantised {
     static void product(const RowsJob& job, RowGroup group, int64_t first, int64_t n_tokens,
                         Totals& totals) {
-        constexpr int64_t kBlocks = Format::kInputs / kQuantBlock;  // of 32 in the type's block
         const uint8_t* next = group.rows[0] + kPanelOutputs * job.row_bytes;
         for (int t = 0; t < n_tokens; ++t) totals[t] = _mm512_setzero_ps();
-        PanelChunk chunk;
+        PanelChunk room;
+        const PanelSpace chunk = room.space();
         for (int64_t i = 0; i < job.n_in; i += kChunk) {
             const int64_t n_inputs = job.n_in - i < kChunk ? job.n_in - i : kChunk;
             for (int64_t j = 0; j < n_inputs / Format::kInputs; ++j) {
                 prefetch(next, kPanelOutputs * Format::kBytes);
                 next += kPanelOutputs * Format::kBytes;
-                Format::unpack(group.rows, j * kBlocks, chunk);
-                group.advance(Format::kBytes);
+                unpack<Format>(group, Format::kInputs, chunk.from<Format>(j * Format::kInputs));
             }
             for (int64_t t = 0; t < n_tokens; t += kTokensAtOnce) {
                 with_count(n_tokens - t, [&](auto n) {
-                    meet<Format, decltype(n)::value>(job, chunk, i / kQuantBlock,
+                    meet<Format, decltype(n)::value>(job, chunk.view(), i / kQuantBlock,
                                                      n_inputs / kQuantBlock, first + t, totals + t);
                 });
             }

@@ -11,6 +11,9 @@ namespace {
 // From here on, unpacking a panel of weights costs less than what the faster product saves.
 constexpr int64_t kTokensWorthStreaming = 24;
 
+using kernels::Epilogue;
+using kernels::RowEpilogue;
+
 AttentionConfig attention_config(const DecoderConfig& c) {
     return {c.width,
             c.n_heads,
@@ -51,14 +54,43 @@ ggml_tensor* DecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope& rope
     return ggml_add(g.ctx(), x, mlp_(g, mlp_norm_(g, x)));
 }
 
-StreamedDecoderBlock::StreamedDecoderBlock(const DecoderBlock& b)
-    : attention_norm_(b.attention_norm_, Operand::bf16),
-      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, kernels::Epilogue::store_f32),
+std::optional<StreamedDecoderBlock::Operands> StreamedDecoderBlock::best_operands(
+    const DecoderBlock& b) {
+    const auto best = [](const auto& supports) -> std::optional<Operand> {
+        for (const Operand operand : {Operand::int8, Operand::bf16}) {
+            if (supports(operand)) return operand;
+        }
+        return std::nullopt;
+    };
+    const Attention& a = b.attention_;
+    const std::optional<Operand> qkv = best([&](Operand operand) {
+        return StreamedLinear::supports({&a.q(), &a.k(), &a.v()}, operand, Epilogue::store_f32);
+    });
+    const std::optional<Operand> out = best([&](Operand operand) {
+        return StreamedLinear::supports({&a.out()}, operand, Epilogue::residual_f32);
+    });
+    const std::optional<Operand> mlp = best([&](Operand operand) {
+        const SwigluMlp& m = b.mlp_;
+        return StreamedLinear::supports({&m.gate(), &m.up()}, operand, Epilogue::swiglu) &&
+               StreamedLinear::supports({&m.down()}, operand, Epilogue::residual_f32);
+    });
+    if (!qkv || !out || !mlp) return std::nullopt;
+    return Operands{*qkv, *out, *mlp};
+}
+
+StreamedDecoderBlock::StreamedDecoderBlock(const DecoderBlock& b, const Operands& operands)
+    : attention_norm_(b.attention_norm_, operands.qkv),
+      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, operands.qkv,
+           Epilogue::store_f32),
       attention_(&b.attention_),
-      out_({&b.attention_.out()}, kernels::Epilogue::residual_f32),
-      mlp_norm_(b.mlp_norm_, Operand::bf16),
-      gate_up_({&b.mlp_.gate(), &b.mlp_.up()}, kernels::Epilogue::swiglu_bf16),
-      down_({&b.mlp_.down()}, kernels::Epilogue::residual_f32) {}
+      out_({&b.attention_.out()}, operands.out, Epilogue::residual_f32),
+      mlp_norm_(b.mlp_norm_, operands.mlp),
+      gate_up_({&b.mlp_.gate(), &b.mlp_.up()}, operands.mlp, Epilogue::swiglu),
+      down_({&b.mlp_.down()}, operands.mlp, Epilogue::residual_f32) {}
+
+bool StreamedDecoderBlock::uses(Operand operand) const {
+    return qkv_.operand() == operand || out_.operand() == operand || down_.operand() == operand;
+}
 
 ggml_tensor* StreamedDecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
                                               ggml_tensor* positions,
@@ -66,26 +98,27 @@ ggml_tensor* StreamedDecoderBlock::operator()(Graph& g, ggml_tensor* x, const Ro
                                               size_t i_layer, ggml_tensor* scratch) const {
     ggml_tensor* qkv = qkv_(g, attention_norm_(g, x), scratch);
     ggml_tensor* y = attention_->attend_past(g, qkv, rope, positions, steps, i_layer);
-    if (y->type == GGML_TYPE_F32) y = rounded(g, y);
-    x = out_(g, y, scratch, /*residual=*/x);
+    x = out_(g, to_operand(g, out_.operand(), y), scratch, /*residual=*/x);
     return down_(g, gate_up_(g, mlp_norm_(g, x), scratch), scratch, /*residual=*/x);
 }
 
 bool DirectDecoderBlock::supports(const DecoderBlock& b) {
-    return DirectLinear::supports({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}) &&
-           DirectLinear::supports({&b.attention_.out()}) &&
-           DirectLinear::supports({&b.mlp_.gate(), &b.mlp_.up()}) &&
-           DirectLinear::supports({&b.mlp_.down()});
+    const Attention& a = b.attention_;
+    const SwigluMlp& m = b.mlp_;
+    return DirectLinear::supports({&a.q(), &a.k(), &a.v()}, RowEpilogue::store) &&
+           DirectLinear::supports({&a.out()}, RowEpilogue::residual) &&
+           DirectLinear::supports({&m.gate(), &m.up()}, RowEpilogue::swiglu) &&
+           DirectLinear::supports({&m.down()}, RowEpilogue::residual);
 }
 
 DirectDecoderBlock::DirectDecoderBlock(const DecoderBlock& b)
-    : qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, kernels::RowEpilogue::store),
+    : qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, RowEpilogue::store),
       attention_norm_(b.attention_norm_, qkv_),
       attention_(&b.attention_),
-      out_({&b.attention_.out()}, kernels::RowEpilogue::residual),
-      gate_up_({&b.mlp_.gate(), &b.mlp_.up()}, kernels::RowEpilogue::swiglu),
+      out_({&b.attention_.out()}, RowEpilogue::residual),
+      gate_up_({&b.mlp_.gate(), &b.mlp_.up()}, RowEpilogue::swiglu),
       mlp_norm_(b.mlp_norm_, gate_up_),
-      down_({&b.mlp_.down()}, kernels::RowEpilogue::residual) {}
+      down_({&b.mlp_.down()}, RowEpilogue::residual) {}
 
 ggml_tensor* DirectDecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
                                             ggml_tensor* positions,
@@ -124,7 +157,7 @@ ggml_tensor* Decoder::operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggm
     ggml_tensor* scratch = streams ? StreamedLinear::scratch(g, d_widest, n_threads_) : nullptr;
     std::vector<SequenceStep> own = steps;
     const bool one_sequence = steps.size() == 1;
-    if (streams && one_sequence &&
+    if (streams && one_sequence && kernels::bf16_kernels_name() != nullptr &&
         CausalAttention::supports(config_.d_head, own[0].cache->k(0)->type)) {
         own[0].scratch =
             CausalAttention::scratch(g, own[0].n_past + own[0].n_new, config_.d_head, n_threads_);
@@ -138,6 +171,12 @@ ggml_tensor* Decoder::operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggm
     return g.tap(output_norm_(g, x), "llm_final_norm");
 }
 
+bool Decoder::uses(Operand operand) const {
+    return (operand == Operand::int8 && !direct_.empty()) ||
+           std::any_of(streamed_.begin(), streamed_.end(),
+                       [&](const StreamedDecoderBlock& block) { return block.uses(operand); });
+}
+
 ggml_tensor* Decoder::logits(Graph& g, ggml_tensor* hidden) const {
     if (!direct_head_ || hidden->ne[1] >= kTokensWorthStreaming) return head_(g, hidden);
     return (*direct_head_)(g, direct_head_->input(g, hidden));
@@ -145,14 +184,18 @@ ggml_tensor* Decoder::logits(Graph& g, ggml_tensor* hidden) const {
 
 void Decoder::use_cpu_kernels(int n_threads) {
     n_threads_ = n_threads;
-    const bool is_even = config_.width % 2 == 0 && config_.d_mlp % 2 == 0;
-    if (kernels::bf16_kernels_name() != nullptr && is_even) {
-        streamed_.reserve(blocks_.size());
-        for (const DecoderBlock& block : blocks_) streamed_.emplace_back(block);
+    streamed_.reserve(blocks_.size());
+    for (const DecoderBlock& block : blocks_) {
+        const auto operands = StreamedDecoderBlock::best_operands(block);
+        if (!operands) {
+            streamed_.clear();
+            break;
+        }
+        streamed_.emplace_back(block, *operands);
     }
     if (!kernels::has_avx512_vnni()) return;
-    if (DirectLinear::supports({&head_})) {
-        direct_head_.emplace(std::vector<const Linear*>{&head_}, kernels::RowEpilogue::store);
+    if (DirectLinear::supports({&head_}, RowEpilogue::store)) {
+        direct_head_.emplace(std::vector<const Linear*>{&head_}, RowEpilogue::store);
     }
     if (!std::all_of(blocks_.begin(), blocks_.end(), DirectDecoderBlock::supports)) return;
     direct_.reserve(blocks_.size());

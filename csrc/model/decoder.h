@@ -34,10 +34,17 @@ private:
 // The same block on our CPU kernels, for prompts.
 class StreamedDecoderBlock {
 public:
-    explicit StreamedDecoderBlock(const DecoderBlock& block);
+    struct Operands {
+        Operand qkv, out, mlp;
+    };
+    // The fastest that this CPU has kernels for, or none.
+    static std::optional<Operands> best_operands(const DecoderBlock& block);
+
+    StreamedDecoderBlock(const DecoderBlock& block, const Operands& operands);
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
                             const std::vector<SequenceStep>& steps, size_t i_layer,
                             ggml_tensor* scratch) const;
+    bool uses(Operand operand) const;
 
 private:
     PackedNorm attention_norm_;
@@ -86,8 +93,7 @@ public:
     // Moves the blocks onto our CPU kernels where these can serve them. Call once the weights are
     // bound.
     void use_cpu_kernels(int n_threads);
-    bool streams() const { return !streamed_.empty(); }
-    bool is_direct() const { return !direct_.empty(); }
+    bool uses(Operand operand) const;
 
     size_t max_nodes(size_t n_sequences) const {
         return 64 + blocks_.size() * (40 + 16 * n_sequences);

@@ -192,12 +192,11 @@ std::vector<ggml_backend_t> Model::layer_backends() const {
 std::vector<std::string> Model::kernels() const {
     const Network& net = network();
     std::vector<std::string> names;
-    if (net.vision.uses(Operand::bf16) || net.decoder.streams()) {
-        names.emplace_back(kernels::bf16_kernels_name());
-    }
-    if (net.vision.uses(Operand::int8) || net.decoder.is_direct()) {
-        names.emplace_back("avx512_vnni");
-    }
+    const auto uses = [&](Operand operand) {
+        return net.vision.uses(operand) || net.decoder.uses(operand);
+    };
+    if (uses(Operand::bf16)) names.emplace_back(kernels::bf16_kernels_name());
+    if (uses(Operand::int8)) names.emplace_back("avx512_vnni");
     names.emplace_back("ggml");
     return names;
 }

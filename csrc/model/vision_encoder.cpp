@@ -36,13 +36,13 @@ ggml_tensor* VisionBlock::operator()(Graph& g, ggml_tensor* x) const {
 
 PackedVisionBlock::PackedVisionBlock(const VisionBlock& b, Operand operand, int n_threads)
     : norm1_(b.norm1_, operand),
-      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, operand, PackedResult::bf16,
-           n_threads),
+      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, operand,
+           kernels::Epilogue::store_bf16, n_threads),
       attention_(b.attention_.config().n_heads, b.attention_.config().d_head),
-      out_({&b.attention_.out()}, operand, PackedResult::residual, n_threads, b.scale1_),
+      out_({&b.attention_.out()}, operand, kernels::Epilogue::residual_f32, n_threads, b.scale1_),
       norm2_(b.norm2_, operand),
-      up_({&b.mlp_.up()}, operand, PackedResult::gelu_operand, n_threads),
-      down_({&b.mlp_.down()}, operand, PackedResult::residual, n_threads, b.scale2_) {}
+      up_({&b.mlp_.up()}, operand, kernels::Epilogue::gelu, n_threads),
+      down_({&b.mlp_.down()}, operand, kernels::Epilogue::residual_f32, n_threads, b.scale2_) {}
 
 Operand PackedVisionBlock::best_operand(const VisionBlock& b) {
     const Attention& a = b.attention_;

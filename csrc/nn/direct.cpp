@@ -1,8 +1,6 @@
 #include "nn/direct.h"
 
 #include <algorithm>
-#include <optional>
-
 #include "nn/operand.h"
 
 namespace crispvl {
@@ -10,48 +8,6 @@ namespace {
 
 using kernels::RowEpilogue;
 using kernels::RowType;
-
-std::optional<RowType> row_type(ggml_type type) {
-    switch (type) {
-        case GGML_TYPE_Q4_0:
-            return RowType::q4_0;
-        case GGML_TYPE_Q4_1:
-            return RowType::q4_1;
-        case GGML_TYPE_Q5_0:
-            return RowType::q5_0;
-        case GGML_TYPE_Q5_1:
-            return RowType::q5_1;
-        case GGML_TYPE_Q8_0:
-            return RowType::q8_0;
-        case GGML_TYPE_Q4_K:
-            return RowType::q4_k;
-        case GGML_TYPE_Q5_K:
-            return RowType::q5_k;
-        case GGML_TYPE_Q6_K:
-            return RowType::q6_k;
-        case GGML_TYPE_F16:
-            return RowType::f16;
-        case GGML_TYPE_BF16:
-            return RowType::bf16;
-        case GGML_TYPE_F32:
-            return RowType::f32;
-        default:
-            return std::nullopt;
-    }
-}
-
-ggml_tensor* quantised(Graph& g, const char* label, ggml_tensor* x, ggml_custom_op_t compute,
-                       const void* self) {
-    const int64_t n_bytes = kernels::quantised_row_bytes(x->ne[0]);
-    return g.custom(label, GGML_TYPE_I8, n_bytes, {x}, compute, self);
-}
-
-void quantise(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
-    const ggml_tensor* x = y->src[0];
-    kernels::quantise_rows({floats(x), ggml_nrows(x), x->ne[0], /*weight=*/nullptr,
-                            /*bias=*/nullptr, /*epsilon=*/0.0f, /*subtract_mean=*/false, y->data},
-                           ith, nth);
-}
 
 }  // namespace
 
@@ -67,16 +23,19 @@ DirectLinear::DirectLinear(const std::vector<const Linear*>& parts, RowEpilogue 
     if (is_swiglu()) d_out_ /= 2;
 }
 
-bool DirectLinear::supports(const std::vector<const Linear*>& parts) {
+bool DirectLinear::supports(const std::vector<const Linear*>& parts, RowEpilogue epilogue) {
     const auto type_of = [](const Linear* part) { return row_type(part->weight()->type); };
     return std::all_of(parts.begin(), parts.end(), [&](const Linear* part) {
         const std::optional<RowType> type = type_of(part), first = type_of(parts.front());
-        return type && first && kernels::is_quantised(*type) == kernels::is_quantised(*first);
+        if (!type || !first) return false;
+        return epilogue == RowEpilogue::swiglu
+                   ? *type == *first
+                   : kernels::is_quantised(*type) == kernels::is_quantised(*first);
     });
 }
 
 ggml_tensor* DirectLinear::input(Graph& g, ggml_tensor* x) const {
-    return is_quantised_ ? quantised(g, "rounding", x, quantise, nullptr) : x;
+    return is_quantised_ ? to_operand(g, Operand::int8, x) : x;
 }
 
 ggml_tensor* DirectLinear::operator()(Graph& g, ggml_tensor* input, ggml_tensor* residual) const {
@@ -111,7 +70,8 @@ void DirectLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
 }
 
 ggml_tensor* DirectNorm::operator()(Graph& g, ggml_tensor* x) const {
-    return is_quantised_ ? quantised(g, "direct norm", x, compute, this) : norm_(g, x);
+    if (!is_quantised_) return norm_(g, x);
+    return make_operand(g, "direct norm", Operand::int8, x->ne[0], {x}, compute, this);
 }
 
 void DirectNorm::compute(ggml_tensor* y, int ith, int nth, void* self) {

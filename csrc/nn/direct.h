@@ -18,7 +18,7 @@ public:
     DirectLinear(const std::vector<const Linear*>& parts, kernels::RowEpilogue epilogue);
 
     // Whether the kernels read these weights' types and shapes.
-    static bool supports(const std::vector<const Linear*>& parts);
+    static bool supports(const std::vector<const Linear*>& parts, kernels::RowEpilogue epilogue);
 
     // What operator() takes for x, F32 [d_in, n_tokens]: x itself, or x rounded to 8 bits where the
     // weights are quantised.

@@ -10,24 +10,12 @@
 namespace crispvl {
 namespace {
 
+using kernels::Epilogue;
 using kernels::kInt8PanelOutputs;
-
-// An operand [d, …] made of x.
-ggml_tensor* make_operand(Graph& g, const char* label, Operand operand, int64_t d, ggml_tensor* x,
-                          ggml_custom_op_t compute, const void* self) {
-    if (operand == Operand::bf16) return g.custom(label, GGML_TYPE_BF16, d, {x}, compute, self);
-    return g.custom(label, GGML_TYPE_I8, kernels::quantised_row_bytes(d), {x}, compute, self);
-}
 
 std::vector<float> row_values(const ggml_tensor* x) {
     if (x == nullptr || x->data == nullptr) return {};
     return {floats(x), floats(x) + x->ne[0]};
-}
-
-void quantise_bf16(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
-    const ggml_tensor* x = y->src[0];
-    kernels::quantise_bf16_rows(static_cast<const uint16_t*>(x->data), ggml_nrows(x), x->ne[0],
-                                y->data, ith, nth);
 }
 
 }  // namespace
@@ -44,7 +32,7 @@ bool packs_as_int8(const std::vector<const Linear*>& linears) {
 
 ggml_tensor* PackedNorm::operator()(Graph& g, ggml_tensor* x) const {
     const bool is_bf16 = operand_ == Operand::bf16;
-    return make_operand(g, "packed norm", operand_, x->ne[0], x,
+    return make_operand(g, "packed norm", operand_, x->ne[0], {x},
                         is_bf16 ? compute_bf16 : compute_int8, this);
 }
 
@@ -64,11 +52,11 @@ void PackedNorm::compute_int8(ggml_tensor* y, int ith, int nth, void* self) {
 // ---- linear -------------------------------------------------------------------------------------
 
 PackedLinear::PackedLinear(const std::vector<const Linear*>& parts, Operand operand,
-                           PackedResult result, int n_threads, ggml_tensor* scale)
+                           Epilogue epilogue, int n_threads, ggml_tensor* scale)
     : d_in_(parts.front()->weight()->ne[0]),
       d_out_(0),
       operand_(operand),
-      result_(result),
+      epilogue_(epilogue),
       scale_(row_values(scale)) {
     for (const Linear* part : parts) d_out_ += part->weight()->ne[1];
     if (parts.front()->weight()->data == nullptr) return;  // a model that is only measured
@@ -129,16 +117,15 @@ void PackedLinear::pack_int8(const std::vector<const Linear*>& parts, int ith, i
 }
 
 ggml_tensor* PackedLinear::input(Graph& g, ggml_tensor* x) const {
-    if (operand_ == Operand::bf16) return x;
-    return make_operand(g, "rounding", operand_, x->ne[0], x, quantise_bf16, nullptr);
+    return to_operand(g, operand_, x);
 }
 
 ggml_tensor* PackedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual) const {
     const ggml_custom_op_t compute = operand_ == Operand::bf16 ? compute_bf16 : compute_int8;
-    if (result_ == PackedResult::gelu_operand) {
-        return make_operand(g, "packed product", operand_, d_out_, x, compute, this);
+    if (epilogue_ == Epilogue::gelu) {
+        return make_operand(g, "packed product", operand_, d_out_, {x}, compute, this);
     }
-    const bool is_f32 = result_ == PackedResult::residual;
+    const bool is_f32 = epilogue_ == Epilogue::residual_f32;
     return g.custom("packed product", is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16, d_out_,
                     {x, residual}, compute, this);
 }
@@ -146,28 +133,20 @@ ggml_tensor* PackedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* res
 void PackedLinear::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) {
     const PackedLinear& linear = *static_cast<const PackedLinear*>(self);
     const ggml_tensor* x = y->src[0];
-    const kernels::Epilogue epilogue =
-        linear.result_ == PackedResult::bf16       ? kernels::Epilogue::store_bf16
-        : linear.result_ == PackedResult::residual ? kernels::Epilogue::residual_f32
-                                                   : kernels::Epilogue::gelu_bf16;
-    kernels::gemm_bf16(
-        {static_cast<const uint16_t*>(x->data), ggml_nrows(x), linear.d_in_, linear.d_out_,
-         reinterpret_cast<const uint16_t*>(linear.panels_.get()), linear.bias_.data(), epilogue,
-         y->data, floats(y->src[1]), linear.scale_.empty() ? nullptr : linear.scale_.data()},
-        ith, nth);
+    kernels::gemm_bf16({static_cast<const uint16_t*>(x->data), ggml_nrows(x), linear.d_in_,
+                        linear.d_out_, reinterpret_cast<const uint16_t*>(linear.panels_.get()),
+                        linear.bias_.data(), linear.epilogue_, y->data, floats(y->src[1]),
+                        linear.scale_.empty() ? nullptr : linear.scale_.data()},
+                       ith, nth);
 }
 
 void PackedLinear::compute_int8(ggml_tensor* y, int ith, int nth, void* self) {
     const PackedLinear& linear = *static_cast<const PackedLinear*>(self);
     const ggml_tensor* x = y->src[0];
-    const kernels::Int8Epilogue epilogue =
-        linear.result_ == PackedResult::bf16       ? kernels::Int8Epilogue::store_bf16
-        : linear.result_ == PackedResult::residual ? kernels::Int8Epilogue::residual_f32
-                                                   : kernels::Int8Epilogue::gelu_quantised;
-    kernels::gemm_int8({x->data, ggml_nrows(x), linear.d_in_, linear.d_out_, linear.panels_.get(),
-                        linear.bias_.data(), epilogue, y->data, floats(y->src[1]),
-                        linear.scale_.empty() ? nullptr : linear.scale_.data()},
-                       ith, nth);
+    kernels::gemm_int8(
+        {x->data, ggml_nrows(x), linear.d_in_, linear.d_out_, linear.bias_.data(), linear.epilogue_,
+         y->data, floats(y->src[1]), linear.scale_.empty() ? nullptr : linear.scale_.data()},
+        linear.panels_.get(), ith, nth);
 }
 
 // ---- attention ----------------------------------------------------------------------------------

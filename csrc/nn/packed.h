@@ -9,12 +9,9 @@
 #include "kernels/bf16_kernels.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
+#include "nn/operand.h"
 
 namespace crispvl {
-
-// What a product multiplies: BF16 numbers, or for 8-bit weights bytes in scaled blocks of 32.
-// Activations on their way to it are BF16 [d, …] or I8 [kernels::quantised_row_bytes(d), …].
-enum class Operand { bf16, int8 };
 
 // Whether these weights can be packed as bytes: all of them Q8_0, on a CPU that has the kernels.
 bool packs_as_int8(const std::vector<const Linear*>& linears);
@@ -33,25 +30,18 @@ private:
     Operand operand_;
 };
 
-// What a product's result becomes.
-enum class PackedResult {
-    bf16,
-    residual,      // F32: residual + scale * result
-    gelu_operand,  // exact GELU, an operand again
-};
-
 // One or several Linears over the same input as one product; outputs stand one after another.
 class PackedLinear {
 public:
     // `scale` (F32 [d_out] or null) multiplies the result before the residual is added.
     // `n_threads` pack.
-    PackedLinear(const std::vector<const Linear*>& parts, Operand operand, PackedResult result,
-                 int n_threads, ggml_tensor* scale = nullptr);
+    PackedLinear(const std::vector<const Linear*>& parts, Operand operand,
+                 kernels::Epilogue epilogue, int n_threads, ggml_tensor* scale = nullptr);
 
     // BF16 [d_in, …] -> operand
     ggml_tensor* input(Graph& g, ggml_tensor* x) const;
-    // operand [d_in, …] -> [d_out, …] of the result's type; `residual` F32 [d_out, …] where it has
-    // one.
+    // operand [d_in, …] -> [d_out, …] of the epilogue's type; `residual` F32 [d_out, …] where it
+    // has one.
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual = nullptr) const;
 
     size_t n_bytes() const;
@@ -65,7 +55,7 @@ private:
 
     int64_t d_in_, d_out_;
     Operand operand_;
-    PackedResult result_;
+    kernels::Epilogue epilogue_;
     kernels::AlignedArray<char> panels_;
     std::vector<float> bias_, scale_;
 };

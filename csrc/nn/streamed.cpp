@@ -2,46 +2,81 @@
 
 #include <algorithm>
 
-#include "nn/operand.h"
+#include "kernels/bf16_kernels.h"
+#include "kernels/cpu.h"
 
 namespace crispvl {
 namespace {
 
 using kernels::Epilogue;
+using kernels::kInt8Columns;
 using kernels::kPanelWidth;
 
-void round_rows(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
-    const ggml_tensor* x = y->src[0];
-    const int64_t n = ggml_nelements(x), begin = n * ith / nth, end = n * (ith + 1) / nth;
-    kernels::round_bf16(floats(x) + begin, end - begin, static_cast<uint16_t*>(y->data) + begin);
+// Row-wise; empty where there is none.
+std::vector<float> joined_bias(const std::vector<const Linear*>& parts) {
+    std::vector<float> bias;
+    for (const Linear* part : parts) {
+        const float* values = floats(part->bias());
+        if (values != nullptr) bias.insert(bias.end(), values, values + part->weight()->ne[1]);
+    }
+    return bias;
+}
+
+bool multiplies_as_bytes(const Linear* linear) {
+    const std::optional<kernels::RowType> type = row_type(linear->weight()->type);
+    return type && kernels::is_quantised(*type) && linear->weight()->ne[1] % kInt8Columns == 0;
 }
 
 }  // namespace
 
-ggml_tensor* rounded(Graph& g, ggml_tensor* x) {
-    return g.custom("rounding", GGML_TYPE_BF16, x->ne[0], {x}, round_rows, nullptr);
+bool StreamedLinear::supports(const std::vector<const Linear*>& parts, Operand operand,
+                              Epilogue epilogue) {
+    if (operand == Operand::bf16) {
+        return kernels::bf16_kernels_name() != nullptr && parts.front()->weight()->ne[0] % 2 == 0;
+    }
+    const bool are_alike = parts.front()->weight()->type == parts.back()->weight()->type;
+    return kernels::has_avx512_vnni() && (are_alike || epilogue != Epilogue::swiglu) &&
+           std::all_of(parts.begin(), parts.end(), multiplies_as_bytes);
 }
 
-StreamedLinear::StreamedLinear(const std::vector<const Linear*>& parts, Epilogue epilogue)
-    : d_in_(parts.front()->weight()->ne[0]), n_rows_(0), epilogue_(epilogue) {
+StreamedLinear::StreamedLinear(const std::vector<const Linear*>& parts, Operand operand,
+                               Epilogue epilogue)
+    : d_in_(parts.front()->weight()->ne[0]), n_rows_(0), operand_(operand), epilogue_(epilogue) {
     for (const Linear* part : parts) {
         weights_.push_back(part->weight());
         n_rows_ += part->weight()->ne[1];
     }
-    if (parts.front()->bias() == nullptr || parts.front()->bias()->data == nullptr) return;
-    const int64_t n_panels = kernels::panel_count(n_rows_);
-    for (int64_t i_panel = 0; i_panel < n_panels; ++i_panel) {
-        for (int64_t i = 0; i < kPanelWidth; ++i) {
-            const Row row = row_of(i_panel, i);
-            const auto part = std::find(weights_.begin(), weights_.end(), row.weight);
-            bias_.push_back(
-                row.weight == nullptr
-                    ? 0.0f
-                    : floats(
-                          parts[static_cast<size_t>(part - weights_.begin())]->bias())[row.i_row]);
+    bias_ = joined_bias(parts);
+    if (bias_.empty() || operand_ == Operand::int8) return;
+    const std::vector<float> by_row = std::move(bias_);
+    bias_.assign(static_cast<size_t>(kernels::panel_count(n_rows_) * kPanelWidth), 0.0f);
+    for (size_t i = 0; i < bias_.size(); ++i) {
+        const int64_t at = static_cast<int64_t>(i);
+        const Row row = row_of(at / kPanelWidth, at % kPanelWidth);
+        int64_t i_row = row.i_row;
+        for (size_t part = 0; row.weight != nullptr && weights_[part] != row.weight; ++part) {
+            i_row += weights_[part]->ne[1];
         }
+        if (row.weight != nullptr) bias_[i] = by_row[static_cast<size_t>(i_row)];
     }
 }
+
+ggml_tensor* StreamedLinear::scratch(Graph& g, int64_t d_in, int n_threads) {
+    // BF16: a row in F32, 64 rows in BF16, and the panel made of them. Bytes take less.
+    const int64_t n_bytes = d_in * 4 + 2 * kPanelWidth * d_in * 2;
+    static_assert(2 * kPanelWidth * 2 * 256 > kernels::int8_columns_bytes(256));
+    return g.input(GGML_TYPE_I8, GGML_PAD(n_bytes, 64), n_threads);
+}
+
+ggml_tensor* StreamedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch,
+                                        ggml_tensor* residual) const {
+    const char* label = "streamed product";
+    const ggml_custom_op_t compute = operand_ == Operand::bf16 ? compute_bf16 : compute_int8;
+    if (is_swiglu()) return make_operand(g, label, operand_, d_out(), {x, scratch}, compute, this);
+    return g.custom(label, GGML_TYPE_F32, d_out(), {x, scratch, residual}, compute, this);
+}
+
+// ---- BF16 ---------------------------------------------------------------------------------------
 
 StreamedLinear::Row StreamedLinear::row_of(int64_t i_panel, int64_t i) const {
     if (is_swiglu()) {
@@ -56,12 +91,6 @@ StreamedLinear::Row StreamedLinear::row_of(int64_t i_panel, int64_t i) const {
         i_row -= weight->ne[1];
     }
     return {nullptr, 0};
-}
-
-ggml_tensor* StreamedLinear::scratch(Graph& g, int64_t d_in, int n_threads) {
-    // A row in F32, 64 rows in BF16, and the panel made of them.
-    const int64_t n_bytes = d_in * 4 + 2 * kPanelWidth * d_in * 2;
-    return g.input(GGML_TYPE_I8, GGML_PAD(n_bytes, 64), n_threads);
 }
 
 void StreamedLinear::load_panel(int64_t i_panel, char* scratch, uint16_t* panel) const {
@@ -86,14 +115,7 @@ void StreamedLinear::load_panel(int64_t i_panel, char* scratch, uint16_t* panel)
     kernels::pack_panel_bf16(rows, d_in_, panel);
 }
 
-ggml_tensor* StreamedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch,
-                                        ggml_tensor* residual) const {
-    const bool is_f32 = epilogue_ == Epilogue::store_f32 || epilogue_ == Epilogue::residual_f32;
-    return g.custom("streamed product", is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16,
-                    is_swiglu() ? n_rows_ / 2 : n_rows_, {x, scratch, residual}, compute, this);
-}
-
-void StreamedLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
+void StreamedLinear::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) {
     const StreamedLinear& linear = *static_cast<const StreamedLinear*>(self);
     const ggml_tensor *x = y->src[0], *scratch = y->src[1];
     const kernels::GemmJob job{static_cast<const uint16_t*>(x->data),
@@ -101,7 +123,7 @@ void StreamedLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
                                linear.d_in_,
                                linear.n_rows_,
                                /*panels=*/nullptr,
-                               linear.bias_.empty() ? nullptr : linear.bias_.data(),
+                               linear.bias(),
                                linear.epilogue_,
                                y->data,
                                floats(y->src[2]),
@@ -113,6 +135,36 @@ void StreamedLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
     for (int64_t i = n_panels * ith / nth; i < n_panels * (ith + 1) / nth; ++i) {
         linear.load_panel(i, own, panel);
         kernels::gemm_bf16_panel(job, i, panel);
+    }
+}
+
+// ---- bytes --------------------------------------------------------------------------------------
+
+// Every part's outputs are a multiple of 32.
+kernels::Int8Columns StreamedLinear::columns(int64_t i_columns) const {
+    int64_t i_row = i_columns * kInt8Columns;
+    auto weight = weights_.begin();
+    for (; i_row >= (*weight)->ne[1]; ++weight) i_row -= (*weight)->ne[1];
+    const auto rows_of = [&](const ggml_tensor* w) {
+        return static_cast<const char*>(w->data) + static_cast<size_t>(i_row) * w->nb[1];
+    };
+    const float* up_bias = is_swiglu() && bias() != nullptr ? bias() + d_out() : nullptr;
+    return {
+        *row_type((*weight)->type), rows_of(*weight), is_swiglu() ? rows_of(weights_[1]) : nullptr,
+        (*weight)->nb[1],           kInt8Columns,     up_bias};
+}
+
+void StreamedLinear::compute_int8(ggml_tensor* y, int ith, int nth, void* self) {
+    const StreamedLinear& linear = *static_cast<const StreamedLinear*>(self);
+    const ggml_tensor *x = y->src[0], *scratch = y->src[1];
+    const kernels::Int8GemmJob job{x->data,          ggml_nrows(x),     linear.d_in_,
+                                   linear.d_out(),   linear.bias(),     linear.epilogue_,
+                                   y->data,          floats(y->src[2]),
+                                   /*scale=*/nullptr};
+    char* own = static_cast<char*>(scratch->data) + static_cast<size_t>(ith) * scratch->nb[1];
+    const int64_t n_columns = linear.d_out() / kInt8Columns;
+    for (int64_t i = n_columns * ith / nth; i < n_columns * (ith + 1) / nth; ++i) {
+        kernels::gemm_int8_columns(job, linear.columns(i), i, own);
     }
 }
 

@@ -45,7 +45,7 @@ py::array_t<float> gemm(const Floats& x, const Floats& w, const std::optional<Fl
     std::vector<uint16_t> halves(floats.size());
     kernels::Epilogue epilogue =
         bf16_output ? kernels::Epilogue::store_bf16 : kernels::Epilogue::store_f32;
-    if (gelu) epilogue = kernels::Epilogue::gelu_bf16;
+    if (gelu) epilogue = kernels::Epilogue::gelu;
     if (residual) epilogue = kernels::Epilogue::residual_f32;
     const bool is_bf16 = gelu || (bf16_output && !residual);
     const kernels::GemmJob job{input.data(),
@@ -92,7 +92,7 @@ py::array_t<float> swiglu(const Floats& x, const Floats& gate, const Floats& up)
     const std::vector<uint16_t> input = rounded(x);
     std::vector<uint16_t> y(static_cast<size_t>(n_rows * width));
     const kernels::GemmJob job{
-        input.data(), n_rows,  n_in,   2 * width, nullptr, nullptr, kernels::Epilogue::swiglu_bf16,
+        input.data(), n_rows,  n_in,   2 * width, nullptr, nullptr, kernels::Epilogue::swiglu,
         y.data(),     nullptr, nullptr};
     std::vector<uint16_t> rows(static_cast<size_t>(kernels::kPanelWidth * n_in));
     std::vector<uint16_t> panel(rows.size());

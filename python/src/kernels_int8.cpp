@@ -42,11 +42,13 @@ py::tuple parts_of(const std::vector<uint8_t>& rows, int64_t n_rows, int64_t n_i
     py::array_t<int8_t> values({n_rows, n_in});
     std::vector<float> scales, sums;
     for (int64_t i = 0; i < n_rows; ++i) {
-        const uint8_t* row = rows.data() + i * kernels::quantised_row_bytes(n_in);
-        const float* floats = reinterpret_cast<const float*>(row + n_in);
-        std::memcpy(values.mutable_data(i, 0), row, static_cast<size_t>(n_in));
-        scales.insert(scales.end(), floats, floats + n_blocks);
-        sums.insert(sums.end(), floats + 2 * n_blocks, floats + 3 * n_blocks);
+        const kernels::QuantisedBlock* row = kernels::quantised_row(rows.data(), n_in, i);
+        for (int64_t j = 0; j < n_blocks; ++j) {
+            std::copy_n(row[j].values, kernels::kQuantBlock,
+                        values.mutable_data(i, j * kernels::kQuantBlock));
+            scales.push_back(row[j].scale);
+            sums.push_back(row[j].sum);
+        }
     }
     return py::make_tuple(values, to_numpy(std::move(scales), {n_rows, n_blocks}),
                           to_numpy(std::move(sums), {n_rows, n_blocks}));
@@ -76,7 +78,7 @@ using Bytes = py::array_t<uint8_t, py::array::c_style>;
 py::object gemm(const Floats& x, const Bytes& weights, const Floats& bias, bool gelu,
                 const std::optional<Floats>& residual, const std::optional<Floats>& scale,
                 int n_threads) {
-    using kernels::Int8Epilogue;
+    using kernels::Epilogue;
     using kernels::kInt8PanelOutputs;
     const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_out = weights.shape(0);
     const auto panels = kernels::allocate_aligned<char>(
@@ -99,17 +101,55 @@ py::object gemm(const Floats& x, const Bytes& weights, const Floats& bias, bool 
                                    n_rows,
                                    n_in,
                                    n_out,
-                                   panels.get(),
                                    bias.data(),
-                                   gelu       ? Int8Epilogue::gelu_quantised
-                                   : residual ? Int8Epilogue::residual_f32
-                                              : Int8Epilogue::store_bf16,
+                                   gelu       ? Epilogue::gelu
+                                   : residual ? Epilogue::residual_f32
+                                              : Epilogue::store_bf16,
                                    y,
                                    residual ? residual->data() : nullptr,
                                    scale ? scale->data() : nullptr};
-    run_shares(n_threads, [&](int ith, int nth) { kernels::gemm_int8(job, ith, nth); });
+    run_shares(n_threads,
+               [&](int ith, int nth) { kernels::gemm_int8(job, panels.get(), ith, nth); });
     if (gelu) return parts_of(bytes, n_rows, n_out);
     return residual ? py::object(floats) : py::object(halves);
+}
+
+// weights: bytes [n_out, row_bytes] of the type; `up_weights` means SwiGLU, whose result is rounded
+// rows' parts; else F32.
+py::object gemm_columns(kernels::RowType type, const Bytes& weights, const Floats& x,
+                        const std::optional<Bytes>& up_weights, const std::optional<Floats>& bias,
+                        const std::optional<Floats>& up_bias,
+                        const std::optional<Floats>& residual) {
+    using kernels::Epilogue;
+    using kernels::kInt8Columns;
+    const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_out = weights.shape(0);
+    const std::vector<uint8_t> input =
+        quantised(x, std::nullopt, std::nullopt, 0.0f, /*subtract_mean=*/false, /*n_threads=*/1);
+    std::vector<uint8_t> bytes(static_cast<size_t>(n_rows * kernels::quantised_row_bytes(n_out)));
+    std::vector<float> floats(static_cast<size_t>(n_rows * n_out));
+    const kernels::Int8GemmJob job{input.data(),
+                                   n_rows,
+                                   n_in,
+                                   n_out,
+                                   bias ? bias->data() : nullptr,
+                                   up_weights ? Epilogue::swiglu
+                                   : residual ? Epilogue::residual_f32
+                                              : Epilogue::store_f32,
+                                   up_weights ? static_cast<void*>(bytes.data()) : floats.data(),
+                                   residual ? residual->data() : nullptr,
+                                   /*scale=*/nullptr};
+    const auto scratch =
+        kernels::allocate_aligned<char>(static_cast<size_t>(kernels::int8_columns_bytes(n_in)));
+    for (int64_t i = 0; i < n_out; i += kInt8Columns) {
+        kernels::gemm_int8_columns(
+            job,
+            {type, weights.data(i, 0), up_weights ? up_weights->data(i, 0) : nullptr,
+             static_cast<size_t>(weights.shape(1)), std::min(kInt8Columns, n_out - i),
+             up_bias ? up_bias->data() : nullptr},
+            i / kInt8Columns, scratch.get());
+    }
+    return up_weights ? py::object(parts_of(bytes, n_rows, n_out))
+                      : py::object(to_numpy(std::move(floats), {n_rows, n_out}));
 }
 
 // weights: bytes [n_out, row_bytes] of the type; `up_weights` and no residual means SwiGLU.
@@ -172,6 +212,9 @@ void bind_int8_kernels(py::module_& k) {
     k.def("quantise_bf16_rows", &quantise_bf16, "x"_a, "n_threads"_a = 1);
     k.def("gemm_int8", &gemm, "x"_a, "weights"_a, py::kw_only(), "bias"_a, "gelu"_a = false,
           "residual"_a = std::nullopt, "scale"_a = std::nullopt, "n_threads"_a = 1);
+    k.def("gemm_int8_columns", &gemm_columns, "type"_a, "weights"_a, "x"_a, py::kw_only(),
+          "up_weights"_a = std::nullopt, "bias"_a = std::nullopt, "up_bias"_a = std::nullopt,
+          "residual"_a = std::nullopt);
     k.def("rows_product", &rows_product, "type"_a, "weights"_a, "x"_a, py::kw_only(),
           "up_weights"_a = std::nullopt, "bias"_a = std::nullopt, "residual"_a = std::nullopt,
           "n_threads"_a = 1);

@@ -255,6 +255,48 @@ def test_packed_product_goes_through_gelu_into_rounded_rows(
     assert np.allclose(sums, found.reshape(*scales.shape, 32).sum(-1), atol=1e-4 * size)
 
 
+@pytest.mark.parametrize("type_name", QUANTISED)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.integers(1, 20), st.integers(1, 5), st.integers(1, 70), st.booleans(), SEEDS)
+def test_weights_unpacked_for_many_rows_give_the_same_product(
+    type_name: str, n_rows: int, n_blocks: int, n_out: int, with_residual: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    n_in = n_blocks * block_sizes(type_name)[0]
+    weights = random_weights(type_name, n_out, n_in, rng)
+    x = (rng.standard_normal((n_rows, n_in)) * 3 + 1).astype(np.float32)
+    bias = rng.standard_normal(n_out).astype(np.float32)
+    residual = rng.standard_normal((n_rows, n_out), np.float32) if with_residual else None
+    row_type = getattr(kernels.RowType, type_name)
+    found = kernels.gemm_int8_columns(row_type, weights, x, bias=bias, residual=residual)
+    w = dequantised(type_name, weights)
+    expected = rounded(x) @ w.T + bias + (0 if residual is None else residual)
+    assert_close(found, expected, magnitude(rounded(x), w))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.sampled_from(QUANTISED), st.integers(1, 20), st.integers(1, 3), st.booleans(), SEEDS)
+def test_gates_and_ups_unpacked_for_many_rows_give_rounded_rows(
+    type_name: str, n_rows: int, n_out_blocks: int, with_bias: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    n_out = 32 * n_out_blocks
+    gates, ups = (random_weights(type_name, n_out, 256, rng) for _ in range(2))
+    biases = rng.standard_normal((2, n_out)).astype(np.float32) if with_bias else (None, None)
+    x = rng.standard_normal((n_rows, 256), np.float32) / 8
+    row_type = getattr(kernels.RowType, type_name)
+    values, scales, _ = kernels.gemm_int8_columns(
+        row_type, gates, x, up_weights=ups, bias=biases[0], up_bias=biases[1]
+    )
+    g, u = (
+        rounded(x) @ dequantised(type_name, w).T + (0 if bias is None else bias)
+        for w, bias in zip((gates, ups), biases, strict=True)
+    )
+    expected = g / (1 + np.exp(-g)) * u
+    error = np.abs(restored(values, scales) - expected)
+    assert np.all(error <= 0.501 * steps_of(scales) + 1e-4 * (1 + np.abs(expected)))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_does_not_become_one(bad: float) -> None:
     x = np.ones((1, 64), np.float32)

@@ -9,6 +9,7 @@ import pytest
 from cpus import FEATURES, cpu_for
 from crispvl import Model
 from crispvl.convert import convert_checkpoint
+from crispvl.quantize import quantize_file
 from numpy.typing import NDArray
 from tiny import ROWS, make_checkpoint
 
@@ -58,3 +59,14 @@ def test_prompts_on_the_fast_path_are_as_good_as_on_the_exact_one(
         # 16-bit weights bound the error themselves; with 8-bit ones both paths round activations to
         # 8 bits, and ours may not be worse than ggml's.
         assert fast <= (1.5 * exact + 1e-4 if dtype == "q8_0" else 1e-3), dtype
+
+
+def test_gates_and_ups_of_two_types_are_read_as_what_they_are(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(ROWS[0], tmp_path / "checkpoint")
+    convert_checkpoint(checkpoint, tmp_path / "f32.gguf", "f32")
+    truth = logits(tmp_path / "f32.gguf", exact=True)
+    file = tmp_path / "mixed.gguf"
+    types = ["blk.*.ffn_gate.weight=q8_0", "blk.*.ffn_up.weight=q5_1"]
+    quantize_file(tmp_path / "f32.gguf", file, "f16", overrides=types)
+    fast, exact = (mean_error(logits(file, exact=e), truth) for e in (False, True))
+    assert fast <= 1.5 * exact + 1e-4
