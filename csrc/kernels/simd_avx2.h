@@ -18,8 +18,8 @@ struct FirstLanes {
     __m256i low, high;
 
     explicit FirstLanes(int64_t n) {
-        alignas(64) static const int32_t kBits[32] = {-1, -1, -1, -1, -1, -1, -1, -1,
-                                                      -1, -1, -1, -1, -1, -1, -1, -1};
+        alignas(64) constexpr int32_t kBits[32] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                                   -1, -1, -1, -1, -1, -1, -1, -1};
         const int32_t* bits = kBits + 16 - (n < 0 ? 0 : n > 16 ? 16 : n);
         low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bits));
         high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bits + 8));
