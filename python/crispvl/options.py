@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from crispvl.page_ranges import check_page_ranges
 from crispvl.sizes import device_sizes, parse_device_sizes
 from crispvl.tasks import Task
+from crispvl.tiling import MOST_TILES
 
 
 def _option(
@@ -175,8 +176,12 @@ class ReadOptions(GenerateOptions, InputOptions):
         InputOptions.__post_init__(self)
         tasks = get_args(Task)
         _check("task", self.task, str, f"one of {', '.join(tasks)}", lambda v: v in tasks)
-        _check_optional_count("max_tiles", self.max_tiles)
-        _check_optional_count("min_tiles", self.min_tiles)
+        for name in ("max_tiles", "min_tiles"):
+            if getattr(self, name) is not None:
+                _check(
+                    name, getattr(self, name), int, f"in 1…{MOST_TILES}",
+                    lambda v: 1 <= v <= MOST_TILES,
+                )  # fmt: skip
         _check_optional_count("streams", self.streams)
         for name in ("skip_blank", "repair_loops", "groundedness"):
             _check(name, getattr(self, name), bool, "a bool", lambda v: True)

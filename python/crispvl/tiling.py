@@ -19,6 +19,9 @@ from PIL import Image
 
 from crispvl.images import ImageLike, open_image
 
+MOST_TILES = 1024
+"""Of an image, the thumbnail not counted: more than any model was trained with."""
+
 
 def choose_grid(
     width: int, height: int, max_tiles: int = 12, tile_px: int = 448, min_tiles: int = 1
@@ -36,17 +39,18 @@ def choose_grid(
         ``(columns, rows)``.
 
     Raises:
-        ValueError: A size is not positive, or ``min_tiles`` exceeds ``max_tiles``.
+        ValueError: A size is not positive, ``min_tiles`` exceeds ``max_tiles``, or this exceeds
+            `MOST_TILES`.
     """
     if width < 1 or height < 1 or tile_px < 1:
         raise ValueError(
             f"[tiling] sizes of at least 1 px are expected; found a page of {width}×{height} and "
             f"tiles of {tile_px}; pass the image's real size"
         )
-    if not 1 <= min_tiles <= max_tiles:
+    if not 1 <= min_tiles <= max_tiles <= MOST_TILES:
         raise ValueError(
-            f"[tiling] 1 <= min_tiles <= max_tiles is expected; found min_tiles={min_tiles} and "
-            f"max_tiles={max_tiles}; raise max_tiles or lower min_tiles"
+            f"[tiling] 1 <= min_tiles <= max_tiles <= {MOST_TILES} is expected; found "
+            f"min_tiles={min_tiles} and max_tiles={max_tiles}; change them"
         )
     aspect = width / height
     closest = float("inf")
@@ -108,11 +112,13 @@ def _candidate_grids(min_tiles: int, max_tiles: int) -> tuple[tuple[int, int], .
     ``min_tiles=1`` that order never decides (no page is equally far from two grids of one area
     without being closer to a third); with a larger minimum it can, so the set is filled as there.
     """
-    grids = {
-        (columns, rows)
-        for n in range(min_tiles, max_tiles + 1)
-        for columns in range(1, n + 1)
-        for rows in range(1, n + 1)
-        if min_tiles <= columns * rows <= max_tiles
-    }
+    grids: set[tuple[int, int]] = set()
+    for n in range(min_tiles, max_tiles + 1):
+        # Of n tiles along a side at most; from the second n on only those that are new.
+        for columns in range(1, n + 1):
+            first = 1 if n == min_tiles or columns == n else n
+            last = min(n, max_tiles // columns)
+            grids.update(
+                (columns, rows) for rows in range(first, last + 1) if columns * rows >= min_tiles
+            )
     return tuple(sorted(grids, key=lambda grid: grid[0] * grid[1]))

@@ -126,9 +126,9 @@ def test_an_output_that_cannot_be_written_is_one_line(
 
 @pytest.mark.parametrize(
     "flags",
-    [["--pages", "x"], ["--max-tiles", "0"], ["--max-tokens", "-1"], ["--top-p", "2"],
-     ["--temperature", "nan"], ["--device", "abacus"], ["--threads", "-3"], ["--format", "pdf"],
-     ["--resume"], ["--max-memory", "cpu=1"]],
+    [["--pages", "x"], ["--max-tiles", "0"], ["--max-tiles", "1025"], ["--max-tokens", "-1"],
+     ["--top-p", "2"], ["--temperature", "nan"], ["--device", "abacus"], ["--threads", "-3"],
+     ["--format", "pdf"], ["--resume"], ["--max-memory", "cpu=1"]],
     ids=" ".join,
 )  # fmt: skip
 def test_a_value_out_of_range_is_one_line(flags: list[str], tmp_path: Path, capfd: Capture) -> None:
