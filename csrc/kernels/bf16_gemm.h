@@ -148,6 +148,13 @@ void round_rows(const float* x, int64_t n, uint16_t* y) {
     for (int64_t i = 0; i < n; i += 16) store_bf16_first(n - i, y + i, load_first(n - i, x + i));
 }
 
+void round_halves(const uint16_t* x, int64_t n, uint16_t* y) {
+    for (; n >= 16; n -= 16, x += 16, y += 16) store_bf16(y, load_f16(x));
+    uint16_t rest[16] = {};
+    for (int64_t i = 0; i < n; ++i) rest[i] = x[i];
+    store_bf16_first(n, y, load_f16(rest));
+}
+
 // The mean of f(16 numbers of the row); lanes past its end count as zero.
 template <typename F>
 inline float mean_of(const float* x, int64_t width, const F& f) {

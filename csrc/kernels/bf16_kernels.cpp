@@ -43,6 +43,9 @@ void pack_panel_bf16(const uint16_t* rows, int64_t n_in, uint16_t* panel) {
 void round_bf16(const float* x, int64_t n, uint16_t* y) {
     table().round(x, n, y);
 }
+void round_f16(const uint16_t* x, int64_t n, uint16_t* y) {
+    table().round_f16(x, n, y);
+}
 void norm_bf16(const NormJob& job, int ith, int nth) {
     table().norm(job, ith, nth);
 }

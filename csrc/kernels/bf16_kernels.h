@@ -49,6 +49,8 @@ void gemm_bf16_panel(const GemmJob& job, int64_t i_panel, const uint16_t* panel)
 // BF16 rows [64, n_in], n_in even, -> one panel.
 void pack_panel_bf16(const uint16_t* rows, int64_t n_in, uint16_t* panel);
 void round_bf16(const float* x, int64_t n, uint16_t* y);
+// F16 -> BF16
+void round_f16(const uint16_t* x, int64_t n, uint16_t* y);
 
 struct NormJob {
     const float* x;  // F32 [n_rows, width]

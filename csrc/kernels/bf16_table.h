@@ -11,6 +11,7 @@ struct Bf16Kernels {
     void (*gemm_panel)(const GemmJob& job, int64_t i_panel, const uint16_t* panel);
     void (*pack_panel)(const uint16_t* rows, int64_t n_in, uint16_t* panel);
     void (*round)(const float* x, int64_t n, uint16_t* y);
+    void (*round_f16)(const uint16_t* x, int64_t n, uint16_t* y);
     void (*norm)(const NormJob& job, int ith, int nth);
     size_t (*attention_scratch_bytes)(int64_t n_tokens, int64_t d_head);
     void (*attention)(const AttentionJob& job, void* scratch, int ith, int nth);

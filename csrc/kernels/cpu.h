@@ -16,8 +16,9 @@ bool has_avx2();
 // The sets of our kernels that this machine runs, by instruction set: "avx2".
 std::vector<std::string> kernel_names();
 
-// From now on kernels are chosen as on a CPU that has these features at most; a model runs under the
-// limit that it was loaded under. For tests and benchmarks of kernels that a better CPU would not run.
+// From now on kernels are chosen as on a CPU that has these features at most; a model runs under
+// the limit that it was loaded under. For tests and benchmarks of kernels that a better CPU would
+// not run.
 void limit_features(const std::vector<std::string>& features);
 
 }  // namespace crispvl::kernels

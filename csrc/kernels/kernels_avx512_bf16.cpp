@@ -5,8 +5,8 @@
 namespace crispvl::kernels {
 
 const Bf16Kernels kBf16Avx512 = {
-    "avx512_bf16", gemm,           gemm_panel, pack_panel,       round_rows,
-    norm_rows,     Scratch::bytes, attention,  causal_attention,
+    "avx512_bf16", gemm,      gemm_panel,     pack_panel, round_rows,
+    round_halves,  norm_rows, Scratch::bytes, attention,  causal_attention,
 };
 
 }  // namespace crispvl::kernels

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/bf16_pack.h"
 #include "kernels/cpu.h"
+#include "nn/bf16_panel.h"
 #include "nn/operand.h"
 #include "runtime/parallel.h"
 
@@ -82,21 +82,19 @@ void PackedLinear::pack_bf16(const std::vector<const Linear*>& parts, int ith, i
     uint16_t* panels = reinterpret_cast<uint16_t*>(panels_.get());
     const int64_t n_panels = kernels::panel_count(d_out_);
     const int64_t panel_size = kernels::packed_size(kernels::kPanelWidth, d_in_);
-    const int64_t begin = n_panels * ith / nth, end = n_panels * (ith + 1) / nth;
-    std::fill(panels + begin * panel_size, panels + end * panel_size, uint16_t{0});
-    std::vector<float> row(static_cast<size_t>(d_in_));
-    int64_t first = 0;
-    for (const Linear* part : parts) {
-        const ggml_tensor* weight = part->weight();
-        const ggml_to_float_t to_float = ggml_get_type_traits(weight->type)->to_float;
-        const int64_t from = std::max<int64_t>(0, begin * kernels::kPanelWidth - first);
-        const int64_t to = std::min(weight->ne[1], end * kernels::kPanelWidth - first);
-        for (int64_t i = from; i < to; ++i) {
-            const char* data = static_cast<const char*>(weight->data);
-            to_float(data + static_cast<size_t>(i) * weight->nb[1], row.data(), d_in_);
-            kernels::pack_row(row.data(), d_in_, first + i, panels);
+    std::vector<char> room(static_cast<size_t>(bf16_panel_room(d_in_)));
+    for (int64_t i = n_panels * ith / nth; i < n_panels * (ith + 1) / nth; ++i) {
+        PanelRows rows{};
+        int64_t first = -i * kernels::kPanelWidth;  // of the part's rows in the panel
+        for (const Linear* part : parts) {
+            const ggml_tensor* weight = part->weight();
+            const int64_t last = std::min(first + weight->ne[1], kernels::kPanelWidth);
+            for (int64_t k = std::max<int64_t>(first, 0); k < last; ++k) {
+                rows[static_cast<size_t>(k)] = {weight, k - first};
+            }
+            first += weight->ne[1];
         }
-        first += weight->ne[1];
+        load_bf16_panel(rows, d_in_, room.data(), panels + i * panel_size);
     }
 }
 

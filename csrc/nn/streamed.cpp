@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/bf16_kernels.h"
 #include "kernels/cpu.h"
 
 namespace crispvl {
@@ -52,7 +51,7 @@ StreamedLinear::StreamedLinear(const std::vector<const Linear*>& parts, Operand 
     bias_.assign(static_cast<size_t>(kernels::panel_count(n_rows_) * kPanelWidth), 0.0f);
     for (size_t i = 0; i < bias_.size(); ++i) {
         const int64_t at = static_cast<int64_t>(i);
-        const Row row = row_of(at / kPanelWidth, at % kPanelWidth);
+        const WeightRow row = row_of(at / kPanelWidth, at % kPanelWidth);
         int64_t i_row = row.i_row;
         for (size_t part = 0; row.weight != nullptr && weights_[part] != row.weight; ++part) {
             i_row += weights_[part]->ne[1];
@@ -62,9 +61,9 @@ StreamedLinear::StreamedLinear(const std::vector<const Linear*>& parts, Operand 
 }
 
 ggml_tensor* StreamedLinear::scratch(Graph& g, int64_t d_in, int n_threads) {
-    // BF16: a row in F32, 64 rows in BF16, and the panel made of them. Bytes take less.
-    const int64_t n_bytes = d_in * 4 + 2 * kPanelWidth * d_in * 2;
-    static_assert(2 * kPanelWidth * 2 * 256 > kernels::int8_columns_bytes(256));
+    // For BF16, with the panel itself. Bytes take less.
+    const int64_t n_bytes = bf16_panel_room(d_in) + kPanelWidth * d_in * 2;
+    static_assert(bf16_panel_room(256) > kernels::int8_columns_bytes(256));
     return g.input(GGML_TYPE_I8, GGML_PAD(n_bytes, 64), n_threads);
 }
 
@@ -78,7 +77,7 @@ ggml_tensor* StreamedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* s
 
 // ---- BF16 ---------------------------------------------------------------------------------------
 
-StreamedLinear::Row StreamedLinear::row_of(int64_t i_panel, int64_t i) const {
+WeightRow StreamedLinear::row_of(int64_t i_panel, int64_t i) const {
     if (is_swiglu()) {
         constexpr int64_t kHalf = kPanelWidth / 2;
         const int64_t i_row = i_panel * kHalf + i % kHalf;
@@ -91,28 +90,6 @@ StreamedLinear::Row StreamedLinear::row_of(int64_t i_panel, int64_t i) const {
         i_row -= weight->ne[1];
     }
     return {nullptr, 0};
-}
-
-void StreamedLinear::load_panel(int64_t i_panel, char* scratch, uint16_t* panel) const {
-    float* values = reinterpret_cast<float*>(scratch);
-    uint16_t* rows = reinterpret_cast<uint16_t*>(scratch + d_in_ * 4);
-    for (int64_t i = 0; i < kPanelWidth; ++i) {
-        const Row row = row_of(i_panel, i);
-        uint16_t* out = rows + i * d_in_;
-        if (row.weight == nullptr) {
-            std::fill_n(out, d_in_, uint16_t{0});
-            continue;
-        }
-        const char* data = static_cast<const char*>(row.weight->data) +
-                           static_cast<size_t>(row.i_row) * row.weight->nb[1];
-        if (row.weight->type == GGML_TYPE_BF16) {
-            std::copy_n(reinterpret_cast<const uint16_t*>(data), d_in_, out);
-            continue;
-        }
-        ggml_get_type_traits(row.weight->type)->to_float(data, values, d_in_);
-        kernels::round_bf16(values, d_in_, out);
-    }
-    kernels::pack_panel_bf16(rows, d_in_, panel);
 }
 
 void StreamedLinear::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) {
@@ -129,11 +106,13 @@ void StreamedLinear::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) 
                                floats(y->src[2]),
                                /*scale=*/nullptr};
     char* own = static_cast<char*>(scratch->data) + static_cast<size_t>(ith) * scratch->nb[1];
-    uint16_t* panel =
-        reinterpret_cast<uint16_t*>(own + linear.d_in_ * 4 + kPanelWidth * linear.d_in_ * 2);
+    uint16_t* panel = reinterpret_cast<uint16_t*>(own + bf16_panel_room(linear.d_in_));
     const int64_t n_panels = kernels::panel_count(linear.n_rows_);
     for (int64_t i = n_panels * ith / nth; i < n_panels * (ith + 1) / nth; ++i) {
-        linear.load_panel(i, own, panel);
+        PanelRows rows;
+        for (int64_t k = 0; k < kPanelWidth; ++k)
+            rows[static_cast<size_t>(k)] = linear.row_of(i, k);
+        load_bf16_panel(rows, linear.d_in_, own, panel);
         kernels::gemm_bf16_panel(job, i, panel);
     }
 }

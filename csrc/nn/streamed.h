@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/epilogue.h"
+#include "nn/bf16_panel.h"
 #include "nn/linear.h"
 #include "nn/operand.h"
 
@@ -33,14 +34,9 @@ public:
     Operand operand() const { return operand_; }
 
 private:
-    struct Row {
-        const ggml_tensor* weight;  // null: a row of zeros
-        int64_t i_row;
-    };
     static void compute_bf16(ggml_tensor* y, int ith, int nth, void* self);
     static void compute_int8(ggml_tensor* y, int ith, int nth, void* self);
-    Row row_of(int64_t i_panel, int64_t i) const;
-    void load_panel(int64_t i_panel, char* scratch, uint16_t* panel) const;
+    WeightRow row_of(int64_t i_panel, int64_t i) const;
     kernels::Int8Columns columns(int64_t i_columns) const;
     bool is_swiglu() const { return epilogue_ == kernels::Epilogue::swiglu; }
     int64_t d_out() const { return is_swiglu() ? n_rows_ / 2 : n_rows_; }

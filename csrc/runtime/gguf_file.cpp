@@ -17,10 +17,32 @@ Error unusable(const std::string& path, const std::string& found) {
 
 constexpr uint64_t kLargestAlignment = 4096;
 
-// ggml's reader: bytes read, fewer at the end of the file.
-size_t read_mapped(void* file, void* out, uint64_t offset, size_t n_bytes) {
-    return static_cast<const MappedFile*>(file)->read(static_cast<size_t>(offset), out, n_bytes);
-}
+// Reads a header a window at a time: ggml asks for each of a vocabulary's strings by itself.
+class HeaderReader {
+public:
+    explicit HeaderReader(const MappedFile& file) : file_(file), window_(size_t{1} << 18) {}
+
+    // As ggml calls it: bytes read, fewer at the end of the file.
+    static size_t read(void* self, void* out, uint64_t offset, size_t n_bytes) {
+        return static_cast<HeaderReader*>(self)->read(static_cast<size_t>(offset), out, n_bytes);
+    }
+
+private:
+    size_t read(size_t offset, void* out, size_t n_wanted) {
+        if (n_wanted > window_.size()) return file_.read(offset, out, n_wanted);
+        if (offset < begin_ || offset + n_wanted > begin_ + n_held_) {
+            n_held_ = file_.read(offset, window_.data(), window_.size());
+            begin_ = offset;
+        }
+        const size_t n_bytes = std::min(n_wanted, n_held_ - (offset - begin_));
+        std::memcpy(out, window_.data() + (offset - begin_), n_bytes);
+        return n_bytes;
+    }
+
+    const MappedFile& file_;
+    std::vector<uint8_t> window_;
+    size_t begin_ = 0, n_held_ = 0;
+};
 
 // ggml catches bad_alloc on the way and calls the file damaged. Its message begins with a
 // function's name; what the file could have written into it comes later.
@@ -41,9 +63,9 @@ gguf_context_ptr parse(const std::string& path, const MappedFile& file) {
     take_log_error();
     // A file of a header alone ends before the padding that ggml wants to skip.
     const uint64_t padded_bytes = GGML_PAD(uint64_t{file.size()}, kLargestAlignment);
-    gguf_context_ptr gguf(gguf_init_from_callback(read_mapped, const_cast<MappedFile*>(&file),
-                                                  /*max_chunk_read=*/0, padded_bytes,
-                                                  {/*no_alloc=*/true, nullptr}));
+    HeaderReader reader(file);
+    gguf_context_ptr gguf(gguf_init_from_callback(HeaderReader::read, &reader, /*max_chunk_read=*/0,
+                                                  padded_bytes, {/*no_alloc=*/true, nullptr}));
     if (!gguf) {
         const std::string reason = take_log_error();
         if (ran_out_of_memory(reason)) throw std::bad_alloc();

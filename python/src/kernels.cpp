@@ -4,12 +4,12 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <vector>
 
 #include "kernels/aligned.h"
 #include "kernels/bf16_kernels.h"
-#include "kernels/bf16_pack.h"
 #include "kernels/cpu.h"
 #include "numpy_convert.h"
 
@@ -21,13 +21,20 @@ using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 std::vector<uint16_t> rounded(const Floats& x) {
     std::vector<uint16_t> values(static_cast<size_t>(x.size()));
-    std::transform(x.data(), x.data() + x.size(), values.begin(), kernels::to_bf16);
+    kernels::round_bf16(x.data(), x.size(), values.data());
     return values;
+}
+
+float from_bf16(uint16_t value) {
+    const uint32_t bits = uint32_t{value} << 16;
+    float result;
+    std::memcpy(&result, &bits, sizeof result);
+    return result;
 }
 
 py::array_t<float> widened(const std::vector<uint16_t>& values, std::vector<py::ssize_t> shape) {
     std::vector<float> floats(values.size());
-    std::transform(values.begin(), values.end(), floats.begin(), kernels::from_bf16);
+    std::transform(values.begin(), values.end(), floats.begin(), from_bf16);
     return to_numpy(std::move(floats), std::move(shape));
 }
 
@@ -37,9 +44,13 @@ py::array_t<float> gemm(const Floats& x, const Floats& w, const std::optional<Fl
     const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_out = w.shape(0);
     const auto panels =
         kernels::allocate_aligned<uint16_t>(static_cast<size_t>(kernels::packed_size(n_out, n_in)));
-    std::fill_n(panels.get(), kernels::packed_size(n_out, n_in), uint16_t{0});
-    for (int64_t i = 0; i < n_out; ++i)
-        kernels::pack_row(w.data() + i * n_in, n_in, i, panels.get());
+    std::vector<uint16_t> rows(static_cast<size_t>(kernels::kPanelWidth * n_in));
+    for (int64_t i = 0; i < n_out; i += kernels::kPanelWidth) {
+        const int64_t n_rows_left = std::min(kernels::kPanelWidth, n_out - i);
+        std::fill(rows.begin(), rows.end(), uint16_t{0});
+        kernels::round_bf16(w.data() + i * n_in, n_rows_left * n_in, rows.data());
+        kernels::pack_panel_bf16(rows.data(), n_in, panels.get() + i * n_in);
+    }
     const std::vector<uint16_t> input = rounded(x);
     std::vector<float> floats(static_cast<size_t>(n_rows * n_out));
     std::vector<uint16_t> halves(floats.size());
