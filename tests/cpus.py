@@ -10,17 +10,24 @@ from crispvl import _core, _cpu
 
 _AVX2 = ["avx2", "fma", "f16c"]
 _AVX512 = [*_AVX2, "avx512f", "avx512bw", "avx512vl", "avx512dq"]
-#: The features of CPUs, by the BF16 kernels that are the best for them.
-FEATURES = {"avx512_bf16": [*_AVX512, "avx512bf16", "avx512vnni"], "avx2": _AVX2}
+#: The features of CPUs that have kernels of their own.
+FEATURES = {
+    "avx512": [*_AVX512, "avx512bf16", "avx512vnni"],
+    "avxvnni": [*_AVX2, "avxvnni"],
+    "avx2": _AVX2,
+}
 
 
 @contextmanager
-def cpu_for(bf16_kernels: str) -> Iterator[None]:
-    """Models loaded within are served as by that CPU; skips where this one cannot stand for it."""
-    _core.kernels.limit_features(FEATURES[bf16_kernels])
+def cpu_with(name: str) -> Iterator[None]:
+    """Models are loaded and run within as by that CPU; skips where this one cannot stand for it."""
+    missing = set(FEATURES[name]) - set(_cpu.features())
+    if missing:
+        pytest.skip(f"this CPU has no {', '.join(sorted(missing))}")
+    _core.kernels.limit_features(FEATURES[name])
     try:
-        if _core.kernels.bf16_kernels_name() != bf16_kernels:
-            pytest.skip(f"this CPU cannot run the kernels of {bf16_kernels}")
+        if _core.kernels.bf16_kernels_name() is None:
+            pytest.skip("this build has no kernels of ours")
         yield
     finally:
         _core.kernels.limit_features(list(_cpu.features()))

@@ -5,6 +5,7 @@
 
 #include "kernels/bf16_kernels.h"
 #include "kernels/cpu_features.h"
+#include "kernels/int8_kernels.h"
 
 namespace crispvl::kernels {
 namespace {
@@ -16,7 +17,7 @@ constexpr bool kCompiled = false;
 #endif
 
 struct Cpu {
-    bool avx512_bf16, avx512_vnni, avx2;
+    bool avx512_bf16, avx512_vnni, avx2, avxvnni;
 
     explicit Cpu(const std::vector<std::string>& features) {
         const auto has = [&](std::initializer_list<const char*> needed) {
@@ -28,6 +29,7 @@ struct Cpu {
         avx512_bf16 = avx512 && has({"avx512bf16"});
         avx512_vnni = avx512 && has({"avx512vnni"});
         avx2 = has({"avx2", "fma", "f16c"});
+        avxvnni = avx2 && has({"avxvnni"});
     }
 };
 
@@ -50,10 +52,14 @@ bool has_avx2() {
     return cpu().avx2;
 }
 
+bool has_avxvnni() {
+    return cpu().avxvnni;
+}
+
 std::vector<std::string> kernel_names() {
     std::vector<std::string> names;
     if (bf16_kernels_name() != nullptr) names.emplace_back(bf16_kernels_name());
-    if (has_avx512_vnni()) names.emplace_back("avx512_vnni");
+    if (int8_kernels_name() != nullptr) names.emplace_back(int8_kernels_name());
     return names;
 }
 

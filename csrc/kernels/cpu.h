@@ -12,6 +12,8 @@ bool has_avx512_bf16();
 bool has_avx512_vnni();
 // AVX2, FMA and F16C.
 bool has_avx2();
+// Those and AVX-VNNI.
+bool has_avxvnni();
 
 // The sets of our kernels that this machine runs, by instruction set: "avx2".
 std::vector<std::string> kernel_names();

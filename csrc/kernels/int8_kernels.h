@@ -1,5 +1,6 @@
 // 8-bit kernels: weights in the blocks of their GGUF types times activations rounded to 8 bits,
-// summed in 32-bit integers within a block and in F32 between blocks (AVX-512 VNNI, `vpdpbusd`).
+// summed in integers within a block and in F32 between blocks: by fours on VNNI (`vpdpbusd`), by
+// pairs on AVX2.
 // Plain pointers and sizes only, as in bf16_kernels.h.
 //
 // Activations are rounded in blocks of 32 inputs; a rounded row is its blocks, padded to 64 bytes.
@@ -11,6 +12,12 @@
 #include "kernels/epilogue.h"
 
 namespace crispvl::kernels {
+
+// The instruction set of the kernels that this machine runs, as "avx512_vnni"; null: there are
+// none.
+const char* int8_kernels_name();
+// Whether products of many rows are faster than in BF16.
+bool int8_kernels_suit_many_rows();
 
 inline constexpr int64_t kQuantBlock = 32;
 
@@ -88,7 +95,7 @@ void quantise_bf16_rows(const uint16_t* x, int64_t n_rows, int64_t n_in, void* y
 
 // ---- many rows, weights packed beforehand -------------------------------------------------------
 //
-// A packed matrix W [n_out, n_in] lies in panels of 16 outputs (int8_panel_avx512.h); the last
+// A packed matrix W [n_out, n_in] lies in panels of 16 outputs (int8_panel.h); the last
 // panel repeats its last output.
 
 inline constexpr int64_t kInt8PanelOutputs = 16;

@@ -14,13 +14,17 @@ struct Floats {
     __m256 low, high;
 };
 
+constexpr int kSumsAtOnce = 6;
+
+alignas(64) constexpr int32_t kFirstLanes[32] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                                 -1, -1, -1, -1, -1, -1, -1, -1};
+
+// Masks of the first n lanes.
 struct FirstLanes {
     __m256i low, high;
 
     explicit FirstLanes(int64_t n) {
-        alignas(64) constexpr int32_t kBits[32] = {-1, -1, -1, -1, -1, -1, -1, -1,
-                                                   -1, -1, -1, -1, -1, -1, -1, -1};
-        const int32_t* bits = kBits + 16 - (n < 0 ? 0 : n > 16 ? 16 : n);
+        const int32_t* bits = kFirstLanes + 16 - (n < 0 ? 0 : n > 16 ? 16 : n);
         low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bits));
         high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bits + 8));
     }
@@ -59,9 +63,11 @@ inline __m256i to_bf16(__m256 x) {
         _mm256_castsi256_ps(_mm256_add_epi32(bits, half)), _mm256_castsi256_ps(quiet), is_nan));
     return _mm256_srli_epi32(rounded, 16);
 }
+// 0, 2, 1, 3: what packing leaves apart in its two halves.
+constexpr int kQuartersInOrder = 0xd8;
+
 inline void store_bf16(uint16_t* p, Floats x) {
     const __m256i packed = _mm256_packus_epi32(to_bf16(x.low), to_bf16(x.high));
-    constexpr int kQuartersInOrder = 0xd8;  // 0, 2, 1, 3
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm256_permute4x64_epi64(packed, kQuartersInOrder));
 }
@@ -71,11 +77,19 @@ inline void store_bf16_first(int64_t n, uint16_t* p, Floats x) {
     store_bf16(all, x);
     if (n > 0) std::memcpy(p, all, static_cast<size_t>(n) * sizeof all[0]);
 }
+inline Floats load_bf16(const uint16_t* p) {
+    const __m128i* halves = reinterpret_cast<const __m128i*>(p);
+    const auto wide = [](__m128i x) {
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+    };
+    return {wide(_mm_loadu_si128(halves)), wide(_mm_loadu_si128(halves + 1))};
+}
 inline Floats load_f16(const uint16_t* p) {
     const __m128i* halves = reinterpret_cast<const __m128i*>(p);
     return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
 }
 inline Floats keep_first(int64_t n, Floats x, Floats filler) {
+    if (n >= 16) return x;
     const FirstLanes lanes(n);
     return {_mm256_blendv_ps(filler.low, x.low, _mm256_castsi256_ps(lanes.low)),
             _mm256_blendv_ps(filler.high, x.high, _mm256_castsi256_ps(lanes.high))};
@@ -125,6 +139,12 @@ inline __m256 power_of_two(__m256 n) {
 inline Floats scale_by_power(Floats x, Floats n) {
     return mul(x, {power_of_two(n.low), power_of_two(n.high)});
 }
+inline bool all_finite(Floats x) {
+    const Floats a = magnitude(x);
+    const __m256 infinite = _mm256_set1_ps(__builtin_inff());
+    return _mm256_movemask_ps(_mm256_cmp_ps(a.low, infinite, _CMP_NLT_UQ)) == 0 &&
+           _mm256_movemask_ps(_mm256_cmp_ps(a.high, infinite, _CMP_NLT_UQ)) == 0;
+}
 inline float sum_of(Floats x) {
     const __m256 eight = _mm256_add_ps(x.low, x.high);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -137,6 +157,181 @@ inline float largest_of(Floats x) {
     four = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
 }
+
+// ---- bits
+// -------------------------------------------------------------------------------------------
+
+struct Bits {
+    __m256i low, high;
+};
+using UnsignedWords = uint32_t __attribute__((vector_size(32)));
+using SignedWords = int32_t __attribute__((vector_size(32)));
+
+inline Bits operator&(Bits a, Bits b) {
+    return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)};
+}
+inline Bits operator|(Bits a, Bits b) {
+    return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+}
+inline Bits operator^(Bits a, Bits b) {
+    return {_mm256_xor_si256(a.low, b.low), _mm256_xor_si256(a.high, b.high)};
+}
+
+inline Bits load_bits(const void* p) {
+    const __m256i* halves = static_cast<const __m256i*>(p);
+    return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
+}
+inline void store_bits(void* p, Bits x) {
+    __m256i* halves = static_cast<__m256i*>(p);
+    _mm256_storeu_si256(halves, x.low);
+    _mm256_storeu_si256(halves + 1, x.high);
+}
+inline Bits splat_byte(int8_t x) {
+    return {_mm256_set1_epi8(x), _mm256_set1_epi8(x)};
+}
+inline Bits splat_word(int32_t x) {
+    return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)};
+}
+template <typename At>
+inline Bits words(const At& at) {
+    return {_mm256_set_epi32(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0)),
+            _mm256_set_epi32(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8))};
+}
+inline Bits join(__m256i low, __m256i high) {
+    return {low, high};
+}
+
+inline Bits first_words(Bits a, Bits b) {
+    return {_mm256_unpacklo_epi32(a.low, b.low), _mm256_unpacklo_epi32(a.high, b.high)};
+}
+inline Bits last_words(Bits a, Bits b) {
+    return {_mm256_unpackhi_epi32(a.low, b.low), _mm256_unpackhi_epi32(a.high, b.high)};
+}
+inline Bits first_pairs(Bits a, Bits b) {
+    return {_mm256_unpacklo_epi64(a.low, b.low), _mm256_unpacklo_epi64(a.high, b.high)};
+}
+inline Bits last_pairs(Bits a, Bits b) {
+    return {_mm256_unpackhi_epi64(a.low, b.low), _mm256_unpackhi_epi64(a.high, b.high)};
+}
+inline Bits even_quarters(Bits a, Bits b) {
+    constexpr int kLows = 0x20;
+    return {_mm256_permute2x128_si256(a.low, b.low, kLows),
+            _mm256_permute2x128_si256(a.high, b.high, kLows)};
+}
+inline Bits odd_quarters(Bits a, Bits b) {
+    constexpr int kHighs = 0x31;
+    return {_mm256_permute2x128_si256(a.low, b.low, kHighs),
+            _mm256_permute2x128_si256(a.high, b.high, kHighs)};
+}
+
+inline Bits add_words(Bits a, Bits b) {
+    return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
+}
+inline Bits multiply_words(Bits a, Bits b) {
+    return {_mm256_mullo_epi32(a.low, b.low), _mm256_mullo_epi32(a.high, b.high)};
+}
+template <typename Words, typename Shift>
+inline Bits shifted(Bits x, const Shift& shift) {
+    return {reinterpret_cast<__m256i>(shift(reinterpret_cast<Words>(x.low))),
+            reinterpret_cast<__m256i>(shift(reinterpret_cast<Words>(x.high)))};
+}
+inline Bits left(Bits words, int n) {
+    return shifted<UnsignedWords>(words, [n](UnsignedWords x) { return x << n; });
+}
+inline Bits right(Bits words, int n) {
+    return shifted<UnsignedWords>(words, [n](UnsignedWords x) { return x >> n; });
+}
+inline Bits right_signed(Bits words, int n) {
+    return shifted<SignedWords>(words, [n](SignedWords x) { return x >> n; });
+}
+inline int32_t sum_of_words(Bits x) {
+    const __m256i eight = _mm256_add_epi32(x.low, x.high);
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    four = _mm_add_epi32(four, _mm_srli_si128(four, 8));
+    return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_srli_si128(four, 4)));
+}
+// The low halves of 16 words, which fit.
+inline __m256i low_halves_of(Bits words) {
+    const __m256i packed = _mm256_packus_epi32(words.low, words.high);
+    return _mm256_permute4x64_epi64(packed, kQuartersInOrder);
+}
+inline void store_as_bytes(int8_t* p, Bits words) {
+    const __m256i halves =
+        _mm256_permute4x64_epi64(_mm256_packs_epi32(words.low, words.high), kQuartersInOrder);
+    const __m128i bytes =
+        _mm_packs_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+}
+
+inline Floats to_floats(Bits words) {
+    return {_mm256_cvtepi32_ps(words.low), _mm256_cvtepi32_ps(words.high)};
+}
+inline Bits to_nearest_words(Floats x) {
+    return {_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high)};
+}
+inline Floats widen_f16(__m256i halves) {
+    return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
+            _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
+}
+inline Floats widen_bf16(__m256i halves) {
+    const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(halves));
+    const __m256i high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(halves, 1));
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(low, 16)),
+            _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))};
+}
+inline __m256i load_halves_first(int64_t n, const void* p) {
+    uint16_t all[16] = {};
+    if (n > 0) std::memcpy(all, p, static_cast<size_t>(n < 16 ? n : 16) * sizeof all[0]);
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(all));
+}
+inline Floats low_halves(Bits words) {
+    return widen_f16(low_halves_of(words & splat_word(0xffff)));
+}
+
+#if defined(__AVXVNNI__)
+
+struct Weights {
+    Bits bytes;
+};
+template <int kOffset>
+inline Weights weights(Bits bytes) {
+    return {bytes};
+}
+constexpr bool kDotKeepsOffset = true;
+template <int kOffset>
+inline Bits dot(Bits sums, Weights w, Bits x) {
+    return {_mm256_dpbusd_avx_epi32(sums.low, w.bytes.low, x.low),
+            _mm256_dpbusd_avx_epi32(sums.high, w.bytes.high, x.high)};
+}
+
+#else
+
+// Pairs of products are summed in 16 bits first, where there is room for weights up to 128. So
+// those with an offset of 128 become magnitudes, and x takes their signs.
+struct Weights {
+    Bits magnitudes, signs;
+};
+template <int kOffset>
+inline Weights weights(Bits bytes) {
+    if (kOffset != 128) return {bytes, bytes};
+    const Bits values = bytes ^ splat_byte(-128);
+    return {{_mm256_abs_epi8(values.low), _mm256_abs_epi8(values.high)}, values};
+}
+constexpr bool kDotKeepsOffset = false;
+inline __m256i dot_of_pairs(__m256i sums, __m256i w, __m256i x) {
+    const __m256i pairs = _mm256_maddubs_epi16(w, x);
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+template <int kOffset>
+inline Bits dot(Bits sums, Weights w, Bits x) {
+    if (kOffset == 128) {
+        x = {_mm256_sign_epi8(x.low, w.signs.low), _mm256_sign_epi8(x.high, w.signs.high)};
+    }
+    return {dot_of_pairs(sums.low, w.magnitudes.low, x.low),
+            dot_of_pairs(sums.high, w.magnitudes.high, x.high)};
+}
+
+#endif
 
 }  // namespace
 }  // namespace crispvl::kernels

@@ -12,6 +12,9 @@ namespace crispvl::kernels {
 
 using Floats = __m512;
 
+// Vectors of sums that stay in registers beside their operands.
+static constexpr int kSumsAtOnce = 12;
+
 static inline Floats splat(float x) {
     return _mm512_set1_ps(x);
 }
@@ -83,11 +86,127 @@ static inline Floats nearest_integer(Floats x) {
 static inline Floats scale_by_power(Floats x, Floats n) {
     return _mm512_scalef_ps(x, n);
 }
+static inline bool all_finite(Floats x) {
+    constexpr int kNanOrInfinite = 0x99;
+    return _mm512_fpclass_ps_mask(x, kNanOrInfinite) == 0;
+}
 static inline float sum_of(Floats x) {
     return _mm512_reduce_add_ps(x);
 }
 static inline float largest_of(Floats x) {
     return _mm512_reduce_max_ps(x);
 }
+
+// ---- bits: 64 bytes, or 16 words of 32 bits; `&`, `|` and `^` work on them
+// ----------------------------
+
+using Bits = __m512i;
+using UnsignedWords = uint32_t __attribute__((vector_size(64)));
+using SignedWords = int32_t __attribute__((vector_size(64)));
+
+static inline Bits load_bits(const void* p) {
+    return _mm512_loadu_si512(p);
+}
+static inline void store_bits(void* p, Bits x) {
+    _mm512_storeu_si512(p, x);
+}
+static inline Bits splat_byte(int8_t x) {
+    return _mm512_set1_epi8(x);
+}
+static inline Bits splat_word(int32_t x) {
+    return _mm512_set1_epi32(x);
+}
+// at(0) to at(15).
+template <typename At>
+static inline Bits words(const At& at) {
+    return _mm512_set_epi32(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8), at(7),
+                            at(6), at(5), at(4), at(3), at(2), at(1), at(0));
+}
+static inline Bits join(__m256i low, __m256i high) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+// Of each quarter of a and b, in turn: their first or last words, their first or last pairs of
+// words.
+static inline Bits first_words(Bits a, Bits b) {
+    return _mm512_unpacklo_epi32(a, b);
+}
+static inline Bits last_words(Bits a, Bits b) {
+    return _mm512_unpackhi_epi32(a, b);
+}
+static inline Bits first_pairs(Bits a, Bits b) {
+    return _mm512_unpacklo_epi64(a, b);
+}
+static inline Bits last_pairs(Bits a, Bits b) {
+    return _mm512_unpackhi_epi64(a, b);
+}
+// Quarters 0 and 2 of a and b in turn; 1 and 3.
+static inline Bits even_quarters(Bits a, Bits b) {
+    return _mm512_permutex2var_epi64(a, _mm512_set_epi64(13, 12, 5, 4, 9, 8, 1, 0), b);
+}
+static inline Bits odd_quarters(Bits a, Bits b) {
+    return _mm512_permutex2var_epi64(a, _mm512_set_epi64(15, 14, 7, 6, 11, 10, 3, 2), b);
+}
+
+static inline Bits add_words(Bits a, Bits b) {
+    return _mm512_add_epi32(a, b);
+}
+static inline Bits multiply_words(Bits a, Bits b) {
+    return _mm512_mullo_epi32(a, b);
+}
+static inline Bits left(Bits words, int n) {
+    return reinterpret_cast<Bits>(reinterpret_cast<UnsignedWords>(words) << n);
+}
+static inline Bits right(Bits words, int n) {
+    return reinterpret_cast<Bits>(reinterpret_cast<UnsignedWords>(words) >> n);
+}
+static inline Bits right_signed(Bits words, int n) {
+    return reinterpret_cast<Bits>(reinterpret_cast<SignedWords>(words) >> n);
+}
+static inline int32_t sum_of_words(Bits x) {
+    return _mm512_reduce_add_epi32(x);
+}
+// Each word as a byte; it fits.
+static inline void store_as_bytes(int8_t* p, Bits words) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(words));
+}
+
+static inline Floats to_floats(Bits words) {
+    return _mm512_cvtepi32_ps(words);
+}
+static inline Bits to_nearest_words(Floats x) {
+    return _mm512_cvtps_epi32(x);
+}
+static inline Floats widen_f16(__m256i halves) {
+    return _mm512_cvtph_ps(halves);
+}
+static inline Floats widen_bf16(__m256i halves) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+static inline __m256i load_halves_first(int64_t n, const void* p) {
+    return _mm256_maskz_loadu_epi16(tail_mask(n), p);
+}
+// The half-precision number in the low 16 bits of every word.
+static inline Floats low_halves(Bits words) {
+    return widen_f16(_mm512_cvtepi32_epi16(words));
+}
+
+// 64 unsigned weights that are too large by kOffset, made ready for `dot`.
+struct Weights {
+    Bits bytes;
+};
+template <int kOffset>
+static inline Weights weights(Bits bytes) {
+    return {bytes};
+}
+// Whether the offset is still in the products of `dot`.
+static constexpr bool kDotKeepsOffset = true;
+#if defined(__AVX512VNNI__)
+// Adds four products of weights and signed bytes to each word.
+template <int kOffset>
+static inline Bits dot(Bits sums, Weights w, Bits x) {
+    return _mm512_dpbusd_epi32(sums, w.bytes, x);
+}
+#endif
 
 }  // namespace crispvl::kernels

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu.h"
+#include "kernels/int8_kernels.h"
 #include "model/schema.h"
 
 namespace crispvl {
@@ -193,7 +193,7 @@ void Decoder::use_cpu_kernels(int n_threads) {
         }
         streamed_.emplace_back(block, *operands);
     }
-    if (!kernels::has_avx512_vnni()) return;
+    if (kernels::int8_kernels_name() == nullptr) return;
     if (DirectLinear::supports({&head_}, RowEpilogue::store)) {
         direct_head_.emplace(std::vector<const Linear*>{&head_}, RowEpilogue::store);
     }

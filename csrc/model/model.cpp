@@ -196,7 +196,7 @@ std::vector<std::string> Model::kernels() const {
         return net.vision.uses(operand) || net.decoder.uses(operand);
     };
     if (uses(Operand::bf16)) names.emplace_back(kernels::bf16_kernels_name());
-    if (uses(Operand::int8)) names.emplace_back("avx512_vnni");
+    if (uses(Operand::int8)) names.emplace_back(kernels::int8_kernels_name());
     names.emplace_back("ggml");
     return names;
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu.h"
+#include "kernels/int8_kernels.h"
 #include "nn/bf16_panel.h"
 #include "nn/operand.h"
 #include "runtime/parallel.h"
@@ -25,7 +25,8 @@ bool packs_as_int8(const std::vector<const Linear*>& linears) {
         const ggml_tensor* weight = linear->weight();
         return weight->type == GGML_TYPE_Q8_0 && weight->ne[1] % kernels::kQuantBlock == 0;
     };
-    return kernels::has_avx512_vnni() && std::all_of(linears.begin(), linears.end(), suits);
+    return kernels::int8_kernels_suit_many_rows() &&
+           std::all_of(linears.begin(), linears.end(), suits);
 }
 
 // ---- norm ---------------------------------------------------------------------------------------

@@ -204,7 +204,7 @@ void bind_row_types(py::module_& k) {
 }  // namespace
 
 void bind_int8_kernels(py::module_& k) {
-    k.def("has_avx512_vnni", &kernels::has_avx512_vnni);
+    k.def("int8_kernels_name", &kernels::int8_kernels_name);
     bind_row_types(k);
     k.def("quantise_rows", &quantise, "x"_a, py::kw_only(), "weight"_a = std::nullopt,
           "bias"_a = std::nullopt, "epsilon"_a = 0.0f, "subtract_mean"_a = false,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from cpus import FEATURES, cpu_for
+from cpus import FEATURES, cpu_with
 from crispvl import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ kernels = _core.kernels
 @pytest.fixture(autouse=True, params=FEATURES)
 def cpu(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test runs the kernels of one instruction set."""
-    with cpu_for(request.param):
+    with cpu_with(request.param):
         yield
 
 

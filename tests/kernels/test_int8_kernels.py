@@ -1,10 +1,13 @@
-"""The AVX-512 VNNI kernels against plain numpy on gguf's own dequantised weights."""
+"""The 8-bit kernels of each instruction set against numpy on gguf's own dequantised weights."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import gguf
 import numpy as np
 import pytest
+from cpus import FEATURES, cpu_with
 from crispvl import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +15,13 @@ from numpy.typing import NDArray
 
 kernels = _core.kernels
 
-pytestmark = pytest.mark.skipif(
-    not kernels.has_avx512_vnni(), reason="this CPU has no AVX-512 VNNI; ggml's kernels serve it"
-)
+
+@pytest.fixture(autouse=True, params=FEATURES)
+def cpu(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test runs the kernels of one instruction set."""
+    with cpu_with(request.param):
+        yield
+
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cpus import FEATURES, cpu_for
+from cpus import FEATURES, cpu_with
 from crispvl import Model
 from crispvl.convert import convert_checkpoint
 from goldens import GOLDENS, Golden, min_cosine
@@ -75,6 +75,6 @@ def test_smaller_types_keep_the_image_tokens(
     golden: Golden, dtype: str, cpu: str, tmp_path: Path
 ) -> None:
     convert_checkpoint(golden.folder, tmp_path / "model.gguf", dtype)
-    with cpu_for(cpu):
+    with cpu_with(cpu):
         found = Model.load(tmp_path / "model.gguf", device="cpu").encode(golden.tiles)
     assert min_cosine(found, golden.stages["vis_proj_output"]) >= PROJECTOR_COSINE[dtype]

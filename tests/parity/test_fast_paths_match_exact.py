@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cpus import FEATURES, cpu_for
+from cpus import FEATURES, cpu_with
 from crispvl import Model
 from crispvl.convert import convert_checkpoint
 from crispvl.quantize import quantize_file
@@ -54,7 +54,7 @@ def test_prompts_on_the_fast_path_are_as_good_as_on_the_exact_one(
         file = tmp_path / f"{dtype}.gguf"
         convert_checkpoint(checkpoint, file, dtype)
         exact = mean_error(logits(file, exact=True), truth)
-        with cpu_for(cpu):
+        with cpu_with(cpu):
             fast = mean_error(logits(file, exact=False), truth)
         # 16-bit weights bound the error themselves; with 8-bit ones both paths round activations to
         # 8 bits, and ours may not be worse than ggml's.

@@ -1,14 +1,17 @@
-// Y = X W^T for bytes: 6 rows by 32 outputs stay in registers while quads of inputs stream by.
-#include "kernels/avx512_epilogue.h"
-#include "kernels/panel_formats_avx512.h"
-#include "kernels/quantise_avx512.h"
+// Y = X W^T for bytes: 6 rows by 32 or 16 outputs stay in registers while quads of inputs stream
+// by. Compiled once per instruction set.
+#pragma once
+
+#include "kernels/int8_formats.h"
+#include "kernels/int8_quantise.h"
 #include "kernels/simd_math.h"
 
 namespace crispvl::kernels {
 namespace {
 
-constexpr int kRows = 6;         // rows of x in a register block
-constexpr int kPanels = 2;       // of 16 outputs, in a register block
+constexpr int kRows = 6;                            // rows of x in a register block
+constexpr int kPanels = 2;                          // of 16 outputs: a block of the rounded result
+constexpr int kPanelsAtOnce = kSumsAtOnce / kRows;  // in a register block
 constexpr int64_t kGroup = 384;  // rows that meet a pair of panels before the next pair
 
 // Two panels, and with swiglu two more.
@@ -18,36 +21,31 @@ struct Columns {
     const float* up_bias;
 };
 
-inline __m512 with_bias(const float* bias, int64_t column, __mmask16 mask, __m512 sum) {
-    return bias != nullptr ? _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, bias + column)) : sum;
-}
-
-inline void store(const Int8GemmJob& job, int64_t at, int64_t column, __mmask16 mask, __m512 y) {
+inline void store(const Int8GemmJob& job, int64_t at, int64_t column, int64_t n, Floats y) {
     if (job.epilogue == Epilogue::store_bf16) {
-        store_bf16(static_cast<uint16_t*>(job.y) + at, mask, y);
+        store_bf16_first(n, static_cast<uint16_t*>(job.y) + at, y);
         return;
     }
     if (job.epilogue == Epilogue::residual_f32) {
-        const __m512 scale = job.scale != nullptr ? _mm512_maskz_loadu_ps(mask, job.scale + column)
-                                                  : _mm512_set1_ps(1.0f);
-        y = _mm512_fmadd_ps(y, scale, _mm512_maskz_loadu_ps(mask, job.residual + at));
+        const Floats scale = job.scale != nullptr ? load_first(n, job.scale + column) : splat(1.0f);
+        y = fma(y, scale, load_first(n, job.residual + at));
     }
-    _mm512_mask_storeu_ps(static_cast<float*>(job.y) + at, mask, y);
+    store_first(n, static_cast<float*>(job.y) + at, y);
 }
 
 // The 32 sums of one row on their way to memory; `ups` only for swiglu.
 inline void finish(const Int8GemmJob& job, int64_t row, int64_t column, const float* up_bias,
-                   __m512 (&sums)[kPanels], __m512 (&ups)[kPanels]) {
+                   Floats (&sums)[kPanels], Floats (&ups)[kPanels]) {
     for (int64_t p = 0; p < kPanels; ++p) {
         const int64_t at = column + p * kPanelOutputs;
-        const __mmask16 mask = tail_mask(job.n_out - at);
-        sums[p] = with_bias(job.bias, at, mask, sums[p]);
+        const int64_t n = job.n_out - at;
+        sums[p] = with_bias(job.bias, at, n, sums[p]);
         if (job.epilogue == Epilogue::swiglu) {
-            sums[p] = _mm512_mul_ps(silu_ps(sums[p]), with_bias(up_bias, at, mask, ups[p]));
+            sums[p] = mul(silu_ps(sums[p]), with_bias(up_bias, at, n, ups[p]));
         } else if (job.epilogue == Epilogue::gelu) {
             sums[p] = gelu_ps(sums[p]);
         } else {
-            store(job, row * job.n_out + at, at, mask, sums[p]);
+            store(job, row * job.n_out + at, at, n, sums[p]);
         }
     }
     if (job.epilogue == Epilogue::swiglu || job.epilogue == Epilogue::gelu) {
@@ -58,14 +56,16 @@ inline void finish(const Int8GemmJob& job, int64_t row, int64_t column, const fl
 
 template <typename Format, int n>
 void product(const PanelView* panels, int64_t n_in, const QuantisedBlock* const* x,
-             __m512 (&sums)[n][kPanels]) {
-    __m512 totals[kPanels][n];
-    for (int r = 0; r < n; ++r) {
-        for (int p = 0; p < kPanels; ++p) totals[p][r] = _mm512_setzero_ps();
-    }
-    multiply<Format>(panels, n_in / kQuantBlock, x, totals);
-    for (int r = 0; r < n; ++r) {
-        for (int p = 0; p < kPanels; ++p) sums[r][p] = totals[p][r];
+             Floats (&sums)[n][kPanels]) {
+    for (int first = 0; first < kPanels; first += kPanelsAtOnce) {
+        Floats totals[kPanelsAtOnce][n];
+        for (int r = 0; r < n; ++r) {
+            for (int p = 0; p < kPanelsAtOnce; ++p) totals[p][r] = splat(0.0f);
+        }
+        multiply<Format>(panels + first, n_in / kQuantBlock, x, totals);
+        for (int r = 0; r < n; ++r) {
+            for (int p = 0; p < kPanelsAtOnce; ++p) sums[r][first + p] = totals[p][r];
+        }
     }
 }
 
@@ -73,7 +73,7 @@ void product(const PanelView* panels, int64_t n_in, const QuantisedBlock* const*
 template <typename Format, int n>
 void block(const Int8GemmJob& job, const Columns& columns, int64_t first, int64_t column) {
     const QuantisedBlock* x[n];
-    __m512 sums[n][kPanels], ups[n][kPanels] = {};
+    Floats sums[n][kPanels], ups[n][kPanels] = {};
     for (int r = 0; r < n; ++r) x[r] = quantised_row(job.x, job.n_in, first + r);
     product<Format>(columns.panels, job.n_in, x, sums);
     if (job.epilogue == Epilogue::swiglu) product<Format>(columns.ups, job.n_in, x, ups);
@@ -122,9 +122,7 @@ PanelView packed_panel(const void* panels, const Int8GemmJob& job, int64_t i_pan
     return {quads, reinterpret_cast<const float*>(quads + kPanelOutputs * job.n_in), nullptr};
 }
 
-}  // namespace
-
-void gemm_int8(const Int8GemmJob& job, const void* panels, int ith, int nth) {
+void gemm(const Int8GemmJob& job, const void* panels, int ith, int nth) {
     // As in gemm_bf16: shares are consecutive, so that a pair of panels stays in its cache.
     const int64_t n_pairs = (job.n_out + kInt8Columns - 1) / kInt8Columns;
     const int64_t n_groups = (job.n_rows + kGroup - 1) / kGroup;
@@ -140,8 +138,8 @@ void gemm_int8(const Int8GemmJob& job, const void* panels, int ith, int nth) {
     }
 }
 
-void gemm_int8_columns(const Int8GemmJob& job, const Int8Columns& columns, int64_t i_columns,
-                       void* scratch) {
+void gemm_columns(const Int8GemmJob& job, const Int8Columns& columns, int64_t i_columns,
+                  void* scratch) {
     char* space = static_cast<char*>(scratch);
     switch (columns.type) {
         case RowType::q4_0:
@@ -167,8 +165,7 @@ void gemm_int8_columns(const Int8GemmJob& job, const Int8Columns& columns, int64
     }
 }
 
-void pack_panel_int8(const void* rows, size_t row_bytes, int64_t n_rows, int64_t n_in,
-                     void* panel) {
+void pack_panel(const void* rows, size_t row_bytes, int64_t n_rows, int64_t n_in, void* panel) {
     RowGroup group(rows, row_bytes, 0, n_rows);
     char* quads = static_cast<char*>(panel);
     unpack<Q8_0>(group, n_in,
@@ -177,4 +174,5 @@ void pack_panel_int8(const void* rows, size_t row_bytes, int64_t n_rows, int64_t
                   /*minima=*/nullptr});
 }
 
+}  // namespace
 }  // namespace crispvl::kernels

@@ -1,22 +1,26 @@
 // y = W x for a few rows of x. The work is reading W: 16 of its rows at a time are unpacked into a
-// panel in the nearest cache, chunk by chunk, for all rows of x.
-#include "kernels/avx512_epilogue.h"
-#include "kernels/int8_kernels.h"
-#include "kernels/panel_formats_avx512.h"
+// panel in the nearest cache, chunk by chunk, for all rows of x. Compiled once per instruction set.
+#pragma once
+
+#include "kernels/int8_formats.h"
 #include "kernels/simd_math.h"
 
 namespace crispvl::kernels {
 namespace {
 
-constexpr int kTokens = 24;       // rows of x in one pass over W
-constexpr int kTokensAtOnce = 8;  // of which a register block holds
-constexpr int64_t kChunk = 256;   // inputs
+constexpr int kTokens = 24;                              // rows of x in one pass over W
+constexpr int kTokensAtOnce = kSumsAtOnce >= 8 ? 8 : 4;  // of which a register block holds
+constexpr int64_t kChunk = 256;                          // inputs
 
 // Sums of 16 outputs for every token.
-using Totals = __m512[kTokens];
+using Totals = Floats[kTokens];
 
 inline void prefetch(const uint8_t* p, int64_t n_bytes) {
     for (int64_t i = 0; i < n_bytes; i += 64) _mm_prefetch(p + i, _MM_HINT_T1);
+}
+
+inline int64_t tokens_at_once(int64_t n_left) {
+    return n_left < kTokensAtOnce ? n_left : kTokensAtOnce;
 }
 
 template <int n>
@@ -49,9 +53,9 @@ inline void with_count(int64_t n, const F& f) {
 // Tokens [first, first + n) of the job meet a chunk that starts at block `i_block`.
 template <typename Format, int n>
 void meet(const RowsJob& job, const PanelView& chunk, int64_t i_block, int64_t n_blocks,
-          int64_t first, __m512* totals) {
+          int64_t first, Floats* totals) {
     const QuantisedBlock* x[n];
-    __m512 own[1][n];
+    Floats own[1][n];
     for (int t = 0; t < n; ++t) {
         x[t] = quantised_row(job.x, job.n_in, first + t) + i_block;
         own[0][t] = totals[t];
@@ -66,7 +70,7 @@ struct Quantised {
     static void product(const RowsJob& job, RowGroup group, int64_t first, int64_t n_tokens,
                         Totals& totals) {
         const uint8_t* next = group.rows[0] + kPanelOutputs * job.row_bytes;
-        for (int t = 0; t < n_tokens; ++t) totals[t] = _mm512_setzero_ps();
+        for (int t = 0; t < n_tokens; ++t) totals[t] = splat(0.0f);
         PanelChunk room;
         const PanelSpace chunk = room.space();
         for (int64_t i = 0; i < job.n_in; i += kChunk) {
@@ -77,7 +81,7 @@ struct Quantised {
                 unpack<Format>(group, Format::kInputs, chunk.from<Format>(j * Format::kInputs));
             }
             for (int64_t t = 0; t < n_tokens; t += kTokensAtOnce) {
-                with_count(n_tokens - t, [&](auto n) {
+                with_count(tokens_at_once(n_tokens - t), [&](auto n) {
                     meet<Format, decltype(n)::value>(job, chunk.view(), i / kQuantBlock,
                                                      n_inputs / kQuantBlock, first + t, totals + t);
                 });
@@ -89,41 +93,39 @@ struct Quantised {
 // 16 weights of a type without blocks.
 struct F16 {
     static constexpr int64_t kBytes = 2;
-    static inline __m512 load(__mmask16 mask, const uint8_t* p) {
-        return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, p));
+    static inline Floats load_first(int64_t n, const uint8_t* p) {
+        return widen_f16(load_halves_first(n, p));
     }
 };
 struct BF16 {
     static constexpr int64_t kBytes = 2;
-    static inline __m512 load(__mmask16 mask, const uint8_t* p) {
-        const __m512i bits = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, p));
-        return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+    static inline Floats load_first(int64_t n, const uint8_t* p) {
+        return widen_bf16(load_halves_first(n, p));
     }
 };
 struct F32 {
     static constexpr int64_t kBytes = 4;
-    static inline __m512 load(__mmask16 mask, const uint8_t* p) {
-        return _mm512_maskz_loadu_ps(mask, p);
+    static inline Floats load_first(int64_t n, const uint8_t* p) {
+        return kernels::load_first(n, reinterpret_cast<const float*>(p));
     }
 };
 
 // One row of W times n rows of x.
 template <typename Format, int n>
-void dot(const uint8_t* row, const float* x, int64_t n_in, size_t row_bytes, float* sums) {
-    __m512 totals[n];
-    for (int t = 0; t < n; ++t) totals[t] = _mm512_setzero_ps();
+void dot_row(const uint8_t* row, const float* x, int64_t n_in, size_t row_bytes, float* sums) {
+    Floats totals[n];
+    for (int t = 0; t < n; ++t) totals[t] = splat(0.0f);
     for (int64_t i = 0; i < n_in; i += 16) {
-        const __mmask16 mask = tail_mask(n_in - i);
         const uint8_t* p = row + i * Format::kBytes;
         _mm_prefetch(p + 2 * row_bytes, _MM_HINT_T0);
-        const __m512 w = Format::load(mask, p);
+        const Floats w = Format::load_first(n_in - i, p);
 #pragma GCC unroll 8
         for (int t = 0; t < n; ++t) {
-            const __m512 values = _mm512_maskz_loadu_ps(mask, x + t * n_in + i);
-            totals[t] = _mm512_fmadd_ps(w, values, totals[t]);
+            const Floats values = load_first(n_in - i, x + t * n_in + i);
+            totals[t] = fma(w, values, totals[t]);
         }
     }
-    for (int t = 0; t < n; ++t) sums[t * kPanelOutputs] = _mm512_reduce_add_ps(totals[t]);
+    for (int t = 0; t < n; ++t) sums[t * kPanelOutputs] = sum_of(totals[t]);
 }
 
 template <typename Format>
@@ -134,33 +136,28 @@ struct Plain {
         const float* x = static_cast<const float*>(job.x) + first * job.n_in;
         for (int i = 0; i < kPanelOutputs; ++i) {
             for (int64_t t = 0; t < n_tokens; t += kTokensAtOnce) {
-                with_count(n_tokens - t, [&](auto n) {
-                    dot<Format, decltype(n)::value>(group.rows[i], x + t * job.n_in, job.n_in,
-                                                    job.row_bytes, &sums[t][i]);
+                with_count(tokens_at_once(n_tokens - t), [&](auto n) {
+                    dot_row<Format, decltype(n)::value>(group.rows[i], x + t * job.n_in, job.n_in,
+                                                        job.row_bytes, &sums[t][i]);
                 });
             }
         }
-        for (int64_t t = 0; t < n_tokens; ++t) totals[t] = _mm512_load_ps(sums[t]);
+        for (int64_t t = 0; t < n_tokens; ++t) totals[t] = load(sums[t]);
     }
 };
-
-inline __m512 with_bias(const float* bias, int64_t row, __mmask16 mask, __m512 sum) {
-    return bias != nullptr ? _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, bias + row)) : sum;
-}
 
 // All tokens' sums of the rows from `row` on, on their way to memory; `ups` only for swiglu.
 void store(const RowsJob& job, int64_t row, int64_t n_rows, int64_t first, int64_t n_tokens,
            const Totals& totals, const Totals& ups) {
-    const __mmask16 mask = tail_mask(n_rows);
     for (int64_t t = 0; t < n_tokens; ++t) {
         const int64_t at = (first + t) * job.y_stride + row;
-        __m512 y = with_bias(job.bias, row, mask, totals[t]);
+        Floats y = with_bias(job.bias, row, n_rows, totals[t]);
         if (job.epilogue == RowEpilogue::swiglu) {
-            y = _mm512_mul_ps(silu_ps(y), with_bias(job.up_bias, row, mask, ups[t]));
+            y = mul(silu_ps(y), with_bias(job.up_bias, row, n_rows, ups[t]));
         } else if (job.epilogue == RowEpilogue::residual) {
-            y = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, job.residual + at), y);
+            y = add(load_first(n_rows, job.residual + at), y);
         }
-        _mm512_mask_storeu_ps(job.y + at, mask, y);
+        store_first(n_rows, job.y + at, y);
     }
 }
 
@@ -182,9 +179,7 @@ void run(const RowsJob& job, int64_t begin, int64_t end) {
     }
 }
 
-}  // namespace
-
-void rows_product(const RowsJob& job, int64_t begin, int64_t end) {
+void product_of_rows(const RowsJob& job, int64_t begin, int64_t end) {
     switch (job.type) {
         case RowType::q4_0:
             return run<Quantised<Q4_0>>(job, begin, end);
@@ -211,4 +206,5 @@ void rows_product(const RowsJob& job, int64_t begin, int64_t end) {
     }
 }
 
+}  // namespace
 }  // namespace crispvl::kernels
