@@ -75,7 +75,7 @@ class Pages(IterableDataset):  # type: ignore[type-arg]
             grid, n = (1, 1), MICRO_TILES
             if rng.random() < float(self.multi_tile):
                 grid = rng.choices(list(GRIDS), list(GRIDS.values()))[0]
-                n = max(2, MICRO_TILES // (grid[0] * grid[1] + 1))
+                n = 2 * MICRO_TILES // (grid[0] * grid[1] + 1)  # few of the tiles have gradients
             prompt = "Markdown" if rng.random() < MARKDOWN else "OCR"
             pool = [sample(seed + i, grid, prompt) for i in range(POOL * n)]
             seed += len(pool)

@@ -24,7 +24,7 @@ N_CLASSES = len(CHARS) + 1
 WORD_LIST = Path("/usr/share/dict/words")
 QUOTATIONS = Path("/usr/share/games/fortunes")
 ACCENTS = {
-    "a": "àáâãäå",
+    "a": "àáâãäåæ",
     "c": "ç",
     "e": "èéêë",
     "i": "ìíîï",
@@ -126,11 +126,11 @@ def price(rng: Rng) -> str:
     style = rng.random()
     if style < 0.45:
         return amount
-    if style < 0.75:
+    if style < 0.70:
         return "$" + amount
-    if style < 0.83:
+    if style < 0.86:
         return rng.choice("€£") + amount
-    if style < 0.89:
+    if style < 0.94:
         return amount.replace(",", "").replace(".", ",") + rng.choice((" €", "€"))
     return rng.choice("-+") + amount
 
@@ -223,7 +223,7 @@ def word(rng: Rng) -> str:
     if frame < 0.12:
         text += rng.choice(",.,.:;!?")
     elif frame < 0.17:
-        opening, closing = rng.choice(('""', "()", "[]", "''", "<>", "{}", "“”"))
+        opening, closing = rng.choice(('""', "()", "[]", "''", "<>", "{}", "“”", "“”"))
         text = opening + text + closing
     elif frame < 0.175:
         text = "–"
@@ -256,10 +256,10 @@ def words(rng: Rng, n: int) -> list[str]:
     which comes next, not the word before.
     """
     run = sentences(rng, n) if rng.random() < 0.45 else [word(rng) for _ in range(n)]
-    if rng.random() < 0.1:
+    if rng.random() < 0.2:
         few = run[: max(2, n // 4)]
         run = [rng.choice(few) for _ in run]
-    if rng.random() < 0.08:
-        share = rng.choice((0.05, 0.15, 0.4))
+    if rng.random() < 0.15:
+        share = rng.choice((0.05, 0.15, 0.3))
         run = [accented(rng, w, share) for w in run]
     return run

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import InternVLForConditionalGeneration
 
 from model import END_OF_TEXT, IM_END, MAX_ANSWER, MEAN, SPECIAL, STD, Nano
@@ -108,6 +109,28 @@ def write_checkpoint(
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
 
 
+def heads_file(folder: str | Path) -> Path:
+    """Where the dense heads lie: beside the checkpoint folder, for they only serve training."""
+    return Path(folder).resolve().with_name("heads.safetensors")
+
+
+def write_heads(model: Nano, folder: str | Path) -> None:
+    """Writes the dense heads beside a checkpoint folder, for a later run to continue from."""
+    heads = {
+        f"{name}.{key}": value
+        for name, head in model.heads()
+        for key, value in head.state_dict().items()
+    }
+    save_file({name: value.bfloat16() for name, value in heads.items()}, heads_file(folder))
+
+
+def load_heads(model: Nano, folder: str | Path) -> None:
+    """Reads the dense heads from beside a checkpoint folder."""
+    saved = load_file(heads_file(folder))
+    for name, head in model.heads():
+        head.load_state_dict({key: saved[f"{name}.{key}"].float() for key in head.state_dict()})
+
+
 def load_weights(vlm: InternVLForConditionalGeneration, folder: str | os.PathLike[str]) -> None:
     """Copies a checkpoint folder's weights into the model, as float32."""
     source = InternVLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
@@ -125,7 +148,9 @@ def main() -> None:
     model = Nano()
     if args.run:
         state = torch.load(Path(args.run) / "state.pt", map_location="cpu")
+        model.load_state_dict(state["model"])
         model.vlm.load_state_dict(state["average"])
+        write_heads(model, args.output)
     else:
         load_weights(model.vlm, args.checkpoint)
     write_checkpoint(model.vlm, args.output, args.max_tiles)

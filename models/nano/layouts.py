@@ -115,7 +115,7 @@ def packed(page: Page, x_height_px: float, fonts: Fonts) -> None:
 def paragraph(page: Page, x_height_px: float, fonts: Fonts) -> None:
     """Prose with margins, with a heading on some pages."""
     at = cursor(page, x_height_px, fonts)
-    flow(page, at, page.rng.uniform(0.2, 1.2))
+    flow(page, at, page.rng.uniform(0.5, 1.3))
 
 
 def few_words(page: Page, x_height_px: float, fonts: Fonts) -> None:
@@ -336,9 +336,9 @@ def blank(page: Page, x_height_px: float, fonts: Fonts) -> None:
 
 Layouts = dict[Callable[[Page, float, Fonts], None], float]
 PLAIN: Layouts = {
-    packed: 0.14,
-    paragraph: 0.27,
-    few_words: 0.08,
+    packed: 0.16,
+    paragraph: 0.28,
+    few_words: 0.05,
     listing: 0.05,
     receipt: 0.16,
     form: 0.08,

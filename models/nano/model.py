@@ -26,7 +26,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 MAX_POSITIONS = 4096  # a page of six tiles in the smallest print takes 3000
 MAX_ANSWER = 2560
-POINTER_LAYER, POINTER_HEAD = 2, 2  # the head that is taught to look at the next character
+# Heads (layer, head) that are taught to look at the next character, and at the one just written
+NEXT_HEADS, LAST_HEADS = ((2, 2), (3, 3)), ((1, 2), (2, 0))
 
 Cache = list[tuple[Tensor, Tensor]]
 
@@ -84,14 +85,23 @@ def config() -> InternVLConfig:
 class Nano(nn.Module):
     """The model and the two heads that supervise its encoder densely in training."""
 
-    def __init__(self) -> None:
+    def __init__(self, compiled: bool = False) -> None:
+        """Args: compiled: Whether the layers are compiled, which pays in training only."""
         super().__init__()
+        self.vision_layer, self.text_layer = vision_layer, text_layer
+        if compiled:
+            self.vision_layer = torch.compile(vision_layer, dynamic=True)
+            self.text_layer = torch.compile(text_layer, dynamic=True)
         self.vlm = InternVLForConditionalGeneration(config())
         width = self.vlm.config.text_config.hidden_size
         self.patch_head = nn.Linear(width, N_CLASSES)
         self.slot_head = nn.Linear(width, N_SLOTS * N_CLASSES)
         self.register_buffer("mean", 255 * torch.tensor(MEAN), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(STD), persistent=False)
+
+    def heads(self) -> list[tuple[str, nn.Module]]:
+        """The heads that only training needs, by name."""
+        return [("patch", self.patch_head), ("slot", self.slot_head)]
 
     def encode(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """Runs the encoder and the projector.
@@ -111,7 +121,7 @@ class Nano(nn.Module):
         x = torch.cat([tower.embeddings.cls_token.expand(n, -1, -1).to(x.dtype), x], 1)
         x = x + tower.embeddings.position_embeddings
         for layer in tower.encoder.layer:
-            x = vision_layer(layer, x)
+            x = self.vision_layer(layer, x)
         patches = tower.layernorm(x)[:, 1:]
         grid = patches.reshape(n, PATCHES, PATCHES, -1)
         cells = self.vlm.model.pixel_shuffle(grid, scale_factor=0.5)
@@ -127,7 +137,7 @@ class Nano(nn.Module):
         )
         return torch.cat([before, image_tokens.to(before.dtype), after], 1)
 
-    def logits(self, image_tokens: Tensor, text: str, ids: Tensor) -> tuple[Tensor, Tensor]:
+    def logits(self, image_tokens: Tensor, text: str, ids: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits of each of the answer's tokens given those before it, and where it looks for them.
 
         Args:
@@ -136,34 +146,34 @@ class Nano(nn.Module):
             ids: Answer ids ``[n, length]``; what follows the end token is arbitrary.
 
         Returns:
-            Logits ``[n, length, VOCAB_SIZE]`` and the pointer head's attention to the image tokens
-            ``[n, length, n_tokens]``.
+            Logits ``[n, length, VOCAB_SIZE]`` and of each layer the attention to the image tokens
+            ``[n, heads, length, n_tokens]``.
         """
         prompt = self.prompt(image_tokens, text)
         answer = self.vlm.get_input_embeddings()(ids[:, :-1])
         x, _, attention = self.decode(torch.cat([prompt, answer], 1))
         first, image = prompt.shape[1] - 1, len(BEFORE_IMAGE)
-        pointer = attention[:, POINTER_HEAD, first:, image : image + image_tokens.shape[1]]
-        return self.vlm.lm_head(x[:, first:]), pointer
+        looks = [a[:, :, first:, image : image + image_tokens.shape[1]] for a in attention]
+        return self.vlm.lm_head(x[:, first:]), looks
 
-    def decode(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache, Tensor]:
+    def decode(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache, list[Tensor]]:
         """Runs the decoder over embeddings ``[n, length, width]`` that follow the cache.
 
         Returns:
-            Its outputs, the grown cache, and the attention ``[n, heads, length, total]`` of the
-            layer with the pointer head.
+            Its outputs, the grown cache, and the attention ``[n, heads, length, total]`` of each
+            layer.
         """
         decoder = self.vlm.model.language_model
         start = cache[0][0].shape[2] if cache else 0
         positions = torch.arange(start, start + x.shape[1], device=x.device)[None]
         cos, sin = decoder.rotary_emb(x.float(), positions)
         grown: Cache = []
+        attention: list[Tensor] = []
         for i, layer in enumerate(decoder.layers):
             past = cache[i] if cache else None
-            x, keys_values, weights = text_layer(layer, x, cos[0], sin[0], past)
+            x, keys_values, weights = self.text_layer(layer, x, cos[0], sin[0], past)
             grown.append(keys_values)
-            if i == POINTER_LAYER:
-                attention = weights
+            attention.append(weights)
         return decoder.norm(x), grown, attention
 
     @torch.inference_mode()

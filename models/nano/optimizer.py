@@ -7,7 +7,9 @@ so both share one learning rate.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +18,16 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 
 
-def orthogonalized(matrix: Tensor) -> Tensor:
-    """The nearest orthogonal matrix, roughly, by a quintic Newton-Schulz iteration in bf16."""
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """The nearest orthogonal matrices ``[n, rows, columns]``, roughly, by Newton-Schulz in bf16."""
     a, b, c = NEWTON_SCHULZ
-    x = matrix.bfloat16()
-    wide = x if x.shape[0] <= x.shape[1] else x.T
-    wide = wide / (wide.norm() + 1e-7)
+    x = matrices.bfloat16()
+    wide = x if x.shape[1] <= x.shape[2] else x.mT
+    wide = wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(NEWTON_SCHULZ_STEPS):
-        gram = wide @ wide.T
-        wide = a * wide + (b * gram + c * gram @ gram) @ wide
-    return wide if x.shape[0] <= x.shape[1] else wide.T
+        gram = wide @ wide.mT
+        wide = torch.baddbmm(wide, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
+    return wide if x.shape[1] <= x.shape[2] else wide.mT
 
 
 class Muon(torch.optim.Optimizer):
@@ -42,17 +44,23 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
-        """Takes one step."""
+        """Takes one step; matrices of one shape together, which is faster."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                momentum = state.setdefault("momentum", torch.zeros_like(p))
-                momentum.lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonalized(p.grad.lerp(momentum, group["momentum"]))
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update.to(p.dtype), alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
+                if p.grad is not None:
+                    alike[p.shape].append(p)
+            for shape, params in alike.items():
+                updates = orthogonalized(torch.stack([self.direction(p, group) for p in params]))
+                for p, update in zip(params, updates, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.add_(update.to(p.dtype), alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+
+    def direction(self, p: nn.Parameter, group: dict[str, Any]) -> Tensor:
+        """Nesterov's momentum of one matrix, brought up to date, in bf16."""
+        momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
+        momentum.lerp_(p.grad, 1 - group["momentum"])
+        return p.grad.lerp(momentum, group["momentum"]).bfloat16()
 
 
 def optimizers(model: nn.Module, lr: float) -> list[torch.optim.Optimizer]:

@@ -91,7 +91,7 @@ def x_height(rng: random.Random, n_tiles: int) -> float:
     """x-height in pixels at tile scale: small print prevails, with a tail of large letters."""
     if rng.random() < 0.05:
         return rng.uniform(16, 40)
-    return 8.2 + 8.3 * rng.random() ** 1.7 + (0.4 if n_tiles > 1 else 0.0)
+    return 8.5 + 8.0 * rng.random() ** 1.7 + (0.4 if n_tiles > 1 else 0.0)
 
 
 def pick_face(rng: random.Random, names: tuple[str, ...], x_height_px: float) -> Face:

@@ -32,8 +32,8 @@ from torch.utils.data import DataLoader
 
 from batches import IGNORED, Batch, Pages
 from corpus import N_CLASSES
-from export import load_weights, write_checkpoint
-from model import Nano
+from export import heads_file, load_heads, load_weights, write_checkpoint
+from model import LAST_HEADS, NEXT_HEADS, Nano
 from optimizer import optimizers
 from synth import NOWHERE
 from tiling import MAX_TILES
@@ -41,9 +41,10 @@ from tiling import MAX_TILES
 ACCUMULATE = 2  # micro-batches per step
 AVERAGING = 0.99  # decay per step of the averaged weights
 MULTI_TILE_FROM = 0.15  # share of the run after which pages of several tiles join
-CORRUPTION = 0.02  # share of the answer's input bytes replaced: look at the image, not back
+CORRUPTION = 0.06  # share of the answer's input bytes replaced: look at the image, not back
 EMPTY_WEIGHT = 0.08  # of positions without a character in the dense losses
-POINTER_WEIGHT = 1.0  # of the loss on where the decoder looks
+POINTER_WEIGHT = 2.0  # of the loss on where the decoder looks
+JUMP_WEIGHT = 5.0  # in it, of places where the text goes on elsewhere: a new line, another tile
 
 
 def dense_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,27 +57,57 @@ def dense_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return (loss * weight).sum() / weight.sum(), accuracy
 
 
+def last_sources(sources: Tensor) -> Tensor:
+    """Image token of the last drawn character before each of the answer's tokens."""
+    drawn = sources != NOWHERE
+    places = torch.arange(sources.shape[1], device=sources.device).where(drawn, -1)
+    latest = torch.cat([torch.full_like(places[:, :1], -1), places[:, :-1]], 1).cummax(1).values
+    return sources.gather(1, latest.clamp(min=0)).where(latest >= 0, NOWHERE)
+
+
+def pointer_loss(attention: Tensor, sources: Tensor, weight: Tensor) -> Tensor:
+    """How little a head's attention ``[n, length, n_tokens]`` goes where it should; a mean.
+
+    Args:
+        attention: ``[n, length, n_tokens]``.
+        sources: Image tokens to look at ``[n, length]``, or NOWHERE.
+        weight: Of each place ``[n, length]``.
+    """
+    weight = weight * (sources != NOWHERE)
+    looks = attention.gather(2, sources.clamp(min=0)[..., None])[..., 0]
+    return -((looks.float() + 1e-4).log() * weight).sum() / weight.sum().clamp(min=1)
+
+
 def losses(model: Nano, batch: Batch, dense_only: bool) -> dict[str, Tensor]:
-    """Forward pass of one micro-batch; ``text`` is a sum over its tokens, the others are means."""
+    """Forward pass of one micro-batch; ``text`` is a sum over its tokens, the others are means.
+
+    Of a page of several tiles one random tile trains the encoder, all of them the decoder: what is
+    new on such pages is the way from tile to tile, and the encoder is the dearer half.
+    """
     n, n_labelled = batch.patches.shape[:2]
-    patch_states, tokens = model.encode(batch.tiles[:, :n_labelled].flatten(0, 1))
-    patch, _ = dense_loss(model.patch_head(patch_states), batch.patches)
-    slot, slot_accuracy = dense_loss(model.slot_head(tokens), batch.slots)
+    rows, chosen = torch.arange(n), torch.randint(n_labelled, (n,))
+    patch_states, tokens = model.encode(batch.tiles[rows, chosen])
+    patch, _ = dense_loss(model.patch_head(patch_states), batch.patches[rows, chosen])
+    slot, slot_accuracy = dense_loss(model.slot_head(tokens), batch.slots[rows, chosen])
     found = {"patch": patch, "slot": slot, "slot_accuracy": slot_accuracy}
     if dense_only:
         return found
-    tokens = tokens.reshape(n, -1, tokens.shape[-1])
-    if n_labelled < batch.tiles.shape[1]:  # the thumbnail, too small to be read, teaches nothing
+    if n_labelled > 1:
         with torch.no_grad():
-            _, thumbnails = model.encode(batch.tiles[:, -1])
-        tokens = torch.cat([tokens, thumbnails], 1)
+            _, fixed = model.encode(batch.tiles.flatten(0, 1))
+        fixed = fixed.reshape(n, -1, *fixed.shape[1:])
+        tokens = fixed.index_put((rows, chosen), tokens).flatten(1, 2)
     ids = batch.ids.clamp(min=0)
     corrupt = torch.rand(ids.shape, device=ids.device) < CORRUPTION
     seen = torch.where(corrupt, torch.randint_like(ids, 32, 127), ids)
-    logits, pointer = model.logits(tokens, batch.prompt, seen)
-    drawn = batch.sources != NOWHERE
-    looks = pointer.gather(2, batch.sources.clamp(min=0)[..., None])[..., 0][drawn]
-    found["pointer"] = -(looks.float() + 1e-4).log().sum() / drawn.sum().clamp(min=1)
+    logits, attention = model.logits(tokens, batch.prompt, seen)
+    last = last_sources(batch.sources)
+    step = (batch.sources - last).where(batch.sources != NOWHERE, 0)
+    weight = torch.where((step == 0) | (step == 1), 1.0, JUMP_WEIGHT)
+    pointers = [pointer_loss(attention[i][:, j], batch.sources, weight) for i, j in NEXT_HEADS]
+    pointers += [pointer_loss(attention[i][:, j], last, weight) for i, j in LAST_HEADS]
+    found["pointer"] = torch.stack(pointers).mean()
+    found["next"], found["last"] = pointers[0], pointers[-1]
     found["text"] = F.cross_entropy(
         logits.flatten(0, 1).float(), batch.ids.flatten(), reduction="sum", ignore_index=IGNORED
     )
@@ -92,7 +123,7 @@ class Trainer:
         self.args, self.out = args, Path(args.out)
         self.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(args.seed)
-        self.model = Nano().to(args.device)
+        self.model = Nano(compiled=args.compile).to(args.device)
         self.optimizers = optimizers(self.model, args.lr)
         self.step, self.seconds, self.pages = 0, 0.0, 0
         state_file = self.out / "state.pt"
@@ -104,6 +135,8 @@ class Trainer:
             self.step, self.seconds, self.pages = state["step"], state["seconds"], state["pages"]
         elif args.start:
             load_weights(self.model.vlm, args.start)
+            if heads_file(args.start).exists():
+                load_heads(self.model, args.start)
         self.average = copy.deepcopy(self.model.vlm).requires_grad_(False)
         if state_file.exists():
             self.average.load_state_dict(state["average"])
@@ -165,7 +198,7 @@ class Trainer:
                     (batch.ids != IGNORED).sum()
                 )
             loss.backward()
-            for name in {"patch", "slot", "slot_accuracy", "pointer"} & found.keys():
+            for name in {"patch", "slot", "slot_accuracy", "next", "last"} & found.keys():
                 figures[name] = figures.get(name, 0.0) + float(found[name].detach()) / ACCUMULATE
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
@@ -247,6 +280,9 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the layers: faster after two minutes"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=1, help="processes that draw pages")
     parser.add_argument("--save-minutes", type=float, default=8)
