@@ -10,6 +10,7 @@ set(crispvl_avx2 sse4.2 avx f16c fma avx2 bmi2)
 if(CRISPVL_CUDA_PACKAGE)
     set(GGML_NATIVE OFF CACHE BOOL "" FORCE)
     set(GGML_CUDA ON CACHE BOOL "")
+    set(GGML_CUDA_NCCL OFF CACHE BOOL "" FORCE)  # a library that the wheel does not bring
 endif()
 if(NOT CRISPVL_PORTABLE)
     return()

@@ -10,5 +10,9 @@ endif()
 file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/build.json"
     CONTENT "{\"cuda\": ${cuda_version}, \"cpu_features\": [${cpu_features}]}\n")
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/build.json" DESTINATION crispvl_cuda)
-set_target_properties(_core PROPERTIES
-    INSTALL_RPATH "$ORIGIN/../nvidia/cublas/lib;$ORIGIN/../nvidia/cuda_runtime/lib")
+if(CUDAToolkit_VERSION_MAJOR LESS 13)
+    set(cuda_folders "$ORIGIN/../nvidia/cublas/lib;$ORIGIN/../nvidia/cuda_runtime/lib")
+else()
+    set(cuda_folders "$ORIGIN/../nvidia/cu${CUDAToolkit_VERSION_MAJOR}/lib")
+endif()
+set_target_properties(_core PROPERTIES INSTALL_RPATH "${cuda_folders}")

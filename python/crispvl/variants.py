@@ -11,6 +11,7 @@ import ctypes
 import functools
 import json
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def _find_cuda() -> tuple[Path | None, str]:
     if spec is None or not spec.submodule_search_locations:
         return None, f"crispvl-cuda is not installed ({INSTALL_CUDA})"
     folder = Path(next(iter(spec.submodule_search_locations)))
-    reason = _version_problem() or _machine_problem(folder / "build.json")
+    reason = _version_problem() or _machine_problem(folder / "build.json") or _load_problem(folder)
     return (None, reason) if reason else (folder, "")
 
 
@@ -131,6 +132,15 @@ def _machine_problem(build: Path) -> str:
             f"crispvl-cuda needs a driver for CUDA {_dotted(needs['cuda'])}, the installed one "
             f"supports {_dotted(supported.value)}; update NVIDIA's driver"
         )
+    return ""
+
+
+def _load_problem(folder: Path) -> str:
+    """Returns which of CUDA's libraries is missing; they come in wheels of their own."""
+    try:
+        ctypes.CDLL(str(folder / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"))
+    except OSError as error:
+        return f"crispvl-cuda cannot be loaded ({error}); install it again ({INSTALL_CUDA})"
     return ""
 
 

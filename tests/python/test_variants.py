@@ -59,6 +59,7 @@ def find_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         found: str = __version__,
         cpu_features: tuple[str, ...] = (),
         driver: int | None = 12040,
+        missing: str = "",
     ) -> tuple[Path | None, str]:
         package = tmp_path / "crispvl_cuda"
         metadata = tmp_path / f"crispvl_cuda-{found}.dist-info"
@@ -73,6 +74,8 @@ def find_cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         def load(name: str) -> object:
             if driver is None:
                 raise OSError(name)
+            if missing and "_core" in name:
+                raise OSError(f"{missing}: cannot open shared object file")
             return SimpleNamespace(cuDriverGetVersion=lambda p: setattr(p._obj, "value", driver))
 
         monkeypatch.setattr(ctypes, "CDLL", load)
@@ -92,6 +95,7 @@ def test_cuda_comes_before_every_cpu(find_cuda: Callable[..., object], tmp_path:
         ({"driver": None}, "crispvl-cuda is installed, NVIDIA's driver is not"),
         ({"driver": 11080}, "a driver for CUDA 12.4, the installed one supports 11.8; update"),
         ({"found": "9.9"}, f"crispvl-cuda 9.9 does not belong to crispvl {__version__} (pip"),
+        ({"missing": "libcublas.so.12"}, "cannot be loaded (libcublas.so.12: cannot open"),
         ({"cpu_features": ("levitation",)}, "crispvl-cuda needs a CPU with levitation"),
     ],
 )
