@@ -49,6 +49,16 @@ std::string known_devices() {
     return text;
 }
 
+// What to do where a device is not there: its backend may be built in and find no driver.
+std::string remedy(const std::string& name) {
+    for (const std::string& backend : backend_names()) {
+        if (name.compare(0, backend.size(), lower(backend)) == 0) {
+            return backend + " is built in but offers no such device: check its driver or use ";
+        }
+    }
+    return "install a build of crispvl with that backend or use ";
+}
+
 // "cuda:1" and ggml's own "CUDA1" name the same device; "cuda" is the first one.
 ggml_backend_dev_t find_device(const std::string& wanted) {
     std::string name = lower(wanted);
@@ -63,8 +73,7 @@ ggml_backend_dev_t find_device(const std::string& wanted) {
     }
     if (first_of_kind != nullptr) return first_of_kind;
     throw Error(ErrorKind::device, "[device] expected one of: auto, " + lower(known_devices()) +
-                                       "; found '" + wanted +
-                                       "'; install a build of crispvl with that backend or use "
+                                       "; found '" + wanted + "'; " + remedy(name) +
                                        "device=\"cpu\"");
 }
 
@@ -149,6 +158,7 @@ std::vector<DeviceInfo> list_devices() {
 }
 
 std::vector<std::string> cpu_features() {
+    install_log_sink();
     std::vector<std::string> names;
     ggml_backend_reg_t reg = ggml_backend_reg_by_name("CPU");
     if (reg == nullptr) return names;
@@ -162,6 +172,7 @@ std::vector<std::string> cpu_features() {
 }
 
 std::vector<std::string> backend_names() {
+    install_log_sink();
     std::vector<std::string> names;
     for (size_t i = 0; i < ggml_backend_reg_count(); ++i) {
         names.emplace_back(ggml_backend_reg_name(ggml_backend_reg_get(i)));

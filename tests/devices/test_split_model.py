@@ -160,3 +160,21 @@ except ValueError as error:
     print(json.dumps(str(error)))
 """
     assert message in run(core_with_devices, small, code)
+
+
+def test_a_device_that_its_backend_does_not_offer_is_no_other_build(
+    core_with_devices: Path, small: Path
+) -> None:
+    code = """
+from crispvl.errors import DeviceError
+said = {}
+for device in ("copying:7", "abacus"):
+    try:
+        core.Model.load(path, None, device, 1, False)
+    except DeviceError as error:
+        said[device] = str(error)
+print(json.dumps(said))
+"""
+    said = run(core_with_devices, small, code)
+    assert "Copying is built in but offers no such device: check its driver" in said["copying:7"]
+    assert "found 'abacus'; install a build of crispvl with that backend" in said["abacus"]
