@@ -6,14 +6,7 @@
 namespace crispvl::kernels {
 
 const Int8Kernels kInt8Avx2 = {
-    "avx2_int8",
-    /*suit_many_rows=*/false,
-    product_of_rows,
-    quantise,
-    quantise_bf16,
-    pack_panel,
-    gemm,
-    gemm_columns,
+    "avx2_int8", product_of_rows, quantise, quantise_bf16, pack_panel, gemm, gemm_columns,
 };
 
 }  // namespace crispvl::kernels

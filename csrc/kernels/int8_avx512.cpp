@@ -6,14 +6,7 @@
 namespace crispvl::kernels {
 
 const Int8Kernels kInt8Avx512 = {
-    "avx512_vnni",
-    /*suit_many_rows=*/true,
-    product_of_rows,
-    quantise,
-    quantise_bf16,
-    pack_panel,
-    gemm,
-    gemm_columns,
+    "avx512_vnni", product_of_rows, quantise, quantise_bf16, pack_panel, gemm, gemm_columns,
 };
 
 }  // namespace crispvl::kernels

@@ -128,7 +128,7 @@ inline void put(const PanelSpace& out, int64_t i_scale, const Bits* quads, Float
     store(out.scales[i_scale], scale);
 }
 
-struct Q8_0 : PanelTraits<8, 128, false> {
+struct Q8_0 : PanelTraits<8, 8, false> {
     static constexpr int64_t kInputs = 32, kBytes = 34;
     static inline void unpack(RowBlocks rows, const PanelSpace& out) {
         Bits quads[8];
@@ -141,11 +141,7 @@ struct Q8_0 : PanelTraits<8, 128, false> {
 
 // Four or five bits, centred by an offset or shifted by a minimum.
 template <bool kFifthBit, bool kHasMinima>
-struct Nibbles : PanelTraits<8,
-                             kHasMinima  ? 0
-                             : kFifthBit ? 16
-                                         : 8,
-                             kHasMinima> {
+struct Nibbles : PanelTraits<8, kFifthBit ? 5 : 4, kHasMinima> {
     static constexpr int64_t kHigh = kHasMinima ? 4 : 2;  // where the fifth bits lie
     static constexpr int64_t kLow = kHigh + (kFifthBit ? 4 : 0);
     static constexpr int64_t kInputs = 32, kBytes = kLow + 16;
@@ -210,7 +206,7 @@ struct SixBits {
 };
 
 template <bool kFifthBit>
-struct NibblesK : PanelTraits<8, 0, true> {
+struct NibblesK : PanelTraits<8, kFifthBit ? 5 : 4, true> {
     static constexpr int64_t kHigh = 16, kLow = kHigh + (kFifthBit ? 32 : 0);
     static constexpr int64_t kInputs = 256, kBytes = kLow + 128;
     static inline void unpack(RowBlocks rows, const PanelSpace& out) {
@@ -250,7 +246,7 @@ private:
 using Q4_K = NibblesK<false>;
 using Q5_K = NibblesK<true>;
 
-struct Q6_K : PanelTraits<4, 32, false> {
+struct Q6_K : PanelTraits<4, 6, false> {
     static constexpr int64_t kInputs = 256, kBytes = 210;
     static inline void unpack(RowBlocks rows, const PanelSpace& out) {
         Bits scales[4];

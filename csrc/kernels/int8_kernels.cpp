@@ -32,11 +32,6 @@ const char* int8_kernels_name() {
     return found != nullptr ? found->name : nullptr;
 }
 
-bool int8_kernels_suit_many_rows() {
-    const Int8Kernels* found = chosen();
-    return found != nullptr && found->suit_many_rows;
-}
-
 void rows_product(const RowsJob& job, int64_t begin, int64_t end) {
     table().rows_product(job, begin, end);
 }

@@ -16,8 +16,6 @@ namespace crispvl::kernels {
 // The instruction set of the kernels that this machine runs, as "avx512_vnni"; null: there are
 // none.
 const char* int8_kernels_name();
-// Whether products of many rows are faster than in BF16.
-bool int8_kernels_suit_many_rows();
 
 inline constexpr int64_t kQuantBlock = 32;
 

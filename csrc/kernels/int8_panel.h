@@ -21,25 +21,54 @@ struct PanelView {
 };
 
 // How a weight type lies in a panel.
-template <int kQuadsOfScale, int kWeightOffset, bool kHasMinima>
+template <int kQuadsOfScale, int kBitsOfWeight, bool kHasMinima>
 struct PanelTraits {
-    static constexpr int kQuads = kQuadsOfScale;   // that share a scale: 8 or 4
-    static constexpr int kOffset = kWeightOffset;  // 128 or less, a power of two, or 0
-    static constexpr bool kMinima = kHasMinima;
+    static constexpr int kQuads = kQuadsOfScale;  // that share a scale: 8 or 4
+    static constexpr int kBits = kBitsOfWeight;   // of an unsigned weight
+    static constexpr bool kMinima = kHasMinima;   // or too large by half their range
 };
 
 // Where the sum over a scale's inputs starts, in all lanes: over the block, or its half `i_half`.
 template <typename Traits>
 inline Bits start_of(const QuantisedBlock& x, int i_half) {
-    if (Traits::kOffset == 0) return splat_word(0);
-    if (Traits::kOffset == 128 && !kDotKeepsOffset) return splat_word(0);
+    if (Traits::kMinima || (Traits::kBits == 8 && !kDotKeepsOffset)) return splat_word(0);
     const int32_t for_128 = Traits::kQuads == kBlockQuads ? x.start : x.half_starts[i_half];
-    const Bits start = splat_word(for_128);
-    constexpr int kShift = Traits::kOffset == 128  ? 0
-                           : Traits::kOffset == 32 ? 2
-                           : Traits::kOffset == 16 ? 3
-                                                   : 4;
-    return kShift == 0 ? start : right_signed(start, kShift);
+    return right_signed(splat_word(for_128), 8 - Traits::kBits);
+}
+
+// sums[p][r] += kGroup quads, from `i_quad` of a panel on, times those of block `i` of x from
+// `i_of_x` on.
+template <int kBits, int kGroup, int kPanels, int kRows>
+inline void add_group(const PanelView* panels, int64_t i_quad, const QuantisedBlock* const* x,
+                      int64_t i, int i_of_x, Bits (&sums)[kPanels][kRows]) {
+    Bits parts[kPanels][kRows];
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+        for (int p = 0; p < kPanels; ++p) parts[p][r] = open_sums(sums[p][r]);
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < kGroup; ++q) {
+        Weights w[kPanels];
+#pragma GCC unroll 2
+        for (int p = 0; p < kPanels; ++p) {
+            w[p] = weights<kBits>(load_bits(panels[p].quads + (i_quad + q) * 64));
+        }
+#pragma GCC unroll 12
+        for (int r = 0; r < kRows; ++r) {
+            const int8_t* quad = x[r][i].values + (i_of_x + q) * 4;
+            const Bits of_x = splat_word(*reinterpret_cast<const int32_t*>(quad));
+#pragma GCC unroll 2
+            for (int p = 0; p < kPanels; ++p) {
+                parts[p][r] = dot<kBits>(parts[p][r], w[p], of_x);
+            }
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+        for (int p = 0; p < kPanels; ++p) sums[p][r] = close_sums(sums[p][r], parts[p][r]);
+    }
 }
 
 // totals[p][r] += the first `n_blocks` blocks of row r of x times those of panel p.
@@ -47,6 +76,8 @@ template <typename Traits, int kPanels, int kRows>
 inline void multiply(const PanelView* panels, int64_t n_blocks, const QuantisedBlock* const* x,
                      Floats (&totals)[kPanels][kRows]) {
     constexpr int kScales = kBlockQuads / Traits::kQuads;  // a block's
+    constexpr int kMost = kQuadsAtOnce<Traits::kBits>;
+    constexpr int kGroup = kMost < Traits::kQuads ? kMost : Traits::kQuads;
     for (int64_t i = 0; i < n_blocks; ++i) {
 #pragma GCC unroll 2
         for (int part = 0; part < kScales; ++part) {
@@ -58,21 +89,9 @@ inline void multiply(const PanelView* panels, int64_t n_blocks, const QuantisedB
                 for (int p = 0; p < kPanels; ++p) sums[p][r] = start_of<Traits>(x[r][i], part);
             }
 #pragma GCC unroll 8
-            for (int q = 0; q < Traits::kQuads; ++q) {
-                Weights w[kPanels];
-#pragma GCC unroll 2
-                for (int p = 0; p < kPanels; ++p) {
-                    w[p] = weights<Traits::kOffset>(load_bits(panels[p].quads + (i_quad + q) * 64));
-                }
-#pragma GCC unroll 12
-                for (int r = 0; r < kRows; ++r) {
-                    const int8_t* quad = x[r][i].values + (part * Traits::kQuads + q) * 4;
-                    const Bits of_x = splat_word(*reinterpret_cast<const int32_t*>(quad));
-#pragma GCC unroll 2
-                    for (int p = 0; p < kPanels; ++p) {
-                        sums[p][r] = dot<Traits::kOffset>(sums[p][r], w[p], of_x);
-                    }
-                }
+            for (int q = 0; q < Traits::kQuads; q += kGroup) {
+                add_group<Traits::kBits, kGroup>(panels, i_quad + q, x, i,
+                                                 part * Traits::kQuads + q, sums);
             }
 #pragma GCC unroll 2
             for (int p = 0; p < kPanels; ++p) {

@@ -6,8 +6,7 @@
 namespace crispvl::kernels {
 
 struct Int8Kernels {
-    const char* name;     // as Model::kernels tells it
-    bool suit_many_rows;  // are faster than BF16 products there
+    const char* name;  // as Model::kernels tells it
     void (*rows_product)(const RowsJob& job, int64_t begin, int64_t end);
     void (*quantise_rows)(const QuantiseJob& job, int ith, int nth);
     void (*quantise_bf16_rows)(const uint16_t* x, int64_t n_rows, int64_t n_in, void* y, int ith,

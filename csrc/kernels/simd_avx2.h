@@ -293,42 +293,57 @@ inline Floats low_halves(Bits words) {
 struct Weights {
     Bits bytes;
 };
-template <int kOffset>
+template <int kBits>
 inline Weights weights(Bits bytes) {
     return {bytes};
 }
 constexpr bool kDotKeepsOffset = true;
-template <int kOffset>
-inline Bits dot(Bits sums, Weights w, Bits x) {
-    return {_mm256_dpbusd_avx_epi32(sums.low, w.bytes.low, x.low),
-            _mm256_dpbusd_avx_epi32(sums.high, w.bytes.high, x.high)};
+template <int kBits>
+constexpr int kQuadsAtOnce = 8;
+inline Bits open_sums(Bits sums) {
+    return sums;
+}
+inline Bits close_sums(Bits /*sums*/, Bits opened) {
+    return opened;
+}
+template <int kBits>
+inline Bits dot(Bits opened, Weights w, Bits x) {
+    return {_mm256_dpbusd_avx_epi32(opened.low, w.bytes.low, x.low),
+            _mm256_dpbusd_avx_epi32(opened.high, w.bytes.high, x.high)};
 }
 
 #else
 
-// Pairs of products are summed in 16 bits first, where there is room for weights up to 128. So
-// those with an offset of 128 become magnitudes, and x takes their signs.
+// Pairs of products are summed in 16 bits while there is room: a product with 4, 5 or 6 bits is
+// below 2^11, 2^12 or 2^13. With 8 bits there is none, so weights become magnitudes up to 128 and x
+// takes their signs.
 struct Weights {
     Bits magnitudes, signs;
 };
-template <int kOffset>
+template <int kBits>
 inline Weights weights(Bits bytes) {
-    if (kOffset != 128) return {bytes, bytes};
+    if (kBits != 8) return {bytes, bytes};
     const Bits values = bytes ^ splat_byte(-128);
     return {{_mm256_abs_epi8(values.low), _mm256_abs_epi8(values.high)}, values};
 }
 constexpr bool kDotKeepsOffset = false;
-inline __m256i dot_of_pairs(__m256i sums, __m256i w, __m256i x) {
-    const __m256i pairs = _mm256_maddubs_epi16(w, x);
-    return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+template <int kBits>
+constexpr int kQuadsAtOnce = kBits == 8 ? 1 : 128 >> kBits;
+inline Bits open_sums(Bits /*sums*/) {
+    return splat_word(0);
 }
-template <int kOffset>
-inline Bits dot(Bits sums, Weights w, Bits x) {
-    if (kOffset == 128) {
+inline Bits close_sums(Bits sums, Bits opened) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    return add_words(sums,
+                     {_mm256_madd_epi16(opened.low, ones), _mm256_madd_epi16(opened.high, ones)});
+}
+template <int kBits>
+inline Bits dot(Bits opened, Weights w, Bits x) {
+    if (kBits == 8) {
         x = {_mm256_sign_epi8(x.low, w.signs.low), _mm256_sign_epi8(x.high, w.signs.high)};
     }
-    return {dot_of_pairs(sums.low, w.magnitudes.low, x.low),
-            dot_of_pairs(sums.high, w.magnitudes.high, x.high)};
+    return {_mm256_add_epi16(opened.low, _mm256_maddubs_epi16(w.magnitudes.low, x.low)),
+            _mm256_add_epi16(opened.high, _mm256_maddubs_epi16(w.magnitudes.high, x.high))};
 }
 
 #endif

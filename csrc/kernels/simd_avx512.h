@@ -191,21 +191,30 @@ static inline Floats low_halves(Bits words) {
     return widen_f16(_mm512_cvtepi32_epi16(words));
 }
 
-// 64 unsigned weights that are too large by kOffset, made ready for `dot`.
+// 64 unsigned weights of kBits bits, made ready for `dot`.
 struct Weights {
     Bits bytes;
 };
-template <int kOffset>
+template <int kBits>
 static inline Weights weights(Bits bytes) {
     return {bytes};
 }
-// Whether the offset is still in the products of `dot`.
+// Whether the offset of 8-bit weights is still in the products of `dot`.
 static constexpr bool kDotKeepsOffset = true;
+// Sums of words are opened, get four products of weights and signed bytes for each word from up to
+// kQuadsAtOnce calls of `dot`, and are closed.
+template <int kBits>
+static constexpr int kQuadsAtOnce = 8;
+static inline Bits open_sums(Bits sums) {
+    return sums;
+}
+static inline Bits close_sums(Bits /*sums*/, Bits opened) {
+    return opened;
+}
 #if defined(__AVX512VNNI__)
-// Adds four products of weights and signed bytes to each word.
-template <int kOffset>
-static inline Bits dot(Bits sums, Weights w, Bits x) {
-    return _mm512_dpbusd_epi32(sums, w.bytes, x);
+template <int kBits>
+static inline Bits dot(Bits opened, Weights w, Bits x) {
+    return _mm512_dpbusd_epi32(opened, w.bytes, x);
 }
 #endif
 

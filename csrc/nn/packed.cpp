@@ -25,7 +25,7 @@ bool packs_as_int8(const std::vector<const Linear*>& linears) {
         const ggml_tensor* weight = linear->weight();
         return weight->type == GGML_TYPE_Q8_0 && weight->ne[1] % kernels::kQuantBlock == 0;
     };
-    return kernels::int8_kernels_suit_many_rows() &&
+    return kernels::int8_kernels_name() != nullptr &&
            std::all_of(linears.begin(), linears.end(), suits);
 }
 

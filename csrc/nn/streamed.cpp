@@ -34,7 +34,7 @@ bool StreamedLinear::supports(const std::vector<const Linear*>& parts, Operand o
         return kernels::bf16_kernels_name() != nullptr && parts.front()->weight()->ne[0] % 2 == 0;
     }
     const bool are_alike = parts.front()->weight()->type == parts.back()->weight()->type;
-    return kernels::int8_kernels_suit_many_rows() && (are_alike || epilogue != Epilogue::swiglu) &&
+    return kernels::int8_kernels_name() != nullptr && (are_alike || epilogue != Epilogue::swiglu) &&
            std::all_of(parts.begin(), parts.end(), multiplies_as_bytes);
 }
 
