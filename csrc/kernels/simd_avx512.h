@@ -6,94 +6,119 @@
 
 #include <cstdint>
 
-#include "kernels/avx512_epilogue.h"
-
 namespace crispvl::kernels {
+namespace {
 
 using Floats = __m512;
 
 // Vectors of sums that stay in registers beside their operands.
-static constexpr int kSumsAtOnce = 12;
+constexpr int kSumsAtOnce = 12;
 
-static inline Floats splat(float x) {
+// Lanes of the next 16 that lie within n.
+inline __mmask16 tail_mask(int64_t n) {
+    return n >= 16 ? static_cast<__mmask16>(0xffff)
+                   : static_cast<__mmask16>((1u << (n > 0 ? n : 0)) - 1);
+}
+
+// Rounds to the nearest BF16, ties to even.
+inline __m256i to_bf16(Floats value) {
+#ifdef __AVX512BF16__
+    return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value));
+#else
+    const __m512i bits = _mm512_castps_si512(value);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded =
+        _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
+    const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+    return _mm512_cvtepi32_epi16(
+        _mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, is_nan, quiet), 16));
+#endif
+}
+
+inline Floats splat(float x) {
     return _mm512_set1_ps(x);
 }
-static inline Floats load(const float* p) {
+inline Floats load(const float* p) {
     return _mm512_loadu_ps(p);
 }
 // The first n, zeros behind them; n may be beyond 16 or below 1 here and below.
-static inline Floats load_first(int64_t n, const float* p) {
+inline Floats load_first(int64_t n, const float* p) {
     return _mm512_maskz_loadu_ps(tail_mask(n), p);
 }
-static inline void store(float* p, Floats x) {
+inline void store(float* p, Floats x) {
     _mm512_storeu_ps(p, x);
 }
-static inline void store_first(int64_t n, float* p, Floats x) {
+inline void store_first(int64_t n, float* p, Floats x) {
     _mm512_mask_storeu_ps(p, tail_mask(n), x);
 }
-static inline void store_bf16(uint16_t* p, Floats x) {
+inline void store_bf16(uint16_t* p, Floats x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_bf16(x));
 }
-static inline void store_bf16_first(int64_t n, uint16_t* p, Floats x) {
-    store_bf16(p, tail_mask(n), x);
+inline void store_bf16_first(int64_t n, uint16_t* p, Floats x) {
+    _mm256_mask_storeu_epi16(p, tail_mask(n), to_bf16(x));
 }
-static inline Floats load_f16(const uint16_t* p) {
+inline Floats load_bf16(const uint16_t* p) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+inline Floats load_f16(const uint16_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 // x with `filler` in all lanes but the first n.
-static inline Floats keep_first(int64_t n, Floats x, Floats filler) {
+inline Floats keep_first(int64_t n, Floats x, Floats filler) {
     return _mm512_mask_mov_ps(filler, tail_mask(n), x);
 }
 
-static inline Floats add(Floats a, Floats b) {
+inline Floats add(Floats a, Floats b) {
     return _mm512_add_ps(a, b);
 }
-static inline Floats sub(Floats a, Floats b) {
+inline Floats sub(Floats a, Floats b) {
     return _mm512_sub_ps(a, b);
 }
-static inline Floats mul(Floats a, Floats b) {
+inline Floats mul(Floats a, Floats b) {
     return _mm512_mul_ps(a, b);
 }
-static inline Floats div(Floats a, Floats b) {
+inline Floats div(Floats a, Floats b) {
     return _mm512_div_ps(a, b);
 }
 // a * b + c
-static inline Floats fma(Floats a, Floats b, Floats c) {
+inline Floats fma(Floats a, Floats b, Floats c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 // c - a * b
-static inline Floats fnma(Floats a, Floats b, Floats c) {
+inline Floats fnma(Floats a, Floats b, Floats c) {
     return _mm512_fnmadd_ps(a, b, c);
 }
 // Where one of them is no number, b.
-static inline Floats max(Floats a, Floats b) {
+inline Floats max(Floats a, Floats b) {
     return _mm512_max_ps(a, b);
 }
-static inline Floats min(Floats a, Floats b) {
+inline Floats min(Floats a, Floats b) {
     return _mm512_min_ps(a, b);
 }
-static inline Floats magnitude(Floats x) {
+inline Floats magnitude(Floats x) {
     return _mm512_abs_ps(x);
 }
 // `x`, not negative, with the sign of `sign`.
-static inline Floats with_sign(Floats x, Floats sign) {
+inline Floats with_sign(Floats x, Floats sign) {
     return _mm512_or_ps(x, _mm512_and_ps(sign, splat(-0.0f)));
 }
-static inline Floats nearest_integer(Floats x) {
+inline Floats nearest_integer(Floats x) {
     return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 // x * 2^n for whole n from -126 to 127.
-static inline Floats scale_by_power(Floats x, Floats n) {
+inline Floats scale_by_power(Floats x, Floats n) {
     return _mm512_scalef_ps(x, n);
 }
-static inline bool all_finite(Floats x) {
+inline bool all_finite(Floats x) {
     constexpr int kNanOrInfinite = 0x99;
     return _mm512_fpclass_ps_mask(x, kNanOrInfinite) == 0;
 }
-static inline float sum_of(Floats x) {
+inline float sum_of(Floats x) {
     return _mm512_reduce_add_ps(x);
 }
-static inline float largest_of(Floats x) {
+inline float largest_of(Floats x) {
     return _mm512_reduce_max_ps(x);
 }
 
@@ -104,90 +129,90 @@ using Bits = __m512i;
 using UnsignedWords = uint32_t __attribute__((vector_size(64)));
 using SignedWords = int32_t __attribute__((vector_size(64)));
 
-static inline Bits load_bits(const void* p) {
+inline Bits load_bits(const void* p) {
     return _mm512_loadu_si512(p);
 }
-static inline void store_bits(void* p, Bits x) {
+inline void store_bits(void* p, Bits x) {
     _mm512_storeu_si512(p, x);
 }
-static inline Bits splat_byte(int8_t x) {
+inline Bits splat_byte(int8_t x) {
     return _mm512_set1_epi8(x);
 }
-static inline Bits splat_word(int32_t x) {
+inline Bits splat_word(int32_t x) {
     return _mm512_set1_epi32(x);
 }
 // at(0) to at(15).
 template <typename At>
-static inline Bits words(const At& at) {
+inline Bits words(const At& at) {
     return _mm512_set_epi32(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8), at(7),
                             at(6), at(5), at(4), at(3), at(2), at(1), at(0));
 }
-static inline Bits join(__m256i low, __m256i high) {
+inline Bits join(__m256i low, __m256i high) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 // Of each quarter of a and b, in turn: their first or last words, their first or last pairs of
 // words.
-static inline Bits first_words(Bits a, Bits b) {
+inline Bits first_words(Bits a, Bits b) {
     return _mm512_unpacklo_epi32(a, b);
 }
-static inline Bits last_words(Bits a, Bits b) {
+inline Bits last_words(Bits a, Bits b) {
     return _mm512_unpackhi_epi32(a, b);
 }
-static inline Bits first_pairs(Bits a, Bits b) {
+inline Bits first_pairs(Bits a, Bits b) {
     return _mm512_unpacklo_epi64(a, b);
 }
-static inline Bits last_pairs(Bits a, Bits b) {
+inline Bits last_pairs(Bits a, Bits b) {
     return _mm512_unpackhi_epi64(a, b);
 }
 // Quarters 0 and 2 of a and b in turn; 1 and 3.
-static inline Bits even_quarters(Bits a, Bits b) {
+inline Bits even_quarters(Bits a, Bits b) {
     return _mm512_permutex2var_epi64(a, _mm512_set_epi64(13, 12, 5, 4, 9, 8, 1, 0), b);
 }
-static inline Bits odd_quarters(Bits a, Bits b) {
+inline Bits odd_quarters(Bits a, Bits b) {
     return _mm512_permutex2var_epi64(a, _mm512_set_epi64(15, 14, 7, 6, 11, 10, 3, 2), b);
 }
 
-static inline Bits add_words(Bits a, Bits b) {
+inline Bits add_words(Bits a, Bits b) {
     return _mm512_add_epi32(a, b);
 }
-static inline Bits multiply_words(Bits a, Bits b) {
+inline Bits multiply_words(Bits a, Bits b) {
     return _mm512_mullo_epi32(a, b);
 }
-static inline Bits left(Bits words, int n) {
+inline Bits left(Bits words, int n) {
     return reinterpret_cast<Bits>(reinterpret_cast<UnsignedWords>(words) << n);
 }
-static inline Bits right(Bits words, int n) {
+inline Bits right(Bits words, int n) {
     return reinterpret_cast<Bits>(reinterpret_cast<UnsignedWords>(words) >> n);
 }
-static inline Bits right_signed(Bits words, int n) {
+inline Bits right_signed(Bits words, int n) {
     return reinterpret_cast<Bits>(reinterpret_cast<SignedWords>(words) >> n);
 }
-static inline int32_t sum_of_words(Bits x) {
+inline int32_t sum_of_words(Bits x) {
     return _mm512_reduce_add_epi32(x);
 }
 // Each word as a byte; it fits.
-static inline void store_as_bytes(int8_t* p, Bits words) {
+inline void store_as_bytes(int8_t* p, Bits words) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(words));
 }
 
-static inline Floats to_floats(Bits words) {
+inline Floats to_floats(Bits words) {
     return _mm512_cvtepi32_ps(words);
 }
-static inline Bits to_nearest_words(Floats x) {
+inline Bits to_nearest_words(Floats x) {
     return _mm512_cvtps_epi32(x);
 }
-static inline Floats widen_f16(__m256i halves) {
+inline Floats widen_f16(__m256i halves) {
     return _mm512_cvtph_ps(halves);
 }
-static inline Floats widen_bf16(__m256i halves) {
+inline Floats widen_bf16(__m256i halves) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
-static inline __m256i load_halves_first(int64_t n, const void* p) {
+inline __m256i load_halves_first(int64_t n, const void* p) {
     return _mm256_maskz_loadu_epi16(tail_mask(n), p);
 }
 // The half-precision number in the low 16 bits of every word.
-static inline Floats low_halves(Bits words) {
+inline Floats low_halves(Bits words) {
     return widen_f16(_mm512_cvtepi32_epi16(words));
 }
 
@@ -196,26 +221,27 @@ struct Weights {
     Bits bytes;
 };
 template <int kBits>
-static inline Weights weights(Bits bytes) {
+inline Weights weights(Bits bytes) {
     return {bytes};
 }
 // Whether the offset of 8-bit weights is still in the products of `dot`.
-static constexpr bool kDotKeepsOffset = true;
+constexpr bool kDotKeepsOffset = true;
 // Sums of words are opened, get four products of weights and signed bytes for each word from up to
 // kQuadsAtOnce calls of `dot`, and are closed.
 template <int kBits>
-static constexpr int kQuadsAtOnce = 8;
-static inline Bits open_sums(Bits sums) {
+constexpr int kQuadsAtOnce = 8;
+inline Bits open_sums(Bits sums) {
     return sums;
 }
-static inline Bits close_sums(Bits /*sums*/, Bits opened) {
+inline Bits close_sums(Bits /*sums*/, Bits opened) {
     return opened;
 }
 #if defined(__AVX512VNNI__)
 template <int kBits>
-static inline Bits dot(Bits opened, Weights w, Bits x) {
+inline Bits dot(Bits opened, Weights w, Bits x) {
     return _mm512_dpbusd_epi32(opened, w.bytes, x);
 }
 #endif
 
+}  // namespace
 }  // namespace crispvl::kernels
