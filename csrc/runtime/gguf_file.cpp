@@ -30,7 +30,8 @@ public:
 private:
     size_t read(size_t offset, void* out, size_t n_wanted) {
         if (n_wanted > window_.size()) return file_.read(offset, out, n_wanted);
-        if (offset < begin_ || offset + n_wanted > begin_ + n_held_) {
+        if (offset < begin_ || offset - begin_ > n_held_ ||
+            n_wanted > n_held_ - (offset - begin_)) {
             n_held_ = file_.read(offset, window_.data(), window_.size());
             begin_ = offset;
         }
