@@ -61,5 +61,8 @@ size_t attention_scratch_bytes(const CausalAttentionJob& job) {
 void attention_bf16(const CausalAttentionJob& job, void* scratch, int ith, int nth) {
     table().causal_attention(job, scratch, ith, nth);
 }
+void cached_attention(const CachedAttentionJob& job, int ith, int nth) {
+    table().cached_attention(job, ith, nth);
+}
 
 }  // namespace crispvl::kernels

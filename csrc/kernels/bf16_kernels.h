@@ -87,4 +87,22 @@ struct CausalAttentionJob {
 size_t attention_scratch_bytes(const CausalAttentionJob& job);
 void attention_bf16(const CausalAttentionJob& job, void* scratch, int ith, int nth);
 
+// Attention of a few new tokens of several sequences, each over its own cache, in F32.
+struct CachedSequence {
+    const uint16_t* k;  // F16 [positions, n_kv_heads, d_head]
+    const uint16_t* v;  // the same
+    int64_t n_past, n_new;
+    int64_t i_first;  // the first new token's row in q and y
+};
+struct CachedAttentionJob {
+    const float* q;  // F32 [n_tokens, n_heads, d_head]
+    const CachedSequence* sequences;
+    int64_t n_sequences;
+    int64_t n_heads, n_kv_heads, d_head;  // d_head a multiple of 16, at most kLargestCachedHead
+    float* y;                             // F32 [n_tokens, n_heads, d_head]
+};
+inline constexpr int64_t kLargestCachedHead = 256;
+
+void cached_attention(const CachedAttentionJob& job, int ith, int nth);
+
 }  // namespace crispvl::kernels

@@ -16,6 +16,7 @@ struct Bf16Kernels {
     size_t (*attention_scratch_bytes)(int64_t n_tokens, int64_t d_head);
     void (*attention)(const AttentionJob& job, void* scratch, int ith, int nth);
     void (*causal_attention)(const CausalAttentionJob& job, void* scratch, int ith, int nth);
+    void (*cached_attention)(const CachedAttentionJob& job, int ith, int nth);
 };
 
 extern const Bf16Kernels kBf16Avx512, kBf16Avx2;

@@ -151,6 +151,17 @@ inline float sum_of(Floats x) {
     four = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
 }
+// Lane i: the sum of x[i], of eight.
+inline __m256 sums_of_eight(const Floats* x) {
+    const auto halves = [&](int i) { return _mm256_add_ps(x[i].low, x[i].high); };
+    const auto quarters = [&](int i) { return _mm256_hadd_ps(halves(i), halves(i + 1)); };
+    const __m256 a = _mm256_hadd_ps(quarters(0), quarters(2));
+    const __m256 b = _mm256_hadd_ps(quarters(4), quarters(6));
+    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+}
+inline Floats sums_of(const Floats (&x)[16]) {
+    return {sums_of_eight(x), sums_of_eight(x + 8)};
+}
 inline float largest_of(Floats x) {
     const __m256 eight = _mm256_max_ps(x.low, x.high);
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

@@ -118,6 +118,27 @@ inline bool all_finite(Floats x) {
 inline float sum_of(Floats x) {
     return _mm512_reduce_add_ps(x);
 }
+// Lane i: the sum of x[i].
+inline Floats sums_of(const Floats (&x)[16]) {
+    __m512d pairs[8];  // of two vectors: their sums over 8, in turn
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+        pairs[i] = _mm512_castps_pd(_mm512_add_ps(_mm512_unpacklo_ps(x[2 * i], x[2 * i + 1]),
+                                                  _mm512_unpackhi_ps(x[2 * i], x[2 * i + 1])));
+    }
+    Floats fours[4];  // of four vectors: their sums over 4, in every quarter
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        const __m512d a = pairs[2 * i], b = pairs[2 * i + 1];
+        fours[i] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                                 _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+    }
+    constexpr int kEven = 0x88, kOdd = 0xdd;  // quarters 0 and 2, or 1 and 3, of both
+    const auto added = [](Floats a, Floats b) {
+        return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, kEven), _mm512_shuffle_f32x4(a, b, kOdd));
+    };
+    return added(added(fours[0], fours[1]), added(fours[2], fours[3]));
+}
 inline float largest_of(Floats x) {
     return _mm512_reduce_max_ps(x);
 }

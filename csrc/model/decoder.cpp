@@ -4,6 +4,7 @@
 
 #include "kernels/int8_kernels.h"
 #include "model/schema.h"
+#include "nn/cached_attention.h"
 
 namespace crispvl {
 namespace {
@@ -148,6 +149,23 @@ ggml_tensor* Decoder::embed(Graph& g, ggml_tensor* ids) const {
     return ggml_get_rows(g.ctx(), embedding_, ids);
 }
 
+// Chooses what reads the caches. A prompt of one sequence is worth packing its keys and values.
+std::vector<SequenceStep> Decoder::with_kernels(Graph& g, const std::vector<SequenceStep>& steps,
+                                                bool streams) const {
+    std::vector<SequenceStep> chosen = steps;
+    SequenceStep& first = chosen.front();
+    if (!has_cpu_kernels_ || !CachedAttention::supports(config_.d_head, steps)) return chosen;
+    if (streams && steps.size() == 1 &&
+        CausalAttention::supports(config_.d_head, first.cache->k(0)->type)) {
+        first.kernel = PastKernel::causal;
+        first.scratch =
+            CausalAttention::scratch(g, first.n_past + first.n_new, config_.d_head, n_threads_);
+        return chosen;
+    }
+    for (SequenceStep& step : chosen) step.kernel = PastKernel::cached;
+    return chosen;
+}
+
 ggml_tensor* Decoder::operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
                                  const std::vector<SequenceStep>& steps) const {
     const bool is_few = x->ne[1] < kTokensWorthStreaming;
@@ -155,13 +173,7 @@ ggml_tensor* Decoder::operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggm
     const int64_t d_widest =
         std::max({config_.width, config_.d_mlp, config_.n_heads * config_.d_head});
     ggml_tensor* scratch = streams ? StreamedLinear::scratch(g, d_widest, n_threads_) : nullptr;
-    std::vector<SequenceStep> own = steps;
-    const bool one_sequence = steps.size() == 1;
-    if (streams && one_sequence && kernels::bf16_kernels_name() != nullptr &&
-        CausalAttention::supports(config_.d_head, own[0].cache->k(0)->type)) {
-        own[0].scratch =
-            CausalAttention::scratch(g, own[0].n_past + own[0].n_new, config_.d_head, n_threads_);
-    }
+    const std::vector<SequenceStep> own = with_kernels(g, steps, streams);
     for (size_t i = 0; i < blocks_.size(); ++i) {
         x = streams     ? streamed_[i](g, x, rope, positions, own, i, scratch)
             : is_direct ? direct_[i](g, x, rope, positions, own, i)
@@ -184,6 +196,7 @@ ggml_tensor* Decoder::logits(Graph& g, ggml_tensor* hidden) const {
 
 void Decoder::use_cpu_kernels(int n_threads) {
     n_threads_ = n_threads;
+    has_cpu_kernels_ = true;
     streamed_.reserve(blocks_.size());
     for (const DecoderBlock& block : blocks_) {
         const auto operands = StreamedDecoderBlock::best_operands(block);

@@ -100,11 +100,15 @@ public:
     }
 
 private:
+    std::vector<SequenceStep> with_kernels(Graph& g, const std::vector<SequenceStep>& steps,
+                                           bool streams) const;
+
     DecoderConfig config_;
     ggml_tensor* embedding_;  // [width, vocab_size]
     std::vector<DecoderBlock> blocks_;
     std::vector<StreamedDecoderBlock> streamed_;  // empty, or one for each block: many tokens
     std::vector<DirectDecoderBlock> direct_;      // empty, or one for each block: a few tokens
+    bool has_cpu_kernels_ = false;
     int n_threads_ = 1;
     Norm output_norm_;
     Linear head_;

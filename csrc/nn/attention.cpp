@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "nn/cached_attention.h"
 #include "nn/packed.h"
 
 namespace crispvl {
@@ -83,44 +84,49 @@ ggml_tensor* Attention::attend_past(Graph& g, Qkv qkv, const Rope& rope, ggml_te
                                     const std::vector<SequenceStep>& steps, size_t i_layer) const {
     qkv.q = rope(g, qkv.q, positions);
     qkv.k = rope(g, qkv.k, positions);
+    for (const SequenceStep& step : steps) store(g, qkv, step, i_layer);
+    if (steps.front().kernel == PastKernel::cached) {
+        return CachedAttention::apply(g, qkv.q, config_.n_kv_heads, steps, i_layer);
+    }
     ggml_tensor* all = nullptr;
     for (const SequenceStep& step : steps) {
-        ggml_tensor* y = attend_cached(g, qkv, step, i_layer);
+        ggml_tensor* y = attend_sequence(g, qkv, step, i_layer);
         all = all == nullptr ? y : ggml_concat(g.ctx(), all, y, /*dim=*/1);
     }
     return all;
 }
 
-ggml_tensor* Attention::attend_cached(Graph& g, const Qkv& qkv, const SequenceStep& step,
-                                      size_t i_layer) const {
-    const int64_t d_head = config_.d_head, n_kv = step.n_past + step.n_new;
-    const int64_t d_kv = d_head * config_.n_kv_heads;
-    // This sequence's columns of a batch tensor [d_head, n_heads, n_batch].
-    const auto columns = [&](ggml_tensor* y) {
-        return ggml_view_3d(g.ctx(), y, d_head, y->ne[1], step.n_new, y->nb[1], y->nb[2],
-                            static_cast<size_t>(step.i_first) * y->nb[2]);
-    };
-    const auto store = [&](ggml_tensor* cache, ggml_tensor* y) {
-        ggml_tensor* rows = ggml_view_2d(g.ctx(), y, d_kv, step.n_new, y->nb[2],
-                                         static_cast<size_t>(step.i_first) * y->nb[2]);
+// Appends a sequence's new keys and values to its cache.
+void Attention::store(Graph& g, const Qkv& qkv, const SequenceStep& step, size_t i_layer) const {
+    const auto append = [&](ggml_tensor* cache, ggml_tensor* y) {
+        ggml_tensor* rows =
+            ggml_view_2d(g.ctx(), y, config_.d_head * config_.n_kv_heads, step.n_new, y->nb[2],
+                         static_cast<size_t>(step.i_first) * y->nb[2]);
         g.expand(ggml_set_rows(g.ctx(), cache, rows, step.rows));
     };
-    const auto load = [&](ggml_tensor* cache) {
-        return ggml_view_3d(g.ctx(), cache, d_head, n_kv, config_.n_kv_heads, cache->nb[1],
-                            ggml_row_size(cache->type, d_head), 0);
-    };
-    store(step.cache->k(i_layer), qkv.k);
-    store(step.cache->v(i_layer), qkv.v);
-    if (step.scratch != nullptr) {
+    append(step.cache->k(i_layer), qkv.k);
+    append(step.cache->v(i_layer), qkv.v);
+}
+
+ggml_tensor* Attention::attend_sequence(Graph& g, const Qkv& qkv, const SequenceStep& step,
+                                        size_t i_layer) const {
+    const int64_t d_head = config_.d_head, n_kv = step.n_past + step.n_new;
+    ggml_tensor *k = step.cache->k(i_layer), *v = step.cache->v(i_layer);
+    // This sequence's columns of the batch's queries [d_head, n_heads, n_batch].
+    ggml_tensor* q = ggml_view_3d(g.ctx(), qkv.q, d_head, config_.n_heads, step.n_new, qkv.q->nb[1],
+                                  qkv.q->nb[2], static_cast<size_t>(step.i_first) * qkv.q->nb[2]);
+    if (step.kernel == PastKernel::causal) {
         const auto rows = [&](ggml_tensor* cache) {
             return ggml_view_3d(g.ctx(), cache, d_head, config_.n_kv_heads, n_kv,
                                 ggml_row_size(cache->type, d_head), cache->nb[1], 0);
         };
-        return CausalAttention::apply(g, columns(qkv.q), rows(step.cache->k(i_layer)),
-                                      rows(step.cache->v(i_layer)), step.scratch);
+        return CausalAttention::apply(g, q, rows(k), rows(v), step.scratch);
     }
-    ggml_tensor* q = ggml_permute(g.ctx(), columns(qkv.q), 0, 2, 1, 3);
-    return attend(g, q, load(step.cache->k(i_layer)), load(step.cache->v(i_layer)), step.mask);
+    const auto heads = [&](ggml_tensor* cache) {
+        return ggml_view_3d(g.ctx(), cache, d_head, n_kv, config_.n_kv_heads, cache->nb[1],
+                            ggml_row_size(cache->type, d_head), 0);
+    };
+    return attend(g, ggml_permute(g.ctx(), q, 0, 2, 1, 3), heads(k), heads(v), step.mask);
 }
 
 }  // namespace crispvl

@@ -22,6 +22,10 @@ struct AttentionConfig {
     const char* out_name;  // the output projection's name in the file
 };
 
+// What reads the KV cache: ggml's attention on any device, or on a CPU one of our kernels, for many
+// tokens of one sequence or for a few of several.
+enum class PastKernel { ggml, causal, cached };
+
 // One sequence's share of a decoder step: columns [i_first, i_first + n_new) of the batch, appended
 // to its cache after n_past tokens.
 struct SequenceStep {
@@ -29,7 +33,8 @@ struct SequenceStep {
     int64_t i_first, n_past, n_new;
     ggml_tensor* rows;  // I64 [n_new], the cache rows to write
     ggml_tensor* mask;  // F16 [n_past + n_new, n_new]; null when n_new is 1: all is visible
-    ggml_tensor* scratch = nullptr;  // of CausalAttention, which is used where it is given
+    PastKernel kernel = PastKernel::ggml;
+    ggml_tensor* scratch = nullptr;  // of CausalAttention
 };
 
 class Attention {
@@ -63,8 +68,9 @@ private:
                         ggml_tensor* mask) const;
     ggml_tensor* attend_past(Graph& g, Qkv qkv, const Rope& rope, ggml_tensor* positions,
                              const std::vector<SequenceStep>& steps, size_t i_layer) const;
-    ggml_tensor* attend_cached(Graph& g, const Qkv& qkv, const SequenceStep& step,
-                               size_t i_layer) const;
+    void store(Graph& g, const Qkv& qkv, const SequenceStep& step, size_t i_layer) const;
+    ggml_tensor* attend_sequence(Graph& g, const Qkv& qkv, const SequenceStep& step,
+                                 size_t i_layer) const;
 
     AttentionConfig config_;
     Linear q_, k_, v_, out_;

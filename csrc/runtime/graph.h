@@ -3,6 +3,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,13 @@ public:
     ggml_tensor* custom(const char* label, ggml_type type, int64_t ne0,
                         std::initializer_list<ggml_tensor*> sources, ggml_custom_op_t compute,
                         const void* self);
+    // Keeps a value for as long as the graph, for an operation to look at.
+    template <typename T>
+    const T* keep(T value) {
+        const auto kept = std::make_shared<const T>(std::move(value));
+        kept_.push_back(kept);
+        return kept.get();
+    }
     // Runs `x` for its side effect (a write into the KV cache).
     void expand(ggml_tensor* x) { ggml_build_forward_expand(cgraph_, x); }
 
@@ -39,6 +47,7 @@ private:
     ggml_cgraph* cgraph_;
     bool taps_enabled_;
     std::vector<std::pair<std::string, ggml_tensor*>> taps_;
+    std::vector<std::shared_ptr<const void>> kept_;
 };
 
 }  // namespace crispvl

@@ -142,6 +142,36 @@ py::array_t<float> causal_attention(const Floats& q, const py::array& k, const p
     return widened(y, {q.shape(0), q.shape(1), q.shape(2)});
 }
 
+// Per sequence q [n_new, n_heads, d_head], k and v float16 [n_kv, n_kv_heads, d_head]
+std::vector<py::array_t<float>> cached_attention(const std::vector<Floats>& q,
+                                                 const std::vector<py::array>& k,
+                                                 const std::vector<py::array>& v, int n_threads) {
+    std::vector<kernels::CachedSequence> sequences;
+    std::vector<float> queries;
+    int64_t n_tokens = 0;
+    for (size_t i = 0; i < q.size(); ++i) {
+        const int64_t n_new = q[i].shape(0);
+        sequences.push_back({static_cast<const uint16_t*>(k[i].data()),
+                             static_cast<const uint16_t*>(v[i].data()), k[i].shape(0) - n_new,
+                             n_new, n_tokens});
+        queries.insert(queries.end(), q[i].data(), q[i].data() + q[i].size());
+        n_tokens += n_new;
+    }
+    std::vector<float> y(queries.size());
+    const kernels::CachedAttentionJob job{
+        queries.data(), sequences.data(), static_cast<int64_t>(sequences.size()),
+        q[0].shape(1),  k[0].shape(1),    q[0].shape(2),
+        y.data()};
+    run_shares(n_threads, [&](int ith, int nth) { kernels::cached_attention(job, ith, nth); });
+    std::vector<py::array_t<float>> found;
+    const float* next = y.data();
+    for (const Floats& of : q) {
+        found.emplace_back(std::vector<py::ssize_t>(of.shape(), of.shape() + 3), next);
+        next += of.size();
+    }
+    return found;
+}
+
 }  // namespace
 
 void bind_kernels(py::module_& m) {
@@ -155,6 +185,7 @@ void bind_kernels(py::module_& m) {
           "n_threads"_a = 1);
     k.def("attention_bf16", &attention, "qkv"_a, "n_threads"_a = 1);
     k.def("swiglu_bf16", &swiglu, "x"_a, "gate"_a, "up"_a);
+    k.def("cached_attention", &cached_attention, "q"_a, "k"_a, "v"_a, "n_threads"_a = 1);
     k.def("causal_attention_bf16", &causal_attention, "q"_a, "k"_a, "v"_a, "n_threads"_a = 1);
     bind_int8_kernels(k);
 }

@@ -189,3 +189,34 @@ def test_causal_attention_sees_the_past_and_itself_only(
     expected = np.einsum("hqk,khd->qhd", weights, v)
     # Keys, values, weights and the output are rounded to BF16 on their way.
     assert_close(found, expected, 2.5e-2)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.lists(st.tuples(st.integers(0, 200), st.integers(1, 5)), min_size=1, max_size=4),
+    st.sampled_from([(1, 1), (4, 2), (7, 1), (14, 2)]), st.sampled_from([16, 64, 128, 256]),
+    N_THREADS, st.integers(0, 1000),
+)  # fmt: skip
+def test_tokens_of_several_sequences_see_their_own_past_only(
+    lengths: list[tuple[int, int]], heads: tuple[int, int], d_head: int, n_threads: int, seed: int
+) -> None:
+    n_heads, n_kv_heads = heads
+    rng = np.random.default_rng(seed)
+    q = [rng.standard_normal((n_new, n_heads, d_head), np.float32) for _, n_new in lengths]
+    k, v = (
+        [rng.standard_normal((sum(n), n_kv_heads, d_head)).astype(np.float16) for n in lengths]
+        for _ in range(2)
+    )
+    together = kernels.cached_attention(q, k, v, n_threads)
+    for i, (n_past, n_new) in enumerate(lengths):
+        keys, values = (np.repeat(x.astype(float), n_heads // n_kv_heads, 1) for x in (k[i], v[i]))
+        scores = np.einsum("qhd,khd->hqk", q[i], keys) / np.sqrt(d_head)
+        hidden = np.arange(n_past + n_new) > np.arange(n_new)[:, None] + n_past
+        scores = np.where(hidden, -np.inf, scores)
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        weights /= weights.sum(-1, keepdims=True)
+        assert_close(together[i], np.einsum("hqk,khd->qhd", weights, values), 2e-6)
+        alone = kernels.cached_attention([q[i]], [k[i]], [v[i]], 1)[0]
+        assert np.array_equal(together[i], alone)
+        last = kernels.cached_attention([q[i][-1:]], [k[i]], [v[i]], 3)[0]
+        assert np.array_equal(together[i][-1:], last)

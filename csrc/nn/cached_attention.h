@@ -1,0 +1,29 @@
+// Attention of a decode step on our CPU kernels: one operation for all sequences' new tokens, each
+// over its own KV cache.
+#pragma once
+
+#include <vector>
+
+#include "kernels/bf16_kernels.h"
+#include "nn/attention.h"
+
+namespace crispvl {
+
+class CachedAttention {
+public:
+    // On a CPU that has the kernels.
+    static bool supports(int64_t d_head, const std::vector<SequenceStep>& steps);
+
+    // q F32 [d_head, n_heads, n_tokens], the caches holding the new tokens when it is computed ->
+    // F32 [d_head * n_heads, n_tokens]
+    static ggml_tensor* apply(Graph& g, ggml_tensor* q, int64_t n_kv_heads,
+                              const std::vector<SequenceStep>& steps, size_t i_layer);
+
+private:
+    static void compute(ggml_tensor* y, int ith, int nth, void* self);
+
+    int64_t n_heads_, n_kv_heads_, d_head_;
+    std::vector<kernels::CachedSequence> sequences_;
+};
+
+}  // namespace crispvl
