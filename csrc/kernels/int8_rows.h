@@ -117,7 +117,7 @@ void dot_row(const uint8_t* row, const float* x, int64_t n_in, size_t row_bytes,
     for (int t = 0; t < n; ++t) totals[t] = splat(0.0f);
     for (int64_t i = 0; i < n_in; i += 16) {
         const uint8_t* p = row + i * Format::kBytes;
-        _mm_prefetch(p + 2 * row_bytes, _MM_HINT_T0);
+        _mm_prefetch(p + 8 * row_bytes, _MM_HINT_T1);
         const Floats w = Format::load_first(n_in - i, p);
 #pragma GCC unroll 8
         for (int t = 0; t < n; ++t) {
