@@ -287,5 +287,32 @@ inline void unpack(RowGroup& group, int64_t n_inputs, const PanelSpace& out) {
     }
 }
 
+// Calls f(Format{}) for a quantised type; for others it does nothing.
+template <typename F>
+inline void with_format(RowType type, const F& f) {
+    switch (type) {
+        case RowType::q4_0:
+            return f(Q4_0{});
+        case RowType::q4_1:
+            return f(Q4_1{});
+        case RowType::q5_0:
+            return f(Q5_0{});
+        case RowType::q5_1:
+            return f(Q5_1{});
+        case RowType::q8_0:
+            return f(Q8_0{});
+        case RowType::q4_k:
+            return f(Q4_K{});
+        case RowType::q5_k:
+            return f(Q5_K{});
+        case RowType::q6_k:
+            return f(Q6_K{});
+        case RowType::f16:
+        case RowType::bf16:
+        case RowType::f32:
+            return;
+    }
+}
+
 }  // namespace
 }  // namespace crispvl::kernels

@@ -88,6 +88,14 @@ void all_rows(const Int8GemmJob& job, const Columns& columns, int64_t first, int
     if (first < last) block<Format, 1>(job, columns, first, column);
 }
 
+// A panel of `n_in` inputs that begins at `p`: quads, scales, minima.
+template <typename Format>
+PanelSpace panel_at(char* p, int64_t n_in) {
+    float (*scales)[kPanelOutputs] =
+        reinterpret_cast<float (*)[kPanelOutputs]>(p + kPanelOutputs * n_in);
+    return {reinterpret_cast<uint8_t (*)[64]>(p), scales, scales + n_in / 4 / Format::kQuads};
+}
+
 // Unpacks two panels and returns what lies behind them.
 template <typename Format>
 char* unpack_pair(const void* rows, const Int8Columns& columns, int64_t n_in, char* space,
@@ -95,10 +103,7 @@ char* unpack_pair(const void* rows, const Int8Columns& columns, int64_t n_in, ch
     for (int p = 0; p < kPanels; ++p) {
         RowGroup group(rows, columns.row_bytes, p * kPanelOutputs,
                        columns.n_rows - p * kPanelOutputs);
-        PanelSpace panel;
-        panel.quads = reinterpret_cast<uint8_t (*)[64]>(space);
-        panel.scales = reinterpret_cast<float (*)[kPanelOutputs]>(space + kPanelOutputs * n_in);
-        panel.minima = panel.scales + n_in / 4 / Format::kQuads;
+        const PanelSpace panel = panel_at<Format>(space, n_in);
         unpack<Format>(group, n_in, panel);
         pair[p] = panel.view();
         space = reinterpret_cast<char*>(panel.minima + n_in / kQuantBlock);
@@ -141,37 +146,13 @@ void gemm(const Int8GemmJob& job, const void* panels, int ith, int nth) {
 void gemm_columns(const Int8GemmJob& job, const Int8Columns& columns, int64_t i_columns,
                   void* scratch) {
     char* space = static_cast<char*>(scratch);
-    switch (columns.type) {
-        case RowType::q4_0:
-            return run<Q4_0>(job, columns, i_columns, space);
-        case RowType::q4_1:
-            return run<Q4_1>(job, columns, i_columns, space);
-        case RowType::q5_0:
-            return run<Q5_0>(job, columns, i_columns, space);
-        case RowType::q5_1:
-            return run<Q5_1>(job, columns, i_columns, space);
-        case RowType::q8_0:
-            return run<Q8_0>(job, columns, i_columns, space);
-        case RowType::q4_k:
-            return run<Q4_K>(job, columns, i_columns, space);
-        case RowType::q5_k:
-            return run<Q5_K>(job, columns, i_columns, space);
-        case RowType::q6_k:
-            return run<Q6_K>(job, columns, i_columns, space);
-        case RowType::f16:
-        case RowType::bf16:
-        case RowType::f32:
-            return;  // no bytes: not for this product
-    }
+    with_format(columns.type,
+                [&](auto format) { run<decltype(format)>(job, columns, i_columns, space); });
 }
 
 void pack_panel(const void* rows, size_t row_bytes, int64_t n_rows, int64_t n_in, void* panel) {
     RowGroup group(rows, row_bytes, 0, n_rows);
-    char* quads = static_cast<char*>(panel);
-    unpack<Q8_0>(group, n_in,
-                 {reinterpret_cast<uint8_t (*)[64]>(quads),
-                  reinterpret_cast<float (*)[kPanelOutputs]>(quads + kPanelOutputs * n_in),
-                  /*minima=*/nullptr});
+    unpack<Q8_0>(group, n_in, panel_at<Q8_0>(static_cast<char*>(panel), n_in));
 }
 
 }  // namespace

@@ -181,28 +181,15 @@ void run(const RowsJob& job, int64_t begin, int64_t end) {
 
 void product_of_rows(const RowsJob& job, int64_t begin, int64_t end) {
     switch (job.type) {
-        case RowType::q4_0:
-            return run<Quantised<Q4_0>>(job, begin, end);
-        case RowType::q4_1:
-            return run<Quantised<Q4_1>>(job, begin, end);
-        case RowType::q5_0:
-            return run<Quantised<Q5_0>>(job, begin, end);
-        case RowType::q5_1:
-            return run<Quantised<Q5_1>>(job, begin, end);
-        case RowType::q8_0:
-            return run<Quantised<Q8_0>>(job, begin, end);
-        case RowType::q4_k:
-            return run<Quantised<Q4_K>>(job, begin, end);
-        case RowType::q5_k:
-            return run<Quantised<Q5_K>>(job, begin, end);
-        case RowType::q6_k:
-            return run<Quantised<Q6_K>>(job, begin, end);
         case RowType::f16:
             return run<Plain<F16>>(job, begin, end);
         case RowType::bf16:
             return run<Plain<BF16>>(job, begin, end);
         case RowType::f32:
             return run<Plain<F32>>(job, begin, end);
+        default:
+            return with_format(
+                job.type, [&](auto format) { run<Quantised<decltype(format)>>(job, begin, end); });
     }
 }
 

@@ -6,3 +6,6 @@
 #else
 #include "kernels/simd_avx2.h"
 #endif
+#if defined(__AVX512F__) || defined(__AVXVNNI__)
+#include "kernels/simd_vnni.h"
+#endif

@@ -169,8 +169,7 @@ inline float largest_of(Floats x) {
     return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
 }
 
-// ---- bits
-// -------------------------------------------------------------------------------------------
+// ---- bits ---------------------------------------------------------------------------------------
 
 struct Bits {
     __m256i low, high;
@@ -299,31 +298,7 @@ inline Floats low_halves(Bits words) {
     return widen_f16(low_halves_of(words & splat_word(0xffff)));
 }
 
-#if defined(__AVXVNNI__)
-
-struct Weights {
-    Bits bytes;
-};
-template <int kBits>
-inline Weights weights(Bits bytes) {
-    return {bytes};
-}
-constexpr bool kDotKeepsOffset = true;
-template <int kBits>
-constexpr int kQuadsAtOnce = 8;
-inline Bits open_sums(Bits sums) {
-    return sums;
-}
-inline Bits close_sums(Bits /*sums*/, Bits opened) {
-    return opened;
-}
-template <int kBits>
-inline Bits dot(Bits opened, Weights w, Bits x) {
-    return {_mm256_dpbusd_avx_epi32(opened.low, w.bytes.low, x.low),
-            _mm256_dpbusd_avx_epi32(opened.high, w.bytes.high, x.high)};
-}
-
-#else
+#if !defined(__AVXVNNI__)  // else simd_vnni.h
 
 // Pairs of products are summed in 16 bits while there is room: a product with 4, 5 or 6 bits is
 // below 2^11, 2^12 or 2^13. With 8 bits there is none, so weights become magnitudes up to 128 and x

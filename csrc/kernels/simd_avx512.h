@@ -58,12 +58,17 @@ inline void store_bf16(uint16_t* p, Floats x) {
 inline void store_bf16_first(int64_t n, uint16_t* p, Floats x) {
     _mm256_mask_storeu_epi16(p, tail_mask(n), to_bf16(x));
 }
-inline Floats load_bf16(const uint16_t* p) {
-    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+inline Floats widen_f16(__m256i halves) {
+    return _mm512_cvtph_ps(halves);
+}
+inline Floats widen_bf16(__m256i halves) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
+inline Floats load_bf16(const uint16_t* p) {
+    return widen_bf16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
 inline Floats load_f16(const uint16_t* p) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return widen_f16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 // x with `filler` in all lanes but the first n.
 inline Floats keep_first(int64_t n, Floats x, Floats filler) {
@@ -143,8 +148,7 @@ inline float largest_of(Floats x) {
     return _mm512_reduce_max_ps(x);
 }
 
-// ---- bits: 64 bytes, or 16 words of 32 bits; `&`, `|` and `^` work on them
-// ----------------------------
+// ---- bits: 64 bytes, or 16 words of 32 bits; `&`, `|` and `^` work on them ----------------------
 
 using Bits = __m512i;
 using UnsignedWords = uint32_t __attribute__((vector_size(64)));
@@ -223,12 +227,6 @@ inline Floats to_floats(Bits words) {
 inline Bits to_nearest_words(Floats x) {
     return _mm512_cvtps_epi32(x);
 }
-inline Floats widen_f16(__m256i halves) {
-    return _mm512_cvtph_ps(halves);
-}
-inline Floats widen_bf16(__m256i halves) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
-}
 inline __m256i load_halves_first(int64_t n, const void* p) {
     return _mm256_maskz_loadu_epi16(tail_mask(n), p);
 }
@@ -236,33 +234,6 @@ inline __m256i load_halves_first(int64_t n, const void* p) {
 inline Floats low_halves(Bits words) {
     return widen_f16(_mm512_cvtepi32_epi16(words));
 }
-
-// 64 unsigned weights of kBits bits, made ready for `dot`.
-struct Weights {
-    Bits bytes;
-};
-template <int kBits>
-inline Weights weights(Bits bytes) {
-    return {bytes};
-}
-// Whether the offset of 8-bit weights is still in the products of `dot`.
-constexpr bool kDotKeepsOffset = true;
-// Sums of words are opened, get four products of weights and signed bytes for each word from up to
-// kQuadsAtOnce calls of `dot`, and are closed.
-template <int kBits>
-constexpr int kQuadsAtOnce = 8;
-inline Bits open_sums(Bits sums) {
-    return sums;
-}
-inline Bits close_sums(Bits /*sums*/, Bits opened) {
-    return opened;
-}
-#if defined(__AVX512VNNI__)
-template <int kBits>
-inline Bits dot(Bits opened, Weights w, Bits x) {
-    return _mm512_dpbusd_epi32(opened, w.bytes, x);
-}
-#endif
 
 }  // namespace
 }  // namespace crispvl::kernels
