@@ -57,6 +57,7 @@ LoadOptions load_options(const crispvl_load_params& params) {
     options.n_threads = params.n_threads;
     options.vocab_only = params.vocab_only != 0;
     options.exact = params.exact != 0;
+    options.access.mmap = params.no_mmap == 0;
     return options;
 }
 

@@ -148,10 +148,10 @@ void read_dialect(ModelSource& source, const DialectFiles& files) {
 }
 
 ModelSource ModelSource::open(const std::string& path, const std::string& mmproj,
-                              const std::string& tokenizer) {
+                              const std::string& tokenizer, FileAccess access) {
     DialectFiles files;
-    files.main = open_parts(path);
-    if (!mmproj.empty()) files.mmproj = open_parts(mmproj);
+    files.main = open_parts(path, access);
+    if (!mmproj.empty()) files.mmproj = open_parts(mmproj, access);
     if (!tokenizer.empty()) files.tokenizer = std::make_shared<const GgufFile>(tokenizer);
     ModelSource source;
     read_dialect(source, files);

@@ -42,10 +42,10 @@ int64_t integer_or(const GgufFile& file, const char* key, int64_t otherwise) {
     return number != nullptr ? *number : otherwise;
 }
 
-std::shared_ptr<const GgufFile> open_part(const PartName& name, int number) {
+std::shared_ptr<const GgufFile> open_part(const PartName& name, int number, FileAccess access) {
     const std::string path = part_path(name, number);
     try {
-        auto part = std::make_shared<const GgufFile>(path);
+        auto part = std::make_shared<const GgufFile>(path, access);
         const int64_t count = integer_or(*part, kSplitCount, 0);
         const int64_t index = integer_or(*part, kSplitNumber, -1);
         if (count != name.count || index != number - 1) {
@@ -66,9 +66,9 @@ std::shared_ptr<const GgufFile> open_part(const PartName& name, int number) {
 
 }  // namespace
 
-GgufParts open_parts(const std::string& path) {
+GgufParts open_parts(const std::string& path, FileAccess access) {
     const PartName name = parse_name(path);
-    auto given = std::make_shared<const GgufFile>(path);
+    auto given = std::make_shared<const GgufFile>(path, access);
     const int64_t count = integer_or(*given, kSplitCount, 1);
     if (count <= 1) return {given};
     if (name.number == 0) {
@@ -81,7 +81,7 @@ GgufParts open_parts(const std::string& path) {
     GgufParts parts;
     size_t n_tensors = 0;
     for (int number = 1; number <= name.count; ++number) {
-        parts.push_back(open_part(name, number));
+        parts.push_back(open_part(name, number, access));
         n_tensors += parts.back()->tensors().size();
     }
     const int64_t expected = integer_or(*parts.front(), kSplitTensors, -1);

@@ -50,6 +50,11 @@ void stand_in_for_vocabulary(ModelSource& source) {
     source.deduce(schema::kChatStopIds, std::vector<int64_t>{});
 }
 
+// Where a header is enough, nothing is copied.
+FileAccess access_for(const LoadOptions& options) {
+    return options.vocab_only || options.measure_only ? FileAccess{} : options.access;
+}
+
 std::vector<std::string> device_names(const LoadOptions& options) {
     if (options.layers.empty()) return {options.device};
     std::vector<std::string> names;
@@ -119,8 +124,10 @@ Model::Model(const LoadOptions& options)
     : options_(options),
       source_(options.bytes.data != nullptr
                   ? ModelSource::open(options.bytes, options.mmproj_bytes)
-                  : ModelSource::open(options.path, options.mmproj, options.tokenizer)) {
+                  : ModelSource::open(options.path, options.mmproj, options.tokenizer,
+                                      access_for(options))) {
     options_.bytes = options_.mmproj_bytes = {};  // the caller's
+    options_.access.interrupt = nullptr;
     if (options.measure_only && !source_.has(schema::kTokens)) stand_in_for_vocabulary(source_);
     tokenizer_ = Tokenizer::create(read_vocab(source_));
     if (source_.has_vision()) config_ = read_config(source_);

@@ -39,6 +39,7 @@ struct LoadOptions {
     // first, the head with the last layer, and the token table always in host memory.
     std::vector<LayerShare> layers;
     FileBytes bytes, mmproj_bytes;  // instead of the paths; copied while loading
+    FileAccess access;              // of files whose weights are used
 };
 
 // A traced value: C order, slowest dimension first.
@@ -53,7 +54,7 @@ using TileProgress = std::function<void(int64_t n_done, int64_t n_total)>;
 
 class Model {
 public:
-    // Throws Error{not_found, model_file, device, memory, argument}.
+    // Throws Error{not_found, model_file, device, memory, argument, cancelled}.
     explicit Model(const LoadOptions& options);
 
     const ModelSource& source() const { return source_; }

@@ -16,9 +16,9 @@ class ModelSource {
 public:
     // Opens a single file, or a text file with its `mmproj` ("" for none). The vocabulary of the
     // GGUF file `tokenizer` ("" for none) stands in for the model's own. Throws Error{not_found,
-    // model_file}.
+    // model_file}, and while copying Error{memory, cancelled}.
     static ModelSource open(const std::string& path, const std::string& mmproj,
-                            const std::string& tokenizer = "");
+                            const std::string& tokenizer = "", FileAccess access = {});
     // The same from memory; each file's bytes are copied, and `mmproj` may be empty.
     static ModelSource open(FileBytes bytes, FileBytes mmproj);
 

@@ -125,7 +125,8 @@ GgufValue array_value(const gguf_context* gguf, int64_t id) {
 
 }  // namespace
 
-GgufFile::GgufFile(const std::string& path) : path_(path), file_(path), gguf_(parse(path, file_)) {
+GgufFile::GgufFile(const std::string& path, FileAccess access)
+    : path_(path), file_(path, access), gguf_(parse(path, file_)) {
     read_tensors();
 }
 

@@ -1,5 +1,5 @@
 // One GGUF file: typed keys and tensor infos, every range checked against the real file size, the
-// tensor data mapped and never copied. The container is parsed by ggml (gguf.h).
+// tensor data mapped, or copied once as it is. The container is parsed by ggml (gguf.h).
 #pragma once
 
 #include <array>
@@ -30,8 +30,8 @@ struct GgufTensor {
 
 class GgufFile {
 public:
-    // Reads the header. Throws Error{not_found} or Error{model_file}.
-    explicit GgufFile(const std::string& path);
+    // Reads the header. Throws Error{not_found, model_file}, and while copying {memory, cancelled}.
+    explicit GgufFile(const std::string& path, FileAccess access = {});
     explicit GgufFile(FileBytes bytes);
     // Throws Error{model_file} when the file ends before its tensors' data does; until then no
     // tensor's data may be read.

@@ -4,7 +4,9 @@
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
-#define NOMINMAX
+#ifndef NOMINMAX
+#define NOMINMAX  // MinGW defines it itself
+#endif
 #include <windows.h>
 #else
 #include <fcntl.h>
@@ -40,14 +42,58 @@ void check_bytes(FileBytes bytes) {
 Error no_memory(size_t n_bytes) {
     return Error(ErrorKind::memory, "[model] expected " + std::to_string(n_bytes >> 20) +
                                         " MiB for a copy of the model; none are free; load it from "
-                                        "a file");
+                                        "a file, mapped");
 }
+
+// Of a file that is copied; what cancels it waits for one at most.
+constexpr size_t kChunkBytes = size_t{16} << 20;
 
 }  // namespace
 
+// Both constructors begin with the empty one: with it the object exists, and where they throw the
+// destructor gives back what they have taken.
+
+MappedFile::MappedFile(const std::string& path, FileAccess access) : MappedFile() {
+    open(path);
+    if (n_bytes_ == 0) fail_unreadable(path, "the file is empty");
+    if (access.mmap) {
+        map(path);
+    } else {
+        copy(path, access.interrupt);
+    }
+}
+
+MappedFile::MappedFile(FileBytes bytes) : MappedFile() {
+    check_bytes(bytes);
+    n_bytes_ = bytes.n_bytes;
+    std::memcpy(allocate(), bytes.data, n_bytes_);
+    protect();
+}
+
+void MappedFile::copy(const std::string& path, Interrupt* interrupt) {
+    uint8_t* pages = allocate();
+    for (size_t offset = 0; offset < n_bytes_; offset += kChunkBytes) {
+        throw_if_requested(interrupt);
+        const size_t n_wanted = std::min(kChunkBytes, n_bytes_ - offset);
+        if (read(offset, pages + offset, n_wanted) < n_wanted) {
+            fail_unreadable(path, "it was cut while it was read");
+        }
+    }
+    close();
+    protect();
+}
+
+size_t MappedFile::read(size_t offset, void* out, size_t n_bytes) const {
+    if (offset >= n_bytes_) return 0;
+    const size_t n_wanted = std::min(n_bytes, n_bytes_ - offset);
+    if (is_open()) return read_file(offset, static_cast<uint8_t*>(out), n_wanted);
+    std::memcpy(out, data_ + offset, n_wanted);
+    return n_wanted;
+}
+
 #ifdef _WIN32
 
-MappedFile::MappedFile(const std::string& path) {
+void MappedFile::open(const std::string& path) {
     const int n_wide = MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, nullptr, 0);
     std::wstring wide(static_cast<size_t>(n_wide > 0 ? n_wide : 1), L'\0');
     MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, wide.data(), n_wide);
@@ -58,35 +104,59 @@ MappedFile::MappedFile(const std::string& path) {
         if (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND) fail_missing(path);
         fail_unreadable(path, "Windows error " + std::to_string(code));
     }
+    file_ = file;
     LARGE_INTEGER size{};
     GetFileSizeEx(file, &size);
-    if (size.QuadPart == 0) {
-        CloseHandle(file);
-        fail_unreadable(path, "the file is empty");
-    }
-    handle_ = CreateFileMappingW(file, nullptr, PAGE_READONLY, 0, 0, nullptr);
-    CloseHandle(file);
-    if (handle_ == nullptr) fail_unreadable(path, "it cannot be mapped");
-    data_ = static_cast<const uint8_t*>(MapViewOfFile(handle_, FILE_MAP_READ, 0, 0, 0));
-    if (data_ == nullptr) {
-        CloseHandle(handle_);
-        fail_unreadable(path, "it cannot be mapped");
-    }
     n_bytes_ = static_cast<size_t>(size.QuadPart);
 }
 
-MappedFile::MappedFile(FileBytes bytes) : n_bytes_(bytes.n_bytes), is_copy_(true) {
-    check_bytes(bytes);
-    const uint64_t size = bytes.n_bytes;
+bool MappedFile::is_open() const {
+    return file_ != nullptr;
+}
+
+void MappedFile::close() {
+    if (is_open()) CloseHandle(file_);
+    file_ = nullptr;
+}
+
+void MappedFile::map(const std::string& path) {
+    handle_ = CreateFileMappingW(file_, nullptr, PAGE_READONLY, 0, 0, nullptr);
+    if (handle_ == nullptr) fail_unreadable(path, "it cannot be mapped");
+    data_ = static_cast<const uint8_t*>(MapViewOfFile(handle_, FILE_MAP_READ, 0, 0, 0));
+    if (data_ == nullptr) fail_unreadable(path, "it cannot be mapped");
+    close();  // the mapping keeps others from writing
+}
+
+uint8_t* MappedFile::allocate() {
+    const uint64_t size = n_bytes_;
     handle_ = CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE,
                                  static_cast<DWORD>(size >> 32), static_cast<DWORD>(size), nullptr);
-    void* mapped = handle_ == nullptr ? nullptr : MapViewOfFile(handle_, FILE_MAP_WRITE, 0, 0, 0);
-    if (mapped == nullptr) {
-        if (handle_ != nullptr) CloseHandle(handle_);
-        throw no_memory(n_bytes_);
+    void* pages = handle_ == nullptr ? nullptr : MapViewOfFile(handle_, FILE_MAP_WRITE, 0, 0, 0);
+    if (pages == nullptr) throw no_memory(n_bytes_);
+    data_ = static_cast<const uint8_t*>(pages);
+    return static_cast<uint8_t*>(pages);
+}
+
+void MappedFile::protect() {
+    DWORD before = 0;
+    VirtualProtect(const_cast<uint8_t*>(data_), n_bytes_, PAGE_READONLY, &before);
+}
+
+size_t MappedFile::read_file(size_t offset, uint8_t* out, size_t n_bytes) const {
+    size_t n_read = 0;
+    while (n_read < n_bytes) {
+        const uint64_t begin = offset + n_read;
+        OVERLAPPED place{};
+        place.Offset = static_cast<DWORD>(begin);
+        place.OffsetHigh = static_cast<DWORD>(begin >> 32);
+        const size_t n_wanted = std::min(n_bytes - n_read, kChunkBytes);
+        DWORD n = 0;
+        if (!ReadFile(file_, out + n_read, static_cast<DWORD>(n_wanted), &n, &place) || n == 0) {
+            break;
+        }
+        n_read += n;
     }
-    std::memcpy(mapped, bytes.data, n_bytes_);
-    data_ = static_cast<const uint8_t*>(mapped);
+    return n_read;
 }
 
 void MappedFile::release(const uint8_t*, size_t) const {}  // the system trims working sets itself
@@ -96,8 +166,9 @@ std::string MappedFile::change() const {
 }
 
 MappedFile::~MappedFile() {
-    UnmapViewOfFile(data_);
-    CloseHandle(handle_);
+    if (data_ != nullptr) UnmapViewOfFile(data_);
+    if (handle_ != nullptr) CloseHandle(handle_);
+    close();
 }
 
 #else
@@ -115,35 +186,58 @@ int64_t modified_ns(const struct stat& info) {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
+void MappedFile::open(const std::string& path) {
+    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd_ < 0) {
         if (errno == ENOENT || errno == ENOTDIR) fail_missing(path);
         fail_unreadable(path, std::strerror(errno));
     }
     struct stat info{};
-    const bool is_file = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-    n_bytes_ = is_file ? static_cast<size_t>(info.st_size) : 0;
-    void* mapped =
-        n_bytes_ > 0 ? ::mmap(nullptr, n_bytes_, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
-    const int code = errno;
-    if (mapped == MAP_FAILED) ::close(fd);
-    if (!is_file) fail_unreadable(path, "it is not a regular file");
-    if (n_bytes_ == 0) fail_unreadable(path, "the file is empty");
-    if (mapped == MAP_FAILED) fail_unreadable(path, std::strerror(code));
-    data_ = static_cast<const uint8_t*>(mapped);
-    fd_ = fd;
+    if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+        fail_unreadable(path, "it is not a regular file");
+    }
+    n_bytes_ = static_cast<size_t>(info.st_size);
     modified_ns_ = modified_ns(info);
 }
 
-MappedFile::MappedFile(FileBytes bytes) : n_bytes_(bytes.n_bytes), is_copy_(true) {
-    check_bytes(bytes);
-    void* mapped = ::mmap(nullptr, n_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                          /*fd=*/-1, 0);
-    if (mapped == MAP_FAILED) throw no_memory(n_bytes_);
-    std::memcpy(mapped, bytes.data, n_bytes_);
-    ::mprotect(mapped, n_bytes_, PROT_READ);
-    data_ = static_cast<const uint8_t*>(mapped);
+bool MappedFile::is_open() const {
+    return fd_ >= 0;
+}
+
+void MappedFile::close() {
+    if (is_open()) ::close(fd_);
+    fd_ = -1;
+}
+
+void MappedFile::map(const std::string& path) {
+    void* pages = ::mmap(nullptr, n_bytes_, PROT_READ, MAP_SHARED, fd_, 0);
+    if (pages == MAP_FAILED) fail_unreadable(path, std::strerror(errno));
+    data_ = static_cast<const uint8_t*>(pages);
+}
+
+uint8_t* MappedFile::allocate() {
+    void* pages = ::mmap(nullptr, n_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                         /*fd=*/-1, 0);
+    if (pages == MAP_FAILED) throw no_memory(n_bytes_);
+    data_ = static_cast<const uint8_t*>(pages);
+    is_copy_ = true;
+    return static_cast<uint8_t*>(pages);
+}
+
+void MappedFile::protect() {
+    ::mprotect(const_cast<uint8_t*>(data_), n_bytes_, PROT_READ);
+}
+
+size_t MappedFile::read_file(size_t offset, uint8_t* out, size_t n_bytes) const {
+    size_t n_read = 0;
+    while (n_read < n_bytes) {
+        const ssize_t n =
+            ::pread(fd_, out + n_read, n_bytes - n_read, static_cast<off_t>(offset + n_read));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        n_read += static_cast<size_t>(n);
+    }
+    return n_read;
 }
 
 void MappedFile::release(const uint8_t* data, size_t n_bytes) const {
@@ -156,7 +250,7 @@ void MappedFile::release(const uint8_t* data, size_t n_bytes) const {
 
 std::string MappedFile::change() const {
     struct stat info{};
-    if (fd_ < 0 || ::fstat(fd_, &info) != 0) return {};
+    if (!is_open() || ::fstat(fd_, &info) != 0) return {};
     if (static_cast<size_t>(info.st_size) != n_bytes_) {
         return "it had " + std::to_string(n_bytes_) + " bytes and has " +
                std::to_string(info.st_size);
@@ -165,28 +259,10 @@ std::string MappedFile::change() const {
 }
 
 MappedFile::~MappedFile() {
-    ::munmap(const_cast<uint8_t*>(data_), n_bytes_);
-    if (fd_ >= 0) ::close(fd_);
+    if (data_ != nullptr) ::munmap(const_cast<uint8_t*>(data_), n_bytes_);
+    close();
 }
 
 #endif
-
-size_t MappedFile::read(size_t offset, void* out, size_t n_bytes) const {
-    if (offset >= n_bytes_) return 0;
-    const size_t n_wanted = std::min(n_bytes, n_bytes_ - offset);
-#ifndef _WIN32
-    size_t n_read = 0;
-    while (fd_ >= 0 && n_read < n_wanted) {
-        const ssize_t n = ::pread(fd_, static_cast<uint8_t*>(out) + n_read, n_wanted - n_read,
-                                  static_cast<off_t>(offset + n_read));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return n_read;
-        n_read += static_cast<size_t>(n);
-    }
-    if (fd_ >= 0) return n_read;
-#endif
-    std::memcpy(out, data_ + offset, n_wanted);
-    return n_wanted;
-}
 
 }  // namespace crispvl

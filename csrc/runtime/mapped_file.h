@@ -1,11 +1,20 @@
-// A file mapped read-only into memory.
+// A file's bytes in memory, read-only: mapped, or copied.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
+#include "runtime/interrupt.h"
+
 namespace crispvl {
+
+// How a file comes into memory. A mapping costs no memory of its own, but its pages stay the file's;
+// what happens to the file after it was copied matters no more.
+struct FileAccess {
+    bool mmap = true;
+    Interrupt* interrupt = nullptr;  // asked while a file is copied
+};
 
 // A file's bytes that the caller holds in memory.
 struct FileBytes {
@@ -16,8 +25,8 @@ struct FileBytes {
 class MappedFile {
 public:
     // Throws Error{not_found} when `path` (UTF-8) is not there, Error{model_file} when it is not a
-    // readable regular file.
-    explicit MappedFile(const std::string& path);
+    // readable regular file, Error{memory, cancelled} while it is copied.
+    explicit MappedFile(const std::string& path, FileAccess access = {});
     // Copies the bytes. Throws Error{memory}, or Error{model_file} when there are none.
     explicit MappedFile(FileBytes bytes);
     ~MappedFile();
@@ -36,11 +45,24 @@ public:
     void release(const uint8_t* data, size_t n_bytes) const;
 
 private:
+    MappedFile() = default;
+    void map(const std::string& path);
+    void copy(const std::string& path, Interrupt* interrupt);
+    uint8_t* allocate();  // pages for a copy of n_bytes_, to write to until protect()
+    void protect();
+
+    // The file itself; a copy closes it.
+    void open(const std::string& path);
+    bool is_open() const;
+    void close();
+    size_t read_file(size_t offset, uint8_t* out, size_t n_bytes) const;
+
     const uint8_t* data_ = nullptr;
     size_t n_bytes_ = 0;
     bool is_copy_ = false;    // no file stands behind the pages
+    void* file_ = nullptr;    // Windows
     void* handle_ = nullptr;  // Windows: the mapping object, which keeps others from writing
-    int fd_ = -1;
+    int fd_ = -1;             // elsewhere
     int64_t modified_ns_ = 0;
 };
 

@@ -27,6 +27,7 @@ class LoadParams(ctypes.Structure):
         ("n_threads", c_int32),
         ("vocab_only", c_int32),
         ("exact", c_int32),
+        ("no_mmap", c_int32),
     )
 
 

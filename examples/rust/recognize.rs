@@ -18,6 +18,7 @@ struct LoadParams {
     n_threads: i32,
     vocab_only: i32,
     exact: i32,
+    no_mmap: i32,
 }
 
 #[repr(C)]

@@ -48,6 +48,7 @@ class Model:
         image_position_step: float = 0.0,
         layers: Sequence[tuple[str, int]] = (),
         kv_cache: str = "auto",
+        mmap: bool = True,
     ) -> Model: ...
     @property
     def layer_devices(self) -> list[str]:

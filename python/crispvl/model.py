@@ -61,8 +61,9 @@ class Model:
         max_memory: Mapping[str, int | str] | None = None,
         max_tiles: int | None = None,
         kv_cache: KvType = "auto",
+        mmap: bool = True,
     ) -> Model:
-        """Maps a GGUF file, or a text model and its projector, into memory.
+        """Brings a GGUF file, or a text model and its projector, into memory.
 
         Args:
             path: Our single file, a text model, or another engine's single file.
@@ -81,6 +82,8 @@ class Model:
             max_tiles: Most tiles of a page to plan for; None means the model's own.
             kv_cache: Type of keys and values: ``auto``, ``f32``, ``f16`` or ``q8_0``; auto is f16,
                 or f32 for float32 weights and with ``exact``.
+            mmap: Map the files; False copies them, which takes longer and as much memory as they
+                are large, but then they may be changed, cut or unmounted.
 
         Raises:
             FileNotFoundError: A file does not exist.
@@ -100,6 +103,7 @@ class Model:
             image_position_step=image_position_step,
             max_memory=max_memory,
             kv_cache=kv_cache,
+            mmap=mmap,
         )
         shares: Shares = ()
         if max_memory is not None and not vocab_only:
@@ -122,6 +126,7 @@ class Model:
                 options.image_position_step or 0.0,
                 shares,
                 options.kv_cache,
+                options.mmap,
             )
         file = ModelFile(path=Path(path), mmproj=None if mmproj is None else Path(mmproj))
         model = cls(core, vocab_only, file)

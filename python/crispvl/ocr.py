@@ -47,6 +47,7 @@ class CrispOCR(Conversing):
             neither images nor the KV cache of the last page or conversation.
         max_memory: As for `Model.load`; planned for ``max_tiles``.
         kv_cache: Type of keys and values: ``auto``, ``f32``, ``f16`` or ``q8_0``.
+        mmap: As for `Model.load`.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -72,11 +73,12 @@ class CrispOCR(Conversing):
         image_cache_bytes: int = EMBEDDING_BYTES,
         max_memory: Mapping[str, int | str] | None = None,
         kv_cache: KvType = "auto",
+        mmap: bool = True,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
         self._arguments = (
             model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer,
-            image_position_step, image_cache_bytes, max_memory, kv_cache,
+            image_position_step, image_cache_bytes, max_memory, kv_cache, mmap,
         )  # fmt: skip
         if not isinstance(model, Model):
             file = bundled.verified_path() if model is None else model
@@ -95,6 +97,7 @@ class CrispOCR(Conversing):
                 max_memory=max_memory,
                 max_tiles=max_tiles,
                 kv_cache=kv_cache,
+                mmap=mmap,
             )
         self._model: Model | None = model
         self._prompts = PromptBuilder(model)

@@ -66,11 +66,15 @@ class LoadOptions:
         parse=fraction,
         metavar="STEP",
     )
+    mmap: bool = _option(
+        True, "map the files; copied, they may change or go away, but load more slowly"
+    )
 
     def __post_init__(self) -> None:
         _check("device", self.device, str, "a device's name", lambda value: value != "")
         _check_optional_count("threads", self.threads)
         _check("exact", self.exact, bool, "a bool", lambda v: True)
+        _check("mmap", self.mmap, bool, "a bool", lambda v: True)
         if self.max_memory is not None:
             device_sizes(self.max_memory)
             if self.device != "auto":

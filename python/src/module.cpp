@@ -63,8 +63,7 @@ void translate(std::exception_ptr pointer) {
 std::shared_ptr<Model> load(const std::string& path, const std::optional<std::string>& mmproj,
                             const std::string& device, int threads, bool vocab_only, bool exact,
                             const std::optional<std::string>& tokenizer, double image_position_step,
-                            const LayerShares& layers, const std::string& kv_cache) {
-    py::gil_scoped_release release;
+                            const LayerShares& layers, const std::string& kv_cache, bool mmap) {
     LoadOptions options;
     options.path = path;
     options.mmproj = mmproj.value_or("");
@@ -76,7 +75,10 @@ std::shared_ptr<Model> load(const std::string& path, const std::optional<std::st
     options.image_position_step = image_position_step;
     options.layers = to_layer_shares(layers);
     options.kv_cache = kv_cache;
-    return std::make_shared<Model>(options);
+    return run_interruptible(nullptr, [&](Interrupt* interrupt) {
+        options.access = {mmap, interrupt};
+        return std::make_shared<Model>(options);
+    });
 }
 
 py::dict metadata(const Model& model) {
@@ -200,7 +202,7 @@ void bind_model(py::module_& m) {
     py::class_<Model, std::shared_ptr<Model>>(m, "Model")
         .def_static("load", &load, "path"_a, "mmproj"_a, "device"_a, "threads"_a, "vocab_only"_a,
                     "exact"_a = false, "tokenizer"_a = std::nullopt, "image_position_step"_a = 0.0,
-                    "layers"_a = LayerShares(), "kv_cache"_a = "auto")
+                    "layers"_a = LayerShares(), "kv_cache"_a = "auto", "mmap"_a = true)
         .def_property_readonly("metadata", &metadata)
         .def_property_readonly("config", &describe_config)
         .def_property_readonly("tensors", &describe_tensors)

@@ -47,6 +47,7 @@ LoadParams = struct(
     n_threads=c_int32,
     vocab_only=c_int32,
     exact=c_int32,
+    no_mmap=c_int32,
 )
 ModelInfo = struct(
     "ModelInfo",

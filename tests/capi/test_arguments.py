@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 import threading
 from ctypes import byref, c_int32, c_size_t, c_void_p, sizeof
 from pathlib import Path
@@ -301,7 +302,7 @@ def test_a_model_loads_from_memory(library: Library, model: LoadedModel, nano: P
     loaded = library.load(data=address, n_data_bytes=len(data))
     data[:] = bytes(len(data))  # the library has its own copy
     assert loaded.info.name == model.info.name
-    examples = Path(__file__).resolve().parents[2] / "examples"
+    examples = ROOT / "examples"
     page = str(examples / "code.png")
     found, expected = (each.recognize(page, max_tokens=12).ids for each in (loaded, model))
     assert found == expected
@@ -310,3 +311,14 @@ def test_a_model_loads_from_memory(library: Library, model: LoadedModel, nano: P
     cut = nano.read_bytes()[: len(data) // 2]
     cut_address = ctypes.cast(cut, c_void_p)
     assert status_of(library.load, data=cut_address, n_data_bytes=len(cut))[0] == capi.MODEL_FILE
+
+
+def test_a_copied_file_may_go_away(
+    library: Library, model: LoadedModel, nano: Path, tmp_path: Path
+) -> None:
+    file = Path(shutil.copy(nano, tmp_path))
+    loaded = library.load(path=str(file), no_mmap=1)
+    file.write_bytes(b"something else")
+    page = str(ROOT / "examples" / "code.png")
+    found, expected = (each.recognize(page, max_tokens=12).ids for each in (loaded, model))
+    assert found == expected

@@ -82,12 +82,14 @@ def test_options_reach_the_model(
     captured = capsys.readouterr()
     assert captured.out == "He\n"
     assert "cut off at 2 tokens" in captured.err
-    assert core.loaded_with[2:] == ("cpu", 2, False, False, None, 0.0, (), "auto")
+    assert core.loaded_with[2:] == ("cpu", 2, False, False, None, 0.0, (), "auto", True)
     assert core.sampler.temperature == 0.5
     assert core.n_encoded == 1
     assert b"Total?" in bytes(token for token in core.prompts[-1] if token < 256)
     assert main([*command, str(page), "--image-position-step", "1/4"]) == 0
     assert core.loaded_with[7] == 0.25
+    assert main([*command, str(page), "--no-mmap"]) == 0
+    assert core.loaded_with[-1] is False
 
 
 def test_output_goes_to_a_file_or_a_folder(

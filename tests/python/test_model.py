@@ -148,7 +148,7 @@ def test_vocabulary_without_weights_tokenises_but_does_not_generate(core: FakeMo
 def test_load_passes_its_arguments_on(core: FakeModel, page: Any) -> None:
     Model.load(page, mmproj=page, device="cpu", threads=3, vocab_only=True)
     assert core.loaded_with[:4] == (str(page), str(page), "cpu", 3)
-    assert core.loaded_with[4:] == (True, False, None, 0.0, (), "auto")
+    assert core.loaded_with[4:] == (True, False, None, 0.0, (), "auto", True)
     with pytest.raises(ValueError, match="threads at least 1 is expected"):
         Model.load(page, threads=0)
     with pytest.raises(FileNotFoundError):

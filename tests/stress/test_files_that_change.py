@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -61,6 +62,33 @@ def test_a_file_that_is_replaced_or_removed_goes_on_as_it_was(file: Path, model:
     np.testing.assert_array_equal(model.encode(tiles_of(model)), expected)
     file.unlink()
     np.testing.assert_array_equal(model.encode(tiles_of(model)), expected)
+
+
+def test_a_copied_model_does_not_care_what_becomes_of_its_file(file: Path) -> None:
+    model = Model.load(file, device="cpu", threads=1, exact=True, mmap=False)
+    expected = model.encode(tiles_of(model))
+    file.write_bytes(b"x" * 4096)
+    np.testing.assert_array_equal(model.encode(tiles_of(model)), expected)
+    file.unlink()
+    np.testing.assert_array_equal(model.encode(tiles_of(model)), expected)
+
+
+def test_a_signal_ends_the_copying_of_a_large_file(tmp_path: Path) -> None:
+    large = tmp_path / "large.gguf"
+    with large.open("wb") as stream:
+        stream.truncate(1 << 30)  # without any blocks on the disk
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(KeyboardInterrupt):
+            Model.load(large, mmap=False)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_file_that_shrinks_is_not_quantised(file: Path, tmp_path: Path) -> None:
