@@ -8,6 +8,8 @@ lengths. ``evaluate.py --check`` compares the two.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,10 +28,19 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 MAX_POSITIONS = 4096  # a page of six tiles in the smallest print takes 3000
 MAX_ANSWER = 2560
-# Heads (layer, head) that are taught to look at the next character, and at the one just written
-NEXT_HEADS, LAST_HEADS = ((2, 2), (3, 3)), ((1, 2), (2, 0))
+# Heads (layer, head) that are taught where to look: at the image token of the character just
+# written; at the answer's token that began the line; and, knowing both, at the next character's
+LAST_HEADS, LINE_HEADS = ((1, 2), (3, 0)), ((2, 0), (4, 2))
+NEXT_HEADS = (3, 2), (4, 0), (5, 3)
 
 Cache = list[tuple[Tensor, Tensor]]
+
+
+class Looks(NamedTuple):
+    """Attention of one layer's heads from the places of the answer's tokens."""
+
+    image: Tensor  # [n, heads, length, n_tokens]
+    answer: Tensor  # [n, heads, length, length - 1]: to the answer's tokens but its last
 
 
 def text_ids(text: str) -> list[int]:
@@ -47,7 +58,7 @@ def after_image(prompt: str) -> list[int]:
 
 
 def config() -> InternVLConfig:
-    """The nano's shape: 8.5 M parameters."""
+    """The nano's shape: 10.1 M parameters."""
     width = 256
     vision = {
         "hidden_size": width,
@@ -63,7 +74,7 @@ def config() -> InternVLConfig:
     text = {
         "model_type": "qwen2",
         "hidden_size": width,
-        "num_hidden_layers": 4,
+        "num_hidden_layers": 6,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "intermediate_size": 3 * width,
@@ -137,7 +148,7 @@ class Nano(nn.Module):
         )
         return torch.cat([before, image_tokens.to(before.dtype), after], 1)
 
-    def logits(self, image_tokens: Tensor, text: str, ids: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def logits(self, image_tokens: Tensor, text: str, ids: Tensor) -> tuple[Tensor, list[Looks]]:
         """Logits of each of the answer's tokens given those before it, and where it looks for them.
 
         Args:
@@ -146,14 +157,18 @@ class Nano(nn.Module):
             ids: Answer ids ``[n, length]``; what follows the end token is arbitrary.
 
         Returns:
-            Logits ``[n, length, VOCAB_SIZE]`` and of each layer the attention to the image tokens
-            ``[n, heads, length, n_tokens]``.
+            Logits ``[n, length, VOCAB_SIZE]`` and of each layer where its heads look.
         """
         prompt = self.prompt(image_tokens, text)
         answer = self.vlm.get_input_embeddings()(ids[:, :-1])
         x, _, attention = self.decode(torch.cat([prompt, answer], 1))
         first, image = prompt.shape[1] - 1, len(BEFORE_IMAGE)
-        looks = [a[:, :, first:, image : image + image_tokens.shape[1]] for a in attention]
+        looks = [
+            Looks(
+                a[:, :, first:, image : image + image_tokens.shape[1]], a[:, :, first:, first + 1 :]
+            )
+            for a in attention
+        ]
         return self.vlm.lm_head(x[:, first:]), looks
 
     def decode(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache, list[Tensor]]:

@@ -33,18 +33,19 @@ from torch.utils.data import DataLoader
 from batches import IGNORED, Batch, Pages
 from corpus import N_CLASSES
 from export import heads_file, load_heads, load_weights, write_checkpoint
-from model import LAST_HEADS, NEXT_HEADS, Nano
+from model import LAST_HEADS, LINE_HEADS, NEXT_HEADS, Nano
 from optimizer import optimizers
 from synth import NOWHERE
 from tiling import MAX_TILES
 
 ACCUMULATE = 2  # micro-batches per step
 AVERAGING = 0.99  # decay per step of the averaged weights
-MULTI_TILE_FROM = 0.15  # share of the run after which pages of several tiles join
+MULTI_TILE_FROM = 0.15  # share of a run from scratch after which pages of several tiles join
 CORRUPTION = 0.06  # share of the answer's input bytes replaced: look at the image, not back
 EMPTY_WEIGHT = 0.08  # of positions without a character in the dense losses
 POINTER_WEIGHT = 2.0  # of the loss on where the decoder looks
 JUMP_WEIGHT = 5.0  # in it, of places where the text goes on elsewhere: a new line, another tile
+TEXT_JUMP_WEIGHT = 3.0  # of the characters at these places in the loss on the text
 
 
 def dense_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,20 +58,33 @@ def dense_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return (loss * weight).sum() / weight.sum(), accuracy
 
 
+def latest(marked: Tensor) -> Tensor:
+    """Index of the last marked place before each place of ``[n, length]``, or NOWHERE."""
+    places = torch.arange(marked.shape[1], device=marked.device).where(marked, NOWHERE)
+    return F.pad(places[:, :-1], (1, 0), value=NOWHERE).cummax(1).values
+
+
 def last_sources(sources: Tensor) -> Tensor:
-    """Image token of the last drawn character before each of the answer's tokens."""
+    """Image token of the last drawn character before each of the answer's tokens, or NOWHERE."""
+    place = latest(sources != NOWHERE)
+    return sources.gather(1, place.clamp(min=0)).where(place != NOWHERE, NOWHERE)
+
+
+def line_starts(ids: Tensor, sources: Tensor) -> Tensor:
+    """Index of the first drawn character of the latest line before each token, or NOWHERE.
+
+    A line's end counts to the line, so that what begins the next one can look for it below.
+    """
     drawn = sources != NOWHERE
-    places = torch.arange(sources.shape[1], device=sources.device).where(drawn, -1)
-    latest = torch.cat([torch.full_like(places[:, :1], -1), places[:, :-1]], 1).cummax(1).values
-    return sources.gather(1, latest.clamp(min=0)).where(latest >= 0, NOWHERE)
+    return latest(drawn & (latest(ids == ord("\n")) >= latest(drawn)))
 
 
 def pointer_loss(attention: Tensor, sources: Tensor, weight: Tensor) -> Tensor:
-    """How little a head's attention ``[n, length, n_tokens]`` goes where it should; a mean.
+    """How little a head's attention goes where it should; a mean.
 
     Args:
-        attention: ``[n, length, n_tokens]``.
-        sources: Image tokens to look at ``[n, length]``, or NOWHERE.
+        attention: ``[n, length, n_keys]``.
+        sources: Keys to look at ``[n, length]``, or NOWHERE.
         weight: Of each place ``[n, length]``.
     """
     weight = weight * (sources != NOWHERE)
@@ -79,7 +93,7 @@ def pointer_loss(attention: Tensor, sources: Tensor, weight: Tensor) -> Tensor:
 
 
 def losses(model: Nano, batch: Batch, dense_only: bool) -> dict[str, Tensor]:
-    """Forward pass of one micro-batch; ``text`` is a sum over its tokens, the others are means.
+    """Forward pass of one micro-batch; ``text`` is a weighted sum, the others are means.
 
     Of a page of several tiles one random tile trains the encoder, all of them the decoder: what is
     new on such pages is the way from tile to tile, and the encoder is the dearer half.
@@ -100,17 +114,21 @@ def losses(model: Nano, batch: Batch, dense_only: bool) -> dict[str, Tensor]:
     ids = batch.ids.clamp(min=0)
     corrupt = torch.rand(ids.shape, device=ids.device) < CORRUPTION
     seen = torch.where(corrupt, torch.randint_like(ids, 32, 127), ids)
-    logits, attention = model.logits(tokens, batch.prompt, seen)
+    logits, looks = model.logits(tokens, batch.prompt, seen)
     last = last_sources(batch.sources)
     step = (batch.sources - last).where(batch.sources != NOWHERE, 0)
-    weight = torch.where((step == 0) | (step == 1), 1.0, JUMP_WEIGHT)
-    pointers = [pointer_loss(attention[i][:, j], batch.sources, weight) for i, j in NEXT_HEADS]
-    pointers += [pointer_loss(attention[i][:, j], last, weight) for i, j in LAST_HEADS]
-    found["pointer"] = torch.stack(pointers).mean()
-    found["next"], found["last"] = pointers[0], pointers[-1]
-    found["text"] = F.cross_entropy(
-        logits.flatten(0, 1).float(), batch.ids.flatten(), reduction="sum", ignore_index=IGNORED
+    jumps = (step != 0) & (step != 1)
+    weight = torch.where(jumps, JUMP_WEIGHT, 1.0)
+    begun = line_starts(batch.ids, batch.sources)
+    to_next = [pointer_loss(looks[i].image[:, j], batch.sources, weight) for i, j in NEXT_HEADS]
+    to_last = [pointer_loss(looks[i].image[:, j], last, weight) for i, j in LAST_HEADS]
+    to_line = [pointer_loss(looks[i].answer[:, j], begun, weight) for i, j in LINE_HEADS]
+    found["pointer"] = torch.stack(to_next + to_last + to_line).mean()
+    found["next"], found["last"], found["line"] = to_next[-1], to_last[-1], to_line[-1]
+    text = F.cross_entropy(
+        logits.flatten(0, 1).float(), batch.ids.flatten(), reduction="none", ignore_index=IGNORED
     )
+    found["text"] = (text * torch.where(jumps, TEXT_JUMP_WEIGHT, 1.0).flatten()).sum()
     known = batch.ids != IGNORED
     found["right"] = ((logits.argmax(-1) == batch.ids) & known).sum()
     return found
@@ -198,7 +216,7 @@ class Trainer:
                     (batch.ids != IGNORED).sum()
                 )
             loss.backward()
-            for name in {"patch", "slot", "slot_accuracy", "next", "last"} & found.keys():
+            for name in {"patch", "slot", "slot_accuracy", "next", "last", "line"} & found.keys():
                 figures[name] = figures.get(name, 0.0) + float(found[name].detach()) / ACCUMULATE
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
@@ -224,7 +242,7 @@ class Trainer:
         saved = shown = time.monotonic()
         while self.progress() < 1 and not stopped:
             before = time.monotonic()
-            if self.progress() > MULTI_TILE_FROM:
+            if self.args.start or self.progress() > MULTI_TILE_FROM:
                 self.multi_tile.fill_(self.args.multi_tile)
             for name, value in self.train_step().items():
                 sums[name] = sums.get(name, 0.0) + value

@@ -19,6 +19,17 @@ def test_the_last_source_is_that_of_the_last_drawn_character_before() -> None:
     assert last_sources(sources).tolist() == [[NOWHERE, NOWHERE, 3, 3, 3, 7, 7]]
 
 
+def test_a_line_begins_with_its_first_drawn_character_and_lasts_until_the_next_one_is_begun() -> (
+    None
+):
+    from synth import NOWHERE
+    from train import line_starts
+
+    ids = torch.tensor([[*b"ab\n# cd\n\ne"]])
+    sources = torch.tensor([[0, 0, NOWHERE, NOWHERE, NOWHERE, 8, 9, NOWHERE, NOWHERE, 16]])
+    assert line_starts(ids, sources).tolist() == [[NOWHERE, 0, 0, 0, 0, 0, 5, 5, 5, 5]]
+
+
 def test_a_head_that_looks_where_it_should_loses_nothing() -> None:
     from synth import NOWHERE
     from train import pointer_loss
