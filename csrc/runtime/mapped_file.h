@@ -9,8 +9,8 @@
 
 namespace crispvl {
 
-// How a file comes into memory. A mapping costs no memory of its own, but its pages stay the file's;
-// what happens to the file after it was copied matters no more.
+// How a file comes into memory. A mapping costs no memory of its own, but its pages stay the
+// file's; what happens to the file after it was copied matters no more.
 struct FileAccess {
     bool mmap = true;
     Interrupt* interrupt = nullptr;  // asked while a file is copied
