@@ -220,7 +220,6 @@ uint8_t* MappedFile::allocate() {
                          /*fd=*/-1, 0);
     if (pages == MAP_FAILED) throw no_memory(n_bytes_);
     data_ = static_cast<const uint8_t*>(pages);
-    is_copy_ = true;
     return static_cast<uint8_t*>(pages);
 }
 
@@ -241,7 +240,7 @@ size_t MappedFile::read_file(size_t offset, uint8_t* out, size_t n_bytes) const 
 }
 
 void MappedFile::release(const uint8_t* data, size_t n_bytes) const {
-    if (is_copy_ || data < data_ || data + n_bytes > data_ + n_bytes_) return;
+    if (!is_open() || data < data_ || data + n_bytes > data_ + n_bytes_) return;
     const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
     const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
     const uintptr_t end = reinterpret_cast<uintptr_t>(data + n_bytes) / page * page;

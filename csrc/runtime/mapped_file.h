@@ -51,7 +51,7 @@ private:
     uint8_t* allocate();  // pages for a copy of n_bytes_, to write to until protect()
     void protect();
 
-    // The file itself; a copy closes it.
+    // The file itself. Nothing keeps it open behind a copy.
     void open(const std::string& path);
     bool is_open() const;
     void close();
@@ -59,7 +59,6 @@ private:
 
     const uint8_t* data_ = nullptr;
     size_t n_bytes_ = 0;
-    bool is_copy_ = false;    // no file stands behind the pages
     void* file_ = nullptr;    // Windows
     void* handle_ = nullptr;  // Windows: the mapping object, which keeps others from writing
     int fd_ = -1;             // elsewhere

@@ -5,9 +5,9 @@
 
 From scratch the encoder learns alone first, by the characters under its patches and in its tokens'
 cells; without that dense signal it learns nothing in hours. Then everything trains together, the
-dense losses at a falling weight, and one head of the decoder is taught to look at the image token
-that the next character is in: without that, it finds its way from tile to tile only after very many
-pages. Pages of several tiles join after a share of the run.
+dense losses at a falling weight, and some heads of the decoder are taught where to look: without
+that, it finds its way from tile to tile only after very many pages. Pages of several tiles join
+after a share of a run from scratch, and at once in one that continues.
 The learning rate is a cosine over the run's minutes, or its steps where these are given; a run
 stopped at any time resumes from its folder with the same command. The folder holds ``state.pt``,
 ``log.jsonl`` and, in ``export/``, the averaged weights in the ``-hf`` layout.
@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader
 from batches import IGNORED, Batch, Pages
 from corpus import N_CLASSES
 from export import heads_file, load_heads, load_weights, write_checkpoint
-from model import LAST_HEADS, LINE_HEADS, NEXT_HEADS, Nano
+from model import LAST_HEADS, LINE_HEADS, NEXT_HEADS, Looks, Nano
 from optimizer import optimizers
 from synth import NOWHERE
 from tiling import MAX_TILES
@@ -92,6 +92,26 @@ def pointer_loss(attention: Tensor, sources: Tensor, weight: Tensor) -> Tensor:
     return -((looks.float() + 1e-4).log() * weight).sum() / weight.sum().clamp(min=1)
 
 
+def pointer_losses(
+    looks: list[Looks], batch: Batch, last: Tensor, jumps: Tensor
+) -> dict[str, Tensor]:
+    """How little the taught heads look where they should: all of them, and one of each kind.
+
+    Args:
+        looks: Of each layer.
+        batch: What was read.
+        last: Image token of the last drawn character ``[n, length]``.
+        jumps: Whether the text goes on elsewhere ``[n, length]``.
+    """
+    weight = torch.where(jumps, JUMP_WEIGHT, 1.0)
+    begun = line_starts(batch.ids, batch.sources)
+    to_next = [pointer_loss(looks[i].image[:, j], batch.sources, weight) for i, j in NEXT_HEADS]
+    to_last = [pointer_loss(looks[i].image[:, j], last, weight) for i, j in LAST_HEADS]
+    to_line = [pointer_loss(looks[i].answer[:, j], begun, weight) for i, j in LINE_HEADS]
+    mean = torch.stack(to_next + to_last + to_line).mean()
+    return {"pointer": mean, "next": to_next[-1], "last": to_last[-1], "line": to_line[-1]}
+
+
 def losses(model: Nano, batch: Batch, dense_only: bool) -> dict[str, Tensor]:
     """Forward pass of one micro-batch; ``text`` is a weighted sum, the others are means.
 
@@ -118,13 +138,7 @@ def losses(model: Nano, batch: Batch, dense_only: bool) -> dict[str, Tensor]:
     last = last_sources(batch.sources)
     step = (batch.sources - last).where(batch.sources != NOWHERE, 0)
     jumps = (step != 0) & (step != 1)
-    weight = torch.where(jumps, JUMP_WEIGHT, 1.0)
-    begun = line_starts(batch.ids, batch.sources)
-    to_next = [pointer_loss(looks[i].image[:, j], batch.sources, weight) for i, j in NEXT_HEADS]
-    to_last = [pointer_loss(looks[i].image[:, j], last, weight) for i, j in LAST_HEADS]
-    to_line = [pointer_loss(looks[i].answer[:, j], begun, weight) for i, j in LINE_HEADS]
-    found["pointer"] = torch.stack(to_next + to_last + to_line).mean()
-    found["next"], found["last"], found["line"] = to_next[-1], to_last[-1], to_line[-1]
+    found |= pointer_losses(looks, batch, last, jumps)
     text = F.cross_entropy(
         logits.flatten(0, 1).float(), batch.ids.flatten(), reduction="none", ignore_index=IGNORED
     )
