@@ -126,7 +126,8 @@ GgufValue array_value(const gguf_context* gguf, int64_t id) {
 }  // namespace
 
 GgufFile::GgufFile(const std::string& path, FileAccess access)
-    : path_(path), file_(path, access), gguf_(parse(path, file_)) {
+    : path_(path), file_(path), gguf_(parse(path, file_)) {
+    file_.load(access);  // only now: what is no model is refused without a copy
     read_tensors();
 }
 

@@ -53,14 +53,10 @@ constexpr size_t kChunkBytes = size_t{16} << 20;
 // Both constructors begin with the empty one: with it the object exists, and where they throw the
 // destructor gives back what they have taken.
 
-MappedFile::MappedFile(const std::string& path, FileAccess access) : MappedFile() {
-    open(path);
-    if (n_bytes_ == 0) fail_unreadable(path, "the file is empty");
-    if (access.mmap) {
-        map(path);
-    } else {
-        copy(path, access.interrupt);
-    }
+MappedFile::MappedFile(const std::string& path) : MappedFile() {
+    path_ = path;
+    open();
+    if (n_bytes_ == 0) fail_unreadable(path_, "the file is empty");
 }
 
 MappedFile::MappedFile(FileBytes bytes) : MappedFile() {
@@ -70,15 +66,25 @@ MappedFile::MappedFile(FileBytes bytes) : MappedFile() {
     protect();
 }
 
-void MappedFile::copy(const std::string& path, Interrupt* interrupt) {
+void MappedFile::load(FileAccess access) {
+    if (access.mmap) {
+        map();
+    } else {
+        copy(access.interrupt);
+    }
+}
+
+void MappedFile::copy(Interrupt* interrupt) {
     uint8_t* pages = allocate();
     for (size_t offset = 0; offset < n_bytes_; offset += kChunkBytes) {
         throw_if_requested(interrupt);
         const size_t n_wanted = std::min(kChunkBytes, n_bytes_ - offset);
         if (read(offset, pages + offset, n_wanted) < n_wanted) {
-            fail_unreadable(path, "it was cut while it was read");
+            fail_unreadable(path_, "it was cut while it was read");
         }
     }
+    const std::string changed = change();
+    if (!changed.empty()) fail_unreadable(path_, "while it was read " + changed);
     close();
     protect();
 }
@@ -93,16 +99,16 @@ size_t MappedFile::read(size_t offset, void* out, size_t n_bytes) const {
 
 #ifdef _WIN32
 
-void MappedFile::open(const std::string& path) {
-    const int n_wide = MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, nullptr, 0);
+void MappedFile::open() {
+    const int n_wide = MultiByteToWideChar(CP_UTF8, 0, path_.c_str(), -1, nullptr, 0);
     std::wstring wide(static_cast<size_t>(n_wide > 0 ? n_wide : 1), L'\0');
-    MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, wide.data(), n_wide);
+    MultiByteToWideChar(CP_UTF8, 0, path_.c_str(), -1, wide.data(), n_wide);
     HANDLE file = CreateFileW(wide.c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING,
                               FILE_ATTRIBUTE_NORMAL, nullptr);
     if (file == INVALID_HANDLE_VALUE) {
         const DWORD code = GetLastError();
-        if (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND) fail_missing(path);
-        fail_unreadable(path, "Windows error " + std::to_string(code));
+        if (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND) fail_missing(path_);
+        fail_unreadable(path_, "Windows error " + std::to_string(code));
     }
     file_ = file;
     LARGE_INTEGER size{};
@@ -119,11 +125,11 @@ void MappedFile::close() {
     file_ = nullptr;
 }
 
-void MappedFile::map(const std::string& path) {
+void MappedFile::map() {
     handle_ = CreateFileMappingW(file_, nullptr, PAGE_READONLY, 0, 0, nullptr);
-    if (handle_ == nullptr) fail_unreadable(path, "it cannot be mapped");
+    if (handle_ == nullptr) fail_unreadable(path_, "it cannot be mapped");
     data_ = static_cast<const uint8_t*>(MapViewOfFile(handle_, FILE_MAP_READ, 0, 0, 0));
-    if (data_ == nullptr) fail_unreadable(path, "it cannot be mapped");
+    if (data_ == nullptr) fail_unreadable(path_, "it cannot be mapped");
     close();  // the mapping keeps others from writing
 }
 
@@ -186,15 +192,15 @@ int64_t modified_ns(const struct stat& info) {
 
 }  // namespace
 
-void MappedFile::open(const std::string& path) {
-    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+void MappedFile::open() {
+    fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd_ < 0) {
-        if (errno == ENOENT || errno == ENOTDIR) fail_missing(path);
-        fail_unreadable(path, std::strerror(errno));
+        if (errno == ENOENT || errno == ENOTDIR) fail_missing(path_);
+        fail_unreadable(path_, std::strerror(errno));
     }
     struct stat info{};
     if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
-        fail_unreadable(path, "it is not a regular file");
+        fail_unreadable(path_, "it is not a regular file");
     }
     n_bytes_ = static_cast<size_t>(info.st_size);
     modified_ns_ = modified_ns(info);
@@ -209,9 +215,9 @@ void MappedFile::close() {
     fd_ = -1;
 }
 
-void MappedFile::map(const std::string& path) {
+void MappedFile::map() {
     void* pages = ::mmap(nullptr, n_bytes_, PROT_READ, MAP_SHARED, fd_, 0);
-    if (pages == MAP_FAILED) fail_unreadable(path, std::strerror(errno));
+    if (pages == MAP_FAILED) fail_unreadable(path_, std::strerror(errno));
     data_ = static_cast<const uint8_t*>(pages);
 }
 

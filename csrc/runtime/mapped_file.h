@@ -24,21 +24,25 @@ struct FileBytes {
 
 class MappedFile {
 public:
-    // Throws Error{not_found} when `path` (UTF-8) is not there, Error{model_file} when it is not a
-    // readable regular file, Error{memory, cancelled} while it is copied.
-    explicit MappedFile(const std::string& path, FileAccess access = {});
+    // Opens a file; until load() its bytes are had through read() alone. Throws Error{not_found}
+    // when `path` (UTF-8) is not there, Error{model_file} when it is not a readable regular file.
+    explicit MappedFile(const std::string& path);
     // Copies the bytes. Throws Error{memory}, or Error{model_file} when there are none.
     explicit MappedFile(FileBytes bytes);
     ~MappedFile();
     MappedFile(const MappedFile&) = delete;
     MappedFile& operator=(const MappedFile&) = delete;
 
+    // Brings an opened file's bytes into memory, once. Throws Error{model_file} when they cannot be
+    // mapped or change while they are copied, Error{memory, cancelled} of a copy.
+    void load(FileAccess access);
+
     const uint8_t* data() const { return data_; }
     size_t size() const { return n_bytes_; }
     // Copies up to `n_bytes` from `offset` and returns how many there are. Asks the file itself, so
     // that one that has shrunk ends early where the mapping would fault.
     size_t read(size_t offset, void* out, size_t n_bytes) const;
-    // What has happened to the file since it was mapped; empty when nothing has.
+    // What has happened to the file since it was opened; empty when nothing has.
     std::string change() const;
     // Drops the resident pages that lie wholly in [data, data + n_bytes), where the range is this
     // file's; reading them again reads the file again.
@@ -46,17 +50,18 @@ public:
 
 private:
     MappedFile() = default;
-    void map(const std::string& path);
-    void copy(const std::string& path, Interrupt* interrupt);
+    void map();
+    void copy(Interrupt* interrupt);
     uint8_t* allocate();  // pages for a copy of n_bytes_, to write to until protect()
     void protect();
 
     // The file itself. Nothing keeps it open behind a copy.
-    void open(const std::string& path);
+    void open();
     bool is_open() const;
     void close();
     size_t read_file(size_t offset, uint8_t* out, size_t n_bytes) const;
 
+    std::string path_;
     const uint8_t* data_ = nullptr;
     size_t n_bytes_ = 0;
     void* file_ = nullptr;    // Windows

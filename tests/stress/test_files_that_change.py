@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -73,22 +74,42 @@ def test_a_copied_model_does_not_care_what_becomes_of_its_file(file: Path) -> No
     np.testing.assert_array_equal(model.encode(tiles_of(model)), expected)
 
 
-def test_a_signal_ends_the_copying_of_a_large_file(tmp_path: Path) -> None:
-    large = tmp_path / "large.gguf"
-    with large.open("wb") as stream:
-        stream.truncate(1 << 30)  # without any blocks on the disk
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, stop)
+def load_copied_with_a_signal(file: Path, handler: Callable[[], None]) -> None:
+    """Copies a model that a gigabyte of nothing follows; the handler runs meanwhile."""
+    os.truncate(file, 1 << 30)
+    before = signal.signal(signal.SIGALRM, lambda *_: handler())
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.02)
-        with pytest.raises(KeyboardInterrupt):
-            Model.load(large, mmap=False)
+        Model.load(file, mmap=False)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_ends_the_copying_of_a_large_file(file: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load_copied_with_a_signal(file, stop)
+
+
+def test_a_file_that_is_written_to_while_it_is_copied_is_refused(file: Path) -> None:
+    def write() -> None:
+        with file.open("r+b") as stream:
+            stream.seek(-4, os.SEEK_END)
+            stream.write(b"\xff\xff\xff\xff")
+
+    with pytest.raises(ModelFileError, match="while it was read it was written to"):
+        load_copied_with_a_signal(file, write)
+
+
+def test_a_large_file_that_is_no_model_is_refused_before_it_is_copied(tmp_path: Path) -> None:
+    large = tmp_path / "large.gguf"
+    with large.open("wb") as stream:
+        stream.truncate(1 << 40)  # without any blocks on the disk; no memory holds it
+    with pytest.raises(ModelFileError, match="does not begin with 'GGUF'"):
+        Model.load(large, mmap=False)
 
 
 def test_a_file_that_shrinks_is_not_quantised(file: Path, tmp_path: Path) -> None:
