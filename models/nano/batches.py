@@ -18,7 +18,7 @@ MICRO_TILES = 16  # tiles per micro-batch: its activations stay near the cache
 IGNORED = -100  # id where a text has ended
 POOL = 3  # micro-batches drawn together, so that pages of like length share one
 MARKDOWN = 0.15  # share of pages read as Markdown
-GRIDS = {(2, 1): 3, (1, 2): 3, (2, 2): 6, (3, 1): 2, (1, 3): 1, (3, 2): 8, (2, 3): 5}
+GRIDS = {(2, 1): 2, (1, 2): 2, (2, 2): 6, (3, 1): 1, (1, 3): 1, (3, 2): 10, (2, 3): 7}
 
 
 @dataclass

@@ -125,9 +125,11 @@ def write_heads(model: Nano, folder: str | Path) -> None:
 
 
 def load_heads(model: Nano, folder: str | Path) -> None:
-    """Reads the dense heads from beside a checkpoint folder."""
+    """Reads the dense heads from beside a checkpoint folder; a missing one stays as it is."""
     saved = load_file(heads_file(folder))
     for name, head in model.heads():
+        if f"{name}.weight" not in saved:
+            continue
         head.load_state_dict({key: saved[f"{name}.{key}"].float() for key in head.state_dict()})
 
 

@@ -1,4 +1,4 @@
-"""Kinds of page: paragraphs, lists, receipts, forms, tables, code, documents, tightly packed print.
+"""Kinds of page: paragraphs, lists, receipts, forms, tables, scattered words, code, packed print.
 
 Each layout fills a :class:`~page.Page` from the top; it stops where the page ends. The layouts of
 ``examples/`` (a receipt with leading quantities, a terminal, a titled paragraph) are not here.
@@ -258,6 +258,36 @@ def grid_rows(at: Cursor, n_columns: int, n_rows: int) -> None:
         at.skip(0.15 if ruled else 0.0)
 
 
+def scattered(page: Page, x_height_px: float, fonts: Fonts) -> None:
+    """Short texts, far apart and often the same: what they teach is to find the way."""
+    rng = page.rng
+    at = cursor(page, x_height_px, fonts)
+    n = rng.randint(1, max(1, min(5, int(at.width / at.style.width("n" * 7)))))
+    room = at.width / n - at.style.width(" ")
+    makers = (corpus.word, corpus.word, corpus.figure, corpus.price, corpus.date, letters)
+    few_texts = few(rng, [at.fit(rng.choice(makers)(rng), room) for _ in range(200)])
+    # Of a column's free room, the share to the left of the text
+    shares = [rng.choice((0.0, 0.0, 1.0, rng.random())) for _ in range(n)]
+    if rng.random() < 0.5:
+        shares[0], shares[-1] = 0.0, shares[-1] if n == 1 else 1.0
+    filled = rng.choice((1.0, 0.8, 0.5))
+    while at.has_room():
+        runs = []
+        for i, share in enumerate(shares):
+            text = rng.choice(few_texts)
+            if text and rng.random() < filled:
+                free = room - at.style.width(text)
+                runs.append((at.left + i * at.width / n + share * max(0.0, free), text))
+        if runs:
+            at.put(runs)
+        at.skip(rng.choice((0.0, 0.0, 0.0, 0.4)))
+
+
+def letters(rng: random.Random) -> str:
+    """One to three capitals or figures."""
+    return "".join(rng.choice("ABCDEFGHKLMNPRSTUVWXYZ0123456789") for _ in range(rng.randint(1, 3)))
+
+
 def document(page: Page, x_height_px: float, fonts: Fonts) -> None:
     """Headings, paragraphs, bullet lists and tables, with a gap between them."""
     rng = page.rng
@@ -347,11 +377,14 @@ PLAIN: Layouts = {
     document: 0.04,
     blank: 0.01,
 }
+SCATTERED = 0.05, 0.3  # share of the plain pages of one tile and of several
 STRUCTURED: Layouts = {document: 0.62, listing: 0.12, table: 0.18, few_words: 0.06, blank: 0.02}
 
 
-def draw_page(page: Page, x_height_px: float, fonts: Fonts) -> None:
+def draw_page(page: Page, x_height_px: float, fonts: Fonts, n_tiles: int) -> None:
     """Fills a page with a layout drawn by weight; ``x_height_px`` is in page pixels."""
     layouts = STRUCTURED if page.markdown else PLAIN
     layout = page.rng.choices(list(layouts), list(layouts.values()))[0]
+    if not page.markdown and page.rng.random() < SCATTERED[n_tiles > 1]:
+        layout = scattered
     layout(page, x_height_px, fonts)

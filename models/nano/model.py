@@ -17,7 +17,7 @@ from transformers import InternVLConfig, InternVLForConditionalGeneration
 
 from corpus import N_CLASSES
 from synth import CELLS, N_SLOTS, PATCHES
-from tiling import TILE_PX
+from tiling import MAX_TILES, TILE_PX
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
 END_OF_TEXT, IM_START, IM_END, IMG, END_IMG, IMG_CONTEXT = range(256, 262)
@@ -37,10 +37,11 @@ Cache = list[tuple[Tensor, Tensor]]
 
 
 class Looks(NamedTuple):
-    """Attention of one layer's heads from the places of the answer's tokens."""
+    """What training supervises of one layer."""
 
-    image: Tensor  # [n, heads, length, n_tokens]
-    answer: Tensor  # [n, heads, length, length - 1]: to the answer's tokens but its last
+    image: Tensor  # attention of the answer's tokens [n, heads, length, n_tokens]
+    answer: Tensor  # the same to the answer's tokens but its last [n, heads, length, length - 1]
+    states: Tensor  # the layer's output at the image tokens [n, n_tokens, width]
 
 
 def text_ids(text: str) -> list[int]:
@@ -94,7 +95,7 @@ def config() -> InternVLConfig:
 
 
 class Nano(nn.Module):
-    """The model and the two heads that supervise its encoder densely in training."""
+    """The model and the heads that supervise its image tokens densely in training."""
 
     def __init__(self, compiled: bool = False) -> None:
         """Args: compiled: Whether the layers are compiled, which pays in training only."""
@@ -107,12 +108,13 @@ class Nano(nn.Module):
         width = self.vlm.config.text_config.hidden_size
         self.patch_head = nn.Linear(width, N_CLASSES)
         self.slot_head = nn.Linear(width, N_SLOTS * N_CLASSES)
+        self.tile_head = nn.Linear(width, MAX_TILES + 1)
         self.register_buffer("mean", 255 * torch.tensor(MEAN), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(STD), persistent=False)
 
     def heads(self) -> list[tuple[str, nn.Module]]:
         """The heads that only training needs, by name."""
-        return [("patch", self.patch_head), ("slot", self.slot_head)]
+        return [("patch", self.patch_head), ("slot", self.slot_head), ("tile", self.tile_head)]
 
     def encode(self, tiles: Tensor) -> tuple[Tensor, Tensor]:
         """Runs the encoder and the projector.
@@ -157,39 +159,40 @@ class Nano(nn.Module):
             ids: Answer ids ``[n, length]``; what follows the end token is arbitrary.
 
         Returns:
-            Logits ``[n, length, VOCAB_SIZE]`` and of each layer where its heads look.
+            Logits ``[n, length, VOCAB_SIZE]`` and of each layer what training supervises.
         """
         prompt = self.prompt(image_tokens, text)
         answer = self.vlm.get_input_embeddings()(ids[:, :-1])
-        x, _, attention = self.decode(torch.cat([prompt, answer], 1))
-        first, image = prompt.shape[1] - 1, len(BEFORE_IMAGE)
+        first = prompt.shape[1] - 1
+        image = slice(len(BEFORE_IMAGE), len(BEFORE_IMAGE) + image_tokens.shape[1])
+        x, _, traces = self.decode(torch.cat([prompt, answer], 1), first=first)
         looks = [
-            Looks(
-                a[:, :, first:, image : image + image_tokens.shape[1]], a[:, :, first:, first + 1 :]
-            )
-            for a in attention
+            Looks(attention[..., image], attention[..., first + 1 :], states[:, image])
+            for attention, states in traces
         ]
         return self.vlm.lm_head(x[:, first:]), looks
 
-    def decode(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache, list[Tensor]]:
+    def decode(
+        self, x: Tensor, cache: Cache | None = None, first: int = 0
+    ) -> tuple[Tensor, Cache, list[tuple[Tensor, Tensor]]]:
         """Runs the decoder over embeddings ``[n, length, width]`` that follow the cache.
 
         Returns:
-            Its outputs, the grown cache, and the attention ``[n, heads, length, total]`` of each
-            layer.
+            Its outputs, the grown cache, and of each layer the attention
+            ``[n, heads, length - first, total]`` of the places from ``first`` on and the output.
         """
         decoder = self.vlm.model.language_model
         start = cache[0][0].shape[2] if cache else 0
         positions = torch.arange(start, start + x.shape[1], device=x.device)[None]
         cos, sin = decoder.rotary_emb(x.float(), positions)
         grown: Cache = []
-        attention: list[Tensor] = []
+        traces: list[tuple[Tensor, Tensor]] = []
         for i, layer in enumerate(decoder.layers):
             past = cache[i] if cache else None
-            x, keys_values, weights = self.text_layer(layer, x, cos[0], sin[0], past)
+            x, keys_values, weights = self.text_layer(layer, x, cos[0], sin[0], past, first)
             grown.append(keys_values)
-            attention.append(weights)
-        return decoder.norm(x), grown, attention
+            traces.append((weights, x))
+        return decoder.norm(x), grown, traces
 
     @torch.inference_mode()
     def read(
@@ -235,6 +238,25 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> tuple
     return weights @ v, weights
 
 
+def attend_causally(q: Tensor, k: Tensor, v: Tensor, first: int) -> tuple[Tensor, Tensor]:
+    """Causal attention, and its weights from place ``first`` on.
+
+    The places before it are apart, which saves their products with what follows them.
+    """
+    before = [t[:, :, :first] for t in (q, k, v)] if first else None
+    length, total = q.shape[2] - first, k.shape[2]
+    mixed, weights = attend(q[:, :, first:], k, v, future(length, total, q) if length > 1 else None)
+    if before:
+        mixed = torch.cat([attend(*before, future(first, first, q))[0], mixed], 2)
+    return mixed, weights
+
+
+def future(length: int, total: int, like: Tensor) -> Tensor:
+    """Mask ``[length, total]`` of what lies after each of the last ``length`` places."""
+    mask = torch.full((length, total), float("-inf"), device=like.device, dtype=like.dtype)
+    return mask.triu(total - length + 1)
+
+
 def joined(x: Tensor, *layers: nn.Linear) -> Tensor:
     """Several linear layers of one input as one product."""
     weight = torch.cat([layer.weight for layer in layers])
@@ -267,7 +289,12 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def text_layer(
-    layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, past: tuple[Tensor, Tensor] | None
+    layer: nn.Module,
+    x: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    past: tuple[Tensor, Tensor] | None,
+    first: int,
 ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
     """One Qwen2 layer; returns its output, its keys and values so far, and its attention."""
     n, length, _ = x.shape
@@ -279,12 +306,9 @@ def text_layer(
     q, k = rotated(q, cos, sin), rotated(k, cos, sin)
     if past is not None:
         k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
-    mask = None
-    if length > 1:
-        mask = torch.full((length, length), float("-inf"), device=x.device, dtype=q.dtype).triu(1)
     repeat = q.shape[1] // n_kv
     k_all, v_all = (t.repeat_interleave(repeat, 1) for t in (k, v))
-    mixed, weights = attend(q, k_all, v_all, mask)
+    mixed, weights = attend_causally(q, k_all, v_all, first)
     x = x + a.o_proj(mixed.transpose(1, 2).reshape(n, length, -1))
     m = layer.mlp
     gate, up = joined(layer.post_attention_layernorm(x), m.gate_proj, m.up_proj).chunk(2, -1)

@@ -152,7 +152,7 @@ def sample(
     page = Page(width, height, *colors(rng), rng, markdown=prompt == "Markdown")
     n_tiles = grid[0] * grid[1]
     scale = math.sqrt(width * height / n_tiles) / TILE_PX  # page pixels per tile pixel
-    draw_page(page, x_height(rng, n_tiles) * scale, fonts)
+    draw_page(page, x_height(rng, n_tiles) * scale, fonts, n_tiles)
     image = photograph(page, rng) if rng.random() < 0.15 else page.image
     slot, patch = labels(page, grid)
     tiles = split(degrade(image, rng), grid)

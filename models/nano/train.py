@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader
 from batches import IGNORED, Batch, Pages
 from corpus import N_CLASSES
 from export import heads_file, load_heads, load_weights, write_checkpoint
-from model import LAST_HEADS, LINE_HEADS, NEXT_HEADS, Looks, Nano
+from model import LAST_HEADS, LINE_HEADS, NEXT_HEADS, TOKENS_PER_TILE, Looks, Nano
 from optimizer import optimizers
 from synth import NOWHERE
 from tiling import MAX_TILES
@@ -43,9 +43,12 @@ AVERAGING = 0.99  # decay per step of the averaged weights
 MULTI_TILE_FROM = 0.15  # share of a run from scratch after which pages of several tiles join
 CORRUPTION = 0.06  # share of the answer's input bytes replaced: look at the image, not back
 EMPTY_WEIGHT = 0.08  # of positions without a character in the dense losses
+TILE_WEIGHT = 0.3  # of the loss on which tile an image token is of
+TILE_LAYER = 0  # of the decoder, whose output must tell that: the next one's heads need it
 POINTER_WEIGHT = 2.0  # of the loss on where the decoder looks
 JUMP_WEIGHT = 5.0  # in it, of places where the text goes on elsewhere: a new line, another tile
 TEXT_JUMP_WEIGHT = 3.0  # of the characters at these places in the loss on the text
+LOGGED = {"patch", "slot", "slot_accuracy", "tile", "next", "early_last", "last", "line"}
 
 
 def dense_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,6 +95,19 @@ def pointer_loss(attention: Tensor, sources: Tensor, weight: Tensor) -> Tensor:
     return -((looks.float() + 1e-4).log() * weight).sum() / weight.sum().clamp(min=1)
 
 
+def tile_loss(logits: Tensor) -> Tensor:
+    """How badly image tokens ``[n, n_tokens, MAX_TILES + 1]`` tell their tile.
+
+    They follow each other without a mark, and looks alone do not tell one tile from another. The
+    thumbnail, last where there is more than one, is a class of its own.
+    """
+    n, n_tokens = logits.shape[:2]
+    tile = torch.arange(n_tokens, device=logits.device) // TOKENS_PER_TILE
+    if n_tokens > TOKENS_PER_TILE:
+        tile[-TOKENS_PER_TILE:] = MAX_TILES
+    return F.cross_entropy(logits.float().flatten(0, 1), tile.repeat(n))
+
+
 def pointer_losses(
     looks: list[Looks], batch: Batch, last: Tensor, jumps: Tensor
 ) -> dict[str, Tensor]:
@@ -109,7 +125,8 @@ def pointer_losses(
     to_last = [pointer_loss(looks[i].image[:, j], last, weight) for i, j in LAST_HEADS]
     to_line = [pointer_loss(looks[i].answer[:, j], begun, weight) for i, j in LINE_HEADS]
     mean = torch.stack(to_next + to_last + to_line).mean()
-    return {"pointer": mean, "next": to_next[-1], "last": to_last[-1], "line": to_line[-1]}
+    found = {"pointer": mean, "early_last": to_last[0], "last": to_last[-1]}
+    return found | {"next": to_next[-1], "line": to_line[-1]}
 
 
 def losses(model: Nano, batch: Batch, dense_only: bool) -> dict[str, Tensor]:
@@ -139,6 +156,7 @@ def losses(model: Nano, batch: Batch, dense_only: bool) -> dict[str, Tensor]:
     step = (batch.sources - last).where(batch.sources != NOWHERE, 0)
     jumps = (step != 0) & (step != 1)
     found |= pointer_losses(looks, batch, last, jumps)
+    found["tile"] = tile_loss(model.tile_head(looks[TILE_LAYER].states))
     text = F.cross_entropy(
         logits.flatten(0, 1).float(), batch.ids.flatten(), reduction="none", ignore_index=IGNORED
     )
@@ -221,7 +239,8 @@ class Trainer:
             loss = self.dense_weight() / ACCUMULATE * (found["patch"] + found["slot"])
             if not dense_only:
                 loss = loss + found["text"] / n_tokens
-                loss = loss + POINTER_WEIGHT / ACCUMULATE * found["pointer"]
+                guided = POINTER_WEIGHT * found["pointer"] + TILE_WEIGHT * found["tile"]
+                loss = loss + guided / ACCUMULATE
                 kind = "single" if batch.tiles.shape[1] == 1 else "multi"
                 text = float(found["text"].detach()) / n_tokens
                 figures["text"] = figures.get("text", 0.0) + text
@@ -230,7 +249,7 @@ class Trainer:
                     (batch.ids != IGNORED).sum()
                 )
             loss.backward()
-            for name in {"patch", "slot", "slot_accuracy", "next", "last", "line"} & found.keys():
+            for name in LOGGED & found.keys():
                 figures[name] = figures.get(name, 0.0) + float(found[name].detach()) / ACCUMULATE
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:

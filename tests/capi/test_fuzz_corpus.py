@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +20,30 @@ def files(*folders: str) -> Iterator[Path]:
         yield from sorted((FUZZ / folder).iterdir())
 
 
+def found(kind: str) -> Iterator[bytes]:
+    """What reached code that the seeds do not reach."""
+    with tarfile.open(FUZZ / "found.tar.xz") as archive:
+        for member in archive:
+            if member.name.startswith(f"{kind}/") and (stream := archive.extractfile(member)):
+                yield stream.read()
+
+
 @pytest.mark.parametrize(
     "path", list(files("corpus/model", "regressions")), ids=lambda path: path.name
 )
 def test_headers_load_and_read_or_are_refused(library: Library, path: Path) -> None:
-    data = path.read_bytes().ljust(N_BYTES, b"\0")
+    load_and_read(library, path.read_bytes())
+
+
+def test_headers_that_the_fuzzers_found_load_and_read_or_are_refused(library: Library) -> None:
+    read = [load_and_read(library, data) for data in found("model")]
+    assert len(read) > 800
+    assert 0 < sum(read) < len(read)
+
+
+def load_and_read(library: Library, header: bytes) -> bool:
+    """Whether a header is a model's; what is refused must say why."""
+    data = header.ljust(N_BYTES, b"\0")
     try:
         model = library.load(
             data=ctypes.cast(data, ctypes.c_void_p), n_data_bytes=len(data), n_threads=1
@@ -31,6 +51,8 @@ def test_headers_load_and_read_or_are_refused(library: Library, path: Path) -> N
         model.recognize(image_of(bytes_of_a_page()), max_tiles=2, max_tokens=2)
     except CapiError as error:
         assert str(error).startswith("[")  # noqa: PT017
+        return False
+    return True
 
 
 def bytes_of_a_page() -> bytes:
@@ -39,9 +61,9 @@ def bytes_of_a_page() -> bytes:
 
 def test_images_are_decoded_or_refused(library: Library, model: LoadedModel) -> None:
     n_read = 0
-    for path in files("corpus/image"):
+    for data in [*(path.read_bytes() for path in files("corpus/image")), *found("image")]:
         try:
-            model.tile(image_of(path.read_bytes()))
+            model.tile(image_of(data))
             n_read += 1
         except CapiError as error:
             assert str(error).startswith("[image]")  # noqa: PT017
