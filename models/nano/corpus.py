@@ -263,3 +263,18 @@ def words(rng: Rng, n: int) -> list[str]:
         share = rng.choice((0.05, 0.15, 0.3))
         run = [accented(rng, w, share) for w in run]
     return run
+
+
+def phrases(rng: Rng) -> list[list[str]]:
+    """Pieces of text of one to five words for a page on which they come again and again."""
+    stock = words(rng, rng.randint(8, 40))
+    starts = [rng.randrange(len(stock)) for _ in range(rng.randint(4, 20))]
+    return [stock[start : start + rng.randint(1, 5)] for start in starts]
+
+
+def recurring(rng: Rng, n: int, pieces: list[list[str]]) -> list[str]:
+    """At least ``n`` words of such pieces."""
+    run: list[str] = []
+    while len(run) < n:
+        run += rng.choice(pieces)
+    return run

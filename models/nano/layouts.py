@@ -97,9 +97,12 @@ def flow(page: Page, at: Cursor, fill: float = 1.0) -> None:
     """Paragraphs of words until the page, or this share of it, is full."""
     rng = page.rng
     align = rng.choice((0.0, 0.0, 0.0, 0.0, 0.5, 1.0))
+    pieces = corpus.phrases(rng) if rng.random() < 0.4 else None
     while at.has_room() and at.y < fill * page.height:
         indent = rng.choice((0.0, 0.0, 0.04 * page.width))
-        for line in break_lines(at, corpus.words(rng, rng.randint(4, 40))):
+        n = rng.randint(4, 40)
+        words = corpus.recurring(rng, n, pieces) if pieces else corpus.words(rng, n)
+        for line in break_lines(at, words):
             if not at.has_room():
                 return
             at.put([(at.aligned(line, align) + indent * (align == 0), line)])
@@ -341,8 +344,8 @@ def code(page: Page, x_height_px: float, fonts: Fonts) -> None:
     colored = rng.random() < 0.5
     start = rng.randrange(len(corpus.code_lines()) - 60)
     chosen = [s for s in corpus.code_lines()[start : start + 60] if s.strip()]
-    if rng.random() < 0.15:
-        chosen = rng.choices(chosen[:6], k=60)
+    if rng.random() < 0.35:
+        chosen = rng.choices(chosen[: rng.randint(2, 10)], k=60)
     indent = min((len(s) - len(s.lstrip()) for s in chosen[:12]), default=0)
     for line in chosen:
         if not at.has_room():
