@@ -101,3 +101,29 @@ def test_a_plain_page_has_no_empty_lines() -> None:
     from synth import sample
 
     assert not any("\n\n" in sample(seed, (2, 1)).text for seed in range(30))
+
+
+def test_recurring_text_is_made_of_whole_phrases() -> None:
+    import corpus
+
+    rng = random.Random(3)
+    pieces = corpus.phrases(rng)
+    rest = corpus.recurring(rng, 60, pieces)
+    assert len(rest) >= 60
+    assert all(1 <= len(piece) <= 5 for piece in pieces)
+    while rest:
+        piece = next(p for p in sorted(pieces, key=len, reverse=True) if rest[: len(p)] == p)
+        rest = rest[len(piece) :]
+
+
+def test_scattered_words_fit_the_page_and_their_columns() -> None:
+    import layouts
+    from page import Page
+
+    for seed in range(20):
+        page = Page(672, 448, (255, 255, 255), (0, 0, 0), random.Random(seed))
+        layouts.scattered(page, 12.0, fonts.TRAIN_FONTS)
+        assert len(page.lines) > 1
+        for _, left, _, right, bottom in page.boxes:
+            assert 0 <= left < right <= page.width + 1, seed
+            assert bottom <= page.height + 1, seed
