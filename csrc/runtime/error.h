@@ -20,7 +20,8 @@ enum class ErrorKind {
 
 class Error : public std::runtime_error {
 public:
-    Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+    // What of the message is not UTF-8, as names from a file may be, becomes U+FFFD.
+    Error(ErrorKind kind, const std::string& message);
     ErrorKind kind() const noexcept { return kind_; }
 
 private:

@@ -208,3 +208,12 @@ def test_a_key_cannot_pass_for_a_lack_of_memory(pair: Pair) -> None:
     pair[0].write_bytes(data[:at] + named + b"\xff" * 4 + data[at + len(key) + 4 :])
     with pytest.raises(ModelFileError, match="expected a complete GGUF file"):
         Model.load(*pair)
+
+
+def test_a_name_that_is_not_utf8_is_refused_in_words_that_are(pair: Pair) -> None:
+    data = pair[0].read_bytes()
+    key = b"general.architecture"
+    start = data.index(key) + len(key) + 4 + 8  # the value's type and its length
+    pair[0].write_bytes(data[:start] + b"\xff\xfe" + data[start + 2 :])
+    with pytest.raises(ModelFileError, match="\N{REPLACEMENT CHARACTER}"):
+        Model.load(pair[0])
