@@ -105,7 +105,8 @@ def flow(page: Page, at: Cursor, fill: float = 1.0) -> None:
         for line in break_lines(at, words):
             if not at.has_room():
                 return
-            at.put([(at.aligned(line, align) + indent * (align == 0), line)])
+            shift = min(indent * (align == 0), max(0.0, at.width - at.style.width(line)))
+            at.put([(at.aligned(line, align) + shift, line)])
             indent = 0.0
         at.skip(rng.choice((0.0, 0.0, 0.3, 0.6)))
 
