@@ -52,12 +52,12 @@ bool ran_out_of_memory(const std::string& reason) {
     return reason.compare(std::min(reason.find(':'), reason.size()), words.size(), words) == 0;
 }
 
-gguf_context_ptr parse(const std::string& path, const MappedFile& file) {
+gguf_context_ptr parse(const MappedFile& file) {
     install_log_sink();
     char magic[4];
     if (file.read(0, magic, sizeof magic) < 4 || std::memcmp(magic, GGUF_MAGIC, 4) != 0) {
         throw Error(ErrorKind::model_file,
-                    "[model] expected a GGUF file; '" + path +
+                    "[model] expected a GGUF file; '" + file.path() +
                         "' does not begin with 'GGUF'; give a .gguf file or convert the checkpoint "
                         "with 'crispvl convert'");
     }
@@ -70,7 +70,7 @@ gguf_context_ptr parse(const std::string& path, const MappedFile& file) {
     if (!gguf) {
         const std::string reason = take_log_error();
         if (ran_out_of_memory(reason)) throw std::bad_alloc();
-        throw unusable(path, reason.empty() ? "its header is damaged" : reason);
+        throw unusable(file.path(), reason.empty() ? "its header is damaged" : reason);
     }
     return gguf;
 }
@@ -125,13 +125,12 @@ GgufValue array_value(const gguf_context* gguf, int64_t id) {
 
 }  // namespace
 
-GgufFile::GgufFile(const std::string& path, FileAccess access)
-    : path_(path), file_(path), gguf_(parse(path, file_)) {
+GgufFile::GgufFile(const std::string& path, FileAccess access) : file_(path), gguf_(parse(file_)) {
     file_.load(access);  // only now: what is no model is refused without a copy
     read_tensors();
 }
 
-GgufFile::GgufFile(FileBytes bytes) : path_("(memory)"), file_(bytes), gguf_(parse(path_, file_)) {
+GgufFile::GgufFile(FileBytes bytes) : file_(bytes), gguf_(parse(file_)) {
     read_tensors();
 }
 
@@ -159,15 +158,15 @@ void GgufFile::read_tensors() {
 }
 
 void GgufFile::require_data() const {
-    if (!incomplete_.empty()) throw unusable(path_, incomplete_);
+    if (!incomplete_.empty()) throw unusable(path(), incomplete_);
 }
 
 void GgufFile::require_unchanged() const {
     const std::string change = file_.change();
     if (change.empty()) return;
     throw Error(ErrorKind::model_file,
-                "[model] expected '" + path_ + "' to stay as it was while it is in use; " + change +
-                    "; put another model beside it and rename, and load this one again");
+                "[model] expected '" + path() + "' to stay as it was while it is in use; " +
+                    change + "; put another model beside it and rename, and load this one again");
 }
 
 size_t GgufFile::n_keys() const {

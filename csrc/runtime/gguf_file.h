@@ -40,7 +40,7 @@ public:
     // are the file's, and those beyond a new end cannot be read at all.
     void require_unchanged() const;
 
-    const std::string& path() const { return path_; }
+    const std::string& path() const { return file_.path(); }  // "(memory)" where there is none
     const MappedFile& mapping() const { return file_; }
     const std::vector<GgufTensor>& tensors() const { return tensors_; }
     const gguf_context* raw() const { return gguf_.get(); }
@@ -55,7 +55,6 @@ public:
 private:
     void read_tensors();
 
-    std::string path_;  // "(memory)" where there is none
     MappedFile file_;
     gguf_context_ptr gguf_;
     std::string incomplete_;  // what is missing, or empty

@@ -33,12 +33,6 @@ namespace {
                                            "': " + reason + "; check the path and its permissions");
 }
 
-void check_bytes(FileBytes bytes) {
-    if (bytes.data == nullptr || bytes.n_bytes == 0) {
-        fail_unreadable("(memory)", "there are no bytes");
-    }
-}
-
 Error no_memory(size_t n_bytes) {
     return Error(ErrorKind::memory, "[model] expected " + std::to_string(n_bytes >> 20) +
                                         " MiB for a copy of the model; none are free; load it from "
@@ -60,7 +54,7 @@ MappedFile::MappedFile(const std::string& path) : MappedFile() {
 }
 
 MappedFile::MappedFile(FileBytes bytes) : MappedFile() {
-    check_bytes(bytes);
+    if (bytes.data == nullptr || bytes.n_bytes == 0) fail_unreadable(path_, "there are no bytes");
     n_bytes_ = bytes.n_bytes;
     std::memcpy(allocate(), bytes.data, n_bytes_);
     protect();

@@ -37,6 +37,7 @@ public:
     // mapped or change while they are copied, Error{memory, cancelled} of a copy.
     void load(FileAccess access);
 
+    const std::string& path() const { return path_; }
     const uint8_t* data() const { return data_; }
     size_t size() const { return n_bytes_; }
     // Copies up to `n_bytes` from `offset` and returns how many there are. Asks the file itself, so
@@ -61,7 +62,7 @@ private:
     void close();
     size_t read_file(size_t offset, uint8_t* out, size_t n_bytes) const;
 
-    std::string path_;
+    std::string path_ = "(memory)";  // where there is no file
     const uint8_t* data_ = nullptr;
     size_t n_bytes_ = 0;
     void* file_ = nullptr;    // Windows
