@@ -16,7 +16,7 @@ from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from crispvl.errors import ImageError
 
@@ -39,6 +39,16 @@ MAX_ASPECT = 200
 
 MAX_PIXELS = 178_956_970
 """Most pixels of an encoded image; Pillow refuses as a decompression bomb what is larger."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what turns a picture of an EXIF orientation upright
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
@@ -253,9 +263,9 @@ def _to_rgb(image: Image.Image, where: str) -> Image.Image:
         if upright.has_transparency_data:
             return _on_white(upright)
         return upright.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # where Pillow opened a file, its plugin may raise anything
         raise ImageError(
             f"[{where}] pixels that convert to RGB are expected; found mode {image.mode} "
             f"({error}); convert the image yourself"
@@ -264,10 +274,10 @@ def _to_rgb(image: Image.Image, where: str) -> Image.Image:
 
 def _turn_upright(image: Image.Image) -> Image.Image:
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # an unreadable EXIF block says nothing about the pixels
         return image
-    return image if orientation == 1 else ImageOps.exif_transpose(image)
+    return image if turn is None else image.transpose(turn)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

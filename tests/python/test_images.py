@@ -119,6 +119,33 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     assert np.array_equal(pixels(encoded(stored, exif=exif)), np.asarray(upright))
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        struct.pack("<HHII", 0x0128, 4, 1, 100_000),  # ResolutionUnit, a LONG out of its range
+        struct.pack("<HHI4s", 0x011A, 2, 4, b"abc"),  # XResolution, as text
+        struct.pack("<HHIf", 0x0100, 11, 1, 1.5),  # ImageWidth, as a float
+    ],
+)
+def test_an_image_is_turned_whatever_else_its_exif_block_says(entry: bytes) -> None:
+    orientation = struct.pack("<HHII", 0x0112, 3, 1, 6)
+    entries = sorted([orientation, entry], key=lambda e: struct.unpack_from("<H", e))
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + b"".join(entries) + bytes(4)
+    stored = Image.new("RGB", (4, 2))
+    assert pixels(encoded(stored, "JPEG", exif=block)).shape == (4, 2, 3)
+
+
+def test_whatever_a_plugin_of_pillow_raises_while_it_decodes_is_an_image_error() -> None:
+    class Lazy(Image.Image):
+        def load(self) -> Any:
+            raise struct.error("unpack requires a buffer of 4 bytes")
+
+    image = Lazy()
+    image._size, image._mode = (4, 2), "RGB"
+    with pytest.raises(ImageError, match="unpack requires"):
+        open_image(image)
+
+
 def test_what_was_passed_in_stays_as_it_was() -> None:
     image = Image.new("RGBA", (2, 2), (1, 2, 3, 4))
     before = image.tobytes()
