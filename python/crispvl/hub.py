@@ -24,12 +24,16 @@ DEFAULT_FILES = "*q8_0*"
 KNOWN_PAIRS = {
     "OpenGVLab/InternVL2_5-1B": "ggml-org/InternVL2_5-1B-GGUF",
     "OpenGVLab/InternVL2_5-4B": "ggml-org/InternVL2_5-4B-GGUF",
-    "OpenGVLab/InternVL3-1B": "ggml-org/InternVL3-1B-Instruct-GGUF",
-    "OpenGVLab/InternVL3-2B": "ggml-org/InternVL3-2B-Instruct-GGUF",
-    "OpenGVLab/InternVL3-8B": "ggml-org/InternVL3-8B-Instruct-GGUF",
-    "OpenGVLab/InternVL3-14B": "ggml-org/InternVL3-14B-Instruct-GGUF",
+    "OpenGVLab/InternVL3-1B-Instruct": "ggml-org/InternVL3-1B-Instruct-GGUF",
+    "OpenGVLab/InternVL3-2B-Instruct": "ggml-org/InternVL3-2B-Instruct-GGUF",
+    "OpenGVLab/InternVL3-8B-Instruct": "ggml-org/InternVL3-8B-Instruct-GGUF",
+    "OpenGVLab/InternVL3-14B-Instruct": "ggml-org/InternVL3-14B-Instruct-GGUF",
 }
-"""Checkpoints whose GGUF pairs lie in a repository of another name."""
+"""Checkpoints whose GGUF pairs lie in a repository of another name.
+
+`OpenGVLab/InternVL3-1B` and its like went through one more training than those of InternVL3's
+``-Instruct``: they are other weights, and have no pair.
+"""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::(?P<file>[\w.*?-]+))?")
@@ -104,10 +108,15 @@ def choose_files(
     projectors = [name for name in files if "mmproj" in Path(name).name.lower()]
     models = [name for name in files if name not in projectors]
     matching = [name for name in models if _matches(name, filename)]
+    if not models:
+        raise ModelFileError(
+            f"[{repo}] a repository with GGUF files is expected; found none; name one that has "
+            "them, or make a file of the checkpoint with crispvl convert"
+        )
     if not matching:
         raise ModelFileError(
             f"[{repo}] a GGUF file named {filename!r} is expected; the repository has "
-            f"{models or 'none'}; pass filename= with one of its names"
+            f"{models}; pass filename= with one of its names"
         )
     wanted = [name for name in projectors if mmproj is None or _matches(name, mmproj)]
     if mmproj is not None and not wanted:

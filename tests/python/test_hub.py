@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from crispvl import CrispOCR, hub
-from crispvl.hub import HubName, has_hubs_hash, parse_name
+from crispvl.errors import ModelFileError
+from crispvl.hub import KNOWN_PAIRS, HubName, choose_files, has_hubs_hash, parse_name
 
 from .conftest import FakeModel
 from .fake_hub import COMMIT
@@ -57,6 +58,16 @@ def test_a_reader_takes_hub_names(
     assert core.loaded_with[0] == "nowhere/model.gguf"
 
 
+def test_a_repository_without_gguf_files_is_refused_with_advice() -> None:
+    with pytest.raises(ModelFileError, match=r"found none.*crispvl convert"):
+        choose_files("OpenGVLab/InternVL3-1B", ["config.json", "model.safetensors"], "*q8_0*")
+
+
+def test_weights_of_another_training_are_not_taken_for_a_checkpoints_own() -> None:
+    for checkpoint, pair in KNOWN_PAIRS.items():
+        assert pair.split("/")[1] == f"{checkpoint.split('/')[1]}-GGUF"
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> dict[str, str]:
     """An environment whose hub cache holds a pair, and whose hub must not be asked."""
@@ -92,7 +103,7 @@ def test_the_cache_is_listed_used_offline_checked_and_emptied(cache: dict[str, s
         "mmproj-model-Q8_0.gguf", "model-Q8_0.gguf"
     ]  # fmt: skip
 
-    pulled = crispvl(cache, "pull", "OpenGVLab/InternVL3-1B")  # a known name
+    pulled = crispvl(cache, "pull", "OpenGVLab/InternVL3-1B-Instruct")  # a known name
     assert pulled.returncode == 0, pulled.stderr
     model, projector = map(Path, pulled.stdout.split())
     assert (model.name, projector.name) == ("model-Q8_0.gguf", "mmproj-model-Q8_0.gguf")
@@ -106,7 +117,7 @@ def test_the_cache_is_listed_used_offline_checked_and_emptied(cache: dict[str, s
     assert "the hash that the hub gave is expected" in damaged.stderr
 
     assert crispvl(cache, "remove", "org/absent").returncode == 2
-    assert crispvl(cache, "remove", "OpenGVLab/InternVL3-1B").returncode == 0
+    assert crispvl(cache, "remove", "OpenGVLab/InternVL3-1B-Instruct").returncode == 0
     assert crispvl(cache, "list").stdout == ""
 
 

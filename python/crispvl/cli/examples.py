@@ -21,11 +21,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "inspect": ("crispvl inspect internvl3-1b.gguf",),
     "bench": ("crispvl bench -m internvl3-1b.gguf --json",),
     "pull": (
-        "crispvl pull OpenGVLab/InternVL3-1B",
+        "crispvl pull OpenGVLab/InternVL3-1B-Instruct",
         "crispvl pull org/repo:q4_k_m",
     ),
     "list": ("crispvl list",),
-    "remove": ("crispvl remove OpenGVLab/InternVL3-1B",),
+    "remove": ("crispvl remove OpenGVLab/InternVL3-1B-Instruct",),
     "view": ("crispvl view receipt.png -o report.html --open",),
     "eval": (
         "crispvl eval truth -m internvl3-1b.gguf --against small.gguf --plot rates.svg",
