@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from crispvl.ink import ink_coverage, is_blank
+from crispvl.ink import ink_pixels, is_blank
 from PIL import Image, ImageDraw, ImageFont
 
 A4 = (1654, 2339)  # 200 dpi
@@ -29,7 +29,7 @@ def lit(image: Image.Image) -> Image.Image:
 def test_paper_of_any_colour_is_blank(color: int) -> None:
     assert is_blank(page(color))
     assert is_blank(page(color, (60, 28)))
-    assert ink_coverage(page(color)) == 0
+    assert ink_pixels(page(color)) == 0
 
 
 def test_noise_shade_and_dust_are_no_ink() -> None:
@@ -49,6 +49,23 @@ def test_the_shortest_text_is_ink(text: str, grey: int) -> None:
     draw.text((800, 2200), text, fill=(grey,) * 3, font=ImageFont.load_default(32))
     assert not is_blank(image)
     assert not is_blank(noisy(lit(image), 3))
+
+
+@pytest.mark.parametrize("text", ["1", "7", "i", "-1-"])
+@pytest.mark.parametrize("points", [8, 10, 12])
+def test_a_page_number_in_small_print_is_ink(text: str, points: int) -> None:
+    for x in (800, 800.3, 800.6):  # strokes fall between the pixels in every way
+        image = page()
+        font = ImageFont.load_default(points * 200 / 72)
+        ImageDraw.Draw(image).text((x, 2200), text, fill="black", font=font)
+        assert not is_blank(image), x
+
+
+def test_light_grey_print_is_ink() -> None:
+    image = page(size=(2480, 3508))  # A4 at 300 dpi
+    font = ImageFont.load_default(8 * 300 / 72)
+    ImageDraw.Draw(image).text((300, 300), "faint small print", fill=(215,) * 3, font=font)
+    assert not is_blank(image)
 
 
 def test_white_on_black_and_small_images_are_ink() -> None:
