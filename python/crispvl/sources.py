@@ -161,8 +161,10 @@ def _fetch(url: str, options: InputOptions) -> bytes:
 
 
 def _from_path(path: Path, options: InputOptions) -> Source:
-    if not path.is_file():
-        open_image(path)  # raises what fits a folder, or nothing being there
+    if path.is_dir() or not path.exists():
+        open_image(path)  # raises what fits
+    if not path.is_file():  # a pipe, which can be read once only
+        return _from_data(path.read_bytes(), str(path), options)
     if is_pdf(path):
         return _from_pdf(path, str(path), options)  # PDFium reads what it needs of the file
     return _from_images(path.read_bytes(), str(path))

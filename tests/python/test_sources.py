@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import io
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -52,6 +53,18 @@ def test_every_page_of_a_pdf_is_rendered_in_order(tmp_path: Path) -> None:
     with open_source(path) as source:
         assert (source.name, source.n_pages) == (str(path), 4)
         assert [page.name for page in source.pages("2")] == [f"{path}, page 2"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("data", [PDF, animated("TIFF")], ids=["PDF", "TIFF"])
+def test_a_pipe_is_read_once(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(data,), daemon=True)
+    writer.start()
+    with open_source(path) as source:
+        assert (source.name, source.n_pages) == (str(path), len(GREYS))
+        assert [page.load().getpixel((9, 9))[0] for page in source.pages()] == GREYS
 
 
 def test_dpi_sets_the_size_of_a_rendered_page_up_to_a_limit(
