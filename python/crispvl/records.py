@@ -7,12 +7,12 @@ at and no other.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from crispvl.errors import DocumentError
+from crispvl.outputs import whole_file
 
 Record = Mapping[str, Any]
 
@@ -100,10 +100,9 @@ def _read(path: Path) -> tuple[list[Record], int]:
 
 
 def _write(path: Path, records: list[Record]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with whole_file(path) as stream:
+        stream.write(text.encode())
 
 
 def _difference(found: Any, expected: Any) -> str:

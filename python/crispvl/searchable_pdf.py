@@ -17,6 +17,7 @@ from crispvl.document import Document
 from crispvl.errors import DocumentError, PasswordError
 from crispvl.images import ImageLike
 from crispvl.options import InputOptions
+from crispvl.outputs import whole_file
 from crispvl.sources import is_pdf, open_source
 
 DEFAULT_DPI = 200
@@ -45,12 +46,8 @@ def write_pdf(
             _run(ocrmypdf, pages, made, ",".join(map(str, numbers)), records)
         else:
             made = pages
-        part = output.with_name(f".{output.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(made.read_bytes())  # the folders may lie on different disks
-            part.replace(output)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(output) as stream:
+            stream.write(made.read_bytes())  # the folders may lie on different disks
 
 
 def _run(ocrmypdf: Any, pages: Path, output: Path, numbers: str, records: Path) -> None:

@@ -93,3 +93,30 @@ def test_progress_counts_every_byte_once(checkpoint: Path, tmp_path: Path) -> No
     assert done[-1] == calls[-1][2] == sum(
         int(t.n_bytes) for t in GGUFReader(tmp_path / "model.gguf").tensors
     )  # fmt: skip
+
+
+def test_a_link_stays_a_link_to_the_new_file(checkpoint: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "model.gguf").write_bytes(b"old")
+    (tmp_path / "link.gguf").symlink_to(elsewhere / "model.gguf")
+    report = convert_checkpoint(checkpoint, tmp_path / "link.gguf")
+    assert (tmp_path / "link.gguf").is_symlink()
+    assert (elsewhere / "model.gguf").stat().st_size == report.n_bytes
+    assert os.listdir(elsewhere) == ["model.gguf"]
+
+
+def test_a_checkpoint_is_not_replaced(checkpoint: Path) -> None:
+    weights = checkpoint / "model.safetensors"
+    before = weights.read_bytes()
+    with pytest.raises(ValueError, match="an input"):
+        convert_checkpoint(checkpoint, weights)
+    assert weights.read_bytes() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs in folders")
+def test_a_fifo_is_not_replaced(checkpoint: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ValueError, match="a fifo"):
+        convert_checkpoint(checkpoint, tmp_path / "fifo")
+    assert (tmp_path / "fifo").is_fifo()

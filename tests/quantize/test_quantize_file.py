@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,24 @@ def test_a_broken_number_leaves_nothing_behind(wide: Path, tmp_path: Path) -> No
 def test_output_and_input_may_not_be_one_file(wide: Path) -> None:
     with pytest.raises(ValueError, match="another file"):
         quantize_file(wide, wide, "q8_0")
+
+
+def test_a_link_stays_a_link_to_the_new_file(wide: Path, tmp_path: Path) -> None:
+    target, link = tmp_path / "target.gguf", tmp_path / "link.gguf"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    report = quantize_file(wide, link, "q8_0")
+    assert link.is_symlink()
+    assert target.stat().st_size == report.n_bytes
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs in folders")
+def test_a_fifo_is_not_replaced(wide: Path, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(ValueError, match="a fifo"):
+        quantize_file(wide, fifo, "q8_0")
+    assert fifo.is_fifo()
 
 
 def test_a_missing_folder_is_named(wide: Path, tmp_path: Path) -> None:

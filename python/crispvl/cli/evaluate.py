@@ -22,6 +22,7 @@ from crispvl.cli.arguments import add_model_arguments, add_options
 from crispvl.cli.output import names_in_folder, open_output, write_json
 from crispvl.evaluation import bar_chart, find_pairs, score, total
 from crispvl.options import ReadOptions
+from crispvl.outputs import check_outputs
 from crispvl.records import Record
 
 Answers = Mapping[str, Sequence[Record]]
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("[--retry-failed] --resume is expected with it; found none; add it")
     if args.limit is not None and args.limit < 1:
         raise ValueError(f"[--limit] at least 1 is expected; found {args.limit}; change it")
+    if args.plot is not None:
+        check_outputs([args.plot])
     answers = _with_texts(args) if args.benchmark is None else _with_benchmark(args)
     failed = any(record["error"] for records in answers.values() for record in records)
     return SOME_FAILED if failed else DONE

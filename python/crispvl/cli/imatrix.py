@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from crispvl.cli import DONE
 from crispvl.cli.step_progress import StepProgress
 from crispvl.ocr import CrispOCR
+from crispvl.outputs import check_outputs
 from crispvl.quantize.collect import collect_importance
 from crispvl.quantize.importance import write_importance
 
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    _check(args)
     with (
         CrispOCR(args.model, args.mmproj, args.device, args.threads, exact=True) as ocr,
         StepProgress() as progress,
@@ -40,3 +43,19 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(sums)} matrices, up to {n_rows} activations each", file=sys.stderr)
     print(args.output)
     return DONE
+
+
+def _check(args: argparse.Namespace) -> None:
+    inputs = [args.model, args.mmproj, *args.pages, *args.text]
+    check_outputs([args.output], inputs, regular=True)
+    output = Path(args.output)
+    if output.is_file() and not _is_gguf_or_empty(output):  # a page, where OUT was forgotten
+        raise ValueError(
+            "[OUT] a new file, or an older importance matrix, is expected after MODEL; found "
+            f"'{output}', which is something else; choose another name"
+        )
+
+
+def _is_gguf_or_empty(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) in (b"", b"GGUF")

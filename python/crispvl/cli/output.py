@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from crispvl.outputs import whole_file
 
 SUFFIXES = {
     "text": ".txt",
@@ -23,25 +25,14 @@ SUFFIXES = {
 
 @contextmanager
 def open_output(path: Path | None, keep: Callable[[], bool] = lambda: True) -> Iterator[IO[str]]:
-    """Opens a file that appears only when it is complete; None is standard output.
-
-    Args:
-        path: Of the file.
-        keep: Asked at the end whether there is anything worth a file.
-    """
+    """Opens a file as `whole_file` does, for text; None is standard output."""
     if path is None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(encoding="utf-8")
         yield sys.stdout
         return
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as stream:
-            yield stream
-        if keep():
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path, keep) as file, io.TextIOWrapper(file, encoding="utf-8") as stream:
+        yield stream
 
 
 def write_json(stream: IO[str], value: Any, indent: int | None) -> None:

@@ -11,6 +11,7 @@ from crispvl.cli.arguments import add_model_arguments, add_options, read_options
 from crispvl.cli.output import open_output
 from crispvl.ocr import CrispOCR
 from crispvl.options import LoadOptions, ReadOptions
+from crispvl.outputs import check_outputs
 from crispvl.report import html_report
 from crispvl.sources import open_source
 
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     options = read_options(args, ReadOptions)
     output = args.output or Path(f"{Path(args.page).stem}.html")
+    check_outputs([output], [args.page, args.model, args.mmproj])
     with CrispOCR(args.model, args.mmproj, **vars(read_options(args, LoadOptions))) as ocr:
         document = ocr.recognize(args.page, args.prompt, options=options)
     with open_source(args.page, options) as source:

@@ -29,6 +29,7 @@ from crispvl.convert.metadata import (
 )
 from crispvl.convert.tensors import TensorPlan, tensor_plans
 from crispvl.convert.writer import OutputFile, OutputTensor, write_files, write_header
+from crispvl.outputs import check_outputs
 
 LAYOUTS = ("single", "pair")
 
@@ -91,12 +92,14 @@ def convert_checkpoint(
         What was written.
 
     Raises:
-        ValueError: An unknown type, layout, prompt name or position step.
+        ValueError: An unknown type, layout, prompt name or position step; an output that is one of
+            the checkpoint's files, a folder, a FIFO or a device.
         FileNotFoundError: No such checkpoint, or no folder for the output.
         ModelFileError: Not a checkpoint, an incomplete one, or one the engine cannot run.
     """
     output = Path(output)
-    _check_arguments(output, dtype or "f16", layout)
+    _check_arguments(dtype or "f16", layout)
+    check_outputs([output], Path(model).glob("*"), regular=True)
     step = position_step_entries(image_position_step)
     started = time.monotonic()
     checkpoint = read_checkpoint(model, prompts or {})
@@ -139,7 +142,8 @@ def convert_header(config: Mapping[str, Any], output: str | Path, dtype: str | N
         ModelFileError: Not the config of an InternVL, or of one the engine cannot run.
     """
     output = Path(output)
-    _check_arguments(output, dtype or "f16", "single")
+    _check_arguments(dtype or "f16", "single")
+    check_outputs([output], regular=True)
     parsed = read_config(config, None)
     tied_head = parsed.decoder.tied_head
     vision, text = tensor_plans(parsed, tied_head=tied_head)
@@ -240,7 +244,7 @@ def _with_total(progress: Progress | None, n_total: int) -> Callable[[str, int],
     return advance
 
 
-def _check_arguments(output: Path, dtype: str, layout: str) -> None:
+def _check_arguments(dtype: str, layout: str) -> None:
     for name, allowed, found in (
         ("dtype", dtypes.DTYPES, dtype),
         ("layout", LAYOUTS, layout),
@@ -249,8 +253,3 @@ def _check_arguments(output: Path, dtype: str, layout: str) -> None:
             raise ValueError(
                 f"[{name}] expected one of {', '.join(allowed)}; found '{found}'; choose one"
             )
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"[output] expected an existing folder for '{output.name}'; found none at "
-            f"'{output.absolute().parent}'; create it first"
-        )

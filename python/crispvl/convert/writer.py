@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from crispvl.convert.dtypes import n_bytes
 from crispvl.convert.metadata import Entry
+from crispvl.outputs import behind_links, check_outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,20 +52,27 @@ def write_files(
     """Writes all files or none.
 
     Each grows under a temporary name in its own folder, is forced to disk and renamed last; on
-    any error, an interrupt included, the temporary files are removed and old files stay.
+    any error, an interrupt included, the temporary files are removed and old files stay. What a
+    link points to is written, and the link stays.
 
     Args:
         files: What to write.
         progress: Called with a tensor's name and the bytes just written.
+
+    Raises:
+        FileNotFoundError: There is no folder for one of them.
+        ValueError: One is a folder, a FIFO or a device.
     """
+    check_outputs([f.path for f in files], regular=True)
     with ExitStack() as stack:
-        temporary = [stack.enter_context(_temporary_beside(f.path)) for f in files]
+        targets = [behind_links(f.path) for f in files]
+        temporary = [stack.enter_context(_temporary_beside(target)) for target in targets]
         for file, path in zip(files, temporary, strict=True):
             write_header(path, file)
             _append_tensors(path, file.tensors, progress)
-        for file, path in zip(files, temporary, strict=True):
-            os.replace(path, file.path)
-        for folder in {f.path.parent for f in files}:
+        for path, target in zip(temporary, targets, strict=True):
+            os.replace(path, target)
+        for folder in {target.parent for target in targets}:
             _sync_folder(folder)
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from crispvl._version import __version__
 from crispvl.bundled import file_sha256
 from crispvl.errors import ModelFileError
+from crispvl.outputs import behind_links, check_outputs
 from crispvl.quantize.assign import Assignment, Override, assign
 from crispvl.quantize.budget import assign_within, padded
 from crispvl.quantize.importance import ImportanceMatrix, read_importance
@@ -85,7 +86,8 @@ def quantize_file(
         cancel: Stops within some rows; nothing stays behind.
 
     Raises:
-        ValueError: An unknown recipe or type, or what the types do not allow.
+        ValueError: An unknown recipe or type, what the types do not allow, or an output that is an
+            input, a folder, a FIFO or a device.
         FileNotFoundError: No such file, or no folder for the output.
         ModelFileError: The file is damaged, no InternVL, or holds numbers that are not finite.
         Cancelled: Stopped by ``cancel``.
@@ -97,7 +99,7 @@ def quantize_file(
     parsed = [Override.parse(text) for text in overrides]
     file = _core.GgufFile(str(source))
     sources = [Path(path) for path in file.paths]
-    _check_paths(sources, output)
+    check_outputs([output], [*sources, imatrix], regular=True)
     tensors = source_tensors(file.tensors)
     importance = None if imatrix is None else _matching(read_importance(imatrix), tensors)
     columns = {} if importance is None else importance.columns
@@ -123,7 +125,7 @@ def quantize_file(
         file_type = chosen.file_type
         assigned = assign(tensors, chosen, parsed, force=force, importance=columns)
     file.quantize(
-        str(output),
+        str(behind_links(output)),
         {a.tensor.stored_name: a.type.name for a in assigned if a.type.name != a.tensor.type},
         {t.stored_name: columns[t.name] for t in tensors if t.name in columns},
         _provenance(name, parsed, int(file_type), file_sha256(*sources), importance),
@@ -133,18 +135,6 @@ def quantize_file(
         cancel,
     )
     return _report(output, sources, name, assigned, time.monotonic() - started)
-
-
-def _check_paths(sources: Sequence[Path], output: Path) -> None:
-    if output.exists() and any(output.samefile(source) for source in sources):
-        raise ValueError(
-            "[quantize] expected another file for the output; found the input; choose another name"
-        )
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"[output] expected an existing folder for '{output.name}'; found none at "
-            f"'{output.absolute().parent}'; create it first"
-        )
 
 
 def _matching(matrix: ImportanceMatrix, tensors: Sequence[SourceTensor]) -> ImportanceMatrix:

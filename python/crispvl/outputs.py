@@ -1,0 +1,100 @@
+"""Files that are written: checked before any work is done, visible only when they are complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TypeAlias
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+
+def check_outputs(
+    outputs: Iterable[PathLike], inputs: Iterable[PathLike | None] = (), *, regular: bool = False
+) -> None:
+    """Refuses files that could not be written, or that are read.
+
+    Args:
+        outputs: The files to write.
+        inputs: What is read for them; what is no file here, such as a web address, is passed over.
+        regular: Refuse a FIFO or a device, which no file can take the place of.
+
+    Raises:
+        FileNotFoundError: There is no folder for one of them.
+        ValueError: One is an input, a folder, or of a kind that cannot be written.
+    """
+    read = {_identity(path) for path in inputs if path} - {None}
+    for path in map(Path, outputs):
+        if path.is_dir():
+            raise ValueError(
+                f"[output] a file to write is expected; found a folder, '{path}'; name a file"
+            )
+        if is_stream(path):
+            if regular:
+                raise ValueError(
+                    f"[output] a file on a disk is expected; found '{path}', a fifo or a device; "
+                    "choose another name"
+                )
+            continue
+        folder = behind_links(path).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"[output] an existing folder is expected for '{path.name}'; found none at "
+                f"'{folder}'; create it first"
+            )
+        if _identity(path) in read:
+            raise ValueError(
+                f"[output] another file than those that are read is expected; found '{path}', "
+                "an input; choose another name"
+            )
+
+
+@contextmanager
+def whole_file(path: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[IO[bytes]]:
+    """Opens a file that appears only when it is complete; a FIFO or a device is written at once.
+
+    Args:
+        path: Of the file; a link is followed.
+        keep: Asked at the end whether there is anything worth a file.
+    """
+    if is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    target = behind_links(path)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    file = _opened(part, path)
+    try:
+        with file:
+            yield file
+        if keep():
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def behind_links(path: PathLike) -> Path:
+    """Returns the file that is written where a path is a link to it."""
+    return Path(os.path.realpath(path))
+
+
+def is_stream(path: Path) -> bool:
+    """Returns whether something is there that is neither file nor folder, like a FIFO."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _opened(part: Path, path: Path) -> IO[bytes]:
+    try:
+        return part.open("wb")
+    except OSError as error:  # names the file that was asked for, not ours
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _identity(path: PathLike) -> tuple[int, int] | None:
+    """Returns what two names of one file share; None where there is no file."""
+    if not os.path.isfile(path):
+        return None
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
