@@ -100,9 +100,10 @@ def test_output_goes_to_a_file_or_a_folder(
     assert out.read_text() == "Hello\n"
     folder = tmp_path / "folder"
     folder.mkdir()
-    arguments = [*command, str(page), str(page), "-o", str(folder), "--format", "markdown"]
-    assert main(arguments) == 0
-    assert {file.name for file in folder.iterdir()} == {"page.md", "page-2.md"}
+    (tmp_path / "other.png").write_bytes(page.read_bytes())
+    files = [str(page), str(tmp_path / "other.png")]
+    assert main([*command, *files, "-o", str(folder), "--format", "markdown"]) == 0
+    assert {file.name for file in folder.iterdir()} == {"page.md", "other.md"}
     assert capsys.readouterr().out == ""
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,15 +46,16 @@ def write_json(stream: IO[str], value: Any, indent: int | None) -> None:
 
 
 def names_in_folder(folder: Path, inputs: Sequence[str], suffix: str) -> list[Path]:
-    """Returns a file per input: its name with another suffix, numbered where two would meet."""
-    used: set[str] = set()
+    """Returns a file per input: its name with another suffix.
+
+    Where several share a name, a hash of its path follows each: an input that is added later, or
+    put elsewhere in the row, must not be given the file of another.
+    """
+    shared = Counter(Path(source).stem.casefold() for source in inputs)
     paths = []
     for source in inputs:
-        stem = Path(source).stem
-        name, i = f"{stem}{suffix}", 1
-        while name in used:
-            i += 1
-            name = f"{stem}-{i}{suffix}"
-        used.add(name)
-        paths.append(folder / name)
+        name = Path(source).stem
+        if shared[name.casefold()] > 1:
+            name += f"-{sha256(os.fsencode(source)).hexdigest()[:8]}"
+        paths.append(folder / f"{name}{suffix}")
     return paths

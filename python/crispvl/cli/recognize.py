@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -21,8 +22,10 @@ from crispvl.events import DocumentDone, Event, PageDone, PageStarted, TextRead
 from crispvl.formats import document_facts, remarks
 from crispvl.ocr import CrispOCR
 from crispvl.options import LoadOptions, ReadOptions
+from crispvl.outputs import check_outputs
 from crispvl.reading import settings
 from crispvl.sources import expand
+from crispvl.urls import is_url
 
 _TASKS = {"markdown": "markdown", "csv": "table"}
 """What is asked for where a format is given and no task."""
@@ -49,15 +52,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "upon it (default: text)",
     )
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, help="file, or folder with a file per document"
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="file, or folder with a file per document; a name that ends in / is a folder, made "
+        "if it is not there",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on where the output ends: jsonl page by page, a folder file by file",
+        help="go on where the output ends: jsonl page by page, a folder file by file, by name",
     )
     parser.add_argument(
-        "--retry-failed", action="store_true", help="with --resume: read failed pages again"
+        "--retry-failed",
+        action="store_true",
+        help="with --resume and jsonl: read failed pages again",
     )
     parser.add_argument(
         "--progress",
@@ -70,7 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     files = list(expand(args.files))
-    _check(args, len(files))
+    into_folder = args.output is not None and _is_folder(args.output)
+    if into_folder:
+        files = list(dict.fromkeys(files))  # each has one file there
+    _check(args, files, into_folder)
+    outputs = _outputs(args, files, into_folder)
     if "task" not in args and args.format in _TASKS:
         args.task = _TASKS[args.format]
     options = read_options(args, ReadOptions)
@@ -82,32 +95,70 @@ def run(args: argparse.Namespace) -> int:
     with CrispOCR(args.model, args.mmproj, **vars(load)) as ocr:
         chosen = settings(options, args.prompt)
         facts = document_facts(Document(source="", model=ocr.model.file, settings=chosen))
-        into_folder = args.output is not None and args.output.is_dir()
-        outputs = _FolderOutputs if into_folder else _OneOutput
+        open_outputs = _FolderOutputs if into_folder else _OneOutput
         with (
             ProgressLine(len(files), shown) as line,
-            outputs(files, args, facts) as sinks,
+            open_outputs(files, outputs, args, facts) as sinks,
         ):
             reader = _Reader(ocr, options, args.prompt, line, len(files) > 1 and not shown)
             reader.read(files, sinks)
     return SOME_FAILED if reader.n_failed + sinks.n_failed_before else DONE
 
 
-def _check(args: argparse.Namespace, n_files: int) -> None:
+def _is_folder(name: str) -> bool:
+    return os.path.isdir(name) or name.endswith(("/", os.sep))
+
+
+def _check(args: argparse.Namespace, files: Sequence[str], into_folder: bool) -> None:
     if args.retry_failed and not args.resume:
         raise ValueError("[--retry-failed] --resume is expected with it; found none; add it")
-    into_folder = args.output is not None and args.output.is_dir()
+    if args.retry_failed and args.format != "jsonl":
+        raise ValueError(
+            "[--retry-failed] records that tell which pages failed are expected; found the format "
+            f"{args.format}; use --format jsonl"
+        )
+    if args.resume and "-" in files:
+        raise ValueError(
+            "[--resume] files, which have names to be known by, are expected; found -, standard "
+            "input; leave one of the two out"
+        )
     if args.resume and not into_folder and (args.format != "jsonl" or args.output is None):
         raise ValueError(
             "[--resume] an output whose records tell what was read is expected; found "
             f"{args.output or 'standard output'} as {args.format}; use --format jsonl with -o "
             "FILE, or -o FOLDER"
         )
-    if args.format == "pdf" and not into_folder and (args.output is None or n_files > 1):
+    fits = len(files) == 1 and (args.format == "html" or args.output is not None)
+    if args.format in ("html", "pdf") and not into_folder and not fits:
         raise ValueError(
-            f"[--format pdf] -o OUT.pdf for one document, or -o FOLDER, is expected; found "
-            f"{args.output or 'standard output'} for {n_files}; change it"
+            f"[--format {args.format}] -o OUT.{args.format} for one document, or -o FOLDER/, is "
+            f"expected; found {args.output or 'standard output'} for {len(files)}; change it"
         )
+    address = next(filter(is_url, files), None)
+    if args.format == "pdf" and address is not None:
+        raise ValueError(
+            "[--format pdf] files, on whose pages the text is laid, are expected; found a web "
+            f"address, {address}; download it first"
+        )
+
+
+def _outputs(
+    args: argparse.Namespace, files: Sequence[str], into_folder: bool
+) -> Sequence[Path | None]:
+    """Returns the file for each document in a folder, which is made, or the one for all."""
+    if args.output is None:
+        return [None]
+    output = Path(args.output)
+    paths = [output]
+    if into_folder:
+        if output.exists() and not output.is_dir():
+            raise ValueError(
+                f"[output] a folder is expected; found the file '{output}'; choose another name"
+            )
+        output.mkdir(parents=True, exist_ok=True)
+        paths = names_in_folder(output, files, SUFFIXES[args.format])
+    check_outputs(paths, [*files, args.model, args.mmproj], regular=args.resume)
+    return paths
 
 
 class _Outputs(ExitStack):
@@ -119,10 +170,15 @@ class _Outputs(ExitStack):
     """
 
     def __init__(
-        self, files: Sequence[str], args: argparse.Namespace, facts: Mapping[str, Any]
+        self,
+        files: Sequence[str],
+        paths: Sequence[Path | None],
+        args: argparse.Namespace,
+        facts: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self._files = files
+        self._paths = paths
         self._args = args
         self._facts = facts
         self.keeps_pages = args.format in KEEP_PAGES
@@ -157,7 +213,7 @@ class _OneOutput(_Outputs):
 
     def __enter__(self) -> _OneOutput:
         super().__enter__()
-        self._sink = self._open(self, self._args.output, len(self._files))
+        self._sink = self._open(self, self._paths[0], len(self._files))
         return self
 
     def sink(self, i_file: int) -> Sink | None:
@@ -169,13 +225,13 @@ class _FolderOutputs(_Outputs):
 
     def __enter__(self) -> _FolderOutputs:
         super().__enter__()
-        self._paths = names_in_folder(self._args.output, self._files, SUFFIXES[self._args.format])
         self._sinks: dict[int, tuple[Sink, ExitStack]] = {}
         return self
 
     def sink(self, i_file: int) -> Sink | None:
         if i_file not in self._sinks:
             path = self._paths[i_file]
+            assert path is not None
             if self._args.resume and self._args.format != "jsonl" and path.exists():
                 return None
             stack = self.enter_context(ExitStack())

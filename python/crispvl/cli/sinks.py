@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from crispvl.cli.output import open_output, write_json
 from crispvl.document import Document, Page
+from crispvl.errors import DocumentError
 from crispvl.formats import page_records, to_html
 from crispvl.images import ImageLike
 from crispvl.records import RecordFile
@@ -109,8 +110,12 @@ class PdfSink(Sink):
         self._password = password
 
     def document(self, document: Document) -> None:
-        if document.error is None:
+        if document.error is not None:
+            return
+        try:
             document.to_pdf(self._path, self.source, self._password)
+        except (OSError, ValueError) as error:
+            raise DocumentError(str(error)) from error
 
 
 class RecordSink(Sink):
