@@ -166,3 +166,37 @@ def test_the_command_ocrmypdf_takes_recorded_pages(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr  # without PATH, so without Tesseract
     assert texts_of(out) == ["one two", "three"]
+
+
+def lay_records(
+    tmp_path: Path, source: Path, lines: list[dict[str, object]]
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """Runs ``ocrmypdf`` on a PDF with records; returns what became of it."""
+    records, out = tmp_path / "all.jsonl", tmp_path / "out.pdf"
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    records.write_text(text, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "ocrmypdf", "--plugin", "crispvl.integrations.ocrmypdf",
+         "--crispvl-records", str(records), "--output-type", "pdf", str(source), str(out)],
+        capture_output=True, text=True, check=False, env={"PYTHONPATH": ":".join(sys.path)},
+        cwd=tmp_path,
+    )  # fmt: skip
+    return done, out
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_records_of_other_documents_are_not_laid_on_the_page(tmp_path: Path) -> None:
+    source = tmp_path / "book.pdf"
+    source.write_bytes(pdf_files.pdf([page_with_lines(1), page_with_lines(1)]))
+    mine = {"source": "book.pdf", "number": 1, "text": "mine", "error": None}
+    other = {"source": "other.pdf", "number": 1, "text": "other", "error": None}
+    done, out = lay_records(tmp_path, source, [mine, other, {**other, "number": 2}])
+    assert done.returncode == 0, done.stderr
+    assert texts_of(out) == ["mine", ""]
+    assert "no text of page 2" in done.stderr
+    out.unlink()
+    done, out = lay_records(tmp_path, source, [other, {**other, "source": "third.pdf"}])
+    assert done.returncode == 1
+    assert "[--crispvl-records]" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()

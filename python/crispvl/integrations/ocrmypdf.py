@@ -3,19 +3,23 @@
     ocrmypdf --plugin crispvl.integrations.ocrmypdf --crispvl-model m.gguf scan.pdf searchable.pdf
 
 With ``--crispvl-records pages.jsonl`` nothing is read: the texts are those that
-``crispvl recognize --format jsonl`` wrote for this document. Tesseract need not be installed.
+``crispvl recognize --format jsonl`` wrote for this document; among the records of several documents
+it is found by its path. Tesseract need not be installed.
 `crispvl.text_lines` says where on the page the text is put.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 from argparse import ArgumentParser
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ocrmypdf import BoundingBox, OcrClass, OcrElement, OcrEngine, OrientationConfidence, hookimpl
+from ocrmypdf.exceptions import BadArgsError
 from PIL import Image
 from pydantic import BaseModel
 
@@ -23,6 +27,7 @@ from crispvl._version import __version__
 from crispvl.ocr import CrispOCR
 from crispvl.text_lines import TextBox, place_lines, place_words
 
+_log = logging.getLogger(__name__)
 _TESSERACT = "ocrmypdf.builtin_plugins.tesseract_ocr"
 
 
@@ -74,7 +79,10 @@ class CrispVLEngine(OcrEngine):
         if chosen.records is None:
             text = _reader(chosen.model_dump_json()).recognize(image).text
         else:
-            text = _recorded(chosen.records).get(page_number + 1, "")
+            texts = _recorded(chosen.records, str(options.input_file))
+            text = texts.get(page_number + 1, "")
+            if page_number + 1 not in texts:
+                _log.warning("%s holds no text of page %d", chosen.records, page_number + 1)
         page = OcrElement(
             ocr_class=OcrClass.PAGE,
             bbox=BoundingBox(0, 0, image.width, image.height),
@@ -115,11 +123,38 @@ def _reader(options: str) -> CrispOCR:
 
 
 @lru_cache(maxsize=1)
-def _recorded(path: str) -> dict[int, str]:
-    """Returns the text of each page of a file of records, by the page's number."""
-    lines = Path(path).read_text("utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
-    return {record["number"]: record["text"] for record in records if record["number"]}
+def _recorded(path: str, document: str) -> dict[int, str]:
+    """Returns the text of each page that was read of a document, by the page's number.
+
+    Raises:
+        BadArgsError: Nothing of the kind is in the file, or several documents and not this one.
+    """
+    try:
+        lines = Path(path).read_text("utf-8").split("\n")  # a text may hold other line breaks
+        records = [json.loads(line) for line in lines if line]
+        sources = {record.get("source") for record in records}
+        if len(sources) > 1:
+            sources = {source for source in sources if _is_same(source, document)}
+        texts = {
+            record["number"]: record["text"]
+            for record in records
+            if record.get("source") in sources and record["number"] and not record.get("error")
+        }
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise BadArgsError(
+            f"[--crispvl-records] what crispvl recognize --format jsonl wrote is expected; found "
+            f"'{path}' ({error!r}); name another file"
+        ) from error
+    if not sources:
+        raise BadArgsError(
+            f"[--crispvl-records] records of '{document}' are expected; found those of several "
+            f"other documents in '{path}'; name the document as it was when it was read"
+        )
+    return texts
+
+
+def _is_same(source: str | None, document: str) -> bool:
+    return source is not None and os.path.abspath(source) == os.path.abspath(document)
 
 
 @hookimpl
@@ -160,6 +195,8 @@ def register_options() -> dict[str, type[BaseModel]]:
 @hookimpl
 def check_options(options: Any) -> None:
     options.use_threads = True  # so that all pages share one model in memory
+    if options.crispvl.records is not None:
+        _recorded(options.crispvl.records, str(options.input_file))  # refused before any work
 
 
 @hookimpl
