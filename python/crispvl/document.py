@@ -276,6 +276,8 @@ class Document:
 
         Raises:
             ImportError: OCRmyPDF is not installed.
+            FileNotFoundError: The source is not there any more.
+            ValueError: The source is a web address.
             DocumentError: OCRmyPDF cannot make a PDF of it.
         """
         from crispvl.searchable_pdf import write_pdf

@@ -1,7 +1,8 @@
 """Searchable PDF files: a document's pages with what was read from them as invisible text.
 
 OCRmyPDF makes them, with `crispvl.integrations.ocrmypdf` as its plugin. Pages of a PDF stay as they
-are, and a page that holds text already keeps it; images become pages of their own resolution.
+are, and a page that holds text already keeps it; images become pages of their own resolution, where
+they tell a credible one.
 """
 
 from __future__ import annotations
@@ -13,15 +14,24 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from crispvl.document import Document
 from crispvl.errors import DocumentError, PasswordError
 from crispvl.images import ImageLike
 from crispvl.options import InputOptions
 from crispvl.outputs import whole_file
 from crispvl.sources import is_pdf, open_source
+from crispvl.urls import is_url
 
 DEFAULT_DPI = 200
 """Of images that do not tell their resolution."""
+
+SCREEN_DPI = 96
+"""What cameras and screens write without having measured a page; OCRmyPDF does not trust it."""
+
+MAX_DPI = 10_000
+"""Beyond all scanners."""
 
 
 def write_pdf(
@@ -32,6 +42,7 @@ def write_pdf(
     Raises:
         ImportError: OCRmyPDF is not installed.
         FileNotFoundError: The source is not there any more.
+        ValueError: The source is a web address.
         DocumentError: OCRmyPDF cannot make a PDF of it.
     """
     ocrmypdf = _import("ocrmypdf")
@@ -95,6 +106,10 @@ def _write_pages(source: ImageLike, path: Path, password: str | None) -> None:
 
 def _whole(source: Any) -> Any:
     """Returns a path, the bytes of a file, or a picture in memory."""
+    if isinstance(source, str) and is_url(source):
+        raise ValueError(
+            f"[{source}] a file is expected; found a web address; download it, and pass source="
+        )
     if isinstance(source, (str, os.PathLike)):
         return Path(source)
     if hasattr(source, "read"):
@@ -108,10 +123,19 @@ def _images_as_pdf(source: ImageLike) -> bytes:
     with open_source(source, InputOptions()) as opened:
         for page in opened.pages():
             buffer = io.BytesIO()
-            page.load().save(buffer, "PNG", dpi=(DEFAULT_DPI, DEFAULT_DPI))
+            picture = page.load()
+            picture.save(buffer, "PNG", dpi=_dpi(picture))
             pictures.append(buffer.getvalue())
     data: bytes = img2pdf.convert(pictures)
     return data
+
+
+def _dpi(picture: Image.Image) -> tuple[float, float]:
+    """Returns the resolution of an image in x and y."""
+    found = picture.info.get("dpi", (0, 0))
+    if min(found) <= SCREEN_DPI or max(found) > MAX_DPI:
+        return DEFAULT_DPI, DEFAULT_DPI
+    return float(found[0]), float(found[1])
 
 
 def _import(name: str) -> Any:

@@ -200,3 +200,39 @@ def test_records_of_other_documents_are_not_laid_on_the_page(tmp_path: Path) -> 
     assert "[--crispvl-records]" in done.stderr
     assert "Traceback" not in done.stderr
     assert not out.exists()
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_a_text_may_hold_unicodes_own_line_breaks(tmp_path: Path) -> None:
+    source = tmp_path / "book.pdf"
+    source.write_bytes(pdf_files.pdf([page_with_lines(1)]))
+    for mark in "\u2028\u0085":
+        document(f"one{mark}two").to_pdf(tmp_path / "out.pdf", source)
+        assert "one" in texts_of(tmp_path / "out.pdf")[0]
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+@pytest.mark.parametrize(
+    ("dpi", "expected"), [((300, 300), 300), ((400, 400), 400), (None, 200), ((72, 72), 200)]
+)
+def test_images_become_pages_of_their_own_resolution(
+    dpi: tuple[int, int] | None, expected: int, tmp_path: Path
+) -> None:
+    import pypdfium2
+
+    source, out = tmp_path / "page.tif", tmp_path / "out.pdf"
+    frames = [page_with_lines(1), page_with_lines(2)]
+    told = {} if dpi is None else {"dpi": dpi}
+    frames[0].save(source, save_all=True, append_images=frames[1:], **told)
+    document("Hello").to_pdf(out, source)
+    opened = pypdfium2.PdfDocument(out)
+    sizes_in = [(page.get_width() / 72, page.get_height() / 72) for page in opened]
+    opened.close()
+    assert sizes_in == [pytest.approx((800 / expected, 640 / expected), rel=1e-3)] * 2
+
+
+def test_what_lies_on_the_web_makes_no_pdf_by_its_address(tmp_path: Path) -> None:
+    found = Document(source="https://example.org/a.png", pages=(Page(number=1, blank=True),))
+    pytest.importorskip("ocrmypdf", reason="the extra ocrmypdf is not installed")
+    with pytest.raises(ValueError, match="web address"):
+        found.to_pdf(tmp_path / "out.pdf")
