@@ -1,6 +1,7 @@
 """The compiled core. `crispvl.model` is its only caller; everything else goes through that."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -143,7 +144,7 @@ class GgufFile:
 
     def __init__(self, path: str) -> None: ...
     @property
-    def paths(self) -> list[str]: ...
+    def paths(self) -> list[Path]: ...
     @property
     def metadata(self) -> dict[str, Any]: ...
     @property

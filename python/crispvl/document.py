@@ -19,6 +19,7 @@ from crispvl.grounding import Box, find_boxes
 from crispvl.model_file import ModelFile
 from crispvl.results import Confidence, FinishReason, Generation, Timings
 from crispvl.tables import Table, find_tables, to_csv
+from crispvl.utf8 import encodable
 
 if TYPE_CHECKING:
     from crispvl.images import ImageLike
@@ -311,4 +312,6 @@ class Document:
 
 def describe_error(error: Exception | None) -> dict[str, str] | None:
     """Returns an exception as JSON's types."""
-    return None if error is None else {"type": type(error).__name__, "message": str(error)}
+    if error is None:
+        return None
+    return {"type": type(error).__name__, "message": encodable(str(error))}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from crispvl.errors import ImageError
+from crispvl.utf8 import encodable
 
 ImageLike: TypeAlias = (
     str
@@ -80,7 +81,7 @@ def open_image(source: ImageLike, where: str = "image") -> Image.Image:
         return _to_rgb(_from_array(source), where)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return _decode(_read_file(path), str(path))
+        return _decode(_read_file(path), source_name(path))
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _decode(bytes(source), where)
     if hasattr(source, "read"):
@@ -152,11 +153,14 @@ class Frames:
 
 
 def source_name(source: ImageLike, default: str = "image") -> str:
-    """Returns the path an image comes from, or the default where it comes from memory."""
+    """Returns the path an image comes from, or the default where it comes from memory.
+
+    It can be written as UTF-8, whatever the path is; see `crispvl.utf8.encodable`.
+    """
     if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)
+        return encodable(os.fspath(source))
     name = getattr(source, "name", None) or getattr(source, "filename", None)
-    return name if isinstance(name, str) else default
+    return encodable(name) if isinstance(name, str) else default
 
 
 def _read_file(path: Path) -> bytes:

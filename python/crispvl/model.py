@@ -19,6 +19,7 @@ from crispvl.model_file import ModelFile
 from crispvl.options import GenerateOptions, KvType, LoadOptions
 from crispvl.prefill import Progress
 from crispvl.results import Generation
+from crispvl.utf8 import check_encodable
 from crispvl.variants import explain
 from crispvl.vocabulary import Vocabulary
 
@@ -140,8 +141,11 @@ class Model:
         Args:
             text: Any text.
             special: Whether ``<img>`` and the like become one token; else they are plain text.
+
+        Raises:
+            ValueError: It holds surrogates, which are no characters.
         """
-        return self.core.tokenize(text, special)
+        return self.core.tokenize(check_encodable(text), special)
 
     def detokenize(self, ids: Sequence[int]) -> str:
         """Returns the text of ids, special tokens included; bytes that are no UTF-8 are U+FFFD."""

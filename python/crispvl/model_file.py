@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.bundled import file_sha256
+from crispvl.utf8 import encodable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +19,17 @@ class ModelFile:
     path: Path
     mmproj: Path | None = None
 
+    @property
+    def name(self) -> str:
+        """The model's file name, as UTF-8 can hold it."""
+        return encodable(self.path.name)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns names and SHA-256 as JSON's types; each file is hashed once per process."""
         parts = [path for path in (self.path, self.mmproj) if path is not None]
         return {
-            "name": self.path.name,
-            "sha256": {path.name: sha256(path) for path in parts},
+            "name": self.name,
+            "sha256": {encodable(path.name): sha256(path) for path in parts},
         }
 
 

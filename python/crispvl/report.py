@@ -41,7 +41,7 @@ def html_report(document: Document, images: Iterable[Image.Image]) -> str:
     pairs = zip(document.pages, images, strict=True)
     body = "\n".join(_section(page, image) for page, image in pairs)
     title = html.escape(document.source)
-    model = html.escape(document.model.path.name) if document.model else ""
+    model = html.escape(document.model.name) if document.model else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style></head>\n<body>\n"

@@ -166,8 +166,8 @@ def _from_path(path: Path, options: InputOptions) -> Source:
     if not path.is_file():  # a pipe, which can be read once only
         return _from_data(path.read_bytes(), str(path), options)
     if is_pdf(path):
-        return _from_pdf(path, str(path), options)  # PDFium reads what it needs of the file
-    return _from_images(path.read_bytes(), str(path))
+        return _from_pdf(path, source_name(path), options)  # PDFium reads what it needs of it
+    return _from_images(path.read_bytes(), source_name(path))
 
 
 def _from_data(data: bytes, name: str, options: InputOptions) -> Source:

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
 #include "describe.h"
 #include "engine/prefill.h"
@@ -60,14 +61,14 @@ void translate(std::exception_ptr pointer) {
     }
 }
 
-std::shared_ptr<Model> load(const std::string& path, const std::optional<std::string>& mmproj,
+std::shared_ptr<Model> load(const Path& path, const std::optional<Path>& mmproj,
                             const std::string& device, int threads, bool vocab_only, bool exact,
-                            const std::optional<std::string>& tokenizer, double image_position_step,
+                            const std::optional<Path>& tokenizer, double image_position_step,
                             const LayerShares& layers, const std::string& kv_cache, bool mmap) {
     LoadOptions options;
-    options.path = path;
-    options.mmproj = mmproj.value_or("");
-    options.tokenizer = tokenizer.value_or("");
+    options.path = path.u8string();
+    options.mmproj = mmproj.value_or("").u8string();
+    options.tokenizer = tokenizer.value_or("").u8string();
     options.device = device;
     options.n_threads = threads;
     options.vocab_only = vocab_only;

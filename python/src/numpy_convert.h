@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,9 @@ inline py::str text(const std::string& bytes) {
     if (decoded == nullptr) throw py::error_already_set();
     return py::reinterpret_steal<py::str>(decoded);
 }
+
+// Any path of the system's, also one that is no UTF-8.
+using Path = std::filesystem::path;
 
 // Devices with their decoder layers, as Python gives them.
 using LayerShares = std::vector<std::pair<std::string, int64_t>>;

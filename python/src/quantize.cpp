@@ -2,6 +2,7 @@
 
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
 #include "engine/memory_plan.h"
 #include "interrupt.h"
@@ -34,7 +35,7 @@ py::dict metadata(const OpenFile& open) {
 
 py::list paths(const OpenFile& open) {
     py::list all;
-    for (const auto& part : open.parts) all.append(part->path());
+    for (const auto& part : open.parts) all.append(std::filesystem::u8path(part->path()));
     return all;
 }
 
@@ -108,7 +109,7 @@ Bytes convert(const Bytes& rows, const std::string& from, const std::string& to,
 
 using Progress = std::function<void(const std::string&, uint64_t, uint64_t)>;
 
-void quantize(const OpenFile& open, const std::string& path,
+void quantize(const OpenFile& open, const Path& path,
               const std::map<std::string, std::string>& types,
               const std::map<std::string, Floats>& importance,
               const std::map<std::string, std::variant<uint32_t, std::string>>& set_keys,
@@ -125,7 +126,8 @@ void quantize(const OpenFile& open, const std::string& path,
         progress(name, n_done, n_total);
     };
     run_interruptible(cancel, [&](Interrupt* interrupt) {
-        quantize_file(open.parts, path, job, progress ? report : QuantizeProgress(), interrupt);
+        quantize_file(open.parts, path.u8string(), job, progress ? report : QuantizeProgress(),
+                      interrupt);
     });
 }
 
@@ -167,13 +169,13 @@ py::list plan(const std::shared_ptr<Model>& model, int64_t n_tiles, int64_t n_pr
     return all;
 }
 
-std::shared_ptr<Model> measure(const std::string& path, const std::optional<std::string>& mmproj,
+std::shared_ptr<Model> measure(const Path& path, const std::optional<Path>& mmproj,
                                const std::string& device, bool exact, const LayerShares& layers,
                                const std::string& kv_cache) {
     py::gil_scoped_release release;
     LoadOptions options;
-    options.path = path;
-    options.mmproj = mmproj.value_or("");
+    options.path = path.u8string();
+    options.mmproj = mmproj.value_or("").u8string();
     options.device = device;
     options.exact = exact;
     options.kv_cache = kv_cache;
@@ -186,7 +188,8 @@ std::shared_ptr<Model> measure(const std::string& path, const std::optional<std:
 
 void bind_quantize(py::module_& m) {
     py::class_<OpenFile>(m, "GgufFile")
-        .def(py::init([](const std::string& path) { return OpenFile{open_parts(path)}; }), "path"_a)
+        .def(py::init([](const Path& path) { return OpenFile{open_parts(path.u8string())}; }),
+             "path"_a)
         .def_property_readonly("paths", &paths)
         .def_property_readonly("metadata", &metadata)
         .def_property_readonly("tensors", &tensors)

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from crispvl import CrispOCR, bundled
+from crispvl import CrispOCR, Model, bundled
 from crispvl.cli import main
 from crispvl.convert import convert_checkpoint
+from crispvl.plan import plan_model
+from crispvl.quantize import quantize_file
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ["receipt", "code", "paragraph"]
@@ -45,6 +47,21 @@ def test_sample_is_read_with_at_most_a_tenth_of_its_characters_wrong(
     found = ocr.recognize(picture(name))
     assert found.finish_reason == "stop"
     assert edit_distance(found.text, truth) <= 0.1 * len(truth), found.text
+
+
+def test_a_model_whose_path_is_no_utf8_is_used_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"m\xff.gguf")
+    try:
+        path.symlink_to(bundled.path())
+    except OSError:
+        pytest.skip("names are UTF-8 on this file system")
+    model = Model.load(path, tokenizer=path, vocab_only=True)
+    assert model.detokenize(model.tokenize("Hello")) == "Hello"
+    assert plan_model(path).n_pages == 1
+    quantize_file(path, tmp_path / os.fsdecode(b"\xfe.gguf"), "q8_0")
+    assert (tmp_path / os.fsdecode(b"\xfe.gguf")).is_file()
+    with pytest.raises(FileNotFoundError, match="\ufffd\\.gguf' does not exist"):
+        Model.load(tmp_path / os.fsdecode(b"no\xff.gguf"))
 
 
 def test_a_page_read_again_gives_the_same_probabilities_to_the_last_bit(ocr: CrispOCR) -> None:

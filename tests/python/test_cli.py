@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from crispvl import bundled
 from crispvl.cli import COMMANDS, main
 from crispvl.cli.doctor import model_cache
 from crispvl.cli.examples import EXAMPLES
+from crispvl.cli.output import SUFFIXES
 from crispvl.errors import ModelFileError
 
 from .conftest import FakeModel
@@ -105,6 +107,69 @@ def test_output_goes_to_a_file_or_a_folder(
     assert main([*command, *files, "-o", str(folder), "--format", "markdown"]) == 0
     assert {file.name for file in folder.iterdir()} == {"page.md", "other.md"}
     assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def latin_1(page: Path, tmp_path: Path) -> Path:
+    """A folder with two pages, of which the first has a name that is no UTF-8."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        (folder / name).write_bytes(page.read_bytes())
+    except OSError:
+        pytest.skip("names are UTF-8 on this file system")
+    (folder / "d.png").write_bytes(page.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("form", sorted(SUFFIXES.keys() - {"pdf"}))
+def test_names_that_are_no_utf8_are_read_and_written_out(
+    form: str, command: list[str], latin_1: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    name, out = rf"{latin_1}/caf\udce9.png", tmp_path / "out"
+    assert main([*command, str(latin_1), "--format", form, "-o", str(out)]) == 0
+    assert main([*command, str(latin_1), "--format", form]) == 0
+    for text in (out.read_text("utf-8"), capfd.readouterr().out):
+        if form == "json":
+            assert [one["source"] for one in json.loads(text)] == [name, f"{latin_1}/d.png"]
+        if form == "jsonl":
+            sources = [json.loads(line)["source"] for line in text.splitlines()]
+            assert sources == [name, f"{latin_1}/d.png"]
+        if form == "html":
+            assert text.count(f"<title>{name}</title>") == 1
+
+
+def test_names_that_are_no_utf8_are_found_again_by_resume(
+    command: list[str], core: FakeModel, latin_1: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    (latin_1 / os.fsdecode(b"\xff.png")).write_bytes(b"no image")
+    again = [*command, str(latin_1), "--format", "jsonl", "-o", str(tmp_path / "o"), "--resume"]
+    assert [main(again), main(again)] == [1, 1]
+    assert len((tmp_path / "o").read_text("utf-8").splitlines()) == 3
+    assert len(core.prompts) == 2
+    assert rf"{latin_1}/\udcff.png] an image is expected" in capfd.readouterr().err
+
+
+def test_view_shows_a_page_whose_name_is_no_utf8(
+    core: FakeModel, page: Path, latin_1: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    model = tmp_path / os.fsdecode(b"m\xff.gguf")
+    model.write_bytes(b"")
+    shown = str(latin_1 / os.fsdecode(b"caf\xe9.png"))
+    assert main(["view", "-m", str(model), shown, "-o", str(tmp_path / "o.html")]) == 0
+    text = (tmp_path / "o.html").read_text("utf-8")
+    assert r"caf\udce9.png</h1>" in text
+    assert r"<p>m\udcff.gguf</p>" in text
+
+
+@pytest.mark.parametrize("name", ["recognize", "view", "eval"])
+def test_a_prompt_that_is_no_utf8_is_wrong_usage(
+    name: str, core: FakeModel, page: Path, capsys: Capture
+) -> None:
+    assert main([name, str(page), "--prompt", "a\udcff"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert r"--prompt: [text] characters of Unicode are expected; found '\udcff' at 1" in line
 
 
 def test_an_interrupted_run_leaves_no_half_file(

@@ -145,6 +145,11 @@ def test_vocabulary_without_weights_tokenises_but_does_not_generate(core: FakeMo
         model.generate([1])
 
 
+def test_a_text_with_surrogates_is_refused(model: Model) -> None:
+    with pytest.raises(ValueError, match=r"\[text\] .* found '\\udcff' at 1; give it in UTF-8"):
+        model.tokenize("a\udcff")
+
+
 def test_load_passes_its_arguments_on(core: FakeModel, page: Any) -> None:
     Model.load(page, mmproj=page, device="cpu", threads=3, vocab_only=True)
     assert core.loaded_with[:4] == (str(page), str(page), "cpu", 3)

@@ -140,11 +140,11 @@ def test_text_counts_as_well_as_pages(wide: Path, tmp_path: Path) -> None:
 
 def test_a_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
     sums = {"blk.0.attn_q.weight": (np.arange(1, 65, dtype=np.float32), 4)}
-    write_importance(tmp_path / "i.gguf", sums, ["a.png", "b.txt"])
+    write_importance(tmp_path / "i.gguf", sums, ["a.png", "\udce9.txt"])
     matrix = read_importance(tmp_path / "i.gguf")
     found = matrix.columns["blk.0.attn_q.weight"]
     np.testing.assert_allclose(found, np.arange(1, 65) / 32.5, rtol=1e-6)
-    assert matrix.datasets == ["a.png", "b.txt"]
+    assert matrix.datasets == ["a.png", r"\udce9.txt"]  # a name that is no UTF-8 is written out
 
 
 def test_silent_columns_still_count_a_little(tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from crispvl.benchmarks import (
 )
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.answers import Task, answer_all
-from crispvl.cli.arguments import add_model_arguments, add_options
+from crispvl.cli.arguments import add_model_arguments, add_options, readable
 from crispvl.cli.output import names_in_folder, open_output, write_json
 from crispvl.evaluation import bar_chart, find_pairs, score, total
 from crispvl.options import ReadOptions
 from crispvl.outputs import check_outputs
 from crispvl.records import Record
+from crispvl.utf8 import check_encodable, encodable
 
 Answers = Mapping[str, Sequence[Record]]
 """Per model, a record for each task, in their order."""
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompt",
         metavar="TEXT",
+        type=readable(check_encodable),
         help="what to ask, instead of the usual prompt; with --benchmark, what to add to each "
         f"question, instead of {SHORT_ANSWER!r} (OCRBench: nothing)",
     )
@@ -87,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 def _with_texts(args: argparse.Namespace) -> Answers:
     """Reads images whose true text lies beside them, and tells the error rates."""
     pairs = list(find_pairs(args.folder))[: args.limit]
-    names = [image.relative_to(args.folder).as_posix() for image, _ in pairs]
+    names = [encodable(image.relative_to(args.folder).as_posix()) for image, _ in pairs]
     tasks = [Task(name, image, args.prompt) for name, (image, _) in zip(names, pairs, strict=True)]
     truths = [truth.read_text("utf-8") for _, truth in pairs]
     answers = _ask(args, tasks)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.cli import DONE, SOME_FAILED, complain
-from crispvl.cli.arguments import add_model_arguments, add_options, read_options
+from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.output import SUFFIXES, names_in_folder
 from crispvl.cli.progress import ProgressLine
 from crispvl.cli.sinks import KEEP_PAGES, Sink, open_sink
@@ -26,6 +26,7 @@ from crispvl.outputs import check_outputs
 from crispvl.reading import settings
 from crispvl.sources import expand
 from crispvl.urls import is_url
+from crispvl.utf8 import check_encodable, encodable
 
 _TASKS = {"markdown": "markdown", "csv": "table"}
 """What is asked for where a format is given and no task."""
@@ -40,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_model_arguments(parser)
     parser.add_argument(
-        "--prompt", metavar="TEXT", help="what to ask of each page, instead of the usual prompt"
+        "--prompt",
+        metavar="TEXT",
+        type=readable(check_encodable),
+        help="what to ask of each page, instead of the usual prompt",
     )
     parser.add_argument(
         "--format",
@@ -266,9 +270,9 @@ class _Reader:
 
         def documents() -> Iterator[Any]:
             for i_file, file in enumerate(files):
-                sink = outputs.sink(i_file)
-                if sink is not None and not sink.holds(file):
-                    wanted.append((i_file, file, sink))
+                sink, name = outputs.sink(i_file), encodable(file)
+                if sink is not None and not sink.holds(name):
+                    wanted.append((i_file, name, sink))
                     sink.source = sys.stdin.buffer.read() if file == "-" else file
                     yield sink.source
 

@@ -7,19 +7,25 @@ import webbrowser
 from pathlib import Path
 
 from crispvl.cli import DONE, SOME_FAILED, complain
-from crispvl.cli.arguments import add_model_arguments, add_options, read_options
+from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.output import open_output
 from crispvl.ocr import CrispOCR
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.outputs import check_outputs
 from crispvl.report import html_report
 from crispvl.sources import open_source
+from crispvl.utf8 import check_encodable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("page", metavar="PAGE", help="image or document; see --pages")
     add_model_arguments(parser)
-    parser.add_argument("--prompt", metavar="TEXT", help="what to ask, instead of the usual prompt")
+    parser.add_argument(
+        "--prompt",
+        metavar="TEXT",
+        type=readable(check_encodable),
+        help="what to ask, instead of the usual prompt",
+    )
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, help="HTML file (default: PAGE's name.html)"
     )

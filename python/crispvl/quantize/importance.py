@@ -16,6 +16,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 from numpy.typing import NDArray
 
 from crispvl.errors import ModelFileError
+from crispvl.utf8 import encodable
 
 _SUMS, _COUNTS = ".in_sum2", ".counts"
 _CHUNK_TOKENS = 512
@@ -70,7 +71,7 @@ def read_importance(path: str | Path) -> ImportanceMatrix:
         columns=columns,
         datasets=[str(d) for d in file.metadata.get("imatrix.datasets", [])],
         n_chunks=int(file.metadata.get("imatrix.chunk_count", 0)),
-        name=path.name,
+        name=encodable(path.name),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
 
@@ -122,7 +123,7 @@ def write_importance(
                 )
             )
     entries = [
-        ("imatrix.datasets", list(datasets), GGUFValueType.ARRAY),
+        ("imatrix.datasets", [encodable(name) for name in datasets], GGUFValueType.ARRAY),
         ("imatrix.chunk_count", -(-n_tokens // _CHUNK_TOKENS), GGUFValueType.UINT32),
         ("imatrix.chunk_size", _CHUNK_TOKENS, GGUFValueType.UINT32),
     ]

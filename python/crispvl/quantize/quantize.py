@@ -98,7 +98,7 @@ def quantize_file(
     source, output = Path(source), Path(output)
     parsed = [Override.parse(text) for text in overrides]
     file = _core.GgufFile(str(source))
-    sources = [Path(path) for path in file.paths]
+    sources = file.paths
     check_outputs([output], [*sources, imatrix], regular=True)
     tensors = source_tensors(file.tensors)
     importance = None if imatrix is None else _matching(read_importance(imatrix), tensors)

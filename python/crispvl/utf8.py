@@ -1,0 +1,27 @@
+"""Text that can be written as UTF-8. The names of files need not be: on Unix they are any bytes."""
+
+from __future__ import annotations
+
+
+def encodable(text: str) -> str:
+    r"""Returns a text with what UTF-8 cannot hold written out, as Python's error stream does it.
+
+    Of a name, that is each byte that is no UTF-8: 0xE9 is ``\udce9`` in Python.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def check_encodable(text: str) -> str:
+    """Returns a text that UTF-8 can hold.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"[text] characters of Unicode are expected; found {text[error.start]!a} at "
+            f"{error.start}; give it in UTF-8"
+        ) from None
+    return text
