@@ -298,6 +298,38 @@ def test_a_reader_of_the_output_may_go_away() -> None:
     assert process.returncode == 141
 
 
+@pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
+def test_a_standard_stream_that_is_closed_is_not_missed(
+    closed: str, command: list[str], page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, closed, None)
+    assert main([*command, str(page), "-o", str(tmp_path / "out.txt")]) == 0
+    assert (tmp_path / "out.txt").read_text() == "Hello\n"
+    assert main([*command, str(page)]) == 0
+    assert main([*command, "nowhere.png"]) == 1
+
+
+def test_an_empty_page_comes_from_a_standard_input_that_is_closed(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main([*command, "-"]) == 1
+    assert "crispvl: [image] an image is expected; found 0 bytes" in capsys.readouterr().err
+
+
+def test_output_is_utf8_whatever_the_locale(
+    core: FakeModel, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core.config["chat"]["system_message"] = "你是书生"
+    out, err = io.BytesIO(), io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "cp1252"))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(err, "cp1252"))
+    assert main(["inspect", str(page), "--json"]) == 0
+    assert main(["recognize", "-m", str(page), "书.png"]) == 1
+    assert json.loads(out.getvalue())["config"]["chat"]["system_message"] == "你是书生"
+    assert "书.png" in err.getvalue().decode("utf-8")
+
+
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "crispvl", "--version"], capture_output=True, text=True, check=True

@@ -47,6 +47,7 @@ DONE, SOME_FAILED, UNUSABLE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    _settle_streams()
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     warnings.formatwarning = lambda message, *_: f"crispvl: {message}\n"  # without our source line
     try:
@@ -66,6 +67,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CrispVLError, OSError, ValueError, ImportError) as error:
         complain(str(error))
         return UNUSABLE
+
+
+def _settle_streams() -> None:
+    """Puts the null device where a standard stream is closed; the others write UTF-8."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            # A path that is no UTF-8 must not end the command that names it.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def complain(message: str) -> None:

@@ -30,8 +30,6 @@ SUFFIXES = {
 def open_output(path: Path | None, keep: Callable[[], bool] = lambda: True) -> Iterator[IO[str]]:
     """Opens a file as `whole_file` does, for text; None is standard output."""
     if path is None:
-        if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(encoding="utf-8")
         yield sys.stdout
         return
     with whole_file(path, keep) as file, io.TextIOWrapper(file, encoding="utf-8") as stream:
