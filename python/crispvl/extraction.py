@@ -34,7 +34,7 @@ class Schema:
 
     Raises:
         TypeError: It is neither.
-        ValueError: The dict is no JSON schema.
+        ValueError: The dict is no JSON schema, or refers to what does not stand in it.
         ImportError: A dict was given and the package jsonschema is not installed.
     """
 
@@ -64,7 +64,7 @@ class Schema:
         """
         try:
             return self._validate(find_json(answer))
-        except ValueError as error:  # pydantic's and jsonschema's own, too
+        except (ValueError, RecursionError) as error:  # pydantic's and jsonschema's own, too
             reason = " ".join(str(error).split())[:500]
             raise ExtractionError(
                 f"[answer] JSON of the schema is expected; {reason}; read it again with another "
@@ -110,8 +110,15 @@ def find_json(text: str) -> Any:
     """Returns the JSON value in an answer, which may stand in a code fence or between words.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, or it is nested too deeply.
     """
+    try:
+        return _first_json(text)
+    except RecursionError:
+        raise ValueError("no JSON was found (it is nested too deeply)") from None
+
+
+def _first_json(text: str) -> Any:
     fenced = _FENCE.search(text)
     body = (fenced[1] if fenced else text).strip()
     try:
@@ -141,7 +148,9 @@ def _json_schema_validator(schema: Mapping[str, Any]) -> Callable[[Any], Any]:
         raise ValueError(
             f"[schema] a JSON schema is expected; {error.message}; change it"
         ) from error
-    validator = kind(schema)
+    _check_references(schema, kind.ID_OF(kind.META_SCHEMA))
+    # The registry knows the standard's own schemas, and fetches none.
+    validator = kind(schema, registry=_standard_schemas())
 
     def validate(value: Any) -> Any:
         for error in validator.iter_errors(value):
@@ -149,3 +158,33 @@ def _json_schema_validator(schema: Mapping[str, Any]) -> Callable[[Any], Any]:
         return value
 
     return validate
+
+
+def _standard_schemas() -> Any:
+    return importlib.import_module("jsonschema_specifications").REGISTRY
+
+
+def _check_references(schema: Mapping[str, Any], dialect: str) -> None:
+    """Raises ValueError where a schema refers to what stands neither in it nor in the standard."""
+    referencing: Any = importlib.import_module("referencing")
+    standard: Any = importlib.import_module("referencing.jsonschema")
+    specification = standard.specification_with(dialect)
+    root = specification.create_resource(schema)
+    left: list[tuple[Any, Any]] = [(schema, _standard_schemas().resolver_with_root(root))]
+    seen: set[int] = set()
+    while left:
+        part, resolver = left.pop()
+        if id(part) in seen or not isinstance(part, Mapping):
+            continue
+        seen.add(id(part))
+        for name in part.keys() & {"$ref", "$dynamicRef"}:
+            try:
+                found = resolver.lookup(str(part[name]))
+            except (referencing.exceptions.Unresolvable, ValueError) as error:
+                raise ValueError(
+                    f"[schema] references to parts of it are expected; found {part[name]!r}; put "
+                    "what is meant under $defs"
+                ) from error
+            left.append((found.contents, found.resolver))
+        for inner in specification.create_resource(part).subresources():
+            left.append((inner.contents, resolver.in_subresource(inner)))

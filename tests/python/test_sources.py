@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.server
 import io
 import os
+import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -281,14 +283,49 @@ def test_a_redirect_to_a_private_address_is_refused(
     assert len(checked) == 2
 
 
+GREETINGS = {"http": b"HTTP/1.1 200 OK\r\n", "https": b"\x16\x03\x03\x40\x00"}
+"""What a server says before it dawdles: within the header, within the handshake."""
+
+
+@pytest.mark.parametrize("scheme", GREETINGS)
+def test_a_server_that_dawdles_is_left_when_the_time_is_up(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was_left = threading.Event()
+
+    def dawdle(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(GREETINGS[scheme])
+            try:
+                for _ in range(100):
+                    connection.sendall(b"X")
+                    time.sleep(0.05)
+            except OSError:
+                was_left.set()
+
+    monkeypatch.setattr(urls, "_is_public", lambda address: True)
+    monkeypatch.setattr(urls, "MAX_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=dawdle, args=[listener])
+        server.start()
+        with pytest.raises(DocumentError, match="it takes longer"):
+            urls.fetch(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/a")
+        server.join()
+    assert was_left.is_set()
+
+
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "::1", "fe80::1%eth0",
-                "::ffff:10.0.0.1", "0.0.0.0", "224.0.0.1", "100.64.0.1", "fd00::1"],
+                "::ffff:10.0.0.1", "0.0.0.0", "224.0.0.1", "100.64.0.1", "fd00::1",
+                "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "::127.0.0.1", "fec0::1", "ff0e::1",
+                "64:ff9b:1::1", "2001::1"],
 )  # fmt: skip
 def test_private_addresses_are_known(address: str) -> None:
     assert not urls._is_public(address)
     assert urls._is_public("93.184.216.34")
     assert urls._is_public("2606:2800:220:1:248:1893:25c8:1946")
+    assert urls._is_public("64:ff9b::5db8:d822")  # 93.184.216.34, by way of NAT64
 
 
 def test_the_suffixes_of_folders_are_lower_case() -> None:

@@ -274,6 +274,48 @@ def test_a_schema_is_checked(ocr: CrispOCR, page: Path) -> None:
         Schema(SCHEMA).parse('{"total": "x", "shop": "y"}')
 
 
+REFERENCES: list[dict[str, Any]] = [
+    {"$ref": "#/$defs/missing"},
+    {"properties": {"a": {"items": {"$ref": "http://127.0.0.1:1/a.json"}}}},
+    {"$ref": "#/shapes/a", "shapes": {"a": {"not": {"$ref": "file:///etc/hostname"}}}},
+]
+
+
+@pytest.mark.parametrize("schema", REFERENCES)
+def test_what_a_schema_refers_to_stands_in_it_and_is_never_fetched(
+    schema: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jsonschema")
+    fetched: list[Any] = []
+    monkeypatch.setattr("urllib.request.urlopen", fetched.append)
+    with pytest.raises(ValueError, match=r"\[schema\] references to parts of it are expected"):
+        Schema(schema)
+    assert fetched == []
+
+
+def test_references_within_a_schema_may_go_in_circles() -> None:
+    pytest.importorskip("jsonschema")
+    tree = {"type": "object", "properties": {"leaf": {"$ref": "#/$defs/tree"}}}
+    schema = Schema({"$id": "http://127.0.0.1:1/tree", "$ref": "#/$defs/tree",
+                     "$defs": {"tree": tree}})  # fmt: skip
+    assert schema.parse('{"leaf": {"leaf": {}}}') == {"leaf": {"leaf": {}}}
+    with pytest.raises(ExtractionError, match=r"\$.leaf.leaf: 1 is not of type 'object'"):
+        schema.parse('{"leaf": {"leaf": 1}}')
+
+
+@pytest.mark.parametrize("text", ["[" * 3000, '{"a":' * 3000, "x " + "[" * 3000])
+def test_json_that_is_nested_too_deeply_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        find_json(text)
+
+
+def test_an_answer_nested_too_deeply_for_its_schema_does_not_follow_it() -> None:
+    pytest.importorskip("jsonschema")
+    schema = Schema({"items": {"$ref": "#"}})
+    with pytest.raises(ExtractionError, match="JSON of the schema is expected"):
+        schema.parse("[" * 400 + "]" * 400)
+
+
 @pytest.mark.parametrize(
     "text", ['{"a": [1]}', '```json\n{"a": [1]}\n```', 'It is {"a": [1]}, see {below}.',
              'Set {x} is {"a": [1]}', '```\n{"a": [1]}'],
