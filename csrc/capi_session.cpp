@@ -138,6 +138,8 @@ crispvl_status crispvl_sample(crispvl_sampler* sampler, const crispvl_session* s
                               float* logprob) {
     return guarded([&] {
         int32_t& chosen = deref(id, "a place for the id");
+        chosen = 0;
+        if (logprob != nullptr) *logprob = 0.0f;
         const Sampled token =
             deref(session, "a session").core.sample(deref(sampler, "a sampler").core);
         chosen = token.id;

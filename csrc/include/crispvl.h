@@ -146,10 +146,10 @@ CRISPVL_API void crispvl_model_free(crispvl_model* model);
 
 typedef struct crispvl_model_info {
     const char* name;   /* of the model, as its file says; "" where it does not */
-    const char* device; /* where it runs, such as "CPU" or "CUDA0" */
-    int32_t n_threads;  /* CPU threads */
+    const char* device; /* where it runs, such as "CPU" or "CUDA0"; "" with vocab_only */
+    int32_t n_threads;  /* CPU threads; 0 with vocab_only */
     int32_t vocab_size; /* tokens of the tokenizer */
-    /* 0 for a model loaded with vocab_only: */
+    /* From here on 0 for a model loaded with vocab_only: */
     int32_t n_logits;             /* logits per token; may exceed vocab_size (padding) */
     int32_t context_length;       /* most tokens of a session */
     int32_t tile_px;              /* edge of a tile */
@@ -349,8 +349,8 @@ CRISPVL_API crispvl_status crispvl_session_prefill(crispvl_session* session, con
 CRISPVL_API crispvl_status crispvl_session_decode(crispvl_session* session, int32_t id,
                                                   const crispvl_cancel* cancel);
 
-/* The logits after the last token, info.n_logits of them; NULL before the first prefill. Valid
- * until the session is used again. */
+/* The logits after the last token, info.n_logits of them; NULL before the first prefill and after a
+ * rewind, until the next token. Valid until the session is used again. */
 CRISPVL_API const float* crispvl_session_logits(const crispvl_session* session);
 
 /* Tokens in the cache; 0 for NULL. */

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import threading
-from ctypes import byref, c_int32, c_size_t, c_void_p, sizeof
+from ctypes import byref, c_float, c_int32, c_size_t, c_void_p, sizeof
 from pathlib import Path
 
 import capi_library as capi
@@ -201,6 +201,21 @@ def test_sampling_before_a_prompt_is_refused(library: Library, model: LoadedMode
     library.crispvl_sampler_free(sampler)
 
 
+def test_sampling_that_fails_leaves_neither_id_nor_logprob(
+    library: Library, model: LoadedModel
+) -> None:
+    session, sampler = c_void_p(), c_void_p()
+    library.call("session_new", model.handle, 8, byref(session))
+    library.call("sampler_new", None, byref(sampler))
+    for of_sampler, of_session in ((sampler, session), (None, session), (sampler, None)):
+        token, logprob = c_int32(7), c_float(-7.0)
+        arguments = (of_sampler, of_session, byref(token), byref(logprob))
+        assert status_of(library.call, "sample", *arguments)[0] == capi.ARGUMENT
+        assert (token.value, logprob.value) == (0, 0.0)
+    library.crispvl_session_free(session)
+    library.crispvl_sampler_free(sampler)
+
+
 def test_messages_must_be_complete(model: LoadedModel) -> None:
     for turns in (
         [("tool", ["x"])],
@@ -257,7 +272,8 @@ def test_structs_of_other_headers_are_understood(library: Library, model: Loaded
 def test_a_vocabulary_alone_tokenizes_and_refuses_the_rest(library: Library, nano: Path) -> None:
     model = library.load(path=str(nano), vocab_only=1)
     assert model.detokenize(model.tokenize("hello", False)) == b"hello"
-    assert model.info.n_logits == 0
+    info = model.info
+    assert (info.device, info.n_threads, info.n_logits) == (b"", 0, 0)
     status, text = status_of(model.recognize, image_of(PIXELS))
     assert status == capi.ARGUMENT
     assert "vocab_only" in text
