@@ -127,6 +127,31 @@ def test_eval_reads_a_folder_with_its_texts(
     assert main(["eval", str(tmp_path / "nowhere"), "-m", str(page)]) == 2
 
 
+def test_eval_tells_models_apart_that_are_called_the_same(
+    core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    folder, plot = tmp_path / "set", tmp_path / "plot.svg"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(page.read_bytes())
+    (folder / "a.txt").write_text("Hello")
+    other = folder / page.name  # the same name in another folder
+    other.write_bytes(page.read_bytes())
+    here = ["eval", str(folder), "-m", str(page), "--plot", str(plot), "--json"]
+
+    def found(*flags: object) -> tuple[list[str], int]:
+        assert main([*here, *map(str, flags)]) == 0
+        n_bars = len(ElementTree.parse(plot).findall(".//{*}rect"))
+        return [*json.loads(capsys.readouterr().out)["models"]], n_bars
+
+    assert found("--against", other) == ([str(page), str(other)], 2)
+    pair = ["--mmproj", other, "--against", page, "--against-mmproj", folder / "a.png"]
+    assert found(*pair) == ([f"{page} + page.png", f"{page} + a.png"], 2)
+    assert core.loaded_with[:2] == (str(page), str(folder / "a.png"))
+    assert found("--against", page) == ([f"{page} (1)", f"{page} (2)"], 2)
+    assert main([*here, "--against-mmproj", str(other)]) == 2
+    assert "[--against-mmproj] --against is expected" in capsys.readouterr().err
+
+
 def test_the_plot_is_well_formed_whatever_the_files_are_called() -> None:
     chart = bar_chart(["a<b>&.png"], {"q8 & f16": [0.5], "other": [0.0]}, "rate")
     assert len(ElementTree.fromstring(chart).findall("{*}rect")) == 2

@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("[--resume] -o FOLDER is expected with it; found none; add it")
     if args.retry_failed and not args.resume:
         raise ValueError("[--retry-failed] --resume is expected with it; found none; add it")
+    if args.against_mmproj is not None and args.against is None:
+        raise ValueError("[--against-mmproj] --against is expected with it; found none; add it")
     if args.limit is not None and args.limit < 1:
         raise ValueError(f"[--limit] at least 1 is expected; found {args.limit}; change it")
     if args.plot is not None:
@@ -163,24 +165,42 @@ def _essence(record: Record) -> dict[str, Any]:
 
 def _ask(args: argparse.Namespace, tasks: Sequence[Task]) -> Answers:
     """Returns what each model read."""
-    models = {args.model or "bundled": (args.model, args.mmproj)}
-    if args.against is not None:
-        models[args.against] = (args.against, args.against_mmproj)
+    models = _models(args)
     paths: list[Path | None] = [None] * len(models)
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
-        labels = [label.replace(":", "-") for label in models]
-        paths = [*names_in_folder(args.output, labels, ".jsonl")]
+        stems = [(model or "bundled").replace(":", "-") for model, _ in models.values()]
+        paths = [*names_in_folder(args.output, stems, ".jsonl")]
     return {
         label: answer_all(args, tasks, *files, path)
         for (label, files), path in zip(models.items(), paths, strict=True)
     }
 
 
+def _models(args: argparse.Namespace) -> dict[str, tuple[str | None, str | None]]:
+    """Returns each model's file and projector, by what it is called in the report."""
+    models = [(args.model, args.mmproj)]
+    if args.against is not None:
+        models.append((args.against, args.against_mmproj))
+    names = [encodable(model or "bundled") for model, _ in models]
+    pairs = [
+        f"{name} + {encodable(Path(mmproj).name)}" if mmproj else name
+        for name, (_, mmproj) in zip(names, models, strict=True)
+    ]
+    numbered = [f"{name} ({i})" for i, name in enumerate(names, 1)]
+    return dict(zip(_telling_apart(names, pairs, numbered), models, strict=True))
+
+
+def _telling_apart(*choices: Sequence[str]) -> Sequence[str]:
+    """Returns the first choice of names in which none stands twice."""
+    return next(names for names in choices if len(set(names)) == len(names))
+
+
 def _plot(
     args: argparse.Namespace, names: list[str], series: Mapping[str, list[float]], measure: str
 ) -> None:
     if args.plot is not None:
-        named = {Path(label).name: values for label, values in series.items()}
+        names_shown = _telling_apart([Path(label).name for label in series], [*series])
+        named = dict(zip(names_shown, series.values(), strict=True))
         with open_output(args.plot) as stream:
             stream.write(bar_chart(names, named, measure))
