@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from crispvl import _core
 from crispvl.model import Model
+from crispvl.tiling import MOST_TILES
 
 Report = Callable[[str], None]
 """Told what is being measured."""
@@ -35,6 +36,9 @@ class Plan:
         streams: Numbers of sequences that decode together.
         tokens: Tokens that each stream decodes.
         runs: Times each is measured; the median counts.
+
+    Raises:
+        ValueError: A number is below one, or there are more tiles than any image has.
     """
 
     tiles: Sequence[int] = (1, 7, 13)
@@ -42,6 +46,18 @@ class Plan:
     streams: Sequence[int] = (1, 4, 8)
     tokens: int = 32
     runs: int = 3
+
+    def __post_init__(self) -> None:
+        for name, numbers in vars(self).items():
+            if np.min(numbers, initial=1) < 1:
+                raise ValueError(
+                    f"[bench] positive {name} are expected; found {numbers}; change it"
+                )
+        if max(self.tiles, default=1) > MOST_TILES:
+            raise ValueError(
+                f"[bench] at most {MOST_TILES} tiles are expected; found {max(self.tiles)}; "
+                "lower it"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +87,9 @@ def run(load: Callable[[], Model], plan: Plan, report: Report = lambda _: None) 
         load: Loads the model; timed too.
         plan: What to measure; lengths beyond the model's context are left out.
         report: Called with a line before each measurement.
+
+    Raises:
+        ValueError: The plan's tokens do not fit the model's context.
     """
     report("load")
     start = time.perf_counter()
@@ -147,6 +166,11 @@ class _Bench:
         self._model, self._plan, self._report = model, plan, report
         self._random = np.random.default_rng(0)
         self.context: int = model.config["decoder"]["context_length"]
+        if plan.tokens >= self.context:
+            raise ValueError(
+                f"[bench] tokens below the model's context of {self.context} are expected; found "
+                f"{plan.tokens}; lower it"
+            )
 
     def encode(self, n_tiles: int) -> float:
         """Seconds per tile when `n_tiles` are encoded at once."""

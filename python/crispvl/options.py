@@ -28,7 +28,12 @@ def _option(
 
 def fraction(text: str) -> float:
     """Reads ``1/4`` and ``0.25`` alike."""
-    return float(Fraction(text))
+    try:
+        return float(Fraction(text))
+    except (ValueError, ArithmeticError) as error:  # 1/0 and 1e999 too
+        raise ValueError(
+            f"[options] a number such as 1/4 is expected; found {text!r}; change it"
+        ) from error
 
 
 KvType: TypeAlias = Literal["auto", "f32", "f16", "q8_0"]

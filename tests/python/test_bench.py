@@ -41,9 +41,19 @@ def test_table_names_what_was_measured_and_progress_goes_to_stderr(
     assert "encode 2 tiles" in printed.err
 
 
-def test_numbers_that_are_none_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--tiles", "0"]) == 2
-    assert "positive" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [("--tiles=0", "positive tiles"), ("--tiles=x", "--tiles: whole numbers with commas"),
+     ("--tiles=1025", "at most 1024 tiles"), ("--lengths=8,-1", "positive lengths"),
+     ("--streams=", "--streams: whole numbers"), ("--tokens=0", "positive tokens"),
+     ("--tokens=99999999", "below the model's context"), ("--runs=0", "positive runs"),
+     ("--runs=-1", "positive runs")],
+)  # fmt: skip
+def test_numbers_that_are_none_are_refused(
+    flag: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "--threads", "1", flag]) == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_profile_tells_each_phase_by_operation_the_longest_first(

@@ -148,3 +148,21 @@ def test_what_is_no_option_is_named_below_the_usage(
     assert captured.out == ""
     assert captured.err.startswith("usage: crispvl")
     assert flags[0] in captured.err.splitlines()[-1]
+
+
+def test_a_count_beyond_all_bounds_is_one_line(capfd: Capture) -> None:
+    for flag in ("--pages", "--tiles", "--ctx", "--streams"):
+        line = refusal(capfd, UNUSABLE, "plan", bundled.path(), flag, "9" * 23)
+        assert f"expected {flag.lstrip('-')} of at least 1 and at most 2147483647" in line
+
+
+@pytest.mark.parametrize("value", ["1/0", "1e999", "half"])
+@pytest.mark.parametrize("command", ["recognize", "convert"])
+def test_a_fraction_that_is_none_is_wrong_usage(
+    command: str, value: str, tmp_path: Path, capfd: Capture
+) -> None:
+    files = [tmp_path] if command == "recognize" else ["--model", tmp_path, "--output", "o.gguf"]
+    arguments = [command, *map(str, files), "--image-position-step", value]
+    assert main(arguments) == UNUSABLE
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert f"step: [options] a number such as 1/4 is expected; found {value!r}; change it" in line

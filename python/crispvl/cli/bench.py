@@ -136,7 +136,9 @@ def _loader(args: argparse.Namespace) -> Callable[[], Model]:
 
 
 def _numbers(text: str) -> list[int]:
-    numbers = [int(part) for part in text.split(",")]
-    if not numbers or min(numbers) < 1:
-        raise argparse.ArgumentTypeError("positive numbers with commas between them are expected")
-    return numbers
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"whole numbers with commas between them are expected; found {text!r}"
+        ) from None

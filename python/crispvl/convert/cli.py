@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from crispvl.cli.arguments import readable
 from crispvl.cli.step_progress import StepProgress, megabytes
 from crispvl.convert.chat import PROMPT_NAMES
 from crispvl.convert.convert import LAYOUTS, ConversionReport, convert_checkpoint
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--image-position-step",
-        type=fraction,
+        type=readable(fraction),
         metavar="STEP",
         help="how far an image token advances the position, for a model trained with 1/2 … 1/256",
     )

@@ -21,6 +21,7 @@ from crispvl.plan.split import Shares, find_shares
 from crispvl.sizes import device_sizes
 
 _PROMPT_TOKENS = 64  # system message, question and marks
+_MOST = 2**31 - 1  # of anything counted, so that products fit the core's 64 bits
 _ANSWER_TOKENS = 2048  # as many as `GenerateOptions.max_tokens` allows
 
 _Work = tuple[int, int, int]
@@ -140,7 +141,7 @@ def plan_model(
         streams: Sessions that run at the same time.
 
     Raises:
-        ValueError: A count below one, or sizes that are none.
+        ValueError: A count below one or beyond 32 bits, or sizes that are none.
         FileNotFoundError: There is no such file.
         ModelFileError: The header is damaged or of an unknown kind.
         DeviceError: There is no such device.
@@ -149,8 +150,11 @@ def plan_model(
     for name, value in (
         ("pages", n_pages), ("tiles", max_tiles), ("ctx", n_ctx), ("streams", streams)
     ):  # fmt: skip
-        if value is not None and value < 1:
-            raise ValueError(f"[plan] expected {name} of at least 1; found {value}; raise it")
+        if value is not None and not 1 <= value <= _MOST:
+            raise ValueError(
+                f"[plan] expected {name} of at least 1 and at most {_MOST}; found {value}; "
+                "change it"
+            )
     options = LoadOptions(device=device, exact=exact, max_memory=max_memory, kv_cache=kv_cache)
     planner = _Planner(str(model), None if mmproj is None else str(mmproj), options, streams)
     tiles = max_tiles or int(planner.config["image"]["max_tiles"])
