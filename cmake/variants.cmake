@@ -1,5 +1,5 @@
 # CRISPVL_PORTABLE: one build for every CPU of an architecture. ggml's CPU kernels are compiled once
-# per row below, each linked into an extension module of its own; python/crispvl/cpu_variants.py
+# per row below, each linked into an extension module of its own; python/crispvl/variants.py
 # picks the module when crispvl is imported. Without it there is one module, for this machine's CPU.
 
 option(CRISPVL_PORTABLE "Build the extension for every CPU of this architecture (wheels)" OFF)
@@ -22,7 +22,7 @@ foreach(feature SSE42 AVX AVX2 AVX_VNNI BMI2 FMA F16C AVX512 AVX512_VBMI AVX512_
     set(GGML_${feature} OFF CACHE BOOL "" FORCE)
 endforeach()
 
-# Slowest first. Features are named as in csrc/runtime/cpu_variants.cpp.
+# Slowest first. Features are named as in csrc/kernels/cpu_features.cpp.
 set(crispvl_variants)
 macro(crispvl_variant name)
     list(APPEND crispvl_variants ${name})

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from crispvl._core import GgufFile
 from crispvl.convert import convert_header
+from crispvl.quantize.assign import assign
+from crispvl.quantize.recipes import RECIPES
+from crispvl.quantize.roles import source_tensors
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFReader
 
 TABLE = json.loads(
     (Path(__file__).parents[1] / "data" / "released_configs.json").read_text("utf-8")
 )
+
+ZOO = (Path(__file__).parents[2] / "models" / "README.md").read_text("utf-8")
 
 # Rotary scaling and trained length that these models' configs share.
 SHARED_TEXT = {
@@ -140,3 +147,33 @@ def test_header_says_what_the_config_says(model: dict[str, Any], tmp_path: Path)
     assert keys["crispvl.decoder.rope.scaling.original_context_length"] == 32768
     assert keys["crispvl.decoder.tied_head"] is False
     assert keys["clip.vision.projection_dim"] == text["hidden_size"]
+
+
+@pytest.mark.parametrize("model", TABLE["models"], ids=[m["name"] for m in TABLE["models"]])
+def test_the_zoo_tells_the_size_in_every_type_and_the_command(
+    model: dict[str, Any], tmp_path: Path
+) -> None:
+    name = model["name"].removesuffix(", InternLM3 row")
+    header = tmp_path / "header.gguf"
+    convert_header(config_of(model), header, "bf16")
+    tensors = source_tensors(GgufFile(str(header)).tensors)
+    heads, shown = (
+        [cell.strip() for cell in re.search(rf"^\| {row} \|(.*)\|$", ZOO, re.M)[1].split("|")]  # type: ignore[index]
+        for row in ("model", re.escape(name.replace("_", ".")))
+    )
+    sizes = dict(zip(heads, shown, strict=True))
+    assert sizes.pop("parameters") == f"{model['parameters_b']} B"
+    for kind in heads[3:]:
+        chosen = assign(tensors, RECIPES[kind.split(",")[0]])
+        assert sizes[kind] == f"{sum(tensor.n_bytes for tensor in chosen) / 1e9:.1f}", kind
+    assert f"--model OpenGVLab/{name} --output {name.lower()}.gguf --dtype bf16\n" in ZOO
+
+
+@pytest.mark.parametrize(("size_gb", "name"), re.findall(r"([\d.]+) GB for (\S+)-AWQ", ZOO))
+def test_the_zoo_tells_the_size_of_awq(size_gb: str, name: str, tmp_path: Path) -> None:
+    (model,) = (m for m in TABLE["models"] if m["name"] == name.replace(".5", "_5"))
+    packing = {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm"}
+    convert_header(config_of(model) | {"quantization_config": packing}, tmp_path / "header.gguf")
+    tensors = GgufFile(str(tmp_path / "header.gguf")).tensors
+    assert size_gb == f"{sum(tensor['n_bytes'] for tensor in tensors) / 1e9:.1f}"
+    assert f"--model OpenGVLab/{model['name']}-AWQ --output" in ZOO
