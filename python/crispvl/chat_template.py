@@ -1,7 +1,8 @@
 """Jinja chat templates that come inside a model file, rendered in a sandbox.
 
 The environment offers what templates are written against in transformers: trimmed blocks,
-``tojson`` without HTML escapes, ``raise_exception``, ``strftime_now`` and loop controls.
+``tojson`` without HTML escapes, ``raise_exception``, ``strftime_now``, loop controls and
+``{% generation %}``; ``tools`` and ``documents`` are none.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 import jinja2
+from jinja2 import nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from crispvl.errors import ModelFileError
 from crispvl.messages import ImagePart, Message, flatten, plain
+
+_PROBE = "d1f0b7c2"
+"""A text that no template writes by itself."""
 
 
 class ChatTemplate:
@@ -48,25 +55,43 @@ class ChatTemplate:
         Raises:
             ModelFileError: The template fails, or refuses these messages.
         """
-        if self._accepts_parts:
-            return self._render([_with_parts(message) for message in messages])
-        return self._render([{"role": role, "content": text} for role, text in flatten(messages)])
+        if not self._accepts_parts:
+            flat = [{"role": role, "content": text} for role, text in flatten(messages)]
+            return self._render(flat)
+        bare = self._shown_bare(messages)
+        return self._render([_as_dict(message, i in bare) for i, message in enumerate(messages)])
 
     @cached_property
     def _accepts_parts(self) -> bool:
         """Whether the template walks through content parts: found by trying it."""
-        text = "d1f0b7c2"
-        parts = [{"type": "image"}, {"type": "text", "text": text}]
+        parts = [{"type": "image"}, {"type": "text", "text": _PROBE}]
         try:
             prompt = self._render([{"role": "user", "content": parts}])
         except ModelFileError:
             return False
-        return text in prompt and "'type'" not in prompt  # not a printed list
+        return _PROBE in prompt and "'type'" not in prompt  # not a printed list
+
+    def _shown_bare(self, messages: Sequence[Message]) -> frozenset[int]:
+        """Returns which messages may be a plain string: many templates show that, some lose it."""
+        texts = {i: f"{_PROBE}:{i};" for i, message in enumerate(messages) if _is_text(message)}
+        probes = [
+            {"role": message.role, "content": texts[i]} if i in texts else _as_dict(message)
+            for i, message in enumerate(messages)
+        ]
+        try:
+            prompt = self._render(probes)
+        except ModelFileError:
+            return frozenset()
+        return frozenset(i for i, text in texts.items() if text in prompt)
 
     def _render(self, messages: list[dict[str, Any]]) -> str:
         try:
             return self._template.render(
-                messages=messages, add_generation_prompt=True, **self._variables
+                messages=messages,
+                tools=None,
+                documents=None,
+                add_generation_prompt=True,
+                **self._variables,
             )
         except jinja2.TemplateError as error:
             reason = str(error)
@@ -78,8 +103,13 @@ class ChatTemplate:
         )
 
 
-def _with_parts(message: Message) -> dict[str, Any]:
-    if len(message.parts) == 1 and isinstance(message.parts[0], str):
+def _is_text(message: Message) -> bool:
+    return len(message.parts) == 1 and isinstance(message.parts[0], str)
+
+
+def _as_dict(message: Message, bare: bool = False) -> dict[str, Any]:
+    """Returns a message as templates take it; with ``bare`` its only text is no list of parts."""
+    if bare:
         return {"role": message.role, "content": message.parts[0]}
     content: list[dict[str, str]] = []
     for part in message.parts:
@@ -94,7 +124,7 @@ def _with_parts(message: Message) -> dict[str, Any]:
 
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
     )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise_exception
@@ -102,8 +132,31 @@ def _environment() -> ImmutableSandboxedEnvironment:
     return environment
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+class _Generation(Extension):
+    """Around what the assistant wrote, a mark for training; the prompt is as without it."""
+
+    tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.Scope(body, lineno=line)
+
+
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value,
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
 
 
 def _raise_exception(message: str) -> NoReturn:

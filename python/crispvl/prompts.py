@@ -114,9 +114,8 @@ class PromptBuilder:
                 f"[chat template] a Jinja template or one of {sorted(CONVERSATIONS)} is expected; "
                 f"the file names {name!r} and holds no template; convert the model again"
             )
-        tokenizer = self._model.config["tokenizer"]
-        names = {"bos_token": tokenizer["bos_id"], "eos_token": tokenizer["eos_id"]}
-        return ChatTemplate(source, {name: pieces.get(i, "") for name, i in names.items()})
+        named = self._model.vocabulary.named_ids
+        return ChatTemplate(source, {name: pieces[i] for name, i in named.items() if i in pieces})
 
 
 class HiddenTokens:

@@ -24,6 +24,7 @@ class Vocabulary:
             the padding of the vocabulary up to the embedding's rows.
         control: The texts of those, which a caller's text must not be able to write.
         stop_ids: Ids of the tokens that end an answer.
+        named_ids: Ids of the tokens that chat templates name, ``bos_token`` and the like.
     """
 
     def __init__(
@@ -33,7 +34,8 @@ class Vocabulary:
         kinds: list[int] = metadata.get("tokenizer.ggml.token_type", [1] * len(pieces))
         image, chat = config.get("image", {}), config.get("chat", {})
         marks = (image.get(f"{name}_token_id", -1) for name in ("start", "end", "context"))
-        ends = [*(chat.get("stop_token_ids") or []), config["tokenizer"]["eos_id"]]
+        tokenizer = config["tokenizer"]
+        ends = [*(chat.get("stop_token_ids") or []), tokenizer["eos_id"]]
         textless = (i for i, kind in enumerate(kinds) if kind in (_UNKNOWN, _CONTROL, _UNUSED))
         padding = range(len(pieces), config.get("decoder", {}).get("vocab_size", 0))
 
@@ -45,6 +47,12 @@ class Vocabulary:
             if piece and kind != _UNUSED and (kind == _USER_DEFINED or i in self.control_ids)
         }
         self.control = frozenset(p for p, i in self.added.items() if i in self.control_ids)
+        self.named_ids: dict[str, int] = {
+            "bos_token": tokenizer.get("bos_id", -1),
+            "eos_token": tokenizer["eos_id"],
+            "unk_token": _named_id(metadata, "unknown"),
+            "pad_token": _named_id(metadata, "padding"),
+        }
         self._pieces = pieces
 
     def is_filler(self, token_id: int) -> bool:
@@ -56,3 +64,8 @@ class Vocabulary:
         if token_id in self.control_ids or token_id >= len(self._pieces):
             return False
         return not any(char.isalnum() for char in self._pieces[token_id].translate(_GAPS))
+
+
+def _named_id(metadata: Mapping[str, Any], role: str) -> int:
+    token_id = metadata.get(f"tokenizer.ggml.{role}_token_id")
+    return token_id if isinstance(token_id, int) else -1

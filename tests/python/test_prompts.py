@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from crispvl.chat_template import ChatTemplate
 from crispvl.conversations import CONVERSATIONS
 from crispvl.errors import ModelFileError
 from crispvl.messages import ImagePart, Message, parse_messages
@@ -16,6 +17,8 @@ from crispvl.model import Model
 from crispvl.prompts import PromptBuilder
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from .conftest import SPECIAL_IDS
 
 IMAGE = ImagePart(b"")
 NANO_TEMPLATE = """\
@@ -175,6 +178,80 @@ def test_jinja_template_with_its_own_image_marks_and_filters(model: Model) -> No
     messages = [Message("user", (IMAGE, IMAGE, "  <img> "))]
     image = "«<img>»«<IMG_CONTEXT>»«</img>»"
     assert shown(model, messages, [1, 1]) == f'{image}{image}<img>["é"]'
+
+
+PARTS_ONLY_TEMPLATE = """\
+{% for m in messages %}<|im_start|>{{ m['role'] }}
+{% for c in m['content'] %}{% if c['type'] == 'image' %}<IMG_CONTEXT>
+{% elif c['type'] == 'text' %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+
+def test_jinja_template_that_knows_only_parts_shows_turns_of_text_alone(model: Model) -> None:
+    with_template(model, PARTS_ONLY_TEMPLATE)
+    messages = [
+        Message("system", ("Be brief.",)),
+        Message("user", (IMAGE, "OCR")),
+        Message("assistant", ("TOTAL 5",)),
+        Message("user", ("And tax?",)),
+    ]
+    assert shown(model, messages, [1]) == (
+        "«<|im_start|>»system\nBe brief.«<|im_end|>»\n"
+        "«<|im_start|>»user\n«<img>»«<IMG_CONTEXT>»«</img>»\nOCR«<|im_end|>»\n"
+        "«<|im_start|>»assistant\nTOTAL 5«<|im_end|>»\n"
+        "«<|im_start|>»user\nAnd tax?«<|im_end|>»\n«<|im_start|>»assistant\n"
+    )
+
+
+def test_jinja_template_may_want_parts_of_one_role_and_text_of_another(model: Model) -> None:
+    with_template(
+        model,
+        "{% for m in messages %}{% if m.role == 'system' %}{{ m.content }};{% else %}"
+        "{% for c in m.content %}{{ c.text }}{% endfor %}{% endif %}{% endfor %}",
+    )
+    messages = [Message("system", ("Be brief.",)), Message("user", ("Hi",))]
+    assert shown(model, messages, []) == "Be brief.;Hi"
+
+
+@pytest.mark.parametrize(
+    ("source", "prompt"),
+    [
+        ("{% if tools is not none %}TOOLS{% endif %}", ""),
+        ("{% if documents is not none %}DOCUMENTS{% endif %}", ""),
+        ("{% for m in messages %}{% generation %}\n{{ m.content }}{% endgeneration %}{% endfor %}",
+            "Hi"),
+        ("{{ {'b': 1, 'a': 'é'} | tojson(sort_keys=true) }}", '{"a": "é", "b": 1}'),
+        ("{{ {'b': 1, 'a': 2} | tojson(separators=(',', ':')) }}", '{"b":1,"a":2}'),
+        ("{{ 'é' | tojson(ensure_ascii=true) }}", '"\\u00e9"'),
+        ("{{ ['a'] | tojson(true) }}", '["a"]'),
+        ("{{ eos_token }}{{ unk_token }}{{ pad_token }}",
+            "«<|endoftext|>»«<|im_start|>»«<|im_end|>»"),
+        ("{% if bos_token is defined %}{{ bos_token }}:{% endif %}", ""),
+    ],
+)  # fmt: skip
+def test_jinja_templates_find_what_transformers_gives_them(
+    model: Model, source: str, prompt: str
+) -> None:
+    model.metadata["tokenizer.ggml.unknown_token_id"] = SPECIAL_IDS["<|im_start|>"]
+    model.metadata["tokenizer.ggml.padding_token_id"] = SPECIAL_IDS["<|im_end|>"]
+    with_template(model, source)
+    assert shown(model, [Message("user", ("Hi",))], []) == prompt
+
+
+def test_jinja_templates_render_as_in_transformers() -> None:
+    render = pytest.importorskip("transformers.utils.chat_template_utils").render_jinja_template
+    source = (
+        "{% for m in messages %}\n  {% if m.role == 'assistant' %}\n    {%- generation -%}\n"
+        "{% set said = m.content | trim %}\n{{ loop.index }} {{ said }}\n{%- endgeneration %}\n"
+        "{% else %}\n{{ m | tojson(indent=1, sort_keys=true) }}\n{% endif %}\n{% endfor %}\n"
+        "{% if tools is none and documents is none %}{{ bos_token }}{% endif %}"
+    )
+    turns = [("user", "Q"), ("assistant", " A "), ("user", "R")]
+    said = [{"role": role, "content": text} for role, text in turns]
+    expected, _ = render([said], chat_template=source, add_generation_prompt=True, bos_token="<s>")
+    template = ChatTemplate(source, {"bos_token": "<s>"})
+    assert template.render([Message(role, (text,)) for role, text in turns]) == expected[0]
 
 
 def test_system_message_of_the_file_goes_into_a_jinja_template(model: Model) -> None:
