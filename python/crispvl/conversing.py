@@ -16,7 +16,7 @@ from crispvl.images import ImageLike, open_image, source_name
 from crispvl.messages import ImagePart, parse_messages
 from crispvl.model import Model
 from crispvl.options import ReadOptions
-from crispvl.pages import PreparedPage, prepare_page
+from crispvl.pages import PreparedPage, prepare_page, tile_limits
 from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
 from crispvl.results import Answer
@@ -39,6 +39,12 @@ class Conversing:
     def model(self) -> Model:
         """The low level."""
         raise NotImplementedError
+
+    def _chosen(self, options: ReadOptions | None, settings: Mapping[str, Any]) -> ReadOptions:
+        """Returns what a call reads with. Raises ValueError where the model cannot."""
+        chosen = replace(options or self._options, **settings)
+        tile_limits(self.model.config, chosen)
+        return chosen
 
     def chat(
         self,
@@ -83,7 +89,7 @@ class Conversing:
         **settings: Any,
     ) -> AnswerStream:
         """Like `chat`, but yields the text as it is written."""
-        chosen = replace(options or self._options, **settings)
+        chosen = self._chosen(options, settings)
         return self._answer(messages, chosen, cancel or new_token(), progress)
 
     def _answer(
@@ -143,7 +149,7 @@ class Conversing:
                 ``max_tokens``, or was not constrained.
             ContextOverflowError: The pages do not fit the model's context together.
         """
-        chosen = replace(options or self._options, **settings)
+        chosen = self._chosen(options, settings)
         with open_source(document, chosen) as source:
             images = [ImagePart(page.load()) for page in source.pages(chosen.pages)]
         wanted = Schema(schema)

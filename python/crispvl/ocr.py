@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from crispvl.images import ImageLike
 from crispvl.many import ManyReader, Told
 from crispvl.model import Model
 from crispvl.options import KvType, ReadOptions
+from crispvl.pages import tile_limits
 from crispvl.prefill import Progress
 from crispvl.prompts import PromptBuilder
 from crispvl.reading import DocumentReader
@@ -53,6 +53,7 @@ class CrispOCR(Conversing):
         FileNotFoundError: A file does not exist.
         ModelFileError: A file is damaged, of an unknown kind, or the two do not fit.
         DeviceError: The device does not exist.
+        ValueError: More tiles are asked for at least than at most.
 
     Example:
         >>> ocr = CrispOCR()
@@ -76,6 +77,7 @@ class CrispOCR(Conversing):
         mmap: bool = True,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
+        self._cache = SessionCache(image_cache_bytes)
         self._arguments = (
             model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer,
             image_position_step, image_cache_bytes, max_memory, kv_cache, mmap,
@@ -100,8 +102,8 @@ class CrispOCR(Conversing):
                 mmap=mmap,
             )
         self._model: Model | None = model
+        tile_limits(model.config, self._options)  # refuses what the model's own do not allow
         self._prompts = PromptBuilder(model)
-        self._cache = SessionCache(image_cache_bytes)
 
     @classmethod
     def from_pretrained(
@@ -202,7 +204,7 @@ class CrispOCR(Conversing):
                 document; take them from the `PageDone` events.
         """
         cancel = cancel or new_token()
-        chosen = replace(options or self._options, **settings)
+        chosen = self._chosen(options, settings)
         reader = DocumentReader(
             self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event, skip,
             keep_pages, self._cache,
@@ -246,7 +248,7 @@ class CrispOCR(Conversing):
             The number of the document, counted from 0, and the event: all that ``on_event`` gets,
             and a `crispvl.events.DocumentDone` at the end of each document.
         """
-        chosen = replace(options or self._options, **settings)
+        chosen = self._chosen(options, settings)
         cancel = cancel or new_token()
 
         def open_reader(i_document: int, document: ImageLike) -> DocumentReader:

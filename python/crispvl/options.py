@@ -7,6 +7,7 @@ object is made, so an object that exists is valid.
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -124,13 +125,25 @@ class GenerateOptions:
 
     def __post_init__(self) -> None:
         _check("max_tokens", self.max_tokens, int, "at least 1", lambda v: v >= 1)
-        _check("temperature", self.temperature, float, "0 or more", lambda v: v >= 0)
-        _check("top_k", self.top_k, int, "0 or more", lambda v: v >= 0)
-        _check("top_p", self.top_p, float, "in 0…1, 0 excluded", lambda v: 0 < v <= 1)
-        _check("min_p", self.min_p, float, "in 0…1", lambda v: 0 <= v <= 1)
+        _check("temperature", self.temperature, float, "in 0…100", lambda v: 0 <= v <= 100)
+        _check("top_k", self.top_k, int, "in 0…2^63-1", lambda v: 0 <= v < 1 << 63)
+        _check(
+            "top_p", self.top_p, float, "in 0…1, 0 excluded",
+            lambda v: 0 < v <= 1 and _single(v) > 0,
+        )  # fmt: skip
+        _check(
+            "min_p", self.min_p, float, "in 0…1, 1 excluded",
+            lambda v: 0 <= v < 1 and _single(v) < 1,
+        )  # fmt: skip
         _check("seed", self.seed, int, "in 0…2^64-1", lambda v: 0 <= v < 1 << 64)
-        _check("repetition_penalty", self.repetition_penalty, float, "over 0", lambda v: v > 0)
-        _check("repetition_window", self.repetition_window, int, "0 or more", lambda v: v >= 0)
+        _check(
+            "repetition_penalty", self.repetition_penalty, float, "in 0…100, 0 excluded",
+            lambda v: 0 < v <= 100 and _single(v) > 0,
+        )  # fmt: skip
+        _check(
+            "repetition_window", self.repetition_window, int, "in 0…2^63-1",
+            lambda v: 0 <= v < 1 << 63,
+        )  # fmt: skip
         _check("stop_at_eos", self.stop_at_eos, bool, "a bool", lambda v: True)
         _check("speculate", self.speculate, bool, "a bool", lambda v: True)
 
@@ -191,12 +204,28 @@ class ReadOptions(GenerateOptions, InputOptions):
                     name, getattr(self, name), int, f"in 1…{MOST_TILES}",
                     lambda v: 1 <= v <= MOST_TILES,
                 )  # fmt: skip
+        if self.max_tiles is not None and self.min_tiles is not None:
+            check_tiles(self.min_tiles, self.max_tiles)
         _check_optional_count("streams", self.streams)
         for name in ("skip_blank", "repair_loops", "groundedness"):
             _check(name, getattr(self, name), bool, "a bool", lambda v: True)
         for name in ("page_time_limit", "time_limit"):
             if getattr(self, name) is not None:
                 _check(name, getattr(self, name), float, "over 0", lambda v: v > 0)
+
+
+def check_tiles(min_tiles: int, max_tiles: int) -> None:
+    """Raises a ValueError where no number of tiles is allowed."""
+    if min_tiles > max_tiles:
+        raise ValueError(
+            f"[options] min_tiles in 1…{max_tiles} is expected, max_tiles being {max_tiles}; found "
+            f"{min_tiles}; lower it, or raise max_tiles"
+        )
+
+
+def _single(value: float) -> float:
+    """The value as the core computes with it, in 32 bits."""
+    return ctypes.c_float(value).value
 
 
 def _check(
@@ -207,7 +236,7 @@ def _check(
         raise TypeError(
             f"[options] {name} of type {kind.__name__} is expected; found {value!r}; change it"
         )
-    if (kind is float and not math.isfinite(value)) or not accepts(value):
+    if (kind is float and not abs(value) < math.inf) or not accepts(value):
         raise ValueError(f"[options] {name} {expected} is expected; found {value!r}; change it")
 
 

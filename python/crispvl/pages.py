@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crispvl.images import check_readable
-from crispvl.options import ReadOptions
+from crispvl.options import ReadOptions, check_tiles
 from crispvl.tiling import choose_grid, tile_image
 
 
@@ -25,6 +25,19 @@ class PreparedPage:
     tiles: NDArray[np.uint8]
 
 
+def tile_limits(config: Mapping[str, Mapping[str, Any]], options: ReadOptions) -> tuple[int, int]:
+    """Returns the fewest and the most tiles of an image, the model's where the options name none.
+
+    Raises:
+        ValueError: The fewest are more than the most.
+    """
+    rule = config["image"]
+    max_tiles: int = options.max_tiles or rule["max_tiles"]
+    min_tiles: int = options.min_tiles or min(rule["min_tiles"], max_tiles)
+    check_tiles(min_tiles, max_tiles)
+    return min_tiles, max_tiles
+
+
 def prepare_page(
     page: Image.Image, name: str, config: Mapping[str, Mapping[str, Any]], options: ReadOptions
 ) -> PreparedPage:
@@ -34,13 +47,11 @@ def prepare_page(
         ImageError: It is too small or thin to hold text.
     """
     check_readable(page, name)
-    rule = config["image"]
     tile_px = config["vision"]["tile_px"]
-    max_tiles = options.max_tiles or rule["max_tiles"]
-    min_tiles = options.min_tiles or min(rule["min_tiles"], max_tiles)
+    min_tiles, max_tiles = tile_limits(config, options)
     return PreparedPage(
         width_px=page.width,
         height_px=page.height,
         grid=choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles),
-        tiles=tile_image(page, tile_px, max_tiles, min_tiles, rule["thumbnail"]),
+        tiles=tile_image(page, tile_px, max_tiles, min_tiles, config["image"]["thumbnail"]),
     )

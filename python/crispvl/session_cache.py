@@ -48,9 +48,23 @@ class SessionCache:
     Args:
         max_bytes: Of embeddings; the least recently used go first. 0 keeps nothing, no session
             either.
+
+    Raises:
+        TypeError: They are no int.
+        ValueError: They are negative.
     """
 
     def __init__(self, max_bytes: int = EMBEDDING_BYTES) -> None:
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
+            raise TypeError(
+                f"[image cache] a number of bytes of type int is expected; found {max_bytes!r}; "
+                "pass one, such as 64 << 20"
+            )
+        if max_bytes < 0:
+            raise ValueError(
+                f"[image cache] 0 bytes or more are expected; found {max_bytes}; pass 0 to keep "
+                "nothing"
+            )
         self._max_bytes = max_bytes
         self._n_bytes = 0
         self._lock = threading.Lock()

@@ -127,6 +127,7 @@ def test_an_output_that_cannot_be_written_is_one_line(
 @pytest.mark.parametrize(
     "flags",
     [["--pages", "x"], ["--max-tiles", "0"], ["--max-tiles", "1025"], ["--max-tokens", "-1"],
+     ["--min-tiles", "50"], ["--min-tiles", "5", "--max-tiles", "2"], ["--min-p", "1"],
      ["--top-p", "2"], ["--temperature", "nan"], ["--device", "abacus"], ["--threads", "-3"],
      ["--format", "pdf"], ["--resume"], ["--max-memory", "cpu=1"]],
     ids=" ".join,

@@ -182,6 +182,8 @@ def test_streamed_text_equals_the_whole_text(text: str, noise: list[int], drop: 
         ({"temperature": "hot"}, TypeError),
         ({"top_p": 0}, ValueError),
         ({"min_p": 1.1}, ValueError),
+        ({"temperature": 10**400}, ValueError),
+        ({"max_tiles": 2, "min_tiles": 5}, ValueError),
         ({"seed": -1}, ValueError),
         ({"repetition_penalty": 0}, ValueError),
         ({"stop_at_eos": 1}, TypeError),
@@ -193,6 +195,35 @@ def test_streamed_text_equals_the_whole_text(text: str, noise: list[int], drop: 
 def test_options_out_of_range_are_refused(setting: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         ReadOptions(**setting)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "valid"),
+    [
+        ("temperature", 100, True), ("temperature", 100.01, False), ("temperature", -0.1, False),
+        ("top_k", 2**63 - 1, True), ("top_k", 2**63, False), ("top_k", 2**70, False),
+        ("top_p", 1, True), ("top_p", 1e-44, True), ("top_p", 1e-50, False),
+        ("min_p", 0.99, True), ("min_p", 1.0, False), ("min_p", 1 - 1e-12, False),
+        ("seed", 2**64 - 1, True), ("seed", 2**64, False),
+        ("repetition_penalty", 100, True), ("repetition_penalty", 100.01, False),
+        ("repetition_penalty", 1e-60, False),
+        ("repetition_window", 2**63 - 1, True), ("repetition_window", 2**64, False),
+    ],
+)  # fmt: skip
+def test_options_are_refused_where_the_sampler_refuses_them(
+    name: str, value: float, valid: bool
+) -> None:
+    core = pytest.importorskip("crispvl._core")
+    assert accepts(core.Sampler, name, value) == valid
+    assert accepts(GenerateOptions, name, value) == valid
+
+
+def accepts(make: Any, name: str, value: float) -> bool:
+    try:
+        make(**{name: value})
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def test_default_options_are_greedy_and_immutable() -> None:

@@ -74,6 +74,33 @@ def test_max_tiles_of_the_call_precedes_that_of_the_reader(core: FakeModel, page
     assert CrispOCR(page).recognize(image, max_tiles=2).n_tiles == 3
 
 
+def test_more_tiles_at_least_than_at_most_are_refused_before_anything_is_read(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    expected = r"min_tiles in 1…6 is expected, max_tiles being 6; found 7; "
+    with pytest.raises(ValueError, match=expected):
+        CrispOCR(page, min_tiles=7)  # the model's own are at most 6
+    with pytest.raises(ValueError, match=expected):
+        ocr.recognize(page.with_name("missing.png"), min_tiles=7)
+    with pytest.raises(ValueError, match=expected):
+        list(ocr.recognize_many([page], min_tiles=7))
+    with pytest.raises(ValueError, match=expected):
+        ocr.chat([{"role": "user", "content": "Hi"}], min_tiles=7)
+    assert core.prompts == []
+
+
+@pytest.mark.parametrize(
+    ("size", "error"),
+    [(-1, ValueError), ("64MB", TypeError), (None, TypeError), (1.5, TypeError)],
+)
+def test_another_size_of_the_image_cache_is_refused_before_the_model_is_loaded(
+    core: FakeModel, page: Path, size: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=r"^\[image cache\].* expected; found .*; pass "):
+        CrispOCR(page, image_cache_bytes=size)
+    assert core.loaded_with == ()
+
+
 def test_arrays_bytes_and_images_are_read_alike(ocr: CrispOCR, page: Path) -> None:
     image = Image.open(page)
     for source in (page.read_bytes(), image, np.asarray(image)):
