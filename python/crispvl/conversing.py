@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crispvl.constraint import JsonConstraint
+from crispvl.deadline import Deadline, shortest
+from crispvl.errors import ExtractionError
 from crispvl.extraction import Schema, extract
 from crispvl.generation import TokenStream
 from crispvl.images import ImageLike, open_image, source_name
@@ -41,8 +43,15 @@ class Conversing:
         raise NotImplementedError
 
     def _chosen(self, options: ReadOptions | None, settings: Mapping[str, Any]) -> ReadOptions:
-        """Returns what a call reads with. Raises ValueError where the model cannot."""
-        chosen = replace(options or self._options, **settings)
+        """Returns what a call reads with; what its options leave open is as for the reader.
+
+        Raises:
+            ValueError: The model cannot read so.
+        """
+        given = options or self._options
+        own = vars(self._options).items()
+        left = {name: value for name, value in own if getattr(given, name) is None}
+        chosen = replace(given, **{**left, **settings})
         tile_limits(self.model.config, chosen)
         return chosen
 
@@ -65,7 +74,8 @@ class Conversing:
                 of ``{"type": "text", "text": …}``, ``{"type": "image", "image": …}`` and
                 ``{"type": "video", "video": …, "n_frames": 8}``, a video being a file or a list of
                 images.
-            options: Tiles, limits and sampling; greedy without it.
+            options: Tiles, limits and sampling; greedy without it. The shorter of its time limits
+                holds for the whole answer, which then ends with what there is.
             cancel: Stops within one layer of encoding or one token.
             progress: Called with tiles encoded and tiles in all.
             **settings: Single fields of `ReadOptions`.
@@ -90,13 +100,15 @@ class Conversing:
     ) -> AnswerStream:
         """Like `chat`, but yields the text as it is written."""
         chosen = self._chosen(options, settings)
-        return self._answer(messages, chosen, cancel or new_token(), progress)
+        cancel = cancel or new_token()
+        return self._answer(messages, chosen, cancel, _deadline(cancel, chosen), progress)
 
     def _answer(
         self,
         messages: Sequence[Mapping[str, Any]],
         chosen: ReadOptions,
         cancel: CancelToken,
+        deadline: Deadline,
         progress: Progress | None = None,
         constraint: JsonConstraint | None = None,
     ) -> AnswerStream:
@@ -113,10 +125,11 @@ class Conversing:
         prompt_ids = self._prompts.build(parsed, [len(page.tiles) * per_tile for page in pages])
         start = self._cache.for_chat([page.tiles for page in pages])
         tokens = TokenStream(
-            model, prompt_ids, tiles, chosen, cancel, progress, chosen.repair_loops, start,
+            model, prompt_ids, tiles, chosen, deadline.token, progress, chosen.repair_loops, start,
             constraint,
         )  # fmt: skip
-        return AnswerStream(tokens, 0 if tiles is None else len(tiles), image_ms, cancel)
+        n_tiles = 0 if tiles is None else len(tiles)
+        return AnswerStream(tokens, n_tiles, image_ms, cancel, deadline)
 
     def extract(
         self,
@@ -135,7 +148,8 @@ class Conversing:
             document: Anything `recognize` takes.
             schema: A JSON schema as dict, or a pydantic model class.
             prompt: What to extract, put before the schema.
-            options: Pages, tiles, limits and sampling.
+            options: Pages, tiles, limits and sampling. The shorter of its time limits holds for the
+                whole, attempts that are asked again included.
             constrained: Sample only tokens that keep to the schema. Without, the model is told
                 where its answer does not follow it, and asked again.
             cancel: Stops within one layer of encoding or one token.
@@ -146,10 +160,12 @@ class Conversing:
 
         Raises:
             ExtractionError: The model's answer does not follow the schema: it was cut off at
-                ``max_tokens``, or was not constrained.
+                ``max_tokens`` or by a time limit, or was not constrained.
             ContextOverflowError: The pages do not fit the model's context together.
         """
         chosen = self._chosen(options, settings)
+        cancel = cancel or new_token()
+        deadline = _deadline(cancel, chosen)
         with open_source(document, chosen) as source:
             images = [ImagePart(page.load()) for page in source.pages(chosen.pages)]
         wanted = Schema(schema)
@@ -160,9 +176,20 @@ class Conversing:
                 constraint = JsonConstraint(
                     self.model, wanted.json_schema, chosen.temperature, chosen.seed
                 )
-            return self._answer(turns, chosen, cancel or new_token(), None, constraint).read().text
+            answer = self._answer(turns, chosen, cancel, deadline, None, constraint).read()
+            if answer.finish_reason == "time_limit":
+                raise ExtractionError(
+                    "[extract] an object within the time limit is expected; the answer was not "
+                    "complete by then; raise time_limit and page_time_limit",
+                    answer.text,
+                )
+            return answer.text
 
         return extract(ask, images, wanted, prompt)
+
+
+def _deadline(cancel: CancelToken, options: ReadOptions) -> Deadline:
+    return Deadline(cancel, shortest(options.time_limit, options.page_time_limit))
 
 
 def _prepare(part: ImagePart, model: Model, options: ReadOptions) -> PreparedPage:

@@ -15,6 +15,8 @@ _LOOK_S = 0.01  # how often a caller's own token is looked at while a limit runs
 class Deadline:
     """Hands the core one token that is cancelled by the caller's or by the clock.
 
+    The clock runs from now on; it is looked at within ``with``, which may be entered repeatedly.
+
     Args:
         cancel: The caller's token.
         limit_s: Seconds from now; None means no limit.
@@ -27,30 +29,41 @@ class Deadline:
     def __init__(self, cancel: CancelToken | None, limit_s: float | None) -> None:
         self.expired = False
         self.token = cancel
-        self._done = threading.Event()
+        self._cancel = cancel
+        self._end: float | None = None
         if limit_s is None:
             return
         from crispvl import _core
 
-        self._cancel = cancel
         self._end = time.monotonic() + limit_s
         self.token = _core.CancelToken()
-        threading.Thread(target=self._watch, name="crispvl-deadline", daemon=True).start()
 
     def __enter__(self) -> Deadline:
+        self._done = threading.Event()
+        if self._end is not None:
+            watch = threading.Thread(
+                target=self._watch, args=(self._end, self._done), name="crispvl-deadline",
+                daemon=True,
+            )  # fmt: skip
+            watch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
 
-    def _watch(self) -> None:
+    def _watch(self, end: float, done: threading.Event) -> None:
         assert self.token is not None
         while True:
-            left_s = self._end - time.monotonic()
+            left_s = end - time.monotonic()
             cancelled = self._cancel is not None and self._cancel.cancelled
             if cancelled or left_s <= 0:
                 self.expired = not cancelled
                 self.token.cancel()
                 return
-            if self._done.wait(left_s if self._cancel is None else min(left_s, _LOOK_S)):
+            if done.wait(left_s if self._cancel is None else min(left_s, _LOOK_S)):
                 return
+
+
+def shortest(*limits_s: float | None) -> float | None:
+    """Returns the least of some limits, of which None is none."""
+    return min((limit_s for limit_s in limits_s if limit_s is not None), default=None)

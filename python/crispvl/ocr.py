@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from crispvl import bundled, hub
@@ -34,7 +35,7 @@ class CrispOCR(Conversing):
     Args:
         model: A GGUF file, or a name on the hub: ``org/repo``, or ``org/repo:q4_k_m`` for a file.
             What exists, or ends in ``.gguf``, is a path and never touches the network. Without it,
-            the small bundled model.
+            the small bundled model. Or a `Model`, which many readers may share.
         mmproj: The projector, where the model comes as two files; found by itself on the hub.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
         threads: CPU threads; None means one per physical core.
@@ -53,7 +54,8 @@ class CrispOCR(Conversing):
         FileNotFoundError: A file does not exist.
         ModelFileError: A file is damaged, of an unknown kind, or the two do not fit.
         DeviceError: The device does not exist.
-        ValueError: More tiles are asked for at least than at most.
+        ValueError: More tiles are asked for at least than at most, or a `Model` is given and how
+            to load one as well.
 
     Example:
         >>> ocr = CrispOCR()
@@ -82,25 +84,26 @@ class CrispOCR(Conversing):
             model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer,
             image_position_step, image_cache_bytes, max_memory, kv_cache, mmap,
         )  # fmt: skip
-        if not isinstance(model, Model):
+        load: dict[str, Any] = {
+            "mmproj": mmproj,
+            "device": device,
+            "threads": threads,
+            "exact": exact,
+            "tokenizer": tokenizer,
+            "image_position_step": image_position_step,
+            "max_memory": max_memory,
+            "kv_cache": kv_cache,
+            "mmap": mmap,
+        }
+        if isinstance(model, Model):
+            _refuse_loading(load)
+        else:
             file = bundled.verified_path() if model is None else model
             name = hub.parse_name(file)
             if name is not None:
                 projector = None if mmproj is None else os.fspath(mmproj)
-                file, mmproj = hub.download(name.repo, name.filename, projector)
-            model = Model.load(
-                file,
-                mmproj,
-                device,
-                threads,
-                exact=exact,
-                tokenizer=tokenizer,
-                image_position_step=image_position_step,
-                max_memory=max_memory,
-                max_tiles=max_tiles,
-                kv_cache=kv_cache,
-                mmap=mmap,
-            )
+                file, load["mmproj"] = hub.download(name.repo, name.filename, projector)
+            model = Model.load(file, max_tiles=max_tiles, **load)
         self._model: Model | None = model
         tile_limits(model.config, self._options)  # refuses what the model's own do not allow
         self._prompts = PromptBuilder(model)
@@ -280,3 +283,14 @@ class CrispOCR(Conversing):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _refuse_loading(arguments: Mapping[str, Any]) -> None:
+    """Raises ValueError where an argument is not the default of `Model.load`."""
+    known = signature(Model.load).parameters
+    given = [name for name, value in arguments.items() if value != known[name].default]
+    if given:
+        raise ValueError(
+            f"[CrispOCR] a Model alone, or a file and how to load it, is expected; found a Model "
+            f"and {', '.join(given)}; pass these to Model.load"
+        )

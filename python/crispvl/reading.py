@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from crispvl.deadline import Deadline
+from crispvl.deadline import Deadline, shortest
 from crispvl.document import Document, Page
 from crispvl.errors import Cancelled
 from crispvl.events import Event, PageDone, PageStarted, TextRead, TilesEncoded
@@ -146,20 +146,19 @@ class DocumentReader:
         A page is loaded by the first step of its reading, which comes before the next page is
         asked for.
         """
-        limit_s = self._options.time_limit
-        end = None if limit_s is None else time.monotonic() + limit_s
+        time_limit = self._options.time_limit
+        end = None if time_limit is None else time.monotonic() + time_limit
         with self._source:
             for i_page, page in enumerate(self._pages):
                 if self._cancel is not None and self._cancel.cancelled:
                     # Pages that are blank or broken never reach the core, which else looks at it.
                     raise Cancelled("[page] cancelled before it was read", partial=self.document)
-                left_s = [] if end is None else [end - time.monotonic()]
-                if left_s and left_s[0] <= 0:
+                left_s = None if end is None else end - time.monotonic()
+                if left_s is not None and left_s <= 0:
                     self._stopped = "time_limit"
                     return
-                if self._options.page_time_limit is not None:
-                    left_s.append(self._options.page_time_limit)
-                yield self._page(page, i_page, min(left_s, default=None))
+                limit_s = shortest(left_s, self._options.page_time_limit)
+                yield self._page(page, i_page, limit_s)
 
     def _page(self, source: PageSource, i_page: int, limit_s: float | None) -> PageSteps:
         yield PageStarted(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from crispvl.deadline import Deadline
 from crispvl.document import PAGE_BREAK, Document
 from crispvl.errors import Cancelled
 from crispvl.events import Event, PageStarted, TextRead
@@ -97,19 +98,31 @@ class AnswerStream(_Chunks):
     """
 
     def __init__(
-        self, tokens: TokenStream, n_tiles: int, image_ms: float, cancel: CancelToken
+        self,
+        tokens: TokenStream,
+        n_tiles: int,
+        image_ms: float,
+        cancel: CancelToken,
+        deadline: Deadline,
     ) -> None:
         super().__init__(cancel)
         self._tokens = tokens
         self._n_tiles = n_tiles
         self._image_ms = image_ms
+        self._deadline = deadline
+        self._texts = self._write()
 
     def __next__(self) -> str:
+        return next(self._texts)
+
+    def _write(self) -> Generator[str, None, None]:
         try:
-            return next(token.text for token in self._tokens if token.text)
+            with self._deadline:
+                yield from (token.text for token in self._tokens if token.text)
         except Cancelled as error:
-            error.partial = self.result
-            raise
+            if not self._deadline.expired:
+                error.partial = self.result
+                raise
 
     def read(self) -> Answer:
         """Reads to the end and returns the result."""
@@ -125,11 +138,14 @@ class AnswerStream(_Chunks):
 
     def close(self) -> None:
         """Stops writing; ``result`` keeps what there is."""
+        self._texts.close()
         self._tokens.close()
 
     @property
     def result(self) -> Answer:
         generation = self._tokens.generation
+        if self._deadline.expired and generation.finish_reason == "cancelled":
+            generation = replace(generation, finish_reason="time_limit")
         timings = replace(generation.timings, image_ms=self._image_ms)
         return Answer(generation=generation, n_tiles=self._n_tiles, timings=timings)
 

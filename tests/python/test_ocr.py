@@ -11,7 +11,7 @@ from typing import Any
 import crispvl
 import numpy as np
 import pytest
-from crispvl import CrispOCR, ImageError, ModelFileError, bundled, hub
+from crispvl import CrispOCR, ImageError, Model, ModelFileError, ReadOptions, bundled, hub
 from crispvl.errors import Cancelled
 from PIL import Image
 
@@ -72,6 +72,27 @@ def test_max_tiles_of_the_call_precedes_that_of_the_reader(core: FakeModel, page
     assert CrispOCR(page).recognize(image).n_tiles == 5
     core.config["image"]["min_tiles"] = 4
     assert CrispOCR(page).recognize(image, max_tiles=2).n_tiles == 3
+
+
+def test_tiles_of_the_reader_hold_where_the_options_of_a_call_name_none(
+    core: FakeModel, page: Path
+) -> None:
+    ocr = CrispOCR(page, max_tiles=1)
+    assert ocr.recognize(page, options=ReadOptions(max_tokens=2)).n_tiles == 1
+    assert ocr.recognize(page, options=ReadOptions(max_tiles=2)).n_tiles == 3
+    (many,) = ocr.recognize_many([page], options=ReadOptions(max_tokens=2))
+    assert many.n_tiles == 1
+    turns = [{"role": "user", "content": [{"type": "image", "image": page}]}]
+    assert ocr.chat(turns, options=ReadOptions(max_tokens=2)).n_tiles == 1
+
+
+def test_how_to_load_a_model_that_is_loaded_is_refused(core: FakeModel, page: Path) -> None:
+    model = Model.load(page)
+    assert CrispOCR(model, max_tiles=2, image_cache_bytes=0, device="auto").model is model
+    with pytest.raises(ValueError, match="found a Model and device, threads, kv_cache; "):
+        CrispOCR(model, device="cpu", threads=2, kv_cache="f16")
+    with pytest.raises(ValueError, match="found a Model and mmproj, exact, tokenizer, mmap; "):
+        CrispOCR(model, page, exact=True, tokenizer=page, mmap=False)
 
 
 def test_more_tiles_at_least_than_at_most_are_refused_before_anything_is_read(

@@ -15,7 +15,7 @@ import pytest
 from crispvl import CrispOCR, Document
 from crispvl.deadline import Deadline
 from crispvl.document import Page
-from crispvl.errors import Cancelled, DocumentError, PasswordError
+from crispvl.errors import Cancelled, DocumentError, ExtractionError, PasswordError
 from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.groundedness import groundedness
 from crispvl.model import Model
@@ -167,6 +167,60 @@ def test_a_page_time_limit_acts_within_the_work_and_returns_what_there_is(
     assert document.text == text
     assert document.finish_reason == "time_limit"
     assert document.flags == ("truncated",)
+
+
+QUESTION = [
+    {"role": "user", "content": [{"type": "image", "image": inked(4)}, "Which page is it?"]}
+]
+
+
+@pytest.mark.parametrize(
+    ("where", "text", "limit"),
+    [
+        ("encode", "", "time_limit"),
+        ("prefill", "", "page_time_limit"),
+        ("decode", "p", "time_limit"),
+    ],
+)
+def test_a_time_limit_ends_a_chat_with_what_there_is(
+    core: FakeModel, where: str, text: str, limit: str
+) -> None:
+    ocr = CrispOCR(Model(Slow(where)))  # type: ignore[arg-type]
+    started = time.monotonic()
+    answer = ocr.chat(QUESTION, **{limit: 0.5})
+    assert time.monotonic() - started < 10
+    assert (answer.text, answer.finish_reason) == (text, "time_limit")
+
+
+def test_a_chat_within_its_time_limit_is_cancelled_as_any_other(core: FakeModel) -> None:
+    ocr = CrispOCR(Model(Slow("decode")))  # type: ignore[arg-type]
+    cancel: Any = FakeCancelToken()
+    threading.Timer(0.1, cancel.cancel).start()
+    with pytest.raises(Cancelled) as caught:
+        ocr.chat(QUESTION, time_limit=60, cancel=cancel)
+    assert (caught.value.partial.text, caught.value.partial.finish_reason) == ("p", "cancelled")
+
+
+def test_a_chat_that_is_not_read_or_done_watches_no_clock(ocr: CrispOCR) -> None:
+    before = set(threading.enumerate())
+    unread = ocr.chat_stream(QUESTION, time_limit=60)
+    assert set(threading.enumerate()) <= before
+    closed = ocr.chat_stream(QUESTION, time_limit=60)
+    next(closed)
+    closed.close()
+    assert ocr.chat(QUESTION, time_limit=60).finish_reason == "stop"
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+    assert set(threading.enumerate()) <= before
+    assert unread.result.finish_reason == "cancelled"
+
+
+def test_a_time_limit_ends_an_extraction_without_asking_again(core: FakeModel) -> None:
+    slow = Slow("decode")
+    ocr = CrispOCR(Model(slow))  # type: ignore[arg-type]
+    with pytest.raises(ExtractionError, match="within the time limit"):
+        ocr.extract(inked(4), {"type": "object"}, constrained=False, time_limit=0.1)
+    assert len(slow.prompts) <= 1
 
 
 def test_a_document_time_limit_ends_after_the_pages_that_fit(core: FakeModel) -> None:
