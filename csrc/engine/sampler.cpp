@@ -109,6 +109,7 @@ std::vector<float> Sampler::penalised(LogitsView logits) const {
         options_.repetition_window == 0 ? n : std::min(n, options_.repetition_window);
     const std::set<int32_t> seen(history_.end() - window, history_.end());
     for (const int32_t id : seen) {
+        if (id < 0 || static_cast<size_t>(id) >= scores.size()) continue;  // another model's
         float& x = scores[static_cast<size_t>(id)];
         x = x > 0 ? x / options_.repetition_penalty : x * options_.repetition_penalty;
     }

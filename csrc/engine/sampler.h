@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <random>
+#include <utility>
 #include <vector>
 
 namespace crispvl {
@@ -39,6 +40,10 @@ public:
     explicit Sampler(const SamplingOptions& options);
 
     Sampled sample(LogitsView logits);
+
+    // Takes `ids` for what was generated so far, which the penalty looks back on: where another
+    // sampler wrote it, or some was taken back.
+    void set_history(std::vector<int32_t> ids) { history_ = std::move(ids); }
 
 private:
     std::vector<float> penalised(LogitsView logits) const;

@@ -32,6 +32,8 @@ class Sampler:
         repetition_penalty: float = 1.0,
         repetition_window: int = 0,
     ) -> None: ...
+    def set_history(self, ids: list[int]) -> None:
+        """Takes ids for what was generated so far, which the repetition penalty looks back on."""
 
 @final
 class Model:

@@ -145,7 +145,7 @@ class TokenStream(Iterator[Token]):
             if self._constraint is not None:
                 token_id, logprob = self._constraint.sample(ahead.logits())
             else:
-                token_id, logprob = ahead.sample(samplers.at(len(written)))
+                token_id, logprob = ahead.sample(samplers.at(written.ids))
             if token_id in stop_ids:
                 self._finish_reason = "stop"
                 self._stop_logprob = logprob
@@ -197,18 +197,18 @@ class _Samplers:
     def __init__(self, options: GenerateOptions, watch: LoopWatch | None) -> None:
         self._options = options
         self._watch = watch
-        self._own = _sampler(options, options.temperature, options.seed)
-        self._warm: tuple[tuple[float, int], Sampler] | None = None
+        self._own_sampling = self._sampling = options.temperature, options.seed
+        self._own = self._current = _sampler(options, *self._own_sampling)
 
-    def at(self, n_tokens: int) -> Sampler:
-        if self._watch is None:
-            return self._own
-        wanted = self._watch.sampling(n_tokens)
-        if wanted == (self._options.temperature, self._options.seed):
-            return self._own
-        if self._warm is None or self._warm[0] != wanted:
-            self._warm = wanted, _sampler(self._options, *wanted)
-        return self._warm[1]
+    def at(self, ids: list[int]) -> Sampler:
+        """Returns the sampler for the token after these."""
+        wanted = self._own_sampling if self._watch is None else self._watch.sampling(len(ids))
+        if wanted != self._sampling:
+            is_own = wanted == self._own_sampling
+            self._current = self._own if is_own else _sampler(self._options, *wanted)
+            self._current.set_history(ids)  # what others wrote counts, what was taken back does not
+            self._sampling = wanted
+        return self._current
 
 
 def _sampler(options: GenerateOptions, temperature: float, seed: int) -> Sampler:

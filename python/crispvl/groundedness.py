@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crispvl.prefill import Clock, encode, prefill
-from crispvl.steps import Decode, Steps
+from crispvl.steps import MAX_ROWS, Decode, Steps
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
     from crispvl.model import Model
     from crispvl.results import Generation
-
-
-ROWS = 16
-"""Tokens that are looked at in one pass over the weights."""
 
 
 def groundedness(
@@ -52,11 +48,14 @@ def groundedness(
     session = model.core.new_session(len(ids) + len(generation.ids))
     yield from prefill(session, ids, embeddings, cancel, clock)
     blind = _logprob(session.logits(), generation.ids[0])
-    for i in range(0, len(generation.ids) - 1, ROWS):
-        rows_ids = generation.ids[i : i + ROWS + 1]
-        yield from clock.run("decode_ms", Decode(session, rows_ids[:-1], cancel))
-        for i_row, token_id in enumerate(rows_ids[1:]):
-            blind += _logprob(session.logits(i_row), token_id)
+    given, expected = generation.ids[:-1], generation.ids[1:]
+    i = 0
+    while i < len(given):
+        work = Decode(session, given[i : i + MAX_ROWS], cancel, n_needed=1)
+        yield from clock.run("decode_ms", work)
+        for i_row in range(len(work.ids)):  # fewer where other answers share the pass
+            blind += _logprob(session.logits(i_row), expected[i + i_row])
+        i += len(work.ids)
     return float((sum(generation.logprobs) - blind) / len(generation.ids))
 
 

@@ -259,7 +259,8 @@ void bind_session(py::module_& m) {
              }),
              py::kw_only(), "temperature"_a = 0.0f, "top_k"_a = 0, "top_p"_a = 1.0f,
              "min_p"_a = 0.0f, "seed"_a = 0, "repetition_penalty"_a = 1.0f,
-             "repetition_window"_a = 0);
+             "repetition_window"_a = 0)
+        .def("set_history", &Sampler::set_history, "ids"_a);
     py::class_<PrefillWork>(m, "Prefill")
         .def_property_readonly("done", [](const PrefillWork& self) { return self.work.done(); })
         .def(

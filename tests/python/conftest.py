@@ -78,6 +78,15 @@ class FakeSession:
         assert self.n_past <= self.n_ctx, "the KV cache is too small"
 
 
+class FakeSampler(types.SimpleNamespace):
+    """Its settings, and the tokens that the penalty was told of."""
+
+    history: list[int] | None = None
+
+    def set_history(self, ids: list[int]) -> None:
+        self.history = list(ids)
+
+
 class FakePrefill:
     def __init__(self, session: FakeSession, ids: list[int], embeddings: Any) -> None:
         self.session, self.ids, self.embeddings = session, ids, embeddings
@@ -187,7 +196,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     module.Model = types.SimpleNamespace(load=load)  # type: ignore[attr-defined]
     module.Session = types.SimpleNamespace(decode_batch=decode_batch)  # type: ignore[attr-defined]
     module.CancelToken = FakeCancelToken  # type: ignore[attr-defined]
-    module.Sampler = types.SimpleNamespace  # type: ignore[attr-defined]
+    module.Sampler = FakeSampler  # type: ignore[attr-defined]
     module.build_info = lambda: {  # type: ignore[attr-defined]
         "ggml_version": "1",
         "ggml_commit": "c",

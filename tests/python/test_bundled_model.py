@@ -147,3 +147,22 @@ def test_interrupt_stops_encoding_and_exits_with_130() -> None:
     assert process.stdout.readline() == "started\n"
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
+
+
+def test_a_sampler_penalises_the_tokens_that_it_is_told_of(ocr: CrispOCR) -> None:
+    from crispvl import _core
+
+    session = ocr.model.core.new_session(8)
+    session.prefill(ocr.model.tokenize("OCR"), None, None)
+
+    def sample(sampler: _core.Sampler) -> int:
+        return session.sample(sampler)[0]
+
+    writer, reader = (_core.Sampler(repetition_penalty=50.0) for _ in range(2))
+    written = [sample(writer) for _ in range(4)]
+    assert len(set(written)) == 4
+    for n_kept in (3, 1, 0):
+        reader.set_history(written[:n_kept])
+        assert sample(reader) == written[n_kept]
+    reader.set_history([-1, 1 << 30])  # tokens of another model have no score to lower
+    assert sample(reader) == written[0]

@@ -9,7 +9,7 @@ import pytest
 from crispvl import CrispOCR
 from crispvl.loops import MIN_FILLER_TOKENS, MIN_SHORT_TOKENS, MIN_TOKENS, Loop, LoopDetector
 from crispvl.model import Model
-from crispvl.repair import TEMPERATURES
+from crispvl.repair import MIN_WARM_TOKENS, TEMPERATURES
 from crispvl.vocabulary import Vocabulary
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,6 +98,7 @@ class LoopingModel(FakeModel):
 
     good = b"Total: 12.50\n"
     loop = b"paid in cash "
+    rest = b"and gone.\n"
 
     def __init__(self, heals_at: float) -> None:
         super().__init__()
@@ -112,9 +113,8 @@ class LoopingModel(FakeModel):
         if len(written) == n_sane:
             self.healed = sampler.temperature >= self.heals_at
         if self.healed:
-            rest = b"and gone.\n"
             i = len(written) - n_sane
-            return rest[i] if i < len(rest) else END
+            return self.rest[i] if i < len(self.rest) else END
         return self.loop[(len(written) - len(self.good)) % len(self.loop)]
 
 
@@ -136,6 +136,28 @@ def test_a_loop_is_taken_back_and_written_anew_with_rising_temperature(
     assert first.n_removed >= MIN_TOKENS - len(core.loop)
     assert "".join(ocr.stream(page)) == document.text
     assert core.sampler.temperature == 0.0 or len(document.text) < first.start + 16
+
+
+def test_the_penalty_looks_back_on_the_answer_whoever_wrote_it(page: Path) -> None:
+    core = LoopingModel(TEMPERATURES[1])
+    told: list[tuple[float, int]] = []
+    answer = core.next_token
+
+    def next_token(written: list[int], sampler: Any) -> int:
+        if sampler.history is not None:
+            n_kept = len(sampler.history)
+            assert sampler.history == written[:n_kept]
+            if not told or told[-1] != (sampler.temperature, n_kept):
+                told.append((sampler.temperature, n_kept))
+        return answer(written, sampler)
+
+    core.next_token = next_token  # type: ignore[method-assign]
+    core.rest = b"and gone, all of it, at last.\n"
+    document = with_core(core).recognize(page, repetition_penalty=1.1)
+    assert document.text == "Total: 12.50\npaid in cash and gone, all of it, at last.\n"
+    start = len(core.good + core.loop)
+    cold = (0.0, start + MIN_WARM_TOKENS)
+    assert told == [(TEMPERATURES[0], start), cold, (TEMPERATURES[1], start), cold]
 
 
 def test_a_loop_that_cannot_be_repaired_ends_the_answer_and_says_so(page: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,21 @@ def passes(core: FakeModel, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
 
     monkeypatch.setattr(crispvl._core.Session, "decode_batch", decode_batch)
     return seen
+
+
+def test_groundedness_leaves_room_in_a_pass_for_the_answers_beside_it(
+    core: FakeModel, passes: list[list[int]], page: Path
+) -> None:
+    core.answer = list(TABLE.encode())
+    scores = [
+        document.pages[0].groundedness
+        for n_streams in (1, 12)
+        for document in CrispOCR(page, image_cache_bytes=0).recognize_many(
+            [page] * 12, streams=n_streams, groundedness=True
+        )
+    ]
+    assert max(map(sum, passes)) == MAX_ROWS
+    assert scores == pytest.approx([scores[0]] * 24)
 
 
 def answer(model: Model, **settings: Any) -> Generation:
