@@ -51,15 +51,17 @@ private:
 
 // How many tokens may be generated: max_tokens, or what the context leaves.
 int64_t token_budget(const ModelConfig& config, const Request& request, int32_t max_tokens) {
-    const int64_t n_prompt = static_cast<int64_t>(request.prompt_ids.size());
+    const int64_t span = prompt_span(config, request.prompt_ids);
     const int64_t context = config.decoder.context_length;
-    if (n_prompt < context) return std::min<int64_t>(max_tokens, context - n_prompt);
+    if (span < context) return std::min<int64_t>(max_tokens, context - span);
     throw Error(ErrorKind::context_overflow,
                 "[prompt] expected at most " + std::to_string(context - 1) +
-                    " tokens, so that the model's context of " + std::to_string(context) +
-                    " has room for an answer; found " + std::to_string(n_prompt) + ", of them " +
+                    " positions, so that the model's context of " + std::to_string(context) +
+                    " has room for an answer; found " + std::to_string(span) + " for " +
+                    std::to_string(request.prompt_ids.size()) + " tokens, " +
                     std::to_string(request.n_tiles * config.image.tokens_per_tile) +
-                    " of images; lower max_tiles (" + std::to_string(config.image.tokens_per_tile) +
+                    " of them of images; lower max_tiles (" +
+                    std::to_string(config.image.tokens_per_tile) +
                     " tokens per tile), send fewer images, or shorten the text");
 }
 

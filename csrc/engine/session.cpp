@@ -26,7 +26,26 @@ int64_t checked_context(const Model& model, int64_t n_ctx) {
     return n_ctx;
 }
 
+// How far a token lies behind the one before it, in units.
+int32_t position_step(const ModelConfig& c, int32_t id, bool has_images) {
+    const bool is_image = has_images && id == c.image.context_id;
+    return is_image ? 1 : static_cast<int32_t>(c.decoder.rope.position_units);
+}
+
+// Whole positions up to `last` units.
+int64_t span_to(const ModelConfig& c, int64_t last) {
+    const int64_t units = c.decoder.rope.position_units;
+    return (last + units - 1) / units + 1;
+}
+
 }  // namespace
+
+int64_t prompt_span(const ModelConfig& config, const std::vector<int32_t>& ids) {
+    if (ids.empty()) return 0;
+    int64_t last = 0;
+    for (size_t i = 1; i < ids.size(); ++i) last += position_step(config, ids[i], true);
+    return span_to(config, last);
+}
 
 Session::Session(std::shared_ptr<const Model> model, int64_t n_ctx)
     : model_(std::move(model)),
@@ -53,22 +72,19 @@ void Session::check_fits(int64_t n_new) const {
 }
 
 int64_t Session::span(int32_t last) const {
-    const int64_t units = model_->config().decoder.rope.position_units;
-    return (last + units - 1) / units + 1;
+    return span_to(model_->config(), last);
 }
 
 std::vector<int32_t> Session::positions_after(const std::vector<int32_t>& ids,
                                               bool has_images) const {
     const ModelConfig& c = model_->config();
-    const int32_t units = static_cast<int32_t>(c.decoder.rope.position_units);
     std::vector<int32_t> positions;
     for (const int32_t id : ids) {
         const bool is_first = positions.empty() && positions_.empty();
         const int32_t last = !positions.empty() ? positions.back()
                              : is_first         ? 0
                                                 : positions_.back();
-        const int32_t step = has_images && id == c.image.context_id ? 1 : units;
-        positions.push_back(is_first ? 0 : last + step);
+        positions.push_back(is_first ? 0 : last + position_step(c, id, has_images));
     }
     if (span(positions.back()) > c.decoder.context_length) {
         throw Error(ErrorKind::context_overflow, "[session] expected positions up to " +

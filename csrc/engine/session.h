@@ -10,6 +10,10 @@
 
 namespace crispvl {
 
+// Positions that a prompt takes with its images: one per token, or less for a token of an image
+// where the model says so (V2PE). What is generated takes one per token.
+int64_t prompt_span(const ModelConfig& config, const std::vector<int32_t>& ids);
+
 class Session {
 public:
     // `n_ctx`: tokens the cache holds. Throws Error{context_overflow, argument, memory}.

@@ -87,6 +87,9 @@ class Model:
     def trace(
         self, tiles: NDArray[np.uint8] | None, prompt_ids: list[int]
     ) -> dict[str, NDArray[np.float32]]: ...
+    def prompt_span(self, ids: list[int]) -> int:
+        """Positions of a prompt with its images; each generated token takes one more."""
+
     def new_session(self, n_ctx: int) -> Session: ...
 
 @final

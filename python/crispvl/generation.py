@@ -123,7 +123,7 @@ class TokenStream(Iterator[Token]):
             clock,
         )  # fmt: skip
         session = yield from self._start.begin(wanted)
-        ahead = Lookahead(session, self._drafter(), self._cancel, clock)
+        ahead = Lookahead(session, self._drafter(), self._cancel, clock, wanted.n_tokens)
         try:
             yield from self._write(ahead, clock)
         finally:
@@ -225,17 +225,18 @@ def _sampler(options: GenerateOptions, temperature: float, seed: int) -> Sampler
     )
 
 
-def _token_budget(model: Model, prompt_ids: Sequence[int], max_tokens: int) -> int:
+def _token_budget(model: Model, prompt_ids: list[int], max_tokens: int) -> int:
     """Returns how many tokens may be generated: max_tokens, or what the context leaves."""
     context_length: int = model.config["decoder"]["context_length"]
-    if len(prompt_ids) < context_length:
-        return min(max_tokens, context_length - len(prompt_ids))
+    span = model.core.prompt_span(prompt_ids)
+    if span < context_length:
+        return min(max_tokens, context_length - span)
     context_token = model.config["image"]["context_token_id"]
     n_image_tokens = sum(token_id == context_token for token_id in prompt_ids)
     per_tile = model.config["projector"]["tokens_per_tile"]
     raise ContextOverflowError(
-        f"[prompt] at most {context_length - 1} tokens are expected, so that the model's context "
-        f"of {context_length} has room for an answer; found {len(prompt_ids)}, of them "
-        f"{n_image_tokens} of images; lower max_tiles ({per_tile} tokens per tile), send fewer "
-        "images, or shorten the text"
+        f"[prompt] at most {context_length - 1} positions are expected, so that the model's "
+        f"context of {context_length} has room for an answer; found {span} for {len(prompt_ids)} "
+        f"tokens, {n_image_tokens} of them of images; lower max_tiles ({per_tile} tokens per "
+        "tile), send fewer images, or shorten the text"
     )

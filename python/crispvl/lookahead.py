@@ -26,6 +26,7 @@ class Lookahead:
         drafter: Knows the prompt.
         cancel: Stops within one pass.
         clock: Gets ``decode_ms``, ``passes`` and ``guessed``.
+        n_tokens: Most that the session is to hold, which is within the model's context.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Lookahead:
         drafter: Drafter | NoDrafter,
         cancel: CancelToken | None,
         clock: Clock,
+        n_tokens: int,
     ) -> None:
         self._session = session
         self._drafter = drafter
         self._cancel = cancel
         self._clock = clock
+        self._n_tokens = n_tokens
         self._guesses: list[int] = []
         self._n_right = 0  # of the guesses; also the row of logits that counts
 
@@ -58,7 +61,7 @@ class Lookahead:
             self._clock.count("guessed")
             return
         self.settle()
-        room = self._session.n_ctx - self._session.n_past - 1
+        room = self._n_tokens - self._session.n_past - 1
         guesses = self._drafter.draft(room)
         self._clock.count("passes")
         work = Decode(self._session, [token_id, *guesses], self._cancel, n_needed=1)

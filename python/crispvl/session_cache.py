@@ -162,7 +162,9 @@ class CachedStart:
             context_length: int = wanted.model.config["decoder"]["context_length"]
             n_wanted = wanted.n_tokens + self._n_spare_tokens
             n_ctx = -(-n_wanted // CONTEXT_STEP) * CONTEXT_STEP
-            return wanted.model.core.new_session(min(context_length, n_ctx)), 0
+            # A prompt with fractional image positions may have more tokens than the context.
+            n_most = max(context_length, wanted.n_tokens)
+            return wanted.model.core.new_session(min(n_most, n_ctx)), 0
         n_common = self._n_common(wanted.model, wanted.prompt_ids, idle.cached)
         idle.session.rewind(n_common)
         return idle.session, n_common

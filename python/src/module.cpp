@@ -243,6 +243,12 @@ void bind_model(py::module_& m) {
         .def("encode", &encode, "tiles"_a, "cancel"_a = nullptr, "progress"_a = nullptr)
         .def("trace", &trace, "tiles"_a, "prompt_ids"_a)
         .def(
+            "prompt_span",
+            [](const Model& self, const std::vector<int32_t>& ids) {
+                return prompt_span(self.config(), ids);
+            },
+            "ids"_a)
+        .def(
             "new_session",
             [](const std::shared_ptr<Model>& self, int64_t n_ctx) {
                 return std::make_unique<Session>(self, n_ctx);

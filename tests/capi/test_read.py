@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from capi_library import CapiError, Library, LoadedModel, image_of, messages_of
 from crispvl import CrispOCR
+from crispvl.convert import convert_checkpoint
 from crispvl.tasks import prompt_for
 from crispvl.tiling import choose_grid
 from PIL import Image
+from tiny import ROWS, make_checkpoint
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RECEIPT = EXAMPLES / "receipt.png"
@@ -50,6 +52,24 @@ def test_text_ids_and_probabilities_are_pythons(
     )
     assert found.info.confidence == pytest.approx(generation.confidence.mean, abs=1e-6)
     assert found.info.encode_ms > 0 < found.info.decode_ms
+
+
+def test_a_page_with_fractional_positions_may_have_more_tokens_than_the_context(
+    library: Library, tmp_path: Path
+) -> None:
+    checkpoint, file = make_checkpoint(ROWS[0], tmp_path / "checkpoint"), tmp_path / "v2pe.gguf"
+    convert_checkpoint(checkpoint, file, "f32", image_position_step=1 / 256)
+    tiny = library.load(path=str(file))
+    length = tiny.info.context_length
+    page = np.full((560, 784, 3), 255, np.uint8)  # 14x10 tiles of 56 px
+    found = tiny.recognize(
+        page, prompt=b"OCR", max_tiles=140, max_tokens=2 * length, ignore_stop_tokens=1
+    )
+    assert found.info.n_prompt_tokens > length
+    n_image_tokens = found.info.n_tiles * tiny.info.tokens_per_tile
+    n_text_tokens = found.info.n_prompt_tokens - n_image_tokens
+    assert len(found.ids) == length - n_text_tokens - -(-n_image_tokens // 256)
+    assert found.info.finish == capi.LENGTH
 
 
 def test_every_pixel_format_reads_the_same(model: LoadedModel) -> None:

@@ -138,6 +138,7 @@ class FakeModel:
                 "min_tiles": 1,
                 "max_tiles": 6,
                 "thumbnail": True,
+                "position_step": 1.0,
                 "start_token_id": SPECIAL_IDS["<img>"],
                 "end_token_id": SPECIAL_IDS["</img>"],
                 "context_token_id": SPECIAL_IDS["<IMG_CONTEXT>"],
@@ -176,6 +177,9 @@ class FakeModel:
         if progress is not None:
             progress(len(tiles), len(tiles))
         return np.zeros((len(tiles), TOKENS_PER_TILE, WIDTH), np.float32)
+
+    def prompt_span(self, ids: list[int]) -> int:
+        return len(ids)
 
     def new_session(self, n_ctx: int) -> FakeSession:
         return FakeSession(self, n_ctx)

@@ -291,6 +291,8 @@ def test_streams_are_as_many_as_memory_has_room_for(
     assert found(0) == 1
     assert found(0, streams=5) == 5
     assert found(4 * 3 * a_page, max_tiles=1, max_tokens=10) > 3
+    core.config["image"]["position_step"] = 1 / 2  # twice as many tokens fit the context
+    assert found(4 * 6 * a_page) == 3
     with pytest.raises(ValueError, match="streams"):
         ReadOptions(streams=0)
 

@@ -59,8 +59,8 @@ def test_a_prompt_longer_than_the_context_says_what_fits(model: Model) -> None:
     with pytest.raises(ContextOverflowError) as caught:
         model.generate([1] * 200 + [IMG] * 400, tiles)
     message = str(caught.value)
-    assert "at most 511 tokens are expected" in message
-    assert "found 600, of them 400 of images" in message
+    assert "at most 511 positions are expected" in message
+    assert "found 600 for 600 tokens, 400 of them of images" in message
     assert "lower max_tiles (4 tokens per tile)" in message
     with pytest.raises(ContextOverflowError):
         model.generate([1] * 512)

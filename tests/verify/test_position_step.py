@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference.decoder_layer
-from crispvl import _core
+from crispvl import ContextOverflowError, GenerateOptions, Model, _core
 from crispvl.convert import convert_checkpoint
+from crispvl.generation import TokenStream
+from crispvl.prefill import Start
+from crispvl.session_cache import SessionCache
 from goldens import max_difference
 from reference import Reference
 from reference.rope import rotate
@@ -115,6 +118,40 @@ def test_small_steps_fit_more_image_tokens_than_the_trained_length(
     )
     with pytest.raises(ValueError, match="positions up to"):
         core.new_session(length + 100).prefill([1] * (length + 1), None, None)
+
+
+def test_answers_go_on_to_the_last_position_however_many_tokens_stand_before(
+    model: tuple[Reference, Path],
+) -> None:
+    oracle, path = model
+    core = load(path, 1 / 256)
+    length = core.config["decoder"]["context_length"]
+    per_tile = core.config["projector"]["tokens_per_tile"]
+    tiles = np.repeat(TILES, length // per_tile // 2 + 1, axis=0)
+    long = [1, *[oracle.checkpoint.image_token_id] * (per_tile * len(tiles)), *TEXT[:3]]
+    assert len(long) > length
+    options = GenerateOptions(max_tokens=2 * length, stop_at_eos=False)
+    cache = SessionCache()
+
+    def answer(ids: list[int], images: list[np.ndarray], start: Start | None) -> list[int]:
+        stream = TokenStream(Model(core), ids, images[0] if images else None, options, start=start)
+        return [token.id for token in stream if token.id is not None]
+
+    alone = answer(long, [tiles], None)
+    n_image_positions = -(-(per_tile * len(tiles)) // 256)
+    assert len(alone) == length - 1 - n_image_positions - 3
+    assert answer(long, [tiles], cache.for_chat([tiles])) == alone
+    # The session that is kept has room for more tokens than there are positions for text.
+    assert len(answer(TEXT[:5], [], cache.for_chat([]))) == length - 5
+
+
+def test_a_prompt_with_more_positions_than_the_context_is_refused(
+    model: tuple[Reference, Path],
+) -> None:
+    core = load(model[1], 1 / 256)
+    length = core.config["decoder"]["context_length"]
+    with pytest.raises(ContextOverflowError, match=f"found {length} for {length} tokens, 0 of"):
+        Model(core).generate([1] * length)
 
 
 @pytest.mark.parametrize("step", [0.3, 2.0, -1.0, 1 / 512])
