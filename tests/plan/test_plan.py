@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from crispvl import _core
+from crispvl import Model, _core
 from crispvl.cli import main
 from crispvl.convert import convert_checkpoint, convert_header
 from crispvl.errors import ContextOverflowError, DeviceError
-from crispvl.plan import plan_model
+from crispvl.plan import place_model, plan_model
 from tiny import ROWS, make_checkpoint
+from tiny.rows import row, variant
 
 # Loads a model in a fresh process, reads `n_tiles` and answers ten tokens; prints its peak memory.
 RUN = """
@@ -158,6 +159,22 @@ def test_what_does_not_fit_is_told_with_a_remedy(
     )
     monkeypatch.setattr("crispvl.plan.plan.process_bytes", lambda: 0)
     assert plan_model(tiny_model, device="cpu", max_tiles=4).fits
+
+
+def test_a_model_whose_context_holds_no_whole_page_loads_with_limits_too(tmp_path: Path) -> None:
+    make_checkpoint(row("rope-dynamic"), tmp_path / "checkpoint")  # a context of 48 tokens
+    convert_checkpoint(tmp_path / "checkpoint", tmp_path / "model.gguf")
+    model = Model.load(tmp_path / "model.gguf", threads=1, max_memory={"cpu": "2GiB"})
+    assert model.config["decoder"]["context_length"] == 48
+
+
+def test_a_page_is_planned_with_the_tiles_that_the_context_holds(tmp_path: Path) -> None:
+    text = {"max_position_embeddings": 80}  # beside 66 other tokens, three tiles of four
+    make_checkpoint(variant(row("base"), text=text), tmp_path / "checkpoint")
+    convert_checkpoint(tmp_path / "checkpoint", tmp_path / "model.gguf")
+    with pytest.raises(ContextOverflowError):
+        plan_model(tmp_path / "model.gguf", device="cpu")
+    assert place_model(tmp_path / "model.gguf", None, {"cpu": "2GiB"}) == (("cpu", 2),)
 
 
 def test_the_command_speaks_json(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

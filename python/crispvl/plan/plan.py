@@ -22,6 +22,7 @@ from crispvl.sizes import device_sizes
 
 _PROMPT_TOKENS = 64  # system message, question and marks
 _MOST = 2**31 - 1  # of anything counted, so that products fit the core's 64 bits
+_MARK_TOKENS = 2  # of each image, where it begins and ends
 _ANSWER_TOKENS = 2048  # as many as `GenerateOptions.max_tokens` allows
 
 _Work = tuple[int, int, int]
@@ -147,21 +148,27 @@ def plan_model(
         DeviceError: There is no such device.
         ContextOverflowError: The pages do not fit the model's context.
     """
-    for name, value in (
-        ("pages", n_pages), ("tiles", max_tiles), ("ctx", n_ctx), ("streams", streams)
-    ):  # fmt: skip
+    _check_counts(pages=n_pages, tiles=max_tiles, ctx=n_ctx, streams=streams)
+    options = LoadOptions(device=device, exact=exact, max_memory=max_memory, kv_cache=kv_cache)
+    planner = _Planner(str(model), None if mmproj is None else str(mmproj), options, streams)
+    return _advised(planner, n_pages, max_tiles or planner.max_tiles, n_ctx)
+
+
+def _check_counts(**counts: int | None) -> None:
+    for name, value in counts.items():
         if value is not None and not 1 <= value <= _MOST:
             raise ValueError(
                 f"[plan] expected {name} of at least 1 and at most {_MOST}; found {value}; "
                 "change it"
             )
-    options = LoadOptions(device=device, exact=exact, max_memory=max_memory, kv_cache=kv_cache)
-    planner = _Planner(str(model), None if mmproj is None else str(mmproj), options, streams)
-    tiles = max_tiles or int(planner.config["image"]["max_tiles"])
+
+
+def _advised(planner: _Planner, n_pages: int, tiles: int, n_ctx: int | None) -> MemoryPlan:
     plan = planner.plan(n_pages, tiles, n_ctx)
     if plan.fits:
         return plan
     advice = list(advise(planner.tensors, plan.devices, planner, plan, tiles, n_ctx))
+    max_memory = planner.options.max_memory
     if max_memory is not None and "cpu" not in max_memory:
         advice.append("let the host take layers too (cpu=SIZE in max_memory)")
     return replace(plan, advice=tuple(advice))
@@ -178,15 +185,21 @@ def place_model(
 ) -> Shares:
     """Splits a model over devices, with room for one page and an answer of 2048 tokens.
 
+    Where the context holds less than that, there is room for as much as it holds.
+
     Returns:
         Devices with their numbers of decoder layers.
 
     Raises:
         OutOfMemoryError: It does not fit; the message says what would make it.
     """
-    plan = plan_model(
-        model, mmproj, max_tiles=max_tiles, exact=exact, max_memory=max_memory, kv_cache=kv_cache
+    _check_counts(tiles=max_tiles)
+    options = LoadOptions(exact=exact, max_memory=max_memory, kv_cache=kv_cache)
+    planner = _Planner(
+        str(model), None if mmproj is None else str(mmproj), options, 1, cut_prompts=True
     )
+    tiles = min(max_tiles or planner.max_tiles, planner.tiles_in_context())
+    plan = _advised(planner, 1, tiles, None)
     if plan.fits:
         return plan.shares
     found = ", ".join(
@@ -200,13 +213,23 @@ def place_model(
 
 
 class _Planner:
-    """A header that can be asked for several plans."""
+    """A header that can be asked for several plans.
+
+    With ``cut_prompts`` a prompt that the context does not hold counts as far as it does.
+    """
 
     def __init__(
-        self, model: str, mmproj: str | None, options: LoadOptions, n_streams: int
+        self,
+        model: str,
+        mmproj: str | None,
+        options: LoadOptions,
+        n_streams: int,
+        *,
+        cut_prompts: bool = False,
     ) -> None:
+        self._cut_prompts = cut_prompts
         self._files = model, mmproj
-        self._options = options
+        self.options = options
         self._n_streams = n_streams
         self._limits = device_sizes(options.max_memory) if options.max_memory else {}
         self._core = self._open(())
@@ -218,18 +241,31 @@ class _Planner:
     def _open(self, shares: Shares) -> Any:
         from crispvl import _core
 
-        options = self._options
+        options = self.options
         return _core.load_to_measure(
             *self._files, options.device, options.exact, shares, options.kv_cache
         )
+
+    @property
+    def max_tiles(self) -> int:
+        """Most tiles of a page, by the model itself."""
+        return int(self.config["image"]["max_tiles"])
+
+    def tiles_in_context(self) -> int:
+        """Tiles of one page, the thumbnail not counted, that the context holds; one at least."""
+        room = int(self.config["decoder"]["context_length"]) - _PROMPT_TOKENS - _MARK_TOKENS
+        n_tiles = room // int(self.config["projector"]["tokens_per_tile"])
+        return max(n_tiles - bool(self.config["image"]["thumbnail"]), 1)
 
     def plan(self, n_pages: int, max_tiles: int, n_ctx: int | None) -> MemoryPlan:
         image, decoder = self.config["image"], self.config["decoder"]
         per_page = max_tiles + (1 if image["thumbnail"] and max_tiles > 1 else 0)
         n_tiles = n_pages * per_page
         n_image = n_tiles * self.config["projector"]["tokens_per_tile"]
-        n_prompt = n_image + 2 * n_pages + _PROMPT_TOKENS
+        n_prompt = n_image + _MARK_TOKENS * n_pages + _PROMPT_TOKENS
         context = decoder["context_length"]
+        if self._cut_prompts:
+            n_prompt = min(n_prompt, context)
         if n_prompt > (n_ctx or context):
             raise ContextOverflowError(
                 f"[plan] expected a prompt of at most {n_ctx or context} tokens; {n_pages} pages "
