@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from crispvl import Model, _core
 from crispvl.quantize import quantize_file
+from crispvl.quantize.importance import write_importance
+from crispvl.quantize.roles import Role, source_tensors
 
 
 def logits(path: Path) -> np.ndarray:
@@ -43,6 +46,29 @@ def test_a_size_that_is_too_small_names_the_smallest(wide: Path, tmp_path: Path)
     with pytest.raises(ValueError, match="at least"):
         quantize_file(wide, tmp_path / "o.gguf", "auto", max_bytes=100_000)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_smallest_size_that_is_named_is_enough(wide: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least") as caught:
+        quantize_file(wide, tmp_path / "o.gguf", "auto", max_bytes=1000)
+    found = re.search(r"at least ([\d.]+) MB", str(caught.value))
+    assert found is not None
+    max_bytes = round(float(found[1]) * 1e6)
+    report = quantize_file(wide, tmp_path / "o.gguf", "auto", max_bytes=max_bytes)
+    assert report.n_bytes <= max_bytes
+
+
+def test_a_long_list_of_pages_in_the_importance_matrix_counts(wide: Path, tmp_path: Path) -> None:
+    tensors = source_tensors(_core.GgufFile(str(wide)).tensors)
+    sums = {t.name: (np.ones(t.n_columns, np.float32), 10)
+            for t in tensors if t.role in (Role.TEXT, Role.VISION)}  # fmt: skip
+    pages = [f"/data/scans/some/folder/page-{i:04d}.png" for i in range(1000)]
+    write_importance(tmp_path / "imatrix.gguf", sums, pages)
+    max_bytes = int(0.3 * wide.stat().st_size)
+    report = quantize_file(
+        wide, tmp_path / "o.gguf", "auto", max_bytes=max_bytes, imatrix=tmp_path / "imatrix.gguf"
+    )
+    assert report.n_bytes <= max_bytes
 
 
 def test_overrides_hold_within_a_size(wide: Path, tmp_path: Path) -> None:

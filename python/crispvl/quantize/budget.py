@@ -10,6 +10,7 @@ used up.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -38,12 +39,14 @@ def assign_within(
     force: bool = False,
     importance: Mapping[str, NDArray[np.float32]] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    n_other_bytes: int = 0,
 ) -> list[Assignment]:
     """Chooses the types that lose least within a size.
 
     Args:
         tensors: Of the file to quantise.
-        max_bytes: For all tensors together, padding included.
+        max_bytes: For the whole file.
+        n_other_bytes: What the file holds besides tensors and their padding, at most.
         rows: Reads samples.
         overrides: Types that are settled.
         force: As in `crispvl.quantize.assign.assign`.
@@ -61,10 +64,11 @@ def assign_within(
         columns = None if importance is None else importance.get(tensor.name)
         choices.append(_choices(tensor, rows, override_for(tensor, overrides), columns))
     chosen = [0] * len(choices)
-    n_bytes = sum(padded(options[0][0].n_bytes) for options in choices)
+    n_bytes = n_other_bytes + sum(padded(options[0][0].n_bytes) for options in choices)
     if n_bytes > max_bytes:
+        least_mb = math.ceil(n_bytes / 1e5) / 10
         raise ValueError(
-            f"[quantize] expected a size of at least {n_bytes / 1e6:.1f} MB, all of the decoder "
+            f"[quantize] expected a size of at least {least_mb} MB, all of the decoder "
             f"in the smallest types; found {max_bytes / 1e6:.1f} MB; allow more or take a smaller "
             "model"
         )

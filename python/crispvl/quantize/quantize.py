@@ -107,9 +107,18 @@ def quantize_file(
         if max_bytes is None:
             raise ValueError("[quantize] expected a size for auto; found none; add --size 1.2GB")
         name, file_type = AUTO, FileType.GUESSED
+    else:
+        if max_bytes is not None:
+            raise ValueError(f"[quantize] expected a size with auto only; found it with '{recipe}'")
+        name, chosen = find_recipe(recipe)
+        file_type = chosen.file_type
+    keys = _provenance(name, parsed, int(file_type), file_sha256(*sources), importance)
+    if max_bytes is None:
+        assigned = assign(tensors, chosen, parsed, force=force, importance=columns)
+    else:
         assigned = assign_within(
             tensors,
-            max_bytes - _header_bytes(sources, file),
+            max_bytes,
             _reader(file),
             parsed,
             force=force,
@@ -117,18 +126,13 @@ def quantize_file(
             progress=None
             if progress is None
             else lambda n, i, total: progress(f"trying {n}", i, total),
+            n_other_bytes=_header_bytes(sources, file, keys),
         )
-    else:
-        if max_bytes is not None:
-            raise ValueError(f"[quantize] expected a size with auto only; found it with '{recipe}'")
-        name, chosen = find_recipe(recipe)
-        file_type = chosen.file_type
-        assigned = assign(tensors, chosen, parsed, force=force, importance=columns)
     file.quantize(
         str(behind_links(output)),
         {a.tensor.stored_name: a.type.name for a in assigned if a.type.name != a.tensor.type},
         {t.stored_name: columns[t.name] for t in tensors if t.name in columns},
-        _provenance(name, parsed, int(file_type), file_sha256(*sources), importance),
+        keys,
         ["quantize.imatrix.", "crispvl.quantize."],
         threads or 0,
         progress,
@@ -174,9 +178,18 @@ def _reader(file: _core.GgufFile) -> Callable[[SourceTensor, int], NDArray[np.fl
     return rows
 
 
-def _header_bytes(sources: Sequence[Path], file: _core.GgufFile) -> int:
-    # The new header differs by a few keys of provenance.
-    return _n_bytes(sources) - sum(padded(t["n_bytes"]) for t in file.tensors) + 2048
+def _header_bytes(
+    sources: Sequence[Path], file: _core.GgufFile, keys: Mapping[str, str | int]
+) -> int:
+    """Bytes of the new header at most: those of the old one, and all keys as if they were new."""
+    old = _n_bytes(sources) - sum(padded(t["n_bytes"]) for t in file.tensors)
+    return padded(old + sum(_key_bytes(key, value) for key, value in keys.items()))
+
+
+def _key_bytes(key: str, value: str | int) -> int:
+    """Bytes of a pair in a GGUF file: a text has a length of 8 bytes before it, a type has 4."""
+    n_value_bytes = 8 + len(value.encode()) if isinstance(value, str) else 4
+    return 8 + len(key.encode()) + 4 + n_value_bytes
 
 
 def _n_bytes(paths: Sequence[Path]) -> int:
