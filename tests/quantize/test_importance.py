@@ -16,6 +16,7 @@ from crispvl.quantize.importance import read_importance, write_importance
 from crispvl.quantize.roles import Role, source_tensors
 from foreign import ForeignModel
 from foreign.checks import TILES, image_prompt
+from PIL import Image
 from reference import Reference
 from reference.numbers import linear
 from tiny import make_checkpoint
@@ -136,6 +137,20 @@ def test_text_counts_as_well_as_pages(wide: Path, tmp_path: Path) -> None:
     assert "v.blk.0.ffn_up.weight" not in sums
     with pytest.raises(ValueError, match="pages or text"):
         collect_importance(ocr)
+
+
+def test_a_blank_page_is_read_as_any_other(wide: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (120, 80), "white").save(tmp_path / "white.png")
+    ocr = CrispOCR(Model.load(wide, device="cpu", threads=1, exact=True))
+    sums = collect_importance(ocr, [tmp_path / "white.png"], max_tokens=2)
+    assert "v.blk.0.ffn_up.weight" in sums
+
+
+def test_inputs_without_a_token_are_refused(wide: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("", "utf-8")
+    ocr = CrispOCR(Model.load(wide, device="cpu", threads=1, exact=True))
+    with pytest.raises(ValueError, match="found no token"):
+        collect_importance(ocr, texts=[tmp_path / "empty.txt"])
 
 
 def test_a_file_comes_back_as_it_was_written(tmp_path: Path) -> None:

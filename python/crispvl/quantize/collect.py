@@ -34,7 +34,7 @@ def collect_importance(
         Per tensor, float32 ``[n_columns]`` sums and the number of activations summed.
 
     Raises:
-        ValueError: Nothing to read, or a model that is not exact.
+        ValueError: Nothing to read, inputs without a token, or a model that is not exact.
     """
     from crispvl import _core
 
@@ -46,14 +46,20 @@ def collect_importance(
         for i, page in enumerate(pages):
             if progress is not None:
                 progress(str(page), i, n_total)
-            ocr.recognize(page, max_tokens=max_tokens)
+            ocr.recognize(page, max_tokens=max_tokens, skip_blank=False)
         for i, text in enumerate(texts):
             if progress is not None:
                 progress(str(text), len(pages) + i, n_total)
             _read_text(ocr, Path(text).read_text("utf-8"))
-        return dict(collector.sums)
+        sums = dict(collector.sums)
     finally:
         collector.close()
+    if not any(count for _, count in sums.values()):
+        raise ValueError(
+            "[imatrix] expected pages or text with something to read; found no token in them; "
+            "give others"
+        )
+    return sums
 
 
 def _read_text(ocr: CrispOCR, text: str) -> None:
