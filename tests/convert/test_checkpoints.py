@@ -87,10 +87,40 @@ def test_head_equal_to_the_embedding_is_dropped_when_called_tied(tmp_path: Path)
         assert ("output.weight" not in tensors_of(tmp_path / "model.gguf")) == is_tied
 
 
+def test_added_token_without_a_row_in_the_embedding_is_reported(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(row("qwen2-hf"), tmp_path / "checkpoint")
+    tokens = json.loads((checkpoint / "added_tokens.json").read_text("utf-8"))
+    text = json.dumps({**tokens, "<video>": 352})  # as transformers' InternVLProcessor adds it
+    (checkpoint / "added_tokens.json").write_text(text, "utf-8")
+    report = convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+    assert len(report.warnings) == 1
+    assert "<video>" in report.warnings[0]
+
+
 def test_buffers_that_can_be_computed_are_ignored(checkpoint: Path, tmp_path: Path) -> None:
     arrays = load(checkpoint)
     arrays["language_model.model.layers.0.self_attn.rotary_emb.inv_freq"] = np.ones(8, np.float32)
     write_safetensors(checkpoint / "model.safetensors", arrays, "F32")
+    assert convert_checkpoint(checkpoint, tmp_path / "model.gguf").n_tensors == 73
+
+
+def test_buffers_of_whole_numbers_are_ignored_in_either_kind_of_file(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    path = checkpoint / "model.safetensors"
+    state = {name: torch.from_numpy(array) for name, array in load(checkpoint).items()}
+    name = "vision_model.embeddings.position_ids"
+    torch.save({**state, name: torch.arange(17)[None]}, checkpoint / "pytorch_model.bin")
+    data = path.read_bytes()
+    n_header = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + n_header])
+    n_data = len(data) - 8 - n_header
+    header[name] = {"dtype": "I64", "shape": [1, 17], "data_offsets": [n_data, n_data + 136]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + n_header :] + bytes(136))
+    assert convert_checkpoint(checkpoint, tmp_path / "model.gguf").n_tensors == 73
+    path.unlink()
     assert convert_checkpoint(checkpoint, tmp_path / "model.gguf").n_tensors == 73
 
 
@@ -151,6 +181,33 @@ def rename_image_token(checkpoint: Path) -> None:
         path.write_text(path.read_text("utf-8").replace('"<img>"', '"<picture>"'), "utf-8")
 
 
+def edit(name: str, **values: Any) -> Callable[[Path], None]:
+    def change(checkpoint: Path) -> None:
+        path = checkpoint / name
+        data = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        path.write_text(json.dumps({**data, **values}), "utf-8")
+
+    return change
+
+
+def set_rope(**values: Any) -> Callable[[Path], None]:
+    return set_config("llm_config", rope_scaling={"type": "linear", **values})
+
+
+def after(*changes: Callable[[Path], None]) -> Callable[[Path], None]:
+    def change(checkpoint: Path) -> None:
+        for one in changes:
+            one(checkpoint)
+
+    return change
+
+
+def index_with(shard_name: Any) -> Callable[[Path], None]:
+    return edit("model.safetensors.index.json", weight_map={"a": shard_name})
+
+
+NAN = float("nan")
+
 REFUSED: list[tuple[str, Callable[[Path], None], str]] = [
     ("no config", remove("config.json"), "expected a checkpoint folder with config.json"),
     ("config no json", write("config.json", b"<html>"), "expected a JSON object"),
@@ -173,6 +230,45 @@ REFUSED: list[tuple[str, Callable[[Path], None], str]] = [
      "found weights quantised with 'gptq'"),
     ("unknown template", set_config("", template="vicuna_v9"), "found 'vicuna_v9'"),
     ("no image token", rename_image_token, "expected the token '<img>'; found none"),
+    ("config no text", write("config.json", b"\xff\xfe{}"), "expected UTF-8 text"),
+    ("config too deep", write("config.json", b"[" * 100000), "expected a JSON object"),
+    ("key heads", set_config("llm_config", num_key_value_heads=3), "a divisor of the 4 heads"),
+    ("odd heads", set_config("llm_config", head_dim=5), "'head_dim' to be an even width"),
+    ("vision heads", set_config("vision_config", num_attention_heads=7), "divisor of the width"),
+    ("no epsilon", set_config("llm_config", rms_norm_eps=NAN), "'rms_norm_eps' to be a number"),
+    ("huge epsilon", set_config("vision_config", layer_norm_eps=1e300), "to be a number"),
+    ("no theta", set_config("llm_config", rope_theta=0), "freq_base' to be a positive number"),
+    ("factor no number", set_rope(factor=NAN), "'factor' to be a number"),
+    ("factor infinite", set_rope(factor=float("inf")), "'factor' to be a number"),
+    ("factor below zero", set_rope(factor=-2), "a stretch to a usable length"),
+    ("factor below one", set_rope(factor=0.5), "to be at least 1"),
+    ("rope a list", set_config("llm_config", rope_scaling=[1]), "'rope_scaling' to be an object"),
+    ("huge width", set_config("vision_config", hidden_size=10**30), "to be at most 16777216"),
+    ("huge context", set_config("llm_config", max_position_embeddings=2**33), "to be at most"),
+    ("end no id", set_config("llm_config", eos_token_id="x"), "expected a token id; found 'x'"),
+    ("end a list of none", set_config("llm_config", eos_token_id=[None]), "expected a token id"),
+    ("answer's end no id", edit("generation_config.json", eos_token_id="x"), "a token id"),
+    ("more tiles at least than at most", set_config("", min_dynamic_patch=20), "at most 'max_"),
+    ("a million tiles", set_config("", max_dynamic_patch=10**6), "between 1 and 1024"),
+    ("negative added token", edit("added_tokens.json", x=-60), "expected a token id from 0"),
+    ("added token no id", edit("added_tokens.json", x="a"), "expected a token id"),
+    ("added token without text", edit("tokenizer_config.json", added_tokens_decoder={"1": {}}),
+     "expected text; found None"),
+    ("added tokens a list", edit("tokenizer_config.json", added_tokens_decoder=[1]),
+     "added_tokens_decoder. expected an object"),
+    ("special token no text", edit("tokenizer_config.json", additional_special_tokens=[1]),
+     "additional_special_tokens. expected text; found 1"),
+    ("template no text", edit("tokenizer_config.json", chat_template=["a"]),
+     "chat_template. expected an object; found 'a'"),
+    ("template too deep", write("chat_template.json", b"[" * 100000), "expected a JSON object"),
+    ("vocabulary of text", edit("vocab.json", zz="a"), r"vocab.json. expected a token id"),
+    ("vocabulary of fractions", edit("vocab.json", zz=1.5), r"vocab.json. expected a token id"),
+    ("merges no text", write("merges.txt", b"\xff\xfe a b\n"), r"merges.txt. expected UTF-8"),
+    ("tokenizer.json a list", after(remove("vocab.json"), edit("tokenizer.json", model=[1])),
+     "model. expected an object"),
+    ("merge of numbers", after(remove("vocab.json"), edit("tokenizer.json", model={
+        "type": "BPE", "vocab": {"a": 0}, "merges": [[1, 2]]})), "expected text"),
+    ("index of numbers", index_with(1), "a JSON object with 'weight_map'"),
     ("no weights", remove("model.safetensors"), "expected model.safetensors, pytorch_model.bin"),
     ("truncated", truncate, "found bytes"),
     ("page for weights", write("model.safetensors", b"<html>nothing here</html>"), "a header"),
@@ -198,6 +294,86 @@ def test_what_cannot_be_converted_is_refused_with_words(
         convert_checkpoint(checkpoint, tmp_path / "model.gguf")
     assert str(caught.value).startswith("[")
     assert not (tmp_path / "model.gguf").exists()
+
+
+HF_REFUSED: list[tuple[str, Callable[[Path], None], str]] = [
+    ("mean of text", edit("preprocessor_config.json", image_mean=["a"] * 3), "three numbers"),
+    ("mean no number", edit("preprocessor_config.json", image_mean=[NAN] * 3), "three numbers"),
+    ("deviation of zero", edit("preprocessor_config.json", image_std=[0, 0, 0]),
+     "image_std' to be positive"),
+    ("processor a list", after(remove("preprocessor_config.json"),
+     edit("processor_config.json", image_processor=[1])), "expected an object"),
+    ("not normalised", edit("preprocessor_config.json", do_normalize=False), "'do_normalize'"),
+    ("not rescaled", edit("preprocessor_config.json", do_rescale=False), "'do_rescale'"),
+    ("other scale", edit("preprocessor_config.json", rescale_factor=1.0), "to be 1/255"),
+    ("other size", edit("preprocessor_config.json", size={"height": 28, "width": 28}), "'size'"),
+    ("other epsilon of q and k", set_config("vision_config", use_qk_norm=True,
+     layer_norm_eps=1e-3), "'layer_norm_eps' to be 1e-06; found 0.001"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [c[1:] for c in HF_REFUSED], ids=[c[0] for c in HF_REFUSED]
+)
+def test_what_cannot_be_converted_of_the_hf_layout_is_refused_with_words(
+    change: Callable[[Path], None], message: str, tmp_path: Path
+) -> None:
+    checkpoint = make_checkpoint(row("qwen2-hf"), tmp_path / "checkpoint")
+    change(checkpoint)
+    with pytest.raises(ModelFileError, match=message):
+        convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint"]
+
+
+@pytest.mark.parametrize("kind", ["list", "nested", "number"])
+def test_pytorch_file_without_tensors_by_name_is_refused(
+    kind: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    (checkpoint / "model.safetensors").unlink()
+    held = {"list": [1], "nested": {"state_dict": {}}, "number": {"epoch": 3}}[kind]
+    torch.save(held, checkpoint / "pytorch_model.bin")
+    with pytest.raises(ModelFileError, match="expected tensors by name"):
+        convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+
+
+def test_sentencepiece_that_normalises_is_refused_before_any_weight_is_written(
+    tmp_path: Path,
+) -> None:
+    checkpoint = make_checkpoint(row("internlm2"), tmp_path / "checkpoint")
+    path = checkpoint / "tokenizer.model"
+    # normalizer_spec with remove_extra_whitespaces, the library's default
+    path.write_bytes(path.read_bytes() + b"\x1a\x02\x20\x01")
+    written: list[str] = []
+    with pytest.raises(ModelFileError, match="remove_extra_whitespaces"):
+        convert_checkpoint(
+            checkpoint, tmp_path / "model.gguf", progress=lambda name, *_: written.append(name)
+        )
+    assert written == []
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_a_number_that_nothing_looked_at_is_damage_too(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(row("internlm2"), tmp_path / "checkpoint")
+    path = checkpoint / "tokenizer.model"
+    # trainer_spec with an unk_id of 2**40, which no field of the file holds
+    path.write_bytes(path.read_bytes() + b"\x12\x08\xc0\x02" + b"\x80" * 5 + b"\x20")
+    with pytest.raises(ModelFileError, match="whose files fit together"):
+        convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16", "q8_0"])
+@pytest.mark.parametrize("bad", [NAN, float("inf")])
+def test_a_weight_that_is_not_finite_is_refused_by_name(
+    bad: float, dtype: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    name = "language_model.model.layers.0.mlp.up_proj.weight"
+    arrays = load(checkpoint)
+    arrays[name][3, 5] = bad
+    write_safetensors(checkpoint / "model.safetensors", arrays, "F32")
+    with pytest.raises(ModelFileError, match=rf"^\[{name}\] expected numbers"):
+        convert_checkpoint(checkpoint, tmp_path / "model.gguf", dtype)
 
 
 def lie(entry: dict[str, Any]) -> bytes:

@@ -219,6 +219,17 @@ def test_image_side_of_an_hf_checkpoint_comes_from_its_processor(tmp_path: Path)
         assert keys["clip.vision.preproc_max_tiles"] == 4
 
 
+def test_processor_without_statistics_has_those_of_its_class(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(row("qwen2-hf"), tmp_path / "checkpoint")
+    (checkpoint / "preprocessor_config.json").write_text('{"max_patches": 4}', "utf-8")
+    convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+    keys = read_keys(tmp_path / "model.gguf")
+    # OpenAI CLIP's, which transformers' GotOcr2ImageProcessor assumes
+    mean, std = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+    assert keys["clip.vision.image_mean"] == pytest.approx(mean)
+    assert keys["clip.vision.image_std"] == pytest.approx(std)
+
+
 def test_checkpoint_without_tiling_gets_one_tile(tmp_path: Path) -> None:
     keys = keys_of(variant(row("base"), extra={"dynamic_image_size": False}), tmp_path)
     assert keys["clip.vision.preproc_max_tiles"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -81,6 +82,26 @@ def test_added_token_that_is_not_special_is_user_defined(tmp_path: Path) -> None
     found = read(tmp_path)
     assert (found.tokens[n + 1], found.types[n + 1]) == ("<tool_call>", USER_DEFINED)
     assert (found.tokens[n + 2], found.types[n + 2]) == ("<|fim_pad|>", CONTROL)
+
+
+def test_added_token_without_a_row_in_the_embedding_is_left_out(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path, "bpe")
+    want = read(tmp_path).tokens
+    edit_json(tmp_path / "added_tokens.json", **{"<video>": SIZE})
+    found = read(tmp_path)
+    assert found.tokens == want
+    assert found.left_out == ["<video>"]
+
+
+@pytest.mark.parametrize("token", ["<img>", "</img>", "<IMG_CONTEXT>", "<|im_end|>"])
+def test_a_needed_token_without_a_row_in_the_embedding_is_refused(
+    token: str, tmp_path: Path
+) -> None:
+    write_tokenizer(tmp_path, "bpe")
+    edit_json(tmp_path / "tokenizer_config.json", added_tokens_decoder={})
+    edit_json(tmp_path / "added_tokens.json", **{token: 10**5})
+    with pytest.raises(ModelFileError, match=f"found '{re.escape(token)}' as 100000"):
+        read(tmp_path)
 
 
 def test_sentencepiece_pieces_keep_scores_and_types(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from crispvl.conversations import CONVERSATIONS
 from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles
-from crispvl.convert.layouts import id_list
+from crispvl.convert.values import id_list, mapping, text
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError
 
@@ -47,14 +47,7 @@ def read_chat(
 
     Raises:
         ModelFileError: The named format is not known.
-        ValueError: A prompt of an unknown name.
     """
-    unknown = [name for name in prompts if name not in PROMPT_NAMES]
-    if unknown:
-        raise ValueError(
-            f"[prompts] expected names out of {', '.join(PROMPT_NAMES)}; found "
-            f"{', '.join(unknown)}; write for example text=OCR"
-        )
     jinja = jinja_template(files)
     template, system_message = config.template, ""
     if config.layout == "chat":
@@ -69,6 +62,20 @@ def read_chat(
         template = _FORMAT_WITHOUT_TEMPLATE
     stop_ids = _stop_ids(files, config, vocabulary, template)
     return Chat(template, system_message, stop_ids, jinja, dict(prompts))
+
+
+def check_prompts(prompts: Mapping[str, str]) -> None:
+    """Refuses prompts that no task asks for.
+
+    Raises:
+        ValueError: A prompt of an unknown name.
+    """
+    unknown = [name for name in prompts if name not in PROMPT_NAMES]
+    if unknown:
+        raise ValueError(
+            f"[prompts] expected names out of {', '.join(PROMPT_NAMES)}; found "
+            f"{', '.join(unknown)}; write for example text=OCR"
+        )
 
 
 def end_of_answer_id(chat: Chat, vocabulary: Vocabulary) -> int | None:
@@ -89,7 +96,10 @@ def _stop_ids(
 ) -> tuple[int, ...]:
     """Every token that a config calls end of sequence, and the format's own."""
     generation = files.json("generation_config.json") or {}
-    named = (*id_list(generation.get("eos_token_id")), *config.eos_ids)
+    named = (
+        *id_list(generation.get("eos_token_id"), "generation_config.json"),
+        *config.eos_ids,
+    )
     ids = [*named, vocabulary.eos_id, vocabulary.find(_stop_token(template))]
     known = dict.fromkeys(i for i in ids if i is not None and 0 <= i < len(vocabulary.tokens))
     if not known:
@@ -102,14 +112,15 @@ def _stop_ids(
 
 def jinja_template(files: CheckpointFiles) -> str | None:
     """The template that comes with the checkpoint, from whichever file has it."""
-    text = files.text("chat_template.jinja")
-    if text is not None:
-        return text
+    jinja = files.text("chat_template.jinja")
+    if jinja is not None:
+        return jinja
     for name in ("chat_template.json", "tokenizer_config.json"):
         value = (files.json(name) or {}).get("chat_template")
         if isinstance(value, str):
             return value
         if isinstance(value, list):  # several, each with a name
-            named = {entry.get("name"): entry.get("template") for entry in value}
-            return named.get("default")
+            entries = [mapping(entry, f"{name}: chat_template") for entry in value]
+            default = [e.get("template") for e in entries if e.get("name") == "default"]
+            return text(default[0], name) if default else None
     return None

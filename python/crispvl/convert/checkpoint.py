@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from crispvl.convert.awq import mark_packed, unpack_weights
-from crispvl.convert.chat import Chat, end_of_answer_id, read_chat
+from crispvl.convert.chat import Chat, check_prompts, end_of_answer_id, read_chat
 from crispvl.convert.config import CheckpointConfig
-from crispvl.convert.files import CheckpointFiles, open_checkpoint
+from crispvl.convert.files import CheckpointFiles, damage_in_words, open_checkpoint
 from crispvl.convert.layouts import read_config
 from crispvl.convert.tensors import TensorPlan, tensor_plans
 from crispvl.convert.tokenizer import read_vocabulary
+from crispvl.convert.values import mapping
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.convert.weights import StoredTensor, read_weights
 from crispvl.errors import ModelFileError
@@ -55,10 +57,18 @@ def read_checkpoint(model: str | Path, prompts: Mapping[str, str]) -> Checkpoint
         ModelFileError: An incomplete one, or one that the engine cannot run.
         ValueError: A prompt of an unknown name.
     """
+    check_prompts(prompts)
     files = open_checkpoint(model)
-    preprocessor = files.json("preprocessor_config.json")
+    with damage_in_words(files):
+        return _read(files, prompts)
+
+
+def _read(files: CheckpointFiles, prompts: Mapping[str, str]) -> Checkpoint:
+    preprocessor: Mapping[str, Any] | None = files.json("preprocessor_config.json")
     if preprocessor is None:
-        preprocessor = (files.json("processor_config.json") or {}).get("image_processor")
+        processor = files.json("processor_config.json") or {}
+        if processor.get("image_processor") is not None:
+            preprocessor = mapping(processor["image_processor"], "processor_config.json")
     config = read_config(files.require_json("config.json"), preprocessor)
     vocabulary = read_vocabulary(files, config.decoder.vocab_size)
     chat = read_chat(files, config, vocabulary, prompts)

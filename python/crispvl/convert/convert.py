@@ -17,6 +17,7 @@ from crispvl._version import __version__
 from crispvl.convert import dtypes
 from crispvl.convert.awq import mark_expected
 from crispvl.convert.checkpoint import Checkpoint, read_checkpoint
+from crispvl.convert.files import damage_in_words
 from crispvl.convert.layouts import read_config
 from crispvl.convert.metadata import (
     Entry,
@@ -29,6 +30,7 @@ from crispvl.convert.metadata import (
 )
 from crispvl.convert.tensors import TensorPlan, tensor_plans
 from crispvl.convert.writer import OutputFile, OutputTensor, write_files, write_header
+from crispvl.errors import ModelFileError
 from crispvl.outputs import check_outputs
 
 LAYOUTS = ("single", "pair")
@@ -108,7 +110,8 @@ def convert_checkpoint(
     overflows: Counter[str] = Counter()
     files = _output_files(checkpoint, output, dtype, layout, step, overflows)
     tensors = [t for f in files for t in f.tensors]
-    write_files(files, _with_total(progress, sum(t.n_bytes for t in tensors)))
+    with damage_in_words(checkpoint.files):
+        write_files(files, _with_total(progress, sum(t.n_bytes for t in tensors)), _check_headers)
     return ConversionReport(
         files=tuple(f.path for f in files),
         architecture=checkpoint.config.decoder.family.arch,
@@ -116,12 +119,36 @@ def convert_checkpoint(
         n_bytes=sum(f.path.stat().st_size for f in files),
         types=dict(Counter(t.type.name.lower() for t in tensors)),
         fallbacks=tuple(p.name for p in plans if dtypes.choose_type(p, dtype).fallback),
-        warnings=tuple(
-            f"{n} values of {name} are beyond float16 and became infinite; use bf16"
-            for name, n in overflows.items()
-        ),
+        warnings=tuple(_warnings(checkpoint, overflows)),
         elapsed_s=time.monotonic() - started,
     )
+
+
+def _check_headers(paths: Sequence[Path]) -> None:
+    """Has the engine read the headers, so that it need not refuse the whole file later."""
+    from crispvl import _core
+
+    text, mmproj = str(paths[0]), str(paths[1]) if len(paths) > 1 else None
+    try:
+        _core.Model.load(
+            text, mmproj, "cpu", 1, True, False, None, 0.0, (), "auto", True
+        )  # vocabulary and config only
+    except ModelFileError as error:
+        reason, _, _ = str(error).rpartition(";")
+        raise ModelFileError(
+            f"[convert] expected a checkpoint that the engine can run; found {reason}; "
+            "check config.json and the tokenizer's files"
+        ) from error
+
+
+def _warnings(checkpoint: Checkpoint, overflows: Mapping[str, int]) -> Iterator[str]:
+    if checkpoint.vocabulary.left_out:
+        yield (
+            f"left out of the tokenizer, as the embedding has no row for them: "
+            f"{', '.join(checkpoint.vocabulary.left_out)}"
+        )
+    for name, n in overflows.items():
+        yield f"{n} values of {name} are beyond float16 and became infinite; use bf16"
 
 
 def convert_header(config: Mapping[str, Any], output: str | Path, dtype: str | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crispvl.convert.config import DecoderConfig
 from crispvl.convert.families import text_family
 from crispvl.convert.rope import read_rope, usable_context_length
-from crispvl.convert.section import Section
+from crispvl.convert.section import LARGEST_COUNT, Section
 
 
 def read_decoder(root: Section, text: Section) -> DecoderConfig:
@@ -22,16 +22,25 @@ def read_decoder(root: Section, text: Section) -> DecoderConfig:
     n_heads = s.count("num_attention_heads")
     rope_theta, rope_scaling = read_rope(s)
     trained = s.count("max_position_embeddings")
+    context_length = usable_context_length(trained, rope_scaling)
+    if not 1 <= context_length <= LARGEST_COUNT:
+        raise s.error("rope_scaling", "a stretch to a usable length", context_length)
+    n_kv_heads = s.count("num_key_value_heads") if s.has("num_key_value_heads") else n_heads
+    if n_heads % n_kv_heads:
+        raise s.error("num_key_value_heads", f"a divisor of the {n_heads} heads", n_kv_heads)
+    d_head = s.count("head_dim") if s.has("head_dim") else s.count("hidden_size") // n_heads
+    if d_head < 2 or d_head % 2:
+        raise s.error("head_dim", "an even width of each head", d_head)
     return DecoderConfig(
         family=family,
         n_layers=s.count("num_hidden_layers"),
         width=s.count("hidden_size"),
         n_heads=n_heads,
-        n_kv_heads=s.count("num_key_value_heads") if s.has("num_key_value_heads") else n_heads,
-        d_head=(s.count("head_dim") if s.has("head_dim") else s.count("hidden_size") // n_heads),
+        n_kv_heads=n_kv_heads,
+        d_head=d_head,
         d_mlp=s.count("intermediate_size"),
         vocab_size=s.count("vocab_size"),
-        context_length=usable_context_length(trained, rope_scaling),
+        context_length=context_length,
         norm_epsilon=s.number("rms_norm_eps"),
         rope_theta=rope_theta,
         rope_scaling=rope_scaling,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from crispvl.convert.awq import AwqTensor
 from crispvl.convert.tensors import TensorPlan
 from crispvl.convert.weights import StoredTensor
+from crispvl.errors import ModelFileError
 
 DTYPES = ("f32", "f16", "bf16", "q8_0", "q4_1")
 
@@ -72,6 +73,9 @@ def encode(plan: TensorPlan, tensor: StoredTensor, kind: Type) -> Iterator[NDArr
         plan: Which rows, and the shape in the file.
         tensor: Where the words come from.
         kind: Type to write.
+
+    Raises:
+        ModelFileError: A weight is NaN, infinite or beyond float32.
     """
     n_rows = plan.shape[0]
     n_row_bytes = math.prod(plan.shape[1:]) * 4
@@ -81,21 +85,23 @@ def encode(plan: TensorPlan, tensor: StoredTensor, kind: Type) -> Iterator[NDArr
         for begin in range(0, n_rows, step):
             index = taken[begin : begin + step]
             if kind == Type.Q4_1:
+                _check_finite(plan, tensor.scales.load())
                 yield tensor.q4_1(index).reshape(-1)
             else:
-                yield _to_type(tensor.rows(index), tensor.dtype, kind)
+                yield _to_type(plan, tensor.rows(index), tensor.dtype, kind)
         return
     words = tensor.load().reshape(plan.source_shape[-len(plan.shape) :])
     for begin in range(0, n_rows, step):
         end = min(begin + step, n_rows)
         chunk = words[begin:end] if plan.rows is None else words[plan.rows[begin:end]]
-        yield _to_type(chunk, tensor.dtype, kind)
+        yield _to_type(plan, chunk, tensor.dtype, kind)
 
 
-def _to_type(words: NDArray[Any], dtype: str, kind: Type) -> NDArray[np.uint8]:
+def _to_type(plan: TensorPlan, words: NDArray[Any], dtype: str, kind: Type) -> NDArray[np.uint8]:
+    values = to_float32(words, dtype)
+    _check_finite(plan, values)
     if dtype == kind.name:
         return np.ascontiguousarray(words).reshape(-1).view(np.uint8)
-    values = to_float32(words, dtype)
     if kind == Type.F16:
         with np.errstate(over="ignore"):  # the caller counts infinities
             return values.astype("<f2").reshape(-1).view(np.uint8)
@@ -103,9 +109,18 @@ def _to_type(words: NDArray[Any], dtype: str, kind: Type) -> NDArray[np.uint8]:
     return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
 
 
+def _check_finite(plan: TensorPlan, values: NDArray[Any]) -> None:
+    if not np.isfinite(values).all():
+        raise ModelFileError(
+            f"[{plan.source}] expected numbers that float32 holds; found NaN, infinity or more; "
+            "the checkpoint is damaged, or its training diverged"
+        )
+
+
 def to_float32(words: NDArray[Any], dtype: str) -> NDArray[np.float32]:
-    """Numbers from stored words; exact for every type but F64."""
+    """Numbers from stored words; exact for every type but F64, whose largest become infinite."""
     if dtype == "BF16":
         wide: NDArray[np.float32] = (words.astype("<u4") << 16).view("<f4")
         return wide
-    return np.ascontiguousarray(words, "<f4")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(words, "<f4")

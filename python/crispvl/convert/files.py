@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crispvl.errors import ModelFileError
+from crispvl.errors import CrispVLError, ModelFileError
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -44,8 +47,19 @@ class CheckpointFiles:
         return self.path(name).is_file()
 
     def text(self, name: str) -> str | None:
-        """A text file's content; None when it is absent."""
-        return self.path(name).read_text("utf-8") if self.has(name) else None
+        """A text file's content; None when it is absent.
+
+        Raises:
+            ModelFileError: The file is not UTF-8.
+        """
+        if not self.has(name):
+            return None
+        try:
+            return self.path(name).read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise ModelFileError(
+                f"[{name}] expected UTF-8 text; found {error}; download the file again"
+            ) from None
 
     def json(self, name: str) -> dict[str, Any] | None:
         """A JSON object; None when the file is absent.
@@ -58,7 +72,7 @@ class CheckpointFiles:
             return None
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             data = error
         if not isinstance(data, dict):
             raise ModelFileError(
@@ -100,6 +114,27 @@ def open_checkpoint(model: str | Path) -> CheckpointFiles:
             f"found nothing at '{name}'; check the path"
         )
     return _download(name)
+
+
+@contextmanager
+def damage_in_words(files: CheckpointFiles) -> Iterator[None]:
+    """The last net around reading: a value that nothing else looked at is damage too.
+
+    Raises:
+        ModelFileError: In place of what Python says of values of other types or sizes.
+    """
+    try:
+        yield
+    except CrispVLError:
+        raise
+    except (
+        ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+        struct.error,
+    ) as error:  # fmt: skip
+        raise ModelFileError(
+            f"[{files.name}] expected a checkpoint whose files fit together; found {error!r}; "
+            "download it again"
+        ) from error
 
 
 def _download(name: str) -> CheckpointFiles:

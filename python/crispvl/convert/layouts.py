@@ -12,12 +12,20 @@ from typing import Any
 from crispvl.convert.awq import is_awq
 from crispvl.convert.config import CheckpointConfig, ImageConfig, ProjectorConfig, VisionConfig
 from crispvl.convert.decoder_config import read_decoder
-from crispvl.convert.section import Section
+from crispvl.convert.section import Section, is_number
+from crispvl.convert.values import id_list
 from crispvl.errors import ModelFileError
 
-# The model card's recipe for the chat layout, which stores neither (ImageNet statistics).
-_IMAGE_MEAN = (0.485, 0.456, 0.406)
-_IMAGE_STD = (0.229, 0.224, 0.225)
+# Mean and deviation of the model card's recipe, for the chat layout, which stores neither, and for
+# a checkpoint without a processor's file.
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+# What transformers' GotOcr2ImageProcessor takes where its file says nothing (CLIP's statistics).
+_HF_IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_HF_IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
+
+# InternVLVisionRMSNorm's, which its q and k norms keep whatever the config's epsilon is.
+_HF_QK_NORM_EPSILON = 1e-6
 
 # The projector's LayerNorm is built without arguments in both layouts: PyTorch's 1e-5.
 PROJECTOR_NORM_EPSILON = 1e-5
@@ -111,16 +119,16 @@ def _read_chat(root: Section) -> CheckpointConfig:
         ),
         projector=_projector(root.number("downsample_ratio"), root),
         decoder=read_decoder(root, llm),
-        image=ImageConfig(
-            min_tiles=root.count("min_dynamic_patch") if dynamic else 1,
-            max_tiles=root.count("max_dynamic_patch") if dynamic else 1,
+        image=_image(
+            root,
+            ("min_dynamic_patch", "max_dynamic_patch") if dynamic else None,
             thumbnail=root.boolean("use_thumbnail"),
-            mean=_IMAGE_MEAN,
-            std=_IMAGE_STD,
+            mean=_IMAGENET[0],
+            std=_IMAGENET[1],
         ),
         template=root.text("template"),
         system_message=root.text("system_message") if root.has("system_message") else None,
-        eos_ids=id_list(llm.raw("eos_token_id")),
+        eos_ids=id_list(llm.raw("eos_token_id"), llm.where),
     )
 
 
@@ -133,6 +141,11 @@ def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
     vision.expect("use_absolute_position_embeddings", True)
     vision.expect("use_mean_pooling", True)
     text = root.child("text_config")
+    qk_norm = vision.boolean("use_qk_norm")
+    if qk_norm:
+        vision.expect("layer_norm_eps", _HF_QK_NORM_EPSILON)
+    _expect_usual_pixels(preprocessor, vision.count("image_size"))
+    mean, std = (_HF_IMAGE_MEAN, _HF_IMAGE_STD) if preprocessor.raw_values() else _IMAGENET
     # Where the file says nothing: the values of transformers' GotOcr2ImageProcessor.
     image = Section(
         {k: preprocessor.raw(k) for k in ("min_patches", "max_patches") if preprocessor.has(k)},
@@ -143,7 +156,7 @@ def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
         layout="hf",
         vision=_vision(
             vision,
-            qk_norm=vision.boolean("use_qk_norm"),
+            qk_norm=qk_norm,
             qkv_bias=vision.boolean("attention_bias"),
             feature_layer=-1,
         ),
@@ -151,16 +164,16 @@ def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
             root.number("downsample_ratio") if root.has("downsample_ratio") else 0.5, root
         ),
         decoder=read_decoder(root, text),
-        image=ImageConfig(
-            min_tiles=image.count("min_patches"),
-            max_tiles=image.count("max_patches"),
+        image=_image(
+            image,
+            ("min_patches", "max_patches"),
             thumbnail=True,  # its processor always asks for one
-            mean=_rgb(preprocessor, "image_mean", _IMAGE_MEAN),
-            std=_rgb(preprocessor, "image_std", _IMAGE_STD),
+            mean=_rgb(preprocessor, "image_mean", mean),
+            std=_rgb(preprocessor, "image_std", std),
         ),
         template="",
         system_message=None,
-        eos_ids=id_list(text.raw("eos_token_id")),
+        eos_ids=id_list(text.raw("eos_token_id"), text.where),
     )
 
 
@@ -190,6 +203,32 @@ def _vision(
     )
 
 
+def _image(
+    s: Section,
+    keys: tuple[str, str] | None,
+    *,
+    thumbnail: bool,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> ImageConfig:
+    least, most = (s.count(keys[0]), s.count(keys[1])) if keys else (1, 1)
+    if keys and least > most:
+        raise s.error(keys[0], f"at most '{keys[1]}', which is {most}", least)
+    return ImageConfig(min_tiles=least, max_tiles=most, thumbnail=thumbnail, mean=mean, std=std)
+
+
+def _expect_usual_pixels(preprocessor: Section, tile_px: int) -> None:
+    """Refuses a processor that makes other numbers of a page than the engine does."""
+    for step in ("do_resize", "do_rescale", "do_normalize"):
+        preprocessor.expect(step, True, None)
+    if preprocessor.has("rescale_factor"):
+        factor = preprocessor.number("rescale_factor")
+        if abs(factor * 255 - 1) > 1e-6:
+            raise preprocessor.error("rescale_factor", "1/255", factor)
+    edges = {"height": tile_px, "width": tile_px}
+    preprocessor.expect("size", edges, tile_px, None)
+
+
 def _projector(downsample_ratio: float, root: Section) -> ProjectorConfig:
     scale_factor = round(1 / downsample_ratio) if downsample_ratio > 0 else 0
     if scale_factor < 1 or abs(scale_factor * downsample_ratio - 1) > 1e-9:
@@ -207,13 +246,6 @@ def _rgb(s: Section, key: str, default: tuple[float, ...]) -> tuple[float, ...]:
     value = s.raw(key)
     if value is None:
         return default
-    if not isinstance(value, list) or len(value) != 3:
+    if not isinstance(value, list) or len(value) != 3 or not all(map(is_number, value)):
         raise s.error(key, "three numbers", value)
     return tuple(float(v) for v in value)
-
-
-def id_list(value: Any) -> tuple[int, ...]:
-    """Token ids of a field that holds null, one id or a list."""
-    if value is None:
-        return ()
-    return tuple(int(v) for v in value) if isinstance(value, list) else (int(value),)

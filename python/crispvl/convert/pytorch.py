@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from crispvl.convert.weights import StoredTensor
+from crispvl.convert.weights import StoredTensor, is_buffer
 from crispvl.errors import ModelFileError
 
 
@@ -38,8 +38,14 @@ def read_pytorch(path: Path) -> dict[str, StoredTensor]:
         torch.bfloat16: "BF16",
         torch.int32: "I32",  # packed words of AWQ
     }
+    if not isinstance(state, dict):
+        raise _no_tensors(path, type(state).__name__)
     tensors: dict[str, StoredTensor] = {}
     for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise _no_tensors(path, f"{name!r} as {type(value).__name__}")
+        if is_buffer(name):
+            continue
         if value.dtype not in names:
             raise ModelFileError(
                 f"[{path.name}] expected floating-point tensors, or int32 words of AWQ; found "
@@ -54,3 +60,10 @@ def read_pytorch(path: Path) -> dict[str, StoredTensor]:
 
         tensors[name] = StoredTensor(names[value.dtype], tuple(value.shape), load)
     return tensors
+
+
+def _no_tensors(path: Path, found: str) -> ModelFileError:
+    return ModelFileError(
+        f"[{path.name}] expected tensors by name; found {found}; "
+        "convert the original checkpoint, or use one in safetensors"
+    )

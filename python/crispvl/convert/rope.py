@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crispvl.convert.section import Section
@@ -36,7 +35,7 @@ def read_rope(s: Section) -> tuple[float, RopeScaling]:
     ``rope_parameters`` with everything.
     """
     key = "rope_parameters" if s.has("rope_parameters") else "rope_scaling"
-    rope = s.child(key) if isinstance(s.raw(key), Mapping) else Section({}, s.where)
+    rope = s.child(key) if s.has(key) else Section({}, s.where)
     theta = rope.number("rope_theta") if rope.has("rope_theta") else s.number("rope_theta")
     if rope.has("partial_rotary_factor"):
         rope.expect("partial_rotary_factor", 1.0, 1)

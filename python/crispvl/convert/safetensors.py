@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.convert.weights import WORDS, StoredTensor
+from crispvl.convert.weights import WORDS, StoredTensor, is_buffer
 from crispvl.errors import ModelFileError
 
 _MAX_HEADER_BYTES = 100_000_000
@@ -35,7 +35,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
             raise _damaged(path, "a header within the file", f"a length of {n_header_bytes} bytes")
         try:
             header = json.loads(file.read(n_header_bytes))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _damaged(path, "a header in JSON", str(error)) from None
     if not isinstance(header, dict):
         raise _damaged(path, "a JSON object as header", type(header).__name__)
@@ -43,7 +43,7 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
     return {
         name: _tensor(path, name, entry, data)
         for name, entry in header.items()
-        if name != "__metadata__"
+        if name != "__metadata__" and not is_buffer(name)
     }
 
 
@@ -51,7 +51,7 @@ def _tensor(path: Path, name: str, entry: Any, data: range) -> StoredTensor:
     try:
         dtype, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
         begin, end = (int(n) for n in entry["data_offsets"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise _damaged(path, f"dtype, shape and offsets of '{name}'", repr(entry)) from None
     if dtype not in WORDS:
         raise _damaged(path, f"'{name}' to be one of {', '.join(WORDS)}", dtype)

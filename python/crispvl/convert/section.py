@@ -9,6 +9,11 @@ from crispvl.errors import ModelFileError
 
 T = TypeVar("T")
 
+# As in the engine: products of four such counts fit 64 bits.
+LARGEST_COUNT = 1 << 24
+
+_LARGEST_NUMBER = 3.4e38  # of float32, in which the file holds them
+
 _NAMES: dict[type, str] = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
 
 
@@ -58,12 +63,16 @@ class Section:
         value = self.integer(key)
         if value < 1:
             raise self.error(key, "at least 1", value)
+        if value > LARGEST_COUNT:
+            raise self.error(key, f"at most {LARGEST_COUNT}", value)
         return value
 
     def number(self, key: str) -> float:
-        """A number as float."""
-        value = self._values.get(key)
-        return float(self._typed(key, value, int if isinstance(value, int) else float))
+        """A number as float; one that is not finite is none."""
+        value = self.raw(key)
+        if not is_number(value):
+            raise self.error(key, _NAMES[float], value)
+        return float(value)
 
     def text(self, key: str) -> str:
         """A string."""
@@ -91,3 +100,12 @@ class Section:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self.error(key, _NAMES[kind], value)
         return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number that a float32 holds."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER
+    )

@@ -2,7 +2,8 @@
 
 Three kinds of files are read: ``tokenizer.model`` (SentencePiece), ``vocab.json`` with
 ``merges.txt`` (byte-level BPE), and ``tokenizer.json`` (either). The tokenizer's own added tokens
-come on top, and rows of the embedding that no token uses are named ``[PAD<id>]``.
+come on top; rows of the embedding that no token uses are named ``[PAD<id>]``, and added tokens
+without a row are left out, as the model can neither read nor write them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crispvl.conversations import CONVERSATIONS
 from crispvl.convert.files import CheckpointFiles
 from crispvl.convert.tokenizer_files import (
     from_sentencepiece,
@@ -17,8 +19,12 @@ from crispvl.convert.tokenizer_files import (
     from_vocab_and_merges,
     knows_class,
 )
+from crispvl.convert.values import mapping, sequence, text, token_id
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError
+
+# Added tokens that no prompt can be written without.
+_IMAGE_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>")
 
 
 def read_vocabulary(files: CheckpointFiles, vocab_size: int | None) -> Vocabulary:
@@ -30,7 +36,7 @@ def read_vocabulary(files: CheckpointFiles, vocab_size: int | None) -> Vocabular
             not known.
 
     Raises:
-        ModelFileError: No tokenizer, one of an unknown kind, or more tokens than rows.
+        ModelFileError: No tokenizer, one of an unknown kind, or one with more tokens than rows.
     """
     settings = files.json("tokenizer_config.json") or {}
     if files.has("tokenizer.model"):
@@ -44,17 +50,25 @@ def read_vocabulary(files: CheckpointFiles, vocab_size: int | None) -> Vocabular
             f"[{files.name}] expected tokenizer.model, vocab.json with merges.txt, or "
             "tokenizer.json; found none; give a complete checkpoint folder"
         )
-    for token_id, (text, special) in _added_tokens(files, settings).items():
-        vocabulary.add(token_id, text, special)
-    _read_settings(vocabulary, settings)
-    if vocab_size is None:
-        return vocabulary
-    if len(vocabulary.tokens) > vocab_size:
+    if vocab_size is not None and len(vocabulary.tokens) > vocab_size:
         raise ModelFileError(
             f"[tokenizer] expected at most {vocab_size} tokens, one for each row of the "
             f"embedding; found {len(vocabulary.tokens)}; the tokenizer belongs to another model"
         )
-    vocabulary.pad(vocab_size)
+    needed = {*_IMAGE_TOKENS, *(c.stop for c in CONVERSATIONS.values())}
+    needed.update(_texts(settings, "eos_token"))
+    for i, (token, special) in _added_tokens(files, settings).items():
+        if vocab_size is None or i < vocab_size:
+            vocabulary.add(i, token, special)
+        elif token in needed:
+            raise ModelFileError(
+                f"[tokenizer] expected ids below {vocab_size}, the rows of the embedding; found "
+                f"'{token}' as {i}; the tokenizer belongs to another model"
+            )
+        else:
+            vocabulary.left_out.append(token)
+    _read_settings(vocabulary, settings)
+    vocabulary.pad(vocab_size or 0)
     return vocabulary
 
 
@@ -63,16 +77,23 @@ def _added_tokens(
 ) -> dict[int, tuple[str, bool]]:
     """Id to text and whether the token is special, from every file that names added tokens."""
     added: dict[int, tuple[str, bool]] = {}
-    special = set(_texts(settings.get("additional_special_tokens")))
-    for key in ("bos_token", "eos_token", "pad_token", "unk_token"):
-        special.update(_texts(settings.get(key)))
+    special: set[str] = set()
+    for role in ("additional_special_tokens", "bos_token", "eos_token", "pad_token", "unk_token"):
+        special.update(_texts(settings, role))
     for token, i in (files.json("added_tokens.json") or {}).items():
-        added[int(i)] = (token, token in special)
-    for entry in (files.json("tokenizer.json") or {}).get("added_tokens") or []:
-        added[int(entry["id"])] = (entry["content"], bool(entry.get("special")))
-    for i, entry in (settings.get("added_tokens_decoder") or {}).items():
-        added[int(i)] = (entry["content"], bool(entry.get("special")))
+        added[token_id(i, "added_tokens.json")] = (token, token in special)
+    where = "tokenizer.json: added_tokens"
+    for entry in sequence((files.json("tokenizer.json") or {}).get("added_tokens"), where):
+        added[token_id(mapping(entry, where).get("id"), where)] = _added(entry, where)
+    where = "tokenizer_config.json: added_tokens_decoder"
+    for i, entry in mapping(settings.get("added_tokens_decoder"), where).items():
+        added[token_id(i, where)] = _added(entry, where)
     return added
+
+
+def _added(entry: Any, where: str) -> tuple[str, bool]:
+    entry = mapping(entry, where)
+    return text(entry.get("content"), where), bool(entry.get("special"))
 
 
 def _read_settings(vocabulary: Vocabulary, settings: Mapping[str, Any]) -> None:
@@ -81,7 +102,7 @@ def _read_settings(vocabulary: Vocabulary, settings: Mapping[str, Any]) -> None:
         key = f"{role}_token"
         if key not in settings:
             continue
-        texts = _texts(settings[key])
+        texts = _texts(settings, key)
         setattr(vocabulary, f"{role}_id", vocabulary.find(texts[0]) if texts else None)
     for key in ("add_bos", "add_eos"):
         value = settings.get(f"{key}_token")
@@ -89,12 +110,9 @@ def _read_settings(vocabulary: Vocabulary, settings: Mapping[str, Any]) -> None:
             setattr(vocabulary, key, value)
 
 
-def _texts(value: Any) -> list[str]:
+def _texts(settings: Mapping[str, Any], key: str) -> list[str]:
     """Token texts of a field that holds null, text, an object with ``content``, or a list."""
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        return [str(value["content"])]
-    return [text for item in value for text in _texts(item)]
+    value = settings.get(key)
+    items = value if isinstance(value, list) else [] if value is None else [value]
+    contents = [i.get("content") if isinstance(i, Mapping) else i for i in items]
+    return [text(content, f"tokenizer_config.json: {key}") for content in contents]

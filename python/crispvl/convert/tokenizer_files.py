@@ -7,8 +7,11 @@ from typing import Any
 
 from crispvl.convert.files import CheckpointFiles
 from crispvl.convert.sentencepiece import read_sentencepiece
+from crispvl.convert.values import mapping, sequence, text, whole_number
 from crispvl.convert.vocabulary import BYTE, NORMAL, UNKNOWN, UNUSED, Vocabulary
 from crispvl.errors import ModelFileError
+
+_MERGES = "tokenizer.json: merges"
 
 # What llama.cpp puts in place of InternLM2's NUL piece, which no C string can hold.
 _NUL_PIECE = "🐉"
@@ -60,7 +63,7 @@ def from_vocab_and_merges(files: CheckpointFiles, settings: Mapping[str, Any]) -
             f"[tokenizer_config.json] expected tokenizer_class to be one of "
             f"{', '.join(_PRE_TOKENIZER_CLASSES)}; found {kind!r}; this tokenizer is not known"
         )
-    lines = files.path("merges.txt").read_text("utf-8").split("\n")
+    lines = (files.text("merges.txt") or "").split("\n")
     return Vocabulary(
         model="gpt2",
         pre=_PRE_TOKENIZER_CLASSES[kind],
@@ -72,18 +75,18 @@ def from_vocab_and_merges(files: CheckpointFiles, settings: Mapping[str, Any]) -
 def from_tokenizer_json(files: CheckpointFiles) -> Vocabulary:
     """``tokenizer.json``, byte-level or with byte fallback."""
     data = files.require_json("tokenizer.json")
-    model = data.get("model") or {}
+    model = mapping(data.get("model"), "tokenizer.json: model")
     if model.get("type") != "BPE":
         raise ModelFileError(
             f"[tokenizer.json] expected a BPE model; found {model.get('type')!r}; "
             "this tokenizer is not known"
         )
-    merges = [m if isinstance(m, str) else " ".join(m) for m in model.get("merges") or []]
-    arrays = _by_id(model.get("vocab") or {}, "tokenizer.json")
+    merges = [_merge(m) for m in sequence(model.get("merges"), _MERGES)]
+    arrays = _by_id(mapping(model.get("vocab"), "tokenizer.json: vocab"), "tokenizer.json: vocab")
     if model.get("byte_fallback"):
         return _sentencepiece_from_json(data, arrays, merges)
     patterns = [
-        part.get("pattern", {}).get("Regex")
+        mapping(part.get("pattern"), "tokenizer.json: pattern").get("Regex")
         for part in _parts(data.get("pre_tokenizer"), "pretokenizers")
         if part.get("type") == "Split"
     ]
@@ -130,23 +133,32 @@ def _sentencepiece_from_json(
 def _parts(node: Any, key: str) -> list[Mapping[str, Any]]:
     if not isinstance(node, Mapping):
         return []
-    return list(node[key]) if node.get("type") == "Sequence" else [node]
+    parts = sequence(node.get(key), f"tokenizer.json: {key}")
+    return [mapping(p, key) for p in parts] if node.get("type") == "Sequence" else [node]
+
+
+def _merge(value: Any) -> str:
+    """A pair of tokens; older files write it as text."""
+    if isinstance(value, str):
+        return value
+    return " ".join(text(part, _MERGES) for part in sequence(value, _MERGES))
 
 
 def _is_byte_piece(token: str) -> bool:
     return len(token) == 6 and token.startswith("<0x") and token.endswith(">")
 
 
-def _by_id(vocab: Mapping[str, int], where: str) -> dict[str, Any]:
+def _by_id(vocab: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Tokens and types in the order of ids; an id that no token has is padding."""
-    size = max(vocab.values(), default=-1) + 1
-    if not 0 < size <= 4 * len(vocab) + 1024 or min(vocab.values()) < 0:
+    ids = [whole_number(i, where) for i in vocab.values()]
+    size = max(ids, default=-1) + 1
+    if not 0 < size <= 4 * len(vocab) + 1024 or min(ids) < 0:
         raise ModelFileError(
             f"[{where}] expected token ids from 0 on; found {len(vocab)} tokens with ids up to "
             f"{size - 1}; download the file again"
         )
     tokens = [f"[PAD{i}]" for i in range(size)]
     types = [UNUSED] * size
-    for token, i in vocab.items():
+    for token, i in zip(vocab, ids, strict=True):
         tokens[i], types[i] = token, NORMAL
     return {"tokens": tokens, "types": types}

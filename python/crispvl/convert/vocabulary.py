@@ -14,7 +14,10 @@ _ADDED_SCORE = -1000.0
 
 @dataclass
 class Vocabulary:
-    """Tokens by id and what a tokenizer needs besides; None where a checkpoint names no token."""
+    """Tokens by id and what a tokenizer needs besides; None where a checkpoint names no token.
+
+    ``left_out`` are added tokens that have no row in the embedding.
+    """
 
     model: str
     pre: str
@@ -31,6 +34,7 @@ class Vocabulary:
     add_space_prefix: bool = False
     remove_extra_whitespaces: bool = False
     precompiled_charsmap: bytes = b""
+    left_out: list[str] = field(default_factory=list)
 
     def find(self, text: str) -> int | None:
         """Id of the token with exactly this text, added tokens first."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl.convert.values import text
 from crispvl.errors import ModelFileError
 
 # Storage type to the word that numpy sees; bfloat16 has no numpy type and travels as its bits.
@@ -30,7 +31,7 @@ _PREFIXES = (
     ("lm_head.", "language_model.lm_head."),
 )
 
-# Values that can be computed from the config; some exporters store them.
+# Values that can be computed from the config; some exporters store them, in types of their own.
 _BUFFERS = ("rotary_emb.inv_freq", "embeddings.position_ids")
 
 
@@ -60,9 +61,13 @@ def read_weights(folder: Path) -> dict[str, StoredTensor]:
                     f"[{path.name}] expected every tensor once; found '{name}' again; "
                     "keep one set of weights in the folder"
                 )
-            if not name.endswith(_BUFFERS):
-                tensors[name] = tensor
+            tensors[name] = tensor
     return tensors
+
+
+def is_buffer(name: str) -> bool:
+    """Whether a stored tensor is passed over, whatever its type."""
+    return name.endswith(_BUFFERS)
 
 
 def _canonical(name: str) -> str:
@@ -87,8 +92,9 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _shards(folder: Path, index: Path) -> list[Path]:
     try:
-        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError):
+        shards = json.loads(index.read_text("utf-8"))["weight_map"].values()
+        names = sorted({text(name, index.name) for name in shards})
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise ModelFileError(
             f"[{index.name}] expected a JSON object with 'weight_map'; found something else; "
             "download the file again"

@@ -47,7 +47,9 @@ class OutputFile:
 
 
 def write_files(
-    files: Sequence[OutputFile], progress: Callable[[str, int], None] | None = None
+    files: Sequence[OutputFile],
+    progress: Callable[[str, int], None] | None = None,
+    check: Callable[[Sequence[Path]], None] | None = None,
 ) -> None:
     """Writes all files or none.
 
@@ -58,6 +60,8 @@ def write_files(
     Args:
         files: What to write.
         progress: Called with a tensor's name and the bytes just written.
+        check: Called with the files' paths when only their headers are written; its error ends
+            the work.
 
     Raises:
         FileNotFoundError: There is no folder for one of them.
@@ -69,6 +73,9 @@ def write_files(
         temporary = [stack.enter_context(_temporary_beside(target)) for target in targets]
         for file, path in zip(files, temporary, strict=True):
             write_header(path, file)
+        if check is not None:
+            check(temporary)
+        for file, path in zip(files, temporary, strict=True):
             _append_tensors(path, file.tensors, progress)
         for path, target in zip(temporary, targets, strict=True):
             os.replace(path, target)
