@@ -54,9 +54,19 @@ def test_the_table_tells_cosine_difference_and_norms() -> None:
     assert compare_stage("x", want, want, Threshold(1.0, 0.0)).passed
 
 
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_a_lost_factor_passes_in_no_type(name: str, factor: float) -> None:
+    want = np.random.default_rng(1).standard_normal((1, 4, 64))
+    limits = THRESHOLDS[name]
+    for limit in (limits.vision, limits.decoder, limits.logits):
+        assert compare_stage("x", want, want, limit).passed
+        assert not compare_stage("x", factor * want, want, limit).passed
+
+
 def test_equal_rows_of_zeros_agree() -> None:
     zeros = np.zeros((1, 2, 4))
-    assert compare_stage("x", zeros, zeros, Threshold(0.9)).passed
+    assert compare_stage("x", zeros, zeros, Threshold(0.9, norm=0.01)).passed
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -75,4 +85,5 @@ def test_other_shapes_are_refused() -> None:
 def test_the_documentation_tells_the_same_limits() -> None:
     text = (Path(__file__).parents[2] / "docs" / "numerics.md").read_text("utf-8")
     for name, limits in THRESHOLDS.items():
-        assert f"| {name} | {limits.vision.cosine:g} | {limits.decoder.cosine:g} |" in text, name
+        cosines = f"{limits.vision.cosine:g} | {limits.decoder.cosine:g}"
+        assert f"| {name} | {cosines} | {limits.decoder.norm:g} |" in text, name

@@ -63,6 +63,25 @@ def test_a_wrong_weight_fails(files: dict[str, Path], shared_dir: Path, tmp_path
     assert main(["verify", str(path), "--golden", golden]) == 1
 
 
+def test_a_lost_factor_of_the_last_norm_fails(
+    files: dict[str, Path], shared_dir: Path, tmp_path: Path
+) -> None:
+    from crispvl import _core
+
+    path = tmp_path / "wrong.gguf"
+    quantize_file(files["chat-qwen2"], path, "f16")
+    data = bytearray(path.read_bytes())
+    norm = _core.GgufFile(str(path)).data("output_norm.weight").tobytes()
+    at = data.find(norm)
+    data[at : at + len(norm)] = (2 * np.frombuffer(norm, np.float32)).tobytes()
+    path.write_bytes(data)
+    golden = read_golden(shared_dir / "goldens" / "chat-qwen2")
+    verdict = verify_model(Model.load(path, device="cpu"), golden)
+    failed = {row.stage: row.norm_ratio for row in verdict.stages if not row.passed}
+    assert set(failed) == {"llm_final_norm", "logits_image", "logits_text"}
+    assert all(abs(ratio - 2) < 0.01 for ratio in failed.values())
+
+
 def test_the_command_prints_the_table_and_tells_success(
     files: dict[str, Path], shared_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +141,9 @@ def test_incomplete_goldens_are_refused(shared_dir: Path, tmp_path: Path) -> Non
         shutil.copy(shared_dir / "goldens" / "chat-qwen2" / name, tmp_path)
     (tmp_path / "expected.json").write_text('{"image": {}}')
     with pytest.raises(ModelFileError, match="prompt_ids"):
+        read_golden(tmp_path)
+    (tmp_path / "expected.json").write_text("{}")
+    with pytest.raises(ModelFileError, match="image"):
         read_golden(tmp_path)
     (tmp_path / "expected.npz").write_bytes(b"PK\x03\x04 damaged")
     with pytest.raises(ModelFileError):

@@ -138,7 +138,8 @@ def compare_stage(name: str, found: Array, want: Array, limit: Threshold) -> Sta
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         cosines = np.where(norms > 0, (a * b).sum(axis=1) / norms, np.all(a == b, axis=1))
-        ratio = float(np.linalg.norm(a) / np.linalg.norm(b))
+        norm, wanted = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+        ratio = 1.0 if norm == wanted else float(np.float64(norm) / wanted)
     difference = float(np.abs(a - b).max())
     scale = float(np.abs(b).max())
     cosine_min = float(cosines.min())
@@ -146,6 +147,8 @@ def compare_stage(name: str, found: Array, want: Array, limit: Threshold) -> Sta
     close = cosine_min >= limit.cosine and math.isfinite(difference)
     if limit.relative is not None:
         close = close and difference <= limit.relative * scale
+    if limit.norm is not None:
+        close = close and abs(ratio - 1) <= limit.norm
     return StageRow(
         stage=name,
         cosine_min=cosine_min,

@@ -73,9 +73,9 @@ def read_golden(folder: str | Path) -> Expected:
             tiles=arrays["tiles"],
             stages={k: v for k, v in arrays.items() if k.startswith(("vis_", "llm_"))},
             logits={k: arrays[f"logits_{k}"] for k in ("image", "text") if f"logits_{k}" in arrays},
-            prompts={k: _prompt(data[k]) for k in ("image", "text") if k in data},
+            prompts={k: _prompt(data[k]) for k in ("image", "text") if k == "image" or k in data},
         )
-    except (KeyError, ValueError, OSError, TypeError, BadZipFile) as error:
+    except (KeyError, ValueError, OSError, TypeError, RecursionError, BadZipFile) as error:
         raise ModelFileError(
             f"[golden] expected stages, prompts and answers; found {error!r} in '{folder}'; make "
             "the golden again"

@@ -19,10 +19,13 @@ class Threshold:
         cosine: Smallest cosine of a row with the reference's.
         relative: Largest absolute difference, as a share of the stage's largest magnitude; None
             where the cosine says enough.
+        norm: How far the norm's ratio to the reference's may be from one; None where it may be
+            anything. A cosine does not see a factor.
     """
 
     cosine: float
     relative: float | None = None
+    norm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class TypeThresholds:
     same_ids: bool
 
 
-_F32 = Threshold(0.99999, 2e-3)
-_16_VISION, _16_DECODER = Threshold(0.9999), Threshold(0.999)
+_F32 = Threshold(0.99999, 2e-3, norm=2e-3)
+_16_VISION, _16_DECODER = Threshold(0.9999, norm=0.01), Threshold(0.999, norm=0.01)
 _16 = TypeThresholds(_16_VISION, _16_DECODER, _16_DECODER, same_ids=True)
 
 # Squared error of a round trip of normal values, relative to their square: what a type loses.
@@ -68,7 +71,9 @@ _GAIN = 40
 
 
 def _rounding(error: float) -> TypeThresholds:
-    limit = Threshold(1 - _GAIN * error)
+    lost = _GAIN * error
+    # The square of what is lost adds to the norm's, so half of it to the norm.
+    limit = Threshold(1 - lost, norm=max(0.02, round(lost / 2, 4)))
     return TypeThresholds(limit, limit, limit, same_ids=False)
 
 
@@ -79,7 +84,12 @@ THRESHOLDS: Mapping[str, TypeThresholds] = {
     "bf16": _16,
     **{name: _rounding(error) for name, error in ROUND_TRIP_ERROR.items()},
     # The published limit of 8-bit encoders is closer than the rule's.
-    "q8_0": TypeThresholds(Threshold(0.999), Threshold(0.99), Threshold(0.99), same_ids=False),
+    "q8_0": TypeThresholds(
+        Threshold(0.999, norm=0.01),
+        Threshold(0.99, norm=0.01),
+        Threshold(0.99, norm=0.01),
+        same_ids=False,
+    ),
 }
 
 COARSER = TypeThresholds(Threshold(-1.0), Threshold(-1.0), Threshold(-1.0), same_ids=False)
