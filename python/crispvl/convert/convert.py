@@ -110,8 +110,12 @@ def convert_checkpoint(
     overflows: Counter[str] = Counter()
     files = _output_files(checkpoint, output, dtype, layout, step, overflows)
     tensors = [t for f in files for t in f.tensors]
+
+    def check(headers: Sequence[Path]) -> None:
+        _check_headers(headers, output)
+
     with damage_in_words(checkpoint.files):
-        write_files(files, _with_total(progress, sum(t.n_bytes for t in tensors)), _check_headers)
+        write_files(files, _with_total(progress, sum(t.n_bytes for t in tensors)), check)
     return ConversionReport(
         files=tuple(f.path for f in files),
         architecture=checkpoint.config.decoder.family.arch,
@@ -124,17 +128,18 @@ def convert_checkpoint(
     )
 
 
-def _check_headers(paths: Sequence[Path]) -> None:
+def _check_headers(headers: Sequence[Path], output: Path) -> None:
     """Has the engine read the headers, so that it need not refuse the whole file later."""
     from crispvl import _core
 
-    text, mmproj = str(paths[0]), str(paths[1]) if len(paths) > 1 else None
+    text, mmproj = str(headers[0]), str(headers[1]) if len(headers) > 1 else None
+    vocab_only = True
     try:
-        _core.Model.load(
-            text, mmproj, "cpu", 1, True, False, None, 0.0, (), "auto", True
-        )  # vocabulary and config only
+        _core.Model.load(text, mmproj, "cpu", 1, vocab_only, False, None, 0.0, (), "auto", True)
     except ModelFileError as error:
         reason, _, _ = str(error).rpartition(";")
+        for header in headers:
+            reason = reason.replace(header.name, output.name)
         raise ModelFileError(
             f"[convert] expected a checkpoint that the engine can run; found {reason}; "
             "check config.json and the tokenizer's files"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crispvl.convert.config import DecoderConfig
 from crispvl.convert.families import text_family
 from crispvl.convert.rope import read_rope, usable_context_length
-from crispvl.convert.section import LARGEST_COUNT, Section
+from crispvl.convert.section import LARGEST_COUNT, MOST_LAYERS, Section
 
 
 def read_decoder(root: Section, text: Section) -> DecoderConfig:
@@ -33,7 +33,7 @@ def read_decoder(root: Section, text: Section) -> DecoderConfig:
         raise s.error("head_dim", "an even width of each head", d_head)
     return DecoderConfig(
         family=family,
-        n_layers=s.count("num_hidden_layers"),
+        n_layers=s.count("num_hidden_layers", MOST_LAYERS),
         width=s.count("hidden_size"),
         n_heads=n_heads,
         n_kv_heads=n_kv_heads,

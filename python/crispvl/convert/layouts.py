@@ -12,7 +12,7 @@ from typing import Any
 from crispvl.convert.awq import is_awq
 from crispvl.convert.config import CheckpointConfig, ImageConfig, ProjectorConfig, VisionConfig
 from crispvl.convert.decoder_config import read_decoder
-from crispvl.convert.section import Section, is_number
+from crispvl.convert.section import MOST_LAYERS, Section, is_number
 from crispvl.convert.values import id_list
 from crispvl.errors import ModelFileError
 
@@ -188,7 +188,7 @@ def _vision(
     s.expect("hidden_act", "gelu")
     s.expect("num_channels", 3)
     return VisionConfig(
-        n_layers=s.count("num_hidden_layers"),
+        n_layers=s.count("num_hidden_layers", MOST_LAYERS),
         width=s.count("hidden_size"),
         n_heads=s.count("num_attention_heads"),
         d_mlp=s.count("intermediate_size"),

@@ -12,6 +12,9 @@ T = TypeVar("T")
 # As in the engine: products of four such counts fit 64 bits.
 LARGEST_COUNT = 1 << 24
 
+# As in the engine: ten times what any model has; bounds the memory for the names of tensors.
+MOST_LAYERS = 1024
+
 _LARGEST_NUMBER = 3.4e38  # of float32, in which the file holds them
 
 _NAMES: dict[type, str] = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
@@ -58,13 +61,13 @@ class Section:
             value = value[0]
         return self._typed(key, value, int)
 
-    def count(self, key: str) -> int:
+    def count(self, key: str, most: int = LARGEST_COUNT) -> int:
         """A whole number of at least one: a size."""
         value = self.integer(key)
         if value < 1:
             raise self.error(key, "at least 1", value)
-        if value > LARGEST_COUNT:
-            raise self.error(key, f"at most {LARGEST_COUNT}", value)
+        if value > most:
+            raise self.error(key, f"at most {most}", value)
         return value
 
     def number(self, key: str) -> float:
