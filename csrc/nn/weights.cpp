@@ -62,6 +62,11 @@ ggml_tensor* Weights::declare(const std::string& name, const std::vector<int64_t
                             shape_text(trimmed(found.ne)));
         return nullptr;
     }
+    if (!is_readable_type(found.type)) {
+        problems_.push_back("'" + name + "' should be of a type of weights, such as f16; it is " +
+                            ggml_type_name(found.type));
+        return nullptr;
+    }
     if (ne.size() == 1 && found.type != GGML_TYPE_F32) {
         problems_.push_back("'" + name + "' should be f32; it is " + ggml_type_name(found.type));
         return nullptr;

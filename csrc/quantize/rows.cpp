@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "runtime/error.h"
+#include "runtime/gguf_file.h"
 #include "runtime/log.h"
 #include "runtime/parallel.h"
 
@@ -142,10 +143,6 @@ ggml_type type_of_name(std::string_view name) {
     }
     throw Error(ErrorKind::argument, "[quantize] expected a tensor type such as q8_0; found '" +
                                          std::string(name) + "'; see 'crispvl quantize --help'");
-}
-
-bool is_readable_type(ggml_type type) {
-    return type == GGML_TYPE_F32 || ggml_get_type_traits(type)->to_float != nullptr;
 }
 
 bool is_writable_type(ggml_type type) {

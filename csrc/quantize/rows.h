@@ -14,7 +14,6 @@ namespace crispvl {
 // The type that ggml_type_name() calls `name`, upper and lower case alike. Throws Error{argument}.
 ggml_type type_of_name(std::string_view name);
 
-bool is_readable_type(ggml_type type);
 // Types that convert_rows() can make.
 bool is_writable_type(ggml_type type);
 

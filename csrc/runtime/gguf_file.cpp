@@ -125,6 +125,10 @@ GgufValue array_value(const gguf_context* gguf, int64_t id) {
 
 }  // namespace
 
+bool is_readable_type(ggml_type type) {
+    return type == GGML_TYPE_F32 || ggml_get_type_traits(type)->to_float != nullptr;
+}
+
 GgufFile::GgufFile(const std::string& path, FileAccess access) : file_(path), gguf_(parse(file_)) {
     file_.load(access);  // only now: what is no model is refused without a copy
     read_tensors();

@@ -20,6 +20,10 @@ namespace crispvl {
 using GgufValue = std::variant<int64_t, double, bool, std::string, std::vector<int64_t>,
                                std::vector<double>, std::vector<bool>, std::vector<std::string>>;
 
+// Whether weights may be of a type: ggml multiplies all that it can turn into floats. Others, such
+// as integers and F64, end the process within its kernels.
+bool is_readable_type(ggml_type type);
+
 struct GgufTensor {
     std::string name;
     ggml_type type = GGML_TYPE_F32;

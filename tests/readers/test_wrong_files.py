@@ -141,6 +141,19 @@ def test_position_table_in_a_short_type_is_refused(pair: Pair) -> None:
         Model.load(pair[0], rewritten(pair[1], short))
 
 
+@pytest.mark.parametrize("name", ["token_embd.weight", "blk.0.attn_q.weight"])
+@pytest.mark.parametrize(
+    ("kind", "called"), [(np.int8, "i8"), (np.int32, "i32"), (np.float64, "f64")]
+)
+def test_a_weight_of_a_type_that_is_none_is_refused(
+    name: str, kind: type[np.generic], called: str, pair: Pair
+) -> None:
+    shape = next(t.data.shape for t in GGUFReader(pair[0]).tensors if t.name == name)
+    text = rewritten(pair[0], {name: np.zeros(shape, kind)})
+    with pytest.raises(ModelFileError, match=rf"'{name}' should be .*; it is {called}"):
+        Model.load(text, pair[1])
+
+
 def test_pair_of_other_names_gives_a_warning(tiny_model: TinyModel, tmp_path: Path) -> None:
     text, mmproj = write_pair(tiny_model("base"), tmp_path, projector_name="Tiny InternVL 2")
     with pytest.warns(UserWarning, match="has the name 'Tiny InternVL' and .* 'Tiny InternVL 2'"):
