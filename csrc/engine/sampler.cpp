@@ -56,8 +56,9 @@ inline float exp_of_negative(float x) {
     return power * series;
 }
 
-// log(sum(exp(logits))), in double over sums of a few hundred values in float.
-double log_normaliser(LogitsView x) {
+// log(sum(exp(logits))), in double over sums of a few hundred values in float. NaN where a logit is
+// NaN or plus infinity, or all are minus infinity.
+double log_sum_exp(LogitsView x) {
     constexpr size_t kBlock = 32 * kLanes;
     const float most = largest(x);
     double sum = 0;
@@ -77,6 +78,15 @@ double log_normaliser(LogitsView x) {
 
 }  // namespace
 
+double log_normaliser(LogitsView logits) {
+    const double normaliser = log_sum_exp(logits);
+    if (std::isfinite(normaliser)) return normaliser;
+    throw Error(ErrorKind::model_file,
+                "[engine] expected finite logits; found some that are no numbers: the model's "
+                "weights are damaged, or too large for their type; check the file with 'crispvl "
+                "verify', or convert the checkpoint again as bf16");
+}
+
 Sampler::Sampler(const SamplingOptions& o) : options_(o), random_(o.seed) {
     require(o.temperature >= 0 && o.temperature <= 100, "temperature", "from 0 to 100",
             static_cast<double>(o.temperature));
@@ -92,13 +102,13 @@ Sampler::Sampler(const SamplingOptions& o) : options_(o), random_(o.seed) {
 }
 
 Sampled Sampler::sample(LogitsView logits) {
+    const double normaliser = log_normaliser(logits);
     const bool penalise = options_.repetition_penalty != 1 && !history_.empty();
     const std::vector<float> adjusted = penalise ? penalised(logits) : std::vector<float>();
     const LogitsView scores = penalise ? LogitsView{adjusted.data(), adjusted.size()} : logits;
     const int32_t id = options_.temperature == 0 ? most_likely(scores) : draw(scores);
     if (options_.repetition_penalty != 1) history_.push_back(id);
-    const double logprob =
-        static_cast<double>(logits[static_cast<size_t>(id)]) - log_normaliser(logits);
+    const double logprob = static_cast<double>(logits[static_cast<size_t>(id)]) - normaliser;
     return {id, static_cast<float>(logprob)};
 }
 

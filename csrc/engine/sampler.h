@@ -29,6 +29,9 @@ struct LogitsView {
     float operator[](size_t i) const { return data[i]; }
 };
 
+// log(sum(exp(logits))). Throws Error{model_file} where that is no number.
+double log_normaliser(LogitsView logits);
+
 struct Sampled {
     int32_t id;
     float logprob;  // natural log, under the model's own distribution
@@ -39,6 +42,7 @@ public:
     // Throws Error{argument} for values out of range.
     explicit Sampler(const SamplingOptions& options);
 
+    // Throws Error{model_file} where the logits make no distribution.
     Sampled sample(LogitsView logits);
 
     // Takes `ids` for what was generated so far, which the penalty looks back on: where another

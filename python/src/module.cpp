@@ -179,6 +179,7 @@ int64_t checked_row(const Session& session, int64_t i_row) {
 py::array_t<float> logits(const Session& session, int64_t i_row) {
     if (session.n_logit_rows() == 0) return py::array_t<float>(0);
     const LogitsView row = session.logits(checked_row(session, i_row));
+    log_normaliser(row);  // throws where it is none
     return py::array_t<float>(static_cast<py::ssize_t>(row.size), row.data);
 }
 

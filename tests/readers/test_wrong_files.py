@@ -154,6 +154,23 @@ def test_a_weight_of_a_type_that_is_none_is_refused(
         Model.load(text, pair[1])
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_weights_that_are_no_numbers_end_in_an_error_and_not_in_a_text(
+    bad: float, temperature: float, pair: Pair
+) -> None:
+    name = "blk.0.ffn_down.weight"
+    weight = next(t.data.copy() for t in GGUFReader(pair[0]).tensors if t.name == name)
+    weight.flat[5] = bad
+    model = Model.load(rewritten(pair[0], {name: weight}), pair[1])
+    with pytest.raises(ModelFileError, match="expected finite logits"):
+        model.generate([1, 2, 3], max_tokens=2, temperature=temperature)
+    session = model.core.new_session(4)
+    session.prefill([1, 2, 3], None, None)
+    with pytest.raises(ModelFileError, match="expected finite logits"):
+        session.logits()  # what a constraint chooses from
+
+
 def test_pair_of_other_names_gives_a_warning(tiny_model: TinyModel, tmp_path: Path) -> None:
     text, mmproj = write_pair(tiny_model("base"), tmp_path, projector_name="Tiny InternVL 2")
     with pytest.warns(UserWarning, match="has the name 'Tiny InternVL' and .* 'Tiny InternVL 2'"):
