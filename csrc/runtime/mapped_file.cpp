@@ -187,7 +187,8 @@ int64_t modified_ns(const struct stat& info) {
 }  // namespace
 
 void MappedFile::open() {
-    fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    // Nonblocking: a pipe without a writer would never open. Regular files know no difference.
+    fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd_ < 0) {
         if (errno == ENOENT || errno == ENOTDIR) fail_missing(path_);
         fail_unreadable(path_, std::strerror(errno));

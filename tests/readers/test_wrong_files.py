@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -169,6 +172,19 @@ def test_weights_that_are_no_numbers_end_in_an_error_and_not_in_a_text(
     session.prefill([1, 2, 3], None, None)
     with pytest.raises(ModelFileError, match="expected finite logits"):
         session.logits()  # what a constraint chooses from
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.gguf")
+    program = "import sys; from crispvl import Model; Model.load(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "model.gguf")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "it is not a regular file" in done.stderr
 
 
 def test_pair_of_other_names_gives_a_warning(tiny_model: TinyModel, tmp_path: Path) -> None:
