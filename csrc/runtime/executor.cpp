@@ -1,6 +1,7 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -40,6 +41,9 @@ int useful_threads(ggml_cgraph* graph, int n_threads) {
     const double n_useful = 1 + n_flop / kFlopPerThread;
     return n_useful < n_threads ? static_cast<int>(n_useful) : n_threads;
 }
+
+// How long a call waits for another's graph before it looks whether it should go on waiting.
+constexpr std::chrono::milliseconds kPatience{10};
 
 // What decides which tensors may share memory: the operations in order and which results are kept.
 uint64_t signature(ggml_cgraph* graph) {
@@ -109,14 +113,23 @@ void Executor::renew_after_fork() {
     set_callback();
     allocated_ = 0;
     mutex_.release();
-    mutex_ = std::make_unique<std::mutex>();
+    mutex_ = std::make_unique<std::timed_mutex>();
     process_ = current_process();
+}
+
+std::unique_lock<std::timed_mutex> Executor::take_turn(Interrupt* interrupt) {
+    std::unique_lock<std::timed_mutex> turn(*mutex_, std::defer_lock);
+    // By the system's clock: waiting by the steady one is a lock that ThreadSanitizer does not see.
+    while (!turn.try_lock_until(std::chrono::system_clock::now() + kPatience)) {
+        throw_if_requested(interrupt);
+    }
+    return turn;
 }
 
 void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
                    const std::function<void()>& read_outputs, Interrupt* interrupt) {
     if (process_ != current_process()) renew_after_fork();
-    std::lock_guard<std::mutex> lock(*mutex_);
+    const std::unique_lock<std::timed_mutex> turn = take_turn(interrupt);
     throw_if_requested(interrupt);
     check_();
     if (!measured_bytes_.empty()) return measure(graph);
@@ -168,13 +181,13 @@ void Executor::measure(Graph& graph) {
 }
 
 void Executor::observe(Observer observer) {
-    std::lock_guard<std::mutex> lock(*mutex_);
+    std::lock_guard<std::timed_mutex> lock(*mutex_);
     observer_ = std::move(observer);
     set_callback();
 }
 
 void Executor::profile(Profile* profile) {
-    std::lock_guard<std::mutex> lock(*mutex_);
+    std::lock_guard<std::timed_mutex> lock(*mutex_);
     profile_ = profile;
     set_callback();
 }

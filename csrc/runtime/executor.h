@@ -25,8 +25,9 @@ public:
     Executor(Backends& backends, size_t max_nodes, std::function<void()> check);
 
     // Allocates the graph, calls `set_inputs`, computes, calls `read_outputs`.
-    // Throws Error{memory, cancelled, device} and what `check` throws. Thread-safe; `interrupt` may
-    // be null. In a fork of the process that made it, it goes on with threads of its own.
+    // Throws Error{memory, cancelled, device} and what `check` throws. Thread-safe; `interrupt`,
+    // asked while it waits for another graph as well, may be null. In a fork of the process that
+    // made it, it goes on with threads of its own.
     void run(Graph& graph, const std::function<void()>& set_inputs,
              const std::function<void()>& read_outputs, Interrupt* interrupt);
 
@@ -48,6 +49,8 @@ public:
 private:
     void make_scheduler();
     void renew_after_fork();
+    // Waits for the graphs of others. Throws Error{cancelled}.
+    std::unique_lock<std::timed_mutex> take_turn(Interrupt* interrupt);
     void measure(Graph& graph);
     void forget_allocation();
     void set_callback();
@@ -56,7 +59,7 @@ private:
     size_t max_nodes_;
     std::function<void()> check_;
     ggml_backend_sched_ptr sched_;
-    std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+    std::unique_ptr<std::timed_mutex> mutex_ = std::make_unique<std::timed_mutex>();
     std::atomic<int> process_;  // the one that the scheduler and the mutex belong to
     uint64_t allocated_ = 0;    // signature of the graph that the buffers are planned for
     Observer observer_;

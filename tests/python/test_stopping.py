@@ -96,6 +96,23 @@ def test_cancelling_stops_within_prefill_and_leaves_the_session_as_it_was(model:
     np.testing.assert_allclose(session.logits(), again.logits(), atol=1e-2)
 
 
+def test_cancelling_stops_within_the_wait_for_another_graph(model: Model) -> None:
+    one_graph, other, waiting = CancelToken(), CancelToken(), CancelToken()
+    model.encode(tiles(model, 4), cancel=one_graph)
+    session = model.core.new_session(8)
+    session.prefill([5, 5], None, None)
+    busy = threading.Thread(target=model.encode, args=(tiles(model, 8),), kwargs={"cancel": other})
+    busy.start()
+    while other.n_looks < 2:  # it is at its first graph
+        pass
+    waiting.cancel()
+    with pytest.raises(Cancelled):
+        session.decode(5, waiting)
+    n_looks = other.n_looks
+    busy.join()
+    assert n_looks < one_graph.n_looks
+
+
 def test_a_time_limit_acts_within_encoding(model: Model) -> None:
     page = CrispOCR(model).recognize(RECEIPT, page_time_limit=1e-6).pages[0]
     assert page.finish_reason == "time_limit"
