@@ -6,7 +6,11 @@
 #include <memory>
 #include <string>
 
+#include "image/bytes.h"
+#include "image/gif_frame.h"
+#include "image/jpeg_segments.h"
 #include "image/orientation.h"
+#include "image/pnm.h"
 #include "runtime/error.h"
 
 namespace {
@@ -31,7 +35,6 @@ void* limited_realloc(void* block, size_t n_bytes) {
 #define STBI_ONLY_PNG
 #define STBI_ONLY_GIF
 #define STBI_ONLY_BMP
-#define STBI_ONLY_PNM
 #define STBI_NO_STDIO
 #define STBI_FAILURE_USERMSG
 #define STBI_MALLOC(size) limited_malloc(size)
@@ -52,29 +55,42 @@ Error unusable(const std::string& expected, const std::string& found, const char
 
 Error damaged() {
     const char* reason = stbi_failure_reason();
-    return unusable("a complete image",
-                    std::string("a damaged one (") + (reason == nullptr ? "?" : reason) + ")",
-                    "save it again");
+    return damaged_image(reason == nullptr ? "?" : reason);
 }
 
-void check_size(int width, int height) {
-    if (width < 1 || height < 1 || int64_t{width} * height > k_max_pixels) {
-        throw unusable("1 to " + std::to_string(k_max_pixels) + " pixels",
-                       std::to_string(width) + "x" + std::to_string(height),
-                       "scale the image down");
-    }
-}
-
-// stb_image fills up a BMP that breaks off. Its rows are never compressed here, so the header tells
-// how long it must be: the bits of a pixel stand at byte 28, or 24 in the oldest kind of header.
-bool breaks_off(const uint8_t* data, size_t n_bytes, int width, int height) {
-    if (n_bytes < 30 || data[0] != 'B' || data[1] != 'M') return false;
+// A BMP's rows are never compressed here, so the header tells how long it must be: the bits of a
+// pixel stand at byte 28, or 24 in the oldest kind of header.
+bool bmp_breaks_off(const uint8_t* data, size_t n_bytes, int width, int height) {
+    if (n_bytes < 30) return false;
     const size_t at = data[14] == 12 ? 24 : 28;
     const size_t n_bits = data[at] | size_t{data[at + 1]} << 8;
     const size_t begin = data[10] | size_t{data[11]} << 8 | size_t{data[12]} << 16;  // of the rows
     const size_t row_bytes = static_cast<size_t>(width) * n_bits / 8;
     const size_t stride = (static_cast<size_t>(width) * n_bits + 31) / 32 * 4;
     return begin + stride * (static_cast<size_t>(height) - 1) + row_bytes > n_bytes;
+}
+
+bool jpeg_breaks_off(const Bytes& file) {
+    std::optional<JpegSegment> segment = next_jpeg_segment(file, 0);
+    while (segment && segment->marker != JpegSegment::kEnd) {
+        segment = next_jpeg_segment(file, segment->end);
+    }
+    return !segment;
+}
+
+// stb_image fills up what breaks off; of PNG alone it asks for the rest itself.
+bool breaks_off(const uint8_t* data, size_t n_bytes, int width, int height) {
+    const Bytes file = bytes_of(data, n_bytes);
+    if (file.begins("BM")) return bmp_breaks_off(data, n_bytes, width, height);
+    if (file.begins("GIF8")) return !first_gif_frame(data, n_bytes);
+    return file.begins("\xFF\xD8") && jpeg_breaks_off(file);
+}
+
+// The fourth byte of a BMP's pixel means nothing without a mask for it, as without compression
+// (byte 30).
+bool is_opaque_bmp(const uint8_t* data, size_t n_bytes) {
+    const Bytes file = bytes_of(data, n_bytes);
+    return file.begins("BM") && file.integer(30, 4) == 0;
 }
 
 // Room for the decoders' working copies: 16-bit RGBA twice, in blocks of up to 64 px, and the
@@ -100,12 +116,15 @@ RgbImage decode_wide_grey(const uint8_t* data, int n_bytes) {
 }
 
 RgbImage decode_any(const uint8_t* data, int n_bytes) {
+    const bool is_opaque = is_opaque_bmp(data, static_cast<size_t>(n_bytes));
+    const PixelFormat format = is_opaque ? PixelFormat::rgb : PixelFormat::rgba;
+    const size_t n_values = bytes_per_pixel(format);
     int width = 0, height = 0, n_channels = 0;
-    const Decoded<uint8_t> values(
-        stbi_load_from_memory(data, n_bytes, &width, &height, &n_channels, 4), std::free);
+    const Decoded<uint8_t> values(stbi_load_from_memory(data, n_bytes, &width, &height, &n_channels,
+                                                        static_cast<int>(n_values)),
+                                  std::free);
     if (!values) throw damaged();
-    return to_rgb(
-        {values.get(), width, height, PixelFormat::rgba, size_t{4} * static_cast<size_t>(width)});
+    return to_rgb({values.get(), width, height, format, n_values * static_cast<size_t>(width)});
 }
 
 }  // namespace
@@ -116,6 +135,7 @@ RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
         throw unusable("an image of 1 to " + std::to_string(k_most_bytes) + " bytes",
                        std::to_string(n_bytes), "was it saved completely?");
     }
+    if (is_pnm(data, n_bytes)) return decode_pnm(data, n_bytes);
     const int n = static_cast<int>(n_bytes);
     int width = 0, height = 0, n_channels = 0;
     allocation_limit = limit_for(0, 0, n_bytes);  // to look at the header
@@ -130,12 +150,13 @@ RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
     }
     check_size(width, height);
     if (breaks_off(data, n_bytes, width, height)) {
-        throw unusable("a complete image", "one that breaks off", "save it again");
+        throw damaged_image("it breaks off");
     }
     allocation_limit = limit_for(width, height, n_bytes);
     const bool is_png = n_bytes >= 4 && data[0] == 0x89;
     const bool is_wide_grey = is_png && n_channels == 1 && stbi_is_16_bit_from_memory(data, n) != 0;
     RgbImage image = is_wide_grey ? decode_wide_grey(data, n) : decode_any(data, n);
+    if (bytes_of(data, n_bytes).begins("GIF8")) fill_beside(*first_gif_frame(data, n_bytes), image);
     return turn_upright(std::move(image), exif_orientation(data, n_bytes));
 }
 

@@ -1,17 +1,15 @@
-// Encoded images: JPEG, PNG, GIF (first frame), BMP and PNM, through stb_image.
+// Encoded images: JPEG, PNG, GIF (first frame) and BMP through stb_image, and PNM.
 #pragma once
 
 #include "image/pixels.h"
 
 namespace crispvl {
 
-/// The most pixels of an image, as in crispvl.images.
-constexpr int64_t k_max_pixels = 178956970;
-
 /// Decodes a file's bytes to an upright, opaque RGB image, as crispvl.images does: the EXIF
-/// orientation is applied, transparency shown on white, 16-bit grey scaled to 8 bits. Sizes are
-/// checked before anything is decoded, and no allocation exceeds what they call for. A JPEG's
-/// values may differ from libjpeg's by a few levels. Throws Error{image}.
+/// orientation is applied, transparency shown on white, 16-bit grey scaled to 8 bits. Sizes, and
+/// that the file does not break off, are checked before anything is decoded, and no allocation
+/// exceeds what they call for. A JPEG's values may differ from libjpeg's by a few levels. Throws
+/// Error{image}.
 RgbImage decode_image(const uint8_t* data, size_t n_bytes);
 
 }  // namespace crispvl

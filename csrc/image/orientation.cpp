@@ -4,25 +4,11 @@
 #include <string_view>
 #include <utility>
 
+#include "image/bytes.h"
+#include "image/jpeg_segments.h"
+
 namespace crispvl {
 namespace {
-
-// Bytes with bounds: what lies outside reads as nothing.
-struct Bytes {
-    std::string_view view;
-    bool little_endian = false;
-
-    bool has(size_t at, size_t n) const { return at <= view.size() && n <= view.size() - at; }
-    uint32_t integer(size_t at, size_t n) const {
-        uint32_t value = 0;
-        if (!has(at, n)) return 0;
-        for (size_t i = 0; i < n; ++i) {
-            const size_t from = little_endian ? at + n - 1 - i : at + i;
-            value = (value << 8) | static_cast<unsigned char>(view[from]);
-        }
-        return value;
-    }
-};
 
 // The orientation in a TIFF block, which both kinds of file carry.
 int tiff_orientation(std::string_view tiff) {
@@ -44,16 +30,13 @@ int tiff_orientation(std::string_view tiff) {
 
 int jpeg_orientation(const Bytes& file) {
     constexpr std::string_view header("Exif\0\0", 6);
-    constexpr uint32_t marker_app1 = 0xFFE1, marker_scan = 0xFFDA;
-    for (size_t at = 2; file.has(at, 4);) {
-        const uint32_t marker = file.integer(at, 2);
-        const size_t n = file.integer(at + 2, 2);  // counts itself
-        if ((marker >> 8) != 0xFF || marker == marker_scan || n < 2 || !file.has(at + 2, n)) break;
-        const std::string_view body = file.view.substr(at + 4, n - 2);
-        if (marker == marker_app1 && body.substr(0, header.size()) == header) {
-            return tiff_orientation(body.substr(header.size()));
+    std::optional<JpegSegment> segment = next_jpeg_segment(file, 0);
+    while (segment && segment->marker != JpegSegment::kScan) {
+        if (segment->marker == JpegSegment::kApp1 &&
+            segment->body.substr(0, header.size()) == header) {
+            return tiff_orientation(segment->body.substr(header.size()));
         }
-        at += 2 + n;
+        segment = next_jpeg_segment(file, segment->end);
     }
     return 1;
 }
@@ -72,9 +55,9 @@ int png_orientation(const Bytes& file) {
 }  // namespace
 
 int exif_orientation(const uint8_t* data, size_t n_bytes) {
-    const Bytes file{{reinterpret_cast<const char*>(data), n_bytes}};
-    if (file.view.substr(0, 2) == "\xFF\xD8") return jpeg_orientation(file);
-    if (file.view.substr(0, 4) == "\x89PNG") return png_orientation(file);
+    const Bytes file = bytes_of(data, n_bytes);
+    if (file.begins("\xFF\xD8")) return jpeg_orientation(file);
+    if (file.begins("\x89PNG")) return png_orientation(file);
     return 1;
 }
 

@@ -1,10 +1,6 @@
 #include "image/pixels.h"
 
 #include <algorithm>
-#include <string>
-
-#include "runtime/error.h"
-
 namespace crispvl {
 namespace {
 
@@ -24,6 +20,20 @@ uint8_t over_white(uint32_t value, uint32_t alpha) {
 }
 
 }  // namespace
+
+void check_size(int64_t width, int64_t height) {
+    // Each side first: their product may be beyond any integer.
+    const bool fits = width >= 1 && height >= 1 && width <= k_max_pixels / height;
+    if (fits) return;
+    throw Error(ErrorKind::image, "[image] expected 1 to " + std::to_string(k_max_pixels) +
+                                      " pixels; found " + std::to_string(width) + "x" +
+                                      std::to_string(height) + "; scale the image down");
+}
+
+Error damaged_image(const std::string& reason) {
+    return Error(ErrorKind::image, "[image] expected a complete image; found a damaged one (" +
+                                       reason + "); save it again");
+}
 
 size_t bytes_per_pixel(PixelFormat format) {
     switch (format) {

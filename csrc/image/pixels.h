@@ -4,7 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
+
+#include "runtime/error.h"
 
 namespace crispvl {
 
@@ -29,6 +32,15 @@ struct RgbImage {
           height(height_px),
           pixels(static_cast<size_t>(width_px) * static_cast<size_t>(height_px) * 3) {}
 };
+
+/// The most pixels of an image, as in crispvl.images.
+constexpr int64_t k_max_pixels = 178956970;
+
+/// Throws Error{image} where an image has no pixel or more than k_max_pixels.
+void check_size(int64_t width, int64_t height);
+
+/// What is thrown where an encoded image breaks off or contradicts itself.
+Error damaged_image(const std::string& reason);
 
 /// Bytes of one pixel.
 size_t bytes_per_pixel(PixelFormat format);

@@ -10,6 +10,7 @@ import capi_library as capi
 import numpy as np
 import pytest
 from capi_library import CapiError, LoadedModel
+from crispvl.errors import ImageError
 from crispvl.tiling import tile_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -53,6 +54,111 @@ def test_other_lossless_kinds(kind: str, model: LoadedModel) -> None:
     assert_same_tiles(model, encoded(noise("P" if kind == "GIF" else "RGB"), kind))
 
 
+def bmp(rows: bytes, width: int, height: int, masks: tuple[int, ...] = ()) -> bytes:
+    """A BMP of 32 bits per pixel, of the oldest kind that may have masks of its channels."""
+    bits = struct.pack(f"<{len(masks)}I", *masks)
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 32, 3 if masks else 0, 0, 0, 0, 0, 0)
+    begin = 14 + len(header) + len(bits)
+    return b"BM" + struct.pack("<IHHI", begin + len(rows), 0, 0, begin) + header + bits + rows
+
+
+def test_the_fourth_byte_of_a_bmp_without_a_mask_for_it_means_nothing(model: LoadedModel) -> None:
+    rows = noise("RGBA").tobytes()
+    assert_same_tiles(model, bmp(rows, 61, 43))
+    assert_same_tiles(model, bmp(rows, 61, 43, (0xFF0000, 0xFF00, 0xFF)))
+
+
+@pytest.mark.parametrize("options", [{}, {"transparency": 3}, {"background": 7}])
+@pytest.mark.parametrize("local", [False, True])
+def test_gif_whose_first_frame_leaves_some_of_its_screen_free(
+    local: bool, options: dict[str, int], model: LoadedModel
+) -> None:
+    data = bytearray(encoded(noise("P"), "GIF", interlace=0, **options))
+    data[6:10] = struct.pack("<HH", 90, 70)
+    at = data.index(b"\x2c" + struct.pack("<HHHH", 0, 0, 61, 43))
+    data[at + 1 : at + 5] = struct.pack("<HH", 20, 10)
+    if local:  # a table of two colours stays behind for the screen
+        n_bytes = 6 << (data[10] & 7)
+        table = data[13 : 13 + n_bytes]
+        data[at + 9] |= 0x80 | (data[10] & 7)
+        data[at + 10 : at + 10] = table
+        data[13 : 13 + n_bytes] = bytes(range(6))
+        data[10] &= ~7
+    assert_same_tiles(model, bytes(data))
+
+
+PLAIN = b" ".join(b"%d" % value for value in range(36))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"P1 4 3 # bits may touch\n0110 1\n0 0 1\t1 1 1 0",
+        b"P2\n# a comment\n6 6\n35\n" + PLAIN,
+        b"P2 6 6 300\n" + PLAIN,
+        b"P3 4 3 40\n" + PLAIN,
+        b"P3 4 3 1000 " + PLAIN + b" ",
+        b"P4 61 3\n" + bytes(range(100, 124)),
+        b"P5 6 6 15\n" + bytes(i % 16 for i in range(36)),
+        b"P5 6 6 15\n" + bytes(range(36)),
+        b"P5 6 3 65535\n" + bytes(range(100, 136)),
+        b"P5 6 3 1000\n" + bytes(i % 2 * 99 + 2 for i in range(36)),
+        b"P6 # before the sizes\n4 3 100\n" + bytes(range(36)),
+        b"P6 2 3\r\n65535\n" + bytes(range(100, 136)),
+    ],
+    ids=lambda data: repr(data[:12]),
+)
+def test_pnm_of_every_kind_and_depth(data: bytes, model: LoadedModel) -> None:
+    assert_same_tiles(model, data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"P2 6 6 30\n" + PLAIN,
+        b"P2 6 6 35\n" + PLAIN[:-3],
+        b"P2 6 6 35\n" + PLAIN.replace(b"7", b"x"),
+        b"P1 4 1 0 1 2 0",
+        b"P4 61 3\n" + bytes(23),
+        b"P5 6 6 65535\n" + bytes(71),
+        b"P5 6 6 0\n" + bytes(36),
+        b"P5 6 6 65536\n" + bytes(72),
+        b"P5 6",
+        b"P6 1000000000 1000000000 255\n",
+    ],
+    ids=lambda data: repr(data[:14]),
+)
+def test_damaged_pnm_is_refused_as_in_python(data: bytes, model: LoadedModel) -> None:
+    with pytest.raises(ImageError):
+        tile_image(data, model.info.tile_px, model.info.max_tiles)
+    with pytest.raises(CapiError) as raised:
+        model.tile(data)
+    assert raised.value.status == capi.IMAGE
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("JPEG", {}), ("JPEG", {"progressive": True}), ("GIF", {})]
+)
+def test_what_breaks_off_is_refused_and_not_made_up(
+    kind: str, options: dict[str, bool], share: float, model: LoadedModel
+) -> None:
+    image = noise("P" if kind == "GIF" else "RGB", 120, 90)
+    data = encoded(image, kind, **options)
+    with pytest.raises(CapiError, match="breaks off") as raised:
+        model.tile(data[: int(len(data) * share)])
+    assert raised.value.status == capi.IMAGE
+
+
+def test_a_preview_within_a_jpeg_does_not_end_it(model: LoadedModel) -> None:
+    preview = encoded(noise("RGB"), "JPEG")
+    data = encoded(noise("RGB", 120, 90), "JPEG")
+    whole = data[:2] + struct.pack(">HH", 0xFFE5, len(preview) + 2) + preview + data[2:]
+    assert model.tile(whole).shape == model.tile(data).shape
+    with pytest.raises(CapiError, match="breaks off"):
+        model.tile(whole[:-2])
+
+
 @pytest.mark.parametrize("orientation", range(10))
 def test_exif_orientation_of_png(orientation: int, model: LoadedModel) -> None:
     exif = Image.Exif()
@@ -61,18 +167,32 @@ def test_exif_orientation_of_png(orientation: int, model: LoadedModel) -> None:
     assert_same_tiles(model, encoded(noise("RGB"), "PNG", exif=exif))
 
 
+def assert_close_tiles(model: LoadedModel, data: bytes) -> None:
+    expected = tile_image(data, model.info.tile_px, model.info.max_tiles).astype(int)
+    found = model.tile(data)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 6
+
+
+def ramps() -> Image.Image:
+    y, x = np.mgrid[0:43, 0:61]
+    return Image.fromarray(np.stack([x * 4, y * 5, 255 - x * 2], axis=-1).astype(np.uint8))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_jpeg_is_upright_and_within_a_few_levels(orientation: int, model: LoadedModel) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    y, x = np.mgrid[0:43, 0:61]
-    ramps = np.stack([x * 4, y * 5, 255 - x * 2], axis=-1).astype(np.uint8)
     for options in ({}, {"progressive": True}, {"subsampling": 0}):
-        data = encoded(Image.fromarray(ramps), "JPEG", quality=95, exif=exif, **options)
-        expected = tile_image(data, model.info.tile_px, model.info.max_tiles).astype(int)
-        found = model.tile(data)
-        assert found.shape == expected.shape
-        assert np.abs(found - expected).max() <= 6
+        assert_close_tiles(model, encoded(ramps(), "JPEG", quality=95, exif=exif, **options))
+
+
+def test_fill_bytes_before_a_segment_do_not_hide_it(model: LoadedModel) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(ramps(), "JPEG", quality=95, exif=exif)
+    at = data.index(b"\xff\xe1")
+    assert_close_tiles(model, data[:at] + b"\xff\xff" + data[at:])
 
 
 def test_what_is_no_image_is_refused(model: LoadedModel) -> None:
