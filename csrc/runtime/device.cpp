@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cctype>
 #include <fstream>
+#include <future>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -142,6 +144,31 @@ int quota_cores() {
 
 #endif
 
+// Threads that wait for its end.
+struct IdleThreads {
+    ~IdleThreads() {
+        end.set_value();
+        for (std::thread& thread : threads) thread.join();
+    }
+    std::promise<void> end;
+    std::vector<std::thread> threads;
+};
+
+// Starts the threads of a pool of `n`, the caller being one, and ends them again: where the system
+// gives fewer, ggml would end the process.
+void require_threads(int n) {
+    IdleThreads idle;
+    const std::shared_future<void> end = idle.end.get_future().share();
+    try {
+        for (int i = 1; i < n; ++i) idle.threads.emplace_back([end] { end.wait(); });
+    } catch (const std::system_error& error) {
+        throw Error(ErrorKind::device,
+                    "[device] expected " + std::to_string(n) + " threads; the system starts " +
+                        std::to_string(idle.threads.size() + 1) + " (" + error.what() +
+                        "); lower threads or raise the process's limits");
+    }
+}
+
 }  // namespace
 
 std::vector<DeviceInfo> list_devices() {
@@ -226,6 +253,7 @@ ggml_backend_ptr Backends::start_cpu() {
     ggml_backend_ptr cpu_backend(ggml_backend_cpu_init());
     if (!cpu_backend)
         throw Error(ErrorKind::memory, "[device] expected memory for the CPU backend");
+    require_threads(n_threads);
     ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
     pool = {ggml_threadpool_new(&params), ThreadPoolDeleter{}};
     if (!pool) throw Error(ErrorKind::memory, "[device] expected to start the worker threads");

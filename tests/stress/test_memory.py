@@ -44,6 +44,27 @@ def test_memory_that_runs_out_is_an_error_and_the_model_goes_on(tiny: Path) -> N
     assert found.stdout == "usable\n", found.stderr
 
 
+SHORT_OF_THREADS = """
+import resource, sys
+from crispvl import CrispVLError, Model
+
+model = Model.load(sys.argv[1], device="cpu", threads=1)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+most = resource.getrlimit(resource.RLIMIT_AS)[1]
+resource.setrlimit(resource.RLIMIT_AS, (used + (512 << 20), most))
+try:
+    Model.load(sys.argv[1], device="cpu", threads=500)
+except CrispVLError as error:
+    print(error)
+"""
+
+
+@linux_only
+def test_threads_that_the_system_does_not_start_are_an_error(tiny: Path) -> None:
+    found = run_python(SHORT_OF_THREADS, tiny)
+    assert "expected 500 threads; the system starts" in found.stdout, found.stderr
+
+
 @linux_only
 def test_memory_stays_flat_over_many_readings(tiny: Path) -> None:
     """The short form of `benchmarks/flat_memory.py`, whose figures stand in docs/robustness.md."""
