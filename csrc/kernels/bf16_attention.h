@@ -1,7 +1,10 @@
 // softmax(Q K^T / sqrt(d)) V, over all tokens of a tile or over a sequence's past: the exact
 // softmax over all visible keys. A group of queries keeps its scores in L2; keys and values of a
-// head are packed once for all queries. Compiled once per
-// instruction set.
+// head are packed once for all queries. Compiled once per instruction set.
+//
+// Keys of a cache are packed as what they differ from their panel's mean by, and a query's product
+// with that mean is added in F32: q k = q (k - mean) + q mean. What keys have in common, such as
+// the large biases of Qwen2, would else take the few digits of BF16 that tell keys apart.
 #pragma once
 
 #include <cmath>
@@ -24,15 +27,19 @@ struct Scratch {
     uint16_t* queries;  // BF16 [kGroupRows, d_head]
     uint16_t* rows;     // BF16 [2, d_head], keys or values on their way into a panel
     float* norms;       // [kGroupRows]
+    float* means;       // of each panel's keys: [n_panels, d_head]
+    float* shifts;      // queries times means: [kGroupRows, n_panels]
     int64_t n_keys;     // padded to whole panels
+    int64_t n_panels;
 
     static size_t bytes(int64_t n_tokens, int64_t d_head) {
-        const int64_t n_keys = panel_count(n_tokens) * kPanelWidth;
+        const int64_t n_panels = panel_count(n_tokens), n_keys = n_panels * kPanelWidth;
         return static_cast<size_t>(n_keys * d_head * 2 * 2 + kGroupRows * n_keys * (4 + 2) +
-                                   (kGroupRows + 2) * d_head * 2 + kGroupRows * 4);
+                                   (kGroupRows + 2) * d_head * 2 + kGroupRows * 4 +
+                                   n_panels * (d_head + kGroupRows) * 4);
     }
     Scratch(void* memory, int64_t n_tokens, int64_t d_head)
-        : n_keys(panel_count(n_tokens) * kPanelWidth) {
+        : n_keys(panel_count(n_tokens) * kPanelWidth), n_panels(panel_count(n_tokens)) {
         keys = static_cast<uint16_t*>(memory);
         values = keys + n_keys * d_head;
         scores = reinterpret_cast<float*>(values + n_keys * d_head);
@@ -40,6 +47,8 @@ struct Scratch {
         queries = weights + kGroupRows * n_keys;
         rows = queries + kGroupRows * d_head;
         norms = reinterpret_cast<float*>(rows + 2 * d_head);
+        means = norms + kGroupRows;
+        shifts = means + n_panels * d_head;
     }
 };
 
@@ -58,6 +67,43 @@ struct F16Rows {
         return buffer;
     }
 };
+
+// Keys less their panel's mean.
+struct CentredRows : F16Rows {
+    const float* means;
+    const uint16_t* row(int64_t i, uint16_t* buffer) const {
+        const uint16_t* x = first + i * stride;
+        const float* mean = means + i / kPanelWidth * d_head;
+        for (int64_t d = 0; d < d_head; d += 16) {
+            store_bf16(buffer + d, sub(load_f16(x + d), load(mean + d)));
+        }
+        return buffer;
+    }
+};
+
+void find_means(const F16Rows& keys, const Scratch& s) {
+    for (int64_t begin = 0; begin < keys.n_rows; begin += kPanelWidth) {
+        const int64_t n_left = keys.n_rows - begin, n = n_left < kPanelWidth ? n_left : kPanelWidth;
+        float* mean = s.means + begin / kPanelWidth * keys.d_head;
+        for (int64_t d = 0; d < keys.d_head; d += 16) {
+            Floats sum = splat(0.0f);
+            for (int64_t i = begin; i < begin + n; ++i) {
+                sum = add(sum, load_f16(keys.first + i * keys.stride + d));
+            }
+            store(mean + d, mul(sum, splat(1.0f / static_cast<float>(n))));
+        }
+    }
+}
+
+// Shifts of query `row` for the panels of the first `n_keys` keys.
+void find_shifts(const float* q, int64_t d_head, int64_t row, int64_t n_keys, const Scratch& s) {
+    for (int64_t p = 0; p < panel_count(n_keys); ++p) {
+        const float* mean = s.means + p * d_head;
+        Floats sum = splat(0.0f);
+        for (int64_t d = 0; d < d_head; d += 16) sum = fma(load(q + d), load(mean + d), sum);
+        s.shifts[row * s.n_panels + p] = sum_of(sum);
+    }
+}
 
 template <typename KeyRows>
 void pack_keys(const KeyRows& keys, const Scratch& s) {
@@ -113,8 +159,10 @@ void score_block(const uint16_t* q, int64_t stride, int64_t n_pairs, int64_t i_p
     multiply<kN>(q + row * stride, stride, s.keys + i_panel * n_pairs * kPanelWidth * 2, n_pairs,
                  sums);
     for (int r = 0; r < kN; ++r) {
+        const Floats shift = splat(s.shifts[(row + r) * s.n_panels + i_panel]);
         for (int v = 0; v < kVectors; ++v) {
-            store(s.scores + (row + r) * s.n_keys + i_panel * kPanelWidth + v * 16, sums[r][v]);
+            store(s.scores + (row + r) * s.n_keys + i_panel * kPanelWidth + v * 16,
+                  add(sums[r][v], shift));
         }
     }
 }
@@ -197,6 +245,7 @@ int64_t group_size(int64_t first, int64_t last) {
 void attention(const AttentionJob& job, void* memory, int ith, int nth) {
     const int64_t width = job.n_heads * job.d_head, stride = 3 * width;
     const Scratch s(memory, job.n_tokens, job.d_head);
+    for (int64_t i = 0; i < kGroupRows * s.n_panels; ++i) s.shifts[i] = 0.0f;
     int64_t packed = -1;
     const auto head = [&](int64_t i_head, int64_t first, int64_t last) {
         const int64_t i_tile = i_head / job.n_heads, column = i_head % job.n_heads * job.d_head;
@@ -225,17 +274,20 @@ void causal_attention(const CausalAttentionJob& job, void* memory, int ith, int 
         const int64_t i_kv_head = i_head / n_shared, column = i_head * job.d_head;
         if (packed != i_kv_head) {
             const int64_t kv_column = i_kv_head * job.d_head;
-            pack_keys(F16Rows{job.k + kv_column, kv_stride, n_kv, job.d_head}, s);
+            const F16Rows keys{job.k + kv_column, kv_stride, n_kv, job.d_head};
+            find_means(keys, s);
+            pack_keys(CentredRows{keys, s.means}, s);
             pack_values(F16Rows{job.v + kv_column, kv_stride, n_kv, job.d_head}, s);
             packed = i_kv_head;
         }
         for (int64_t i = first; i < last; i += kGroupRows) {
             const int64_t n_rows = group_size(i, last);
-            for (int64_t r = 0; r < n_rows; ++r) {
-                round_rows(job.q + (i + r) * width + column, job.d_head,
-                           s.queries + r * job.d_head);
-            }
             const auto past = [&](int64_t r) { return job.n_past + i + r + 1; };
+            for (int64_t r = 0; r < n_rows; ++r) {
+                const float* q = job.q + (i + r) * width + column;
+                round_rows(q, job.d_head, s.queries + r * job.d_head);
+                find_shifts(q, job.d_head, r, past(n_rows - 1), s);
+            }
             attend_group(s, s.queries, job.d_head, n_rows, job.d_head, past,
                          job.y + i * width + column, width);
         }

@@ -19,6 +19,13 @@ AttentionConfig attention_config(const VisionConfig& c) {
             "attn_out"};
 }
 
+// A bias of the keys adds the same to all scores of a query, which the softmax takes away again; in
+// the keys it would take the few digits of BF16 that tell them apart.
+PackedLinear pack_qkv(const Attention& a, Operand operand, int n_threads) {
+    const Linear k_without_bias(a.k().weight());
+    return {{&a.q(), &k_without_bias, &a.v()}, operand, kernels::Epilogue::store_bf16, n_threads};
+}
+
 }  // namespace
 
 VisionBlock::VisionBlock(const Scope& scope, const VisionConfig& c)
@@ -36,8 +43,7 @@ ggml_tensor* VisionBlock::operator()(Graph& g, ggml_tensor* x) const {
 
 PackedVisionBlock::PackedVisionBlock(const VisionBlock& b, Operand operand, int n_threads)
     : norm1_(b.norm1_, operand),
-      qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, operand,
-           kernels::Epilogue::store_bf16, n_threads),
+      qkv_(pack_qkv(b.attention_, operand, n_threads)),
       attention_(b.attention_.config().n_heads, b.attention_.config().d_head),
       out_({&b.attention_.out()}, operand, kernels::Epilogue::residual_f32, n_threads, b.scale1_),
       norm2_(b.norm2_, operand),

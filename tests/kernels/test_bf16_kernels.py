@@ -191,6 +191,25 @@ def test_causal_attention_sees_the_past_and_itself_only(
     assert_close(found, expected, 2.5e-2)
 
 
+@pytest.mark.parametrize("turns", [0.0, 0.3])
+def test_what_all_keys_share_takes_none_of_their_digits(turns: float) -> None:
+    """Their common part turns slowly from key to key, by `turns` from first to last."""
+    n_past, n_new, d_head = 100, 90, 64
+    rng = np.random.default_rng(5)
+    q = rng.standard_normal((n_new, 2, d_head), np.float32)
+    k, v = rng.standard_normal((2, n_past + n_new, 1, d_head), np.float32)
+    angles = np.linspace(0, 2 * np.pi * turns, n_past + n_new)
+    k[:, 0, :2] += 300 * np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+    k, v = k.astype(np.float16), v.astype(np.float16)
+    found = kernels.causal_attention_bf16(q, k, v, 2)
+    scores = np.einsum("qhd,kd->hqk", q.astype(np.float64), k[:, 0]) / np.sqrt(d_head)
+    hidden = np.arange(n_past + n_new) > np.arange(n_new)[:, None] + n_past
+    scores = np.where(hidden, -np.inf, scores)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    assert_close(found, np.einsum("hqk,kd->qhd", weights, v[:, 0].astype(np.float64)), 2.5e-2)
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     st.lists(st.tuples(st.integers(0, 200), st.integers(1, 5)), min_size=1, max_size=4),
