@@ -24,10 +24,23 @@ def cpu_with(name: str) -> Iterator[None]:
     missing = set(FEATURES[name]) - set(_cpu.features())
     if missing:
         pytest.skip(f"this CPU has no {', '.join(sorted(missing))}")
-    _core.kernels.limit_features(FEATURES[name])
-    try:
+    with _features(FEATURES[name]):
         if _core.kernels.bf16_kernels_name() is None:
             pytest.skip("this build has no kernels of ours")
+        yield
+
+
+@contextmanager
+def cpu_without_kernels() -> Iterator[None]:
+    """Models are loaded and run within as by a CPU for which there is ggml alone."""
+    with _features([]):
+        yield
+
+
+@contextmanager
+def _features(names: list[str]) -> Iterator[None]:
+    _core.kernels.limit_features(names)
+    try:
         yield
     finally:
         _core.kernels.limit_features(list(_cpu.features()))

@@ -96,7 +96,8 @@ void Prefill::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {
     const int64_t n_new = static_cast<int64_t>(chunk.ids.size());
     const int64_t n_image = static_cast<int64_t>(chunk.image_columns.size());
 
-    Graph g(decoder.max_nodes(/*n_sequences=*/1), /*taps_enabled=*/trace != nullptr);
+    Graph g(decoder.max_nodes(/*n_sequences=*/1), /*taps_enabled=*/trace != nullptr,
+            model.is_exact());
     ggml_tensor* ids = g.input(GGML_TYPE_I32, n_new);
     ggml_tensor* positions = g.input(GGML_TYPE_I32, n_new);
     const SequenceStep sequence =

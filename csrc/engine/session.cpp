@@ -162,7 +162,7 @@ void Session::run_batch(const std::vector<Session*>& sessions,
                         size_t n_sessions, Interrupt* interrupt) {
     const Model& model = *sessions[first]->model_;
     const DecoderConfig& c = model.config().decoder;
-    Graph g(model.decoder().max_nodes(n_sessions));
+    Graph g(model.decoder().max_nodes(n_sessions), /*taps_enabled=*/false, model.is_exact());
     std::vector<SequenceStep> steps;
     std::vector<int32_t> all_ids, all_positions;
     int64_t n_longest = 0;

@@ -133,7 +133,7 @@ typedef struct crispvl_load_params {
     const char* device; /* "auto" (default), "cpu", "cuda", "cuda:1", "metal", "vulkan" ... */
     int32_t n_threads;  /* CPU threads; 0 (default): one per physical core */
     int32_t vocab_only; /* 1: tokenizer only, no weights are needed; default 0 */
-    int32_t exact;      /* 1: 32-bit arithmetic wherever a faster kind would do; default 0 */
+    int32_t exact;      /* 1: float32 throughout: slower, for comparisons; default 0 */
     int32_t no_mmap;    /* 1: files are copied, and may change or go away after; default 0 */
 } crispvl_load_params;
 

@@ -96,7 +96,7 @@ public:
     bool uses(Operand operand) const;
 
     size_t max_nodes(size_t n_sequences) const {
-        return 64 + blocks_.size() * (40 + 16 * n_sequences);
+        return 64 + blocks_.size() * (48 + 16 * n_sequences);
     }
 
 private:

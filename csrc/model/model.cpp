@@ -237,7 +237,7 @@ void Model::encode_group(const uint8_t* tiles, int64_t n_tiles, float* out, Inte
     const VisionConfig& c = config().vision;
     std::vector<float> patches;
     net.vision.cut_patches(tiles, n_tiles, patches);
-    Graph g(net.vision.max_nodes(), /*taps_enabled=*/trace != nullptr);
+    Graph g(net.vision.max_nodes(), /*taps_enabled=*/trace != nullptr, is_exact());
     ggml_tensor* input = g.input(GGML_TYPE_F32, c.d_patch(), c.n_patches(), n_tiles);
     ggml_tensor* tokens = net.projector(g, net.vision(g, input));
     g.output(tokens);

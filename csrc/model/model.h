@@ -30,7 +30,7 @@ struct LoadOptions {
     std::string device = "auto";     // see Backends
     int n_threads = 0;               // 0: one per physical core
     bool vocab_only = false;         // tokenizer and keys, no weights
-    bool exact = false;              // F32 wherever a faster type would do: see kv_type()
+    bool exact = false;              // F32 throughout: products, and the cache as kv_type() says
     std::string kv_cache = "auto";   // "f32", "f16", "q8_0", or what kv_type() says
     bool measure_only = false;       // read headers alone; graphs are measured, not run
     std::string tokenizer;           // GGUF file whose vocabulary is used; "" for the model's own

@@ -65,7 +65,7 @@ public:
     // with its values in the kernel's order: channel, row, column.
     void cut_patches(const uint8_t* tiles, int64_t n_tiles, std::vector<float>& patches) const;
 
-    size_t max_nodes() const { return 64 + blocks_.size() * 48; }
+    size_t max_nodes() const { return 64 + blocks_.size() * 56; }
 
 private:
     ggml_tensor* embed(Graph& g, ggml_tensor* patches) const;

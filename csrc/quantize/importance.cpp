@@ -24,6 +24,7 @@ void ImportanceCollector::stop() {
 
 void ImportanceCollector::add(const ggml_tensor& product) {
     const ggml_tensor *weight = product.src[0], *x = product.src[1];
+    if (weight->op == GGML_OP_CPY) weight = weight->src[0];  // widened to F32
     // Weights are leaves with a name; products of activations have none.
     if (weight->op != GGML_OP_NONE || weight->name[0] == '\0') return;
     if (x->type != GGML_TYPE_F32 || !ggml_is_contiguous(x)) return;

@@ -4,11 +4,12 @@
 
 namespace crispvl {
 
-Graph::Graph(size_t max_nodes, bool taps_enabled)
+Graph::Graph(size_t max_nodes, bool taps_enabled, bool is_exact)
     // Twice the nodes: leaves and views are tensors too.
     : ctx_(2 * max_nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(max_nodes, false)),
       cgraph_(ggml_new_graph_custom(ctx_.get(), max_nodes, /*grads=*/false)),
-      taps_enabled_(taps_enabled) {}
+      taps_enabled_(taps_enabled),
+      is_exact_(is_exact) {}
 
 ggml_tensor* Graph::input(ggml_type type, int64_t ne0, int64_t ne1, int64_t ne2) {
     ggml_tensor* x = ggml_new_tensor_3d(ctx_.get(), type, ne0, ne1, ne2);

@@ -14,10 +14,12 @@ namespace crispvl {
 
 class Graph {
 public:
-    explicit Graph(size_t max_nodes, bool taps_enabled = false);
+    // `is_exact`: its products multiply weights of every type as F32.
+    explicit Graph(size_t max_nodes, bool taps_enabled = false, bool is_exact = false);
 
     ggml_context* ctx() const { return ctx_.get(); }
     ggml_cgraph* cgraph() const { return cgraph_; }
+    bool is_exact() const { return is_exact_; }
 
     // A tensor whose data the caller sets before the graph runs.
     ggml_tensor* input(ggml_type type, int64_t ne0, int64_t ne1 = 1, int64_t ne2 = 1);
@@ -45,7 +47,7 @@ public:
 private:
     TensorTable ctx_;
     ggml_cgraph* cgraph_;
-    bool taps_enabled_;
+    bool taps_enabled_, is_exact_;
     std::vector<std::pair<std::string, ggml_tensor*>> taps_;
     std::vector<std::shared_ptr<const void>> kept_;
 };
