@@ -415,7 +415,7 @@ def test_missing_folder_is_not_found(tmp_path: Path) -> None:
 
 
 def test_missing_output_folder_is_not_found(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"\[output\] expected an existing folder"):
+    with pytest.raises(FileNotFoundError, match=r"\[output\] an existing folder is expected"):
         convert_checkpoint(checkpoint, tmp_path / "no" / "model.gguf")
 
 

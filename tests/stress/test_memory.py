@@ -22,7 +22,8 @@ tiles = np.zeros((2, tile_px, tile_px, 3), np.uint8)
 expected = model.encode(tiles)
 many = np.zeros((1500, tile_px, tile_px, 3), np.uint8)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 20), resource.RLIM_INFINITY))
+# Two tiles need no more than the heap keeps of the last ones, give or take a megabyte.
+resource.setrlimit(resource.RLIMIT_AS, (used + (2 << 20), resource.RLIM_INFINITY))
 sessions = []
 many_sessions = lambda: sessions.extend(model.core.new_session(512) for _ in range(1000))
 for work in (lambda: model.encode(many), many_sessions):
