@@ -11,15 +11,16 @@ namespace crispvl {
 namespace {
 
 int64_t checked_context(const Model& model, int64_t n_ctx) {
-    const int64_t trained = model.config().decoder.context_length;
+    const DecoderConfig& c = model.config().decoder;
+    const int64_t most = c.context_length * c.rope.position_units;
     if (n_ctx < 1) {
         throw Error(
             ErrorKind::argument,
             "[session] expected a context of at least 1 token; found " + std::to_string(n_ctx));
     }
-    if (n_ctx > trained * model.config().decoder.rope.position_units) {
+    if (n_ctx > most) {
         throw Error(ErrorKind::context_overflow,
-                    "[session] expected a context of at most " + std::to_string(trained) +
+                    "[session] expected a context of at most " + std::to_string(most) +
                         " tokens, the model's own; found " + std::to_string(n_ctx) +
                         "; lower max_tokens, max_tiles or the prompt");
     }

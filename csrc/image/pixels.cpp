@@ -1,6 +1,7 @@
 #include "image/pixels.h"
 
 #include <algorithm>
+
 namespace crispvl {
 namespace {
 

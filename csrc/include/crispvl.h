@@ -133,7 +133,7 @@ typedef struct crispvl_load_params {
     const char* device; /* "auto" (default), "cpu", "cuda", "cuda:1", "metal", "vulkan" ... */
     int32_t n_threads;  /* CPU threads; 0 (default): one per physical core */
     int32_t vocab_only; /* 1: tokenizer only, no weights are needed; default 0 */
-    int32_t exact;      /* 1: float32 throughout: slower, for comparisons; default 0 */
+    int32_t exact;      /* 1: float32 throughout (CUDA: TF32), for comparisons; default 0 */
     int32_t no_mmap;    /* 1: files are copied, and may change or go away after; default 0 */
 } crispvl_load_params;
 
@@ -151,7 +151,7 @@ typedef struct crispvl_model_info {
     int32_t vocab_size; /* tokens of the tokenizer */
     /* From here on 0 for a model loaded with vocab_only: */
     int32_t n_logits;             /* logits per token; may exceed vocab_size (padding) */
-    int32_t context_length;       /* most tokens of a session */
+    int32_t context_length;       /* most positions of a session: a token has one, or less */
     int32_t tile_px;              /* edge of a tile */
     int32_t tokens_per_tile;      /* image tokens of a tile */
     int32_t width;                /* values of an image token */

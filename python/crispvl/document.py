@@ -272,7 +272,8 @@ class Document:
 
         Args:
             output: The file to write.
-            source: What was read; may be left out where it was a file that is still there.
+            source: What was read; may be left out where it was a file that is still there and
+                whose name is UTF-8.
             password: Of an encrypted document; the result has none.
 
         Raises:

@@ -51,6 +51,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }  # what turns a picture of an EXIF orientation upright
 
+_TELL_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -281,7 +283,12 @@ def _turn_upright(image: Image.Image) -> Image.Image:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # an unreadable EXIF block says nothing about the pixels
         return image
-    return image if turn is None else image.transpose(turn)
+    if turn is None:
+        return image
+    upright = image.transpose(turn)
+    for name in _TELL_ORIENTATION:
+        upright.info.pop(name, None)  # it may be opened again
+    return upright
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -132,10 +132,13 @@ def _images_as_pdf(source: ImageLike) -> bytes:
 
 def _dpi(picture: Image.Image) -> tuple[float, float]:
     """Returns the resolution of an image in x and y."""
-    found = picture.info.get("dpi", (0, 0))
-    if min(found) <= SCREEN_DPI or max(found) > MAX_DPI:
+    try:
+        x, y = (float(n) for n in picture.info["dpi"])
+    except (ArithmeticError, KeyError, TypeError, ValueError):  # none, or a fraction such as 0/0
         return DEFAULT_DPI, DEFAULT_DPI
-    return float(found[0]), float(found[1])
+    if min(x, y) > SCREEN_DPI and max(x, y) <= MAX_DPI:
+        return x, y
+    return DEFAULT_DPI, DEFAULT_DPI
 
 
 def _import(name: str) -> Any:

@@ -360,7 +360,7 @@ def test_a_number_that_nothing_looked_at_is_damage_too(tmp_path: Path) -> None:
     path = checkpoint / "tokenizer.model"
     # trainer_spec with an unk_id of 2**40, which no field of the file holds
     path.write_bytes(path.read_bytes() + b"\x12\x08\xc0\x02" + b"\x80" * 5 + b"\x20")
-    with pytest.raises(ModelFileError, match="whose files fit together"):
+    with pytest.raises(ModelFileError, match="numbers that a GGUF file holds"):
         convert_checkpoint(checkpoint, tmp_path / "model.gguf")
 
 
@@ -417,6 +417,22 @@ def test_missing_folder_is_not_found(tmp_path: Path) -> None:
 def test_missing_output_folder_is_not_found(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"\[output\] an existing folder is expected"):
         convert_checkpoint(checkpoint, tmp_path / "no" / "model.gguf")
+
+
+def test_a_model_beside_its_checkpoint_can_be_made_anew(checkpoint: Path) -> None:
+    for dtype in ("f16", "q8_0"):
+        assert convert_checkpoint(checkpoint, checkpoint / "model.gguf", dtype).n_bytes > 0
+    with pytest.raises(ValueError, match="an input"):
+        convert_checkpoint(checkpoint, checkpoint / "config.json")
+
+
+def test_what_a_callers_progress_raises_is_no_damage(checkpoint: Path, tmp_path: Path) -> None:
+    def progress(name: str, n_done: int, n_total: int) -> None:
+        raise KeyError(name)
+
+    with pytest.raises(KeyError):
+        convert_checkpoint(checkpoint, tmp_path / "model.gguf", progress=progress)
+    assert not (tmp_path / "model.gguf").exists()
 
 
 @pytest.mark.parametrize("options", [{"dtype": "q4"}, {"layout": "both"}, {"prompts": {"x": "y"}}])

@@ -135,6 +135,16 @@ def test_an_image_is_turned_whatever_else_its_exif_block_says(entry: bytes) -> N
     assert pixels(encoded(stored, "JPEG", exif=block)).shape == (4, 2, 3)
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_what_is_upright_is_not_turned_again(form: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    once = open_image(encoded(Image.new("RGB", (40, 20)), form, exif=exif))
+    assert once.size == (20, 40)
+    assert open_image(once).size == (20, 40)
+    assert open_image(once.copy()).size == (20, 40)
+
+
 def test_whatever_a_plugin_of_pillow_raises_while_it_decodes_is_an_image_error() -> None:
     class Lazy(Image.Image):
         def load(self) -> Any:

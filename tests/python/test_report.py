@@ -148,6 +148,10 @@ def test_eval_tells_models_apart_that_are_called_the_same(
     assert found(*pair) == ([f"{page} + page.png", f"{page} + a.png"], 2)
     assert core.loaded_with[:2] == (str(page), str(folder / "a.png"))
     assert found("--against", page) == ([f"{page} (1)", f"{page} (2)"], 2)
+    out = folder / "out"
+    for _ in range(2):  # what was read is found again
+        found(*pair, "-o", out, "--resume")
+        assert len([*out.iterdir()]) == 2
     assert main([*here, "--against-mmproj", str(other)]) == 2
     assert "[--against-mmproj] --against is expected" in capsys.readouterr().err
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from crispvl.cli import main
 from crispvl.errors import DocumentError, PasswordError
 from crispvl.text_lines import TextBox, find_lines, place_lines, place_words
 from PIL import Image, ImageDraw
+from PIL.TiffImagePlugin import IFDRational
 
 from . import pdf_files
 from .conftest import FakeModel
@@ -203,6 +206,19 @@ def test_records_of_other_documents_are_not_laid_on_the_page(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("ocrmypdf")
+def test_records_of_a_document_whose_name_is_no_utf8_are_found(tmp_path: Path) -> None:
+    source = tmp_path / os.fsdecode(b"caf\xe9.pdf")
+    try:
+        source.write_bytes(pdf_files.pdf([page_with_lines(1)]))
+    except OSError:
+        pytest.skip("names are UTF-8 on this file system")
+    mine = {"source": r"caf\udce9.pdf", "number": 1, "text": "mine", "error": None}
+    done, out = lay_records(tmp_path, source, [mine, {**mine, "source": "other.pdf"}])
+    assert done.returncode == 0, done.stderr
+    assert texts_of(out) == ["mine"]
+
+
+@pytest.mark.usefixtures("ocrmypdf")
 def test_a_text_may_hold_unicodes_own_line_breaks(tmp_path: Path) -> None:
     source = tmp_path / "book.pdf"
     source.write_bytes(pdf_files.pdf([page_with_lines(1)]))
@@ -213,16 +229,19 @@ def test_a_text_may_hold_unicodes_own_line_breaks(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("ocrmypdf")
 @pytest.mark.parametrize(
-    ("dpi", "expected"), [((300, 300), 300), ((400, 400), 400), (None, 200), ((72, 72), 200)]
+    ("dpi", "expected"),
+    [((300, 300), 300), ((400, 400), 400), (None, 200), ((72, 72), 200), (IFDRational(0, 0), 200)],
 )
 def test_images_become_pages_of_their_own_resolution(
-    dpi: tuple[int, int] | None, expected: int, tmp_path: Path
+    dpi: tuple[int, int] | IFDRational | None, expected: int, tmp_path: Path
 ) -> None:
     import pypdfium2
 
     source, out = tmp_path / "page.tif", tmp_path / "out.pdf"
     frames = [page_with_lines(1), page_with_lines(2)]
-    told = {} if dpi is None else {"dpi": dpi}
+    told: dict[str, Any] = {} if dpi is None else {"dpi": dpi}
+    if isinstance(dpi, IFDRational):
+        told = {"tiffinfo": {282: dpi, 283: dpi, 296: 2}}  # x, y, inches
     frames[0].save(source, save_all=True, append_images=frames[1:], **told)
     document("Hello").to_pdf(out, source)
     opened = pypdfium2.PdfDocument(out)

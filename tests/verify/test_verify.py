@@ -82,6 +82,25 @@ def test_a_lost_factor_of_the_last_norm_fails(
     assert all(abs(ratio - 2) < 0.01 for ratio in failed.values())
 
 
+def test_numbers_that_are_none_fail_from_the_stage_where_they_begin(
+    files: dict[str, Path], shared_dir: Path, tmp_path: Path
+) -> None:
+    from crispvl import _core
+
+    path = tmp_path / "wrong.gguf"
+    data = bytearray(files["chat-qwen2"].read_bytes())
+    norm = _core.GgufFile(str(files["chat-qwen2"])).data("output_norm.weight").tobytes()
+    at = data.find(norm)
+    data[at : at + 4] = np.float32(np.nan).tobytes()
+    path.write_bytes(data)
+    golden = read_golden(shared_dir / "goldens" / "chat-qwen2")
+    verdict = verify_model(Model.load(path, device="cpu"), golden)
+    assert not verdict.passed
+    assert not any(row.passed for row in verdict.answers)
+    failed = {row.stage for row in verdict.stages if not row.passed}
+    assert failed == {"llm_final_norm", "logits_image", "logits_text"}
+
+
 def test_the_command_prints_the_table_and_tells_success(
     files: dict[str, Path], shared_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -169,7 +169,7 @@ def _ask(args: argparse.Namespace, tasks: Sequence[Task]) -> Answers:
     paths: list[Path | None] = [None] * len(models)
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
-        stems = [(model or "bundled").replace(":", "-") for model, _ in models.values()]
+        stems = [label.replace(":", "-") for label in models]
         paths = [*names_in_folder(args.output, stems, ".jsonl")]
     return {
         label: answer_all(args, tasks, *files, path)

@@ -101,7 +101,8 @@ def convert_checkpoint(
     """
     output = Path(output)
     _check_arguments(dtype or "f16", layout)
-    check_outputs([output], Path(model).glob("*"), regular=True)
+    inputs = [path for path in Path(model).glob("*") if path.suffix != ".gguf"]
+    check_outputs([output], inputs, regular=True)
     step = position_step_entries(image_position_step)
     started = time.monotonic()
     checkpoint = read_checkpoint(model, prompts or {})
@@ -114,8 +115,7 @@ def convert_checkpoint(
     def check(headers: Sequence[Path]) -> None:
         _check_headers(headers, output)
 
-    with damage_in_words(checkpoint.files):
-        write_files(files, _with_total(progress, sum(t.n_bytes for t in tensors)), check)
+    write_files(files, _with_total(progress, sum(t.n_bytes for t in tensors)), check)
     return ConversionReport(
         files=tuple(f.path for f in files),
         architecture=checkpoint.config.decoder.family.arch,
@@ -253,12 +253,13 @@ def _output_tensor(plan: TensorPlan, dtype: str, chunks: _Chunks) -> OutputTenso
 
 def _chunks_of(plan: TensorPlan, checkpoint: Checkpoint, overflows: Counter[str]) -> _Chunks:
     def chunks(kind: GGMLQuantizationType) -> Iterator[NDArray[np.uint8]]:
-        for chunk in dtypes.encode(plan, checkpoint.weights[plan.source], kind):
-            if kind == GGMLQuantizationType.F16:
-                n_infinite = int(np.count_nonzero(np.isinf(chunk.view("<f2"))))
-                if n_infinite:
-                    overflows[plan.name] += n_infinite
-            yield chunk
+        with damage_in_words(checkpoint.files):
+            for chunk in dtypes.encode(plan, checkpoint.weights[plan.source], kind):
+                if kind == GGMLQuantizationType.F16:
+                    n_infinite = int(np.count_nonzero(np.isinf(chunk.view("<f2"))))
+                    if n_infinite:
+                        overflows[plan.name] += n_infinite
+                yield chunk
 
     return chunks
 

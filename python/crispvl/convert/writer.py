@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from crispvl.convert.dtypes import n_bytes
 from crispvl.convert.metadata import Entry
+from crispvl.errors import ModelFileError
 from crispvl.outputs import behind_links, check_outputs
 
 
@@ -84,7 +86,11 @@ def write_files(
 
 
 def write_header(path: Path, file: OutputFile) -> None:
-    """Writes all that stands before the tensors' bytes: the model without its weights."""
+    """Writes all that stands before the tensors' bytes: the model without its weights.
+
+    Raises:
+        ModelFileError: A number is beyond what the format holds.
+    """
     writer = gguf.GGUFWriter(path, file.arch)
     try:
         writer.add_key_value("general.type", file.type, GGUFValueType.STRING)
@@ -97,6 +103,11 @@ def write_header(path: Path, file: OutputFile) -> None:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
+    except (struct.error, OverflowError) as error:
+        raise ModelFileError(
+            f"[convert] expected numbers that a GGUF file holds; found others ({error}); "
+            "check config.json and the tokenizer's files"
+        ) from error
     finally:
         writer.close()
 

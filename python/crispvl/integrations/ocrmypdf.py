@@ -26,6 +26,7 @@ from pydantic import BaseModel
 from crispvl._version import __version__
 from crispvl.ocr import CrispOCR
 from crispvl.text_lines import TextBox, place_lines, place_words
+from crispvl.utf8 import encodable
 
 _log = logging.getLogger(__name__)
 _TESSERACT = "ocrmypdf.builtin_plugins.tesseract_ocr"
@@ -154,7 +155,7 @@ def _recorded(path: str, document: str) -> dict[int, str]:
 
 
 def _is_same(source: str | None, document: str) -> bool:
-    return source is not None and os.path.abspath(source) == os.path.abspath(document)
+    return source is not None and os.path.abspath(source) == os.path.abspath(encodable(document))
 
 
 @hookimpl
