@@ -180,7 +180,7 @@ def receipt(page: Page, x_height_px: float, fonts: Fonts) -> None:
             at.put([(at.aligned(head, 0.5), head)])
     sums = ["Subtotal", "Tax", "TOTAL", "Total", "Cash", "Change", "VISA", "Balance", "Discount"]
     bought = few(rng, corpus.ITEMS)
-    rows = rng.randint(1, 12)
+    rows = rng.randint(1, rng.choice((8, 16, 40)))
     for i in range(rows + rng.randint(0, 4)):
         name = rng.choice(bought if i < rows else sums)
         if i < rows and rng.random() < 0.4:
