@@ -20,9 +20,8 @@ from crispvl.errors import ModelFileError
 # a checkpoint without a processor's file.
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
-# What transformers' GotOcr2ImageProcessor takes where its file says nothing (CLIP's statistics).
-_HF_IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_HF_IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
+# What transformers' GotOcr2ImageProcessor takes where its file says nothing (CLIP's).
+_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
 # InternVLVisionRMSNorm's, which its q and k norms keep whatever the config's epsilon is.
 _HF_QK_NORM_EPSILON = 1e-6
@@ -145,7 +144,7 @@ def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
     if qk_norm:
         vision.expect("layer_norm_eps", _HF_QK_NORM_EPSILON)
     _expect_usual_pixels(preprocessor, vision.count("image_size"))
-    mean, std = (_HF_IMAGE_MEAN, _HF_IMAGE_STD) if preprocessor.raw_values() else _IMAGENET
+    mean, std = _CLIP if preprocessor.raw_values() else _IMAGENET
     # Where the file says nothing: the values of transformers' GotOcr2ImageProcessor.
     image = Section(
         {k: preprocessor.raw(k) for k in ("min_patches", "max_patches") if preprocessor.has(k)},

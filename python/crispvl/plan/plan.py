@@ -150,7 +150,7 @@ def plan_model(
     """
     _check_counts(pages=n_pages, tiles=max_tiles, ctx=n_ctx, streams=streams)
     options = LoadOptions(device=device, exact=exact, max_memory=max_memory, kv_cache=kv_cache)
-    planner = _Planner(str(model), None if mmproj is None else str(mmproj), options, streams)
+    planner = _Planner(model, mmproj, options, streams)
     return _advised(planner, n_pages, max_tiles or planner.max_tiles, n_ctx)
 
 
@@ -195,9 +195,7 @@ def place_model(
     """
     _check_counts(tiles=max_tiles)
     options = LoadOptions(exact=exact, max_memory=max_memory, kv_cache=kv_cache)
-    planner = _Planner(
-        str(model), None if mmproj is None else str(mmproj), options, 1, cut_prompts=True
-    )
+    planner = _Planner(model, mmproj, options, 1, cut_prompts=True)
     tiles = min(max_tiles or planner.max_tiles, planner.tiles_in_context())
     plan = _advised(planner, 1, tiles, None)
     if plan.fits:
@@ -220,15 +218,15 @@ class _Planner:
 
     def __init__(
         self,
-        model: str,
-        mmproj: str | None,
+        model: str | Path,
+        mmproj: str | Path | None,
         options: LoadOptions,
         n_streams: int,
         *,
         cut_prompts: bool = False,
     ) -> None:
         self._cut_prompts = cut_prompts
-        self._files = model, mmproj
+        self._files = str(model), None if mmproj is None else str(mmproj)
         self.options = options
         self._n_streams = n_streams
         self._limits = device_sizes(options.max_memory) if options.max_memory else {}
