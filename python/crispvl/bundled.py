@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 
 from crispvl.errors import ModelFileError
@@ -25,7 +24,7 @@ _log = logging.getLogger("crispvl")
 
 def path() -> Path:
     """Returns where the bundled model lies, whether or not it is there."""
-    return Path(str(resources.files("crispvl"))) / "data" / FILE_NAME
+    return Path(__file__).parent / "data" / FILE_NAME
 
 
 @lru_cache(maxsize=1)
