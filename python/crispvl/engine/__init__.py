@@ -1,0 +1,1 @@
+"""Turning prompts and images into tokens: the model, its sessions, and how many answers share its steps."""

@@ -1,0 +1,1 @@
+"""What is read: images, PDF files, videos and web addresses, as pages of pixels."""
