@@ -6,7 +6,7 @@ import argparse
 
 import work
 from crispvl import CrispOCR, _core
-from crispvl.model import Model
+from crispvl.engine.model import Model
 from crispvl.options import ReadOptions
 
 # Noise is answered with noise: nothing may end the answer early or guess the tokens of a loop.

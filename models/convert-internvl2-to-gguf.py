@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import argparse
 
-from crispvl.convert import cli
+from crispvl.cli import convert
 
 
 def main() -> int:
     """Runs the command and returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    cli.add_arguments(parser)
-    return cli.run(parser.parse_args())
+    convert.add_arguments(parser)
+    return convert.run(parser.parse_args())
 
 
 if __name__ == "__main__":

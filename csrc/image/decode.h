@@ -5,7 +5,7 @@
 
 namespace crispvl {
 
-/// Decodes a file's bytes to an upright, opaque RGB image, as crispvl.images does: the EXIF
+/// Decodes a file's bytes to an upright, opaque RGB image, as crispvl.inputs.images does: the EXIF
 /// orientation is applied, transparency shown on white, 16-bit grey scaled to 8 bits. Sizes, and
 /// that the file does not break off, are checked before anything is decoded, and no allocation
 /// exceeds what they call for. A JPEG's values may differ from libjpeg's by a few levels. Throws

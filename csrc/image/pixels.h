@@ -1,5 +1,5 @@
 // Pixels as callers have them, and as the model reads them: 8-bit RGB, rows from top to bottom.
-// Follows python/crispvl/images.py, which is the reference, to the byte.
+// Follows python/crispvl/inputs/images.py, which is the reference, to the byte.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,7 @@ struct RgbImage {
           pixels(static_cast<size_t>(width_px) * static_cast<size_t>(height_px) * 3) {}
 };
 
-/// The most pixels of an image, as in crispvl.images.
+/// The most pixels of an image, as in crispvl.inputs.images.
 constexpr int64_t k_max_pixels = 178956970;
 
 /// Throws Error{image} where an image has no pixel or more than k_max_pixels.

@@ -80,7 +80,7 @@ struct Header {
 };
 
 // The 8-bit level of each value. Halves round to even, as in Python; wide grey goes by way of 16
-// bits, as in crispvl.images.
+// bits, as in crispvl.inputs.images.
 std::vector<uint8_t> levels_of(const Header& header) {
     if (header.is_bits) return {255, 0};
     const bool is_wide_grey = header.most > 255 && header.n_channels == 1;

@@ -1,4 +1,4 @@
-"""Writes the conversation table of csrc/text/prompt.cpp from python/crispvl/conversations.json.
+"""Writes the conversation table of csrc/text/prompt.cpp from prompts/conversations.json.
 
 Usage: ``python generate_conversations.py CONVERSATIONS.json OUT.inc``
 """

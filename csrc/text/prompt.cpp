@@ -15,7 +15,7 @@ struct Conversation {
         *assistant_prefix, *assistant_suffix, *answer_prefix;
 };
 
-// The table, from python/crispvl/conversations.json.
+// The table, from python/crispvl/prompts/conversations.json.
 #include "crispvl_conversations.inc"
 
 constexpr std::string_view k_chat_ml = "internvl2_5";  // of the ChatML rows the standard one

@@ -4,7 +4,7 @@
     python models/nano/bundle.py
 
 Converts `checkpoint/` to Q8_0 at `python/crispvl/data/nano.gguf` and writes the file's SHA-256 into
-`python/crispvl/bundled.py`, which refuses any other file.
+`python/crispvl/hub/bundled.py`, which refuses any other file.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from crispvl.bundled import file_sha256
 from crispvl.convert import convert_checkpoint
+from crispvl.hub.hashing import file_sha256
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parent.parent / "python" / "crispvl"
@@ -28,7 +28,7 @@ def main() -> None:
         HERE / "checkpoint", model, dtype="q8_0", layout="single", prompts=PROMPTS
     )
     digest = file_sha256(model)
-    module = PACKAGE / "bundled.py"
+    module = PACKAGE / "hub" / "bundled.py"
     source = module.read_text(encoding="utf-8")
     pinned, n_pins = re.subn(r'(?m)^SHA256 = ".*"$', f'SHA256 = "{digest}"', source)
     if n_pins != 1:

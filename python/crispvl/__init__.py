@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crispvl._version import __version__
-from crispvl.document import Document, Page, Word
+from crispvl.engine.model import Model
+from crispvl.engine.token_stream import Token
 from crispvl.errors import (
     Cancelled,
     ContextOverflowError,
@@ -27,12 +28,11 @@ from crispvl.errors import (
     OutOfMemoryError,
     PasswordError,
 )
-from crispvl.generation import Token
-from crispvl.grounding import Box
-from crispvl.model import Model
-from crispvl.ocr import CrispOCR
 from crispvl.options import GenerateOptions, ReadOptions
-from crispvl.results import Answer, Confidence, Generation, Timings
+from crispvl.reading.ocr import CrispOCR
+from crispvl.results.document import Document, Page, Word
+from crispvl.results.generation import Answer, Confidence, Generation, Timings
+from crispvl.results.grounding import Box
 from crispvl.variants import chosen
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The compiled core. `crispvl.model` is its only caller; everything else goes through that."""
+"""The compiled core. `crispvl.Model` is its only caller; everything else goes through that."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

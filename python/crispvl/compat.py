@@ -12,9 +12,9 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.document import Document
-from crispvl.images import ImageLike
-from crispvl.ocr import CrispOCR
+from crispvl.inputs.images import ImageLike
+from crispvl.reading.ocr import CrispOCR
+from crispvl.results.document import Document
 
 
 class CrispMathOcr:

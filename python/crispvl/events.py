@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from crispvl.document import Document, Page
+from crispvl.results.document import Document, Page
 
 
 @dataclass(frozen=True, kw_only=True)

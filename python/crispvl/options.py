@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, get_args
 
-from crispvl.page_ranges import check_page_ranges
+from crispvl.inputs.page_ranges import check_page_ranges
+from crispvl.prompts.tasks import Task
 from crispvl.sizes import device_sizes, parse_device_sizes
-from crispvl.tasks import Task
 from crispvl.tiling import MOST_TILES
 
 

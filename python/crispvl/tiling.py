@@ -4,7 +4,7 @@ The recipe is the one published on the InternVL model cards (``dynamic_preproces
 ``find_closest_aspect_ratio``): among all grids of at most ``max_tiles`` tiles take the one whose
 aspect ratio is closest to the page's, resize the page to that grid with Pillow's bicubic filter,
 and cut it up. Grids and bytes are equal to it for every size from 1×1 on; which sizes are worth
-reading is not decided here but in `crispvl.images`.
+reading is not decided here but in `crispvl.inputs.images`.
 
 Arrays are row-major: ``[n_tiles, height, width, 3]``.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crispvl.images import ImageLike, open_image
+from crispvl.inputs.images import ImageLike, open_image
 
 MOST_TILES = 1024
 """Of an image, the thumbnail not counted: more than any model was trained with."""
@@ -75,7 +75,7 @@ def tile_image(
     """Cuts an image into tiles, rows first, with the thumbnail last.
 
     Args:
-        image: Anything `crispvl.images.open_image` takes.
+        image: Anything `crispvl.inputs.images.open_image` takes.
         tile_px: Edge of a tile in pixels.
         max_tiles: Most tiles, the thumbnail not counted.
         min_tiles: Fewest tiles.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crispvl.model import Model
+from crispvl.engine.model import Model
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def library(library_path: Path) -> Library:
 @pytest.fixture(scope="session")
 def nano() -> Path:
     """The bundled model."""
-    from crispvl import bundled
+    from crispvl.hub import bundled
 
     if not bundled.path().is_file():
         pytest.skip("this tree has no bundled model")

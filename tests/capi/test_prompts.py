@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from capi_library import Library, LoadedModel, image_of, messages_of
 from crispvl.convert.convert import convert_checkpoint
-from crispvl.messages import ImagePart, Message
-from crispvl.model import Model
-from crispvl.prompts import PromptBuilder
+from crispvl.engine.model import Model
+from crispvl.prompts.builder import PromptBuilder
+from crispvl.prompts.messages import ImagePart, Message
 from goldens import GOLDENS, Golden
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -15,7 +15,7 @@ import pytest
 from capi_library import CapiError, Library, LoadedModel, image_of, messages_of
 from crispvl import CrispOCR
 from crispvl.convert import convert_checkpoint
-from crispvl.tasks import prompt_for
+from crispvl.prompts.tasks import prompt_for
 from crispvl.tiling import choose_grid
 from PIL import Image
 from tiny import ROWS, make_checkpoint

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import crispvl
 import pytest
-from crispvl.convert import cli
+from crispvl.cli import convert
 from gguf import GGUFReader
 from tiny import make_checkpoint
 from tiny.rows import row
@@ -25,8 +25,8 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    cli.add_arguments(parser)
-    return cli.run(parser.parse_args([str(a) for a in arguments]))
+    convert.add_arguments(parser)
+    return convert.run(parser.parse_args([str(a) for a in arguments]))
 
 
 def test_command_writes_the_file_and_prints_its_name(

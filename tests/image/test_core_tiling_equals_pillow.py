@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 from crispvl import _core, tiling
-from crispvl.images import open_image
+from crispvl.inputs.images import open_image
 from crispvl.tiling import choose_grid, tile_image
 from PIL import Image
 from PIL import __version__ as pillow_version

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crispvl import CrispOCR, Generation, Model, bundled
+from crispvl import CrispOCR, Generation, Model
 from crispvl.convert import convert_checkpoint
-from crispvl.generation import TokenStream
+from crispvl.engine.scheduler import Scheduler
+from crispvl.engine.steps import Work
+from crispvl.engine.token_stream import TokenStream
+from crispvl.hub import bundled
 from crispvl.options import GenerateOptions
-from crispvl.scheduler import Scheduler
-from crispvl.steps import Work
 from goldens import GOLDENS, Golden
 from tiny import ROWS, Row, make_checkpoint
 

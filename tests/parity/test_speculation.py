@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crispvl import CrispOCR, Generation, Model, bundled, generation
+from crispvl import CrispOCR, Generation, Model
 from crispvl.convert import convert_checkpoint
+from crispvl.engine import token_stream
+from crispvl.hub import bundled
 from crispvl.options import GenerateOptions
 from goldens import GOLDENS, Golden
 from tiny import ROWS, Row, make_checkpoint
@@ -58,7 +60,7 @@ def assert_guesses_change_nothing(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Oracle, "answer", slow.ids, raising=False)
         patch.setattr(Oracle, "n_prompt", len(ids), raising=False)
-        patch.setattr(generation, "Drafter", Oracle)
+        patch.setattr(token_stream, "Drafter", Oracle)
         fast = model.generate(ids, tiles, options=options)
     assert_same(fast, slow, atol=2e-5)
     if model.config["decoder"]["rope_scaling"] != "dynamic":

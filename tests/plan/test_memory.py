@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from crispvl.plan.memory import available_bytes
+from crispvl.plan.system_memory import available_bytes
 
 GIB = 1 << 30
 

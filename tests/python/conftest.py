@@ -12,8 +12,8 @@ from typing import Any
 import crispvl
 import numpy as np
 import pytest
+from crispvl.engine.model import Model
 from crispvl.errors import Cancelled
-from crispvl.model import Model
 from PIL import Image
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

@@ -14,13 +14,13 @@ import pytest
 from crispvl import CrispOCR
 from crispvl.cli import main
 from crispvl.cli.progress import ProgressLine
-from crispvl.document import Document, Page
+from crispvl.cli.records import RecordFile
 from crispvl.errors import DocumentError
 from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
-from crispvl.formats import to_html, to_markdown
 from crispvl.progress import ProgressMeter
-from crispvl.records import RecordFile
-from crispvl.results import Generation, Timings
+from crispvl.results.document import Document, Page
+from crispvl.results.formats import to_html, to_markdown
+from crispvl.results.generation import Generation, Timings
 from PIL import Image
 
 from . import pdf_files

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from crispvl import bundled
 from crispvl.cli import main
+from crispvl.hub import bundled
 
 pytestmark = pytest.mark.skipif(not bundled.path().is_file(), reason="no bundled model here")
 

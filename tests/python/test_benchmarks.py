@@ -9,15 +9,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from crispvl.benchmarks import read_benchmark
 from crispvl.cli import main
 from crispvl.errors import DocumentError
+from crispvl.evaluation.benchmarks import read_benchmark
 from PIL import Image
 
 from .conftest import FakeModel
 
 pytest.importorskip("rapidfuzz")
-from crispvl.answer_scores import (
+from crispvl.evaluation.answer_scores import (
     CONTRACTIONS,
     anls,
     contains,

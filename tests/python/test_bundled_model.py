@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from crispvl import CrispOCR, Model, bundled
+from crispvl import CrispOCR, Model
 from crispvl.cli import main
 from crispvl.convert import convert_checkpoint
+from crispvl.hub import bundled
 from crispvl.plan import plan_model
 from crispvl.quantize import quantize_file
 
@@ -132,7 +133,8 @@ def test_interrupt_stops_encoding_and_exits_with_130() -> None:
         "import numpy as np, signal, sys\n"
         # Background jobs of a shell inherit an ignored SIGINT.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from crispvl import Model, bundled\n"
+        "from crispvl import Model\n"
+        "from crispvl.hub import bundled\n"
         "model = Model.load(bundled.path())\n"
         "px = model.config['vision']['tile_px']\n"
         "tiles = np.zeros((4000, px, px, 3), np.uint8)\n"

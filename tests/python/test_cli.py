@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from crispvl import bundled
 from crispvl.cli import COMMANDS, main
 from crispvl.cli.doctor import model_cache
 from crispvl.cli.examples import EXAMPLES
 from crispvl.cli.output import SUFFIXES
 from crispvl.errors import ModelFileError
+from crispvl.hub import bundled
 
 from .conftest import FakeModel
 
@@ -181,7 +181,7 @@ def test_an_interrupted_run_leaves_no_half_file(
     def interrupt(self: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crispvl.reading.DocumentReader.pages", interrupt)
+    monkeypatch.setattr("crispvl.reading.document_reader.DocumentReader.pages", interrupt)
     before = set(tmp_path.iterdir())
     assert main([*command, str(page), "-o", str(tmp_path / "out.txt")]) == 130
     assert set(tmp_path.iterdir()) == before

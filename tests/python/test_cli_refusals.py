@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crispvl import bundled
 from crispvl.cli import SOME_FAILED, UNUSABLE, main
+from crispvl.hub import bundled
 from PIL import Image
 
 from .pdf_files import pdf

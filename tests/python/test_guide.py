@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from crispvl import bundled
 from crispvl.cli import main
+from crispvl.hub import bundled
 from PIL import Image
 
 from . import pdf_files

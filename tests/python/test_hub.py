@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from crispvl import CrispOCR, hub
 from crispvl.errors import ModelFileError
-from crispvl.hub import KNOWN_PAIRS, HubName, choose_files, has_hubs_hash, parse_name
+from crispvl.hub.huggingface import KNOWN_PAIRS, HubName, choose_files, has_hubs_hash, parse_name
 
 from .conftest import FakeModel
 from .fake_hub import COMMIT

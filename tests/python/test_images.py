@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from crispvl.errors import ImageError
-from crispvl.images import check_readable, open_image
+from crispvl.inputs.images import check_readable, open_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image

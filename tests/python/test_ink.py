@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from crispvl.ink import ink_pixels, is_blank
+from crispvl.inputs.ink import ink_pixels, is_blank
 from PIL import Image, ImageDraw, ImageFont
 
 A4 = (1654, 2339)  # 200 dpi

@@ -7,10 +7,16 @@ from typing import Any
 
 import pytest
 from crispvl import CrispOCR
-from crispvl.loops import MIN_FILLER_TOKENS, MIN_SHORT_TOKENS, MIN_TOKENS, Loop, LoopDetector
-from crispvl.model import Model
-from crispvl.repair import MIN_WARM_TOKENS, TEMPERATURES
-from crispvl.vocabulary import Vocabulary
+from crispvl.engine.loop_detector import (
+    MIN_FILLER_TOKENS,
+    MIN_SHORT_TOKENS,
+    MIN_TOKENS,
+    Loop,
+    LoopDetector,
+)
+from crispvl.engine.loop_repair import MIN_WARM_TOKENS, TEMPERATURES
+from crispvl.engine.model import Model
+from crispvl.prompts.vocabulary import Vocabulary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image

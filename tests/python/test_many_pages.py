@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from crispvl import CrispOCR
 from crispvl.cli import main
+from crispvl.engine.model import Model
 from crispvl.errors import Cancelled, DocumentError, OutOfMemoryError
 from crispvl.events import DocumentDone, PageDone, PageStarted, TextRead
-from crispvl.model import Model
 from crispvl.options import ReadOptions
-from crispvl.stream_count import MAX_STREAMS, stream_count
+from crispvl.reading.stream_count import MAX_STREAMS, stream_count
 from PIL import Image
 
 from . import pdf_files
@@ -189,16 +189,16 @@ def test_a_page_out_of_time_leaves_the_others_theirs(ocr: CrispOCR, telling: Tel
         return FakeModel.next_token(telling, written, sampler)
 
     telling.next_token = next_token  # type: ignore[method-assign]
-    import crispvl.reading
+    import crispvl.reading.document_reader
 
-    class Deadline(crispvl.reading.Deadline):
+    class Deadline(crispvl.reading.document_reader.Deadline):
         def __init__(self, cancel: Any, limit_s: float | None) -> None:
             super().__init__(cancel, None)
             self.token, self.expired = FakeCancelToken(), True  # type: ignore[assignment]
             tokens.append(self.token)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crispvl.reading, "Deadline", Deadline)
+        patch.setattr(crispvl.reading.document_reader, "Deadline", Deadline)
         document = ocr.recognize(pdf_files.pdf([inked()] * 3), dpi=72, streams=3)
     assert [page.finish_reason for page in document.pages] == ["stop", "time_limit", "stop"]
     assert document.pages[1].text == "Twenty"
@@ -282,7 +282,7 @@ def test_streams_are_as_many_as_memory_has_room_for(
     model: Model, core: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def found(free: int | None, **settings: Any) -> int:
-        monkeypatch.setattr("crispvl.stream_count.available_bytes", lambda: free)
+        monkeypatch.setattr("crispvl.reading.stream_count.available_bytes", lambda: free)
         return stream_count(model, ReadOptions(**settings))
 
     a_page = core.kv_bytes * core.config["decoder"]["context_length"]

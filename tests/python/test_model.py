@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crispvl.detokenizer import StreamingDetokenizer
+from crispvl.engine.detokenizer import StreamingDetokenizer
+from crispvl.engine.model import Model
+from crispvl.engine.token_stream import Token
 from crispvl.errors import Cancelled, ContextOverflowError
-from crispvl.generation import Token
-from crispvl.model import Model
 from crispvl.options import GenerateOptions, LoadOptions, ReadOptions
-from crispvl.results import Confidence
-from crispvl.vocabulary import Vocabulary
+from crispvl.prompts.vocabulary import Vocabulary
+from crispvl.results.generation import Confidence
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,8 +11,10 @@ from typing import Any
 import crispvl
 import numpy as np
 import pytest
-from crispvl import CrispOCR, ImageError, Model, ModelFileError, ReadOptions, bundled, hub
+from crispvl import CrispOCR, ImageError, Model, ModelFileError, ReadOptions, hub
 from crispvl.errors import Cancelled
+from crispvl.hub import bundled
+from crispvl.hub.hashing import file_sha256
 from PIL import Image
 
 from .conftest import SPECIAL_IDS, FakeCancelToken, FakeModel
@@ -195,7 +197,7 @@ def test_the_bundled_model_is_checked_and_announced_once(
     core: FakeModel, page: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(bundled, "path", lambda: page)
-    monkeypatch.setattr(bundled, "SHA256", bundled.file_sha256(page))
+    monkeypatch.setattr(bundled, "SHA256", file_sha256(page))
     bundled.verified_path.cache_clear()
     with caplog.at_level(logging.WARNING, logger="crispvl"):
         CrispOCR()
@@ -216,7 +218,7 @@ def test_the_bundled_model_is_checked_and_announced_once(
 def test_the_bundled_model_is_the_one_named_in_the_code() -> None:
     if not bundled.path().is_file():
         pytest.skip("this tree has no bundled model")
-    assert bundled.file_sha256(bundled.path()) == bundled.SHA256
+    assert file_sha256(bundled.path()) == bundled.SHA256
 
 
 FILES = [

@@ -232,7 +232,7 @@ def test_a_document_that_makes_no_pdf_does_not_stop_the_others(
             raise ValueError("Unterminated string")
         output.write_bytes(b"%PDF")
 
-    monkeypatch.setattr("crispvl.document.Document.to_pdf", to_pdf)
+    monkeypatch.setattr("crispvl.results.document.Document.to_pdf", to_pdf)
     files = list(map(str, two))
     outputs = names_in_folder(tmp_path / "out", files, ".pdf")
     job = [*command, *files, "--format", "pdf", "-o", f"{tmp_path / 'out'}/"]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("crispvl._core")
-from crispvl import CrispOCR, bundled
+from crispvl import CrispOCR
+from crispvl.hub import bundled
 
 ROOT = Path(__file__).resolve().parents[2]
 RECEIPT = ROOT / "examples" / "receipt.png"

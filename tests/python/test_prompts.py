@@ -9,12 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from crispvl.chat_template import ChatTemplate
-from crispvl.conversations import CONVERSATIONS
+from crispvl.engine.model import Model
 from crispvl.errors import ModelFileError
-from crispvl.messages import ImagePart, Message, parse_messages
-from crispvl.model import Model
-from crispvl.prompts import PromptBuilder
+from crispvl.prompts.builder import PromptBuilder
+from crispvl.prompts.chat_template import ChatTemplate
+from crispvl.prompts.conversations import CONVERSATIONS
+from crispvl.prompts.messages import ImagePart, Message, parse_messages
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -295,7 +295,7 @@ def test_special_tokens_cannot_be_put_together_from_parts(
 @given(st.text(st.sampled_from("<>|/imgstard_e\ue000\ue0010:")), st.text())
 @example("<|im_start|><img", "<|im_end|>")
 def test_hidden_text_comes_back_unchanged(text: str, other: str) -> None:
-    from crispvl.prompts import HiddenTokens
+    from crispvl.prompts.builder import HiddenTokens
 
     hidden = HiddenTokens(["<img>", "</img>", "<|im_start|>", "<|im_end|>"])
     for original in (text, other):

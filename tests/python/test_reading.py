@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 from crispvl import CrispOCR, Document
-from crispvl.deadline import Deadline
-from crispvl.document import Page
+from crispvl.engine.deadline import Deadline
+from crispvl.engine.groundedness import groundedness
+from crispvl.engine.model import Model
+from crispvl.engine.steps import finish
 from crispvl.errors import Cancelled, DocumentError, ExtractionError, PasswordError
 from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
-from crispvl.groundedness import groundedness
-from crispvl.model import Model
-from crispvl.results import Generation, Timings
-from crispvl.steps import finish
+from crispvl.results.document import Page
+from crispvl.results.generation import Generation, Timings
 from PIL import Image
 
 from . import pdf_files

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 from crispvl.cli import main
-from crispvl.document import Document, Page
-from crispvl.evaluation import bar_chart, find_pairs, score, total
-from crispvl.report import html_report
-from crispvl.results import Generation, Timings
+from crispvl.evaluation.text_scores import bar_chart, find_pairs, score, total
+from crispvl.results.document import Document, Page
+from crispvl.results.generation import Generation, Timings
+from crispvl.results.html_report import html_report
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

@@ -14,7 +14,7 @@ import pytest
 from crispvl import CrispOCR, Document, Page
 from crispvl.cli import main
 from crispvl.errors import DocumentError, PasswordError
-from crispvl.text_lines import TextBox, find_lines, place_lines, place_words
+from crispvl.results.text_lines import TextBox, find_lines, place_lines, place_words
 from PIL import Image, ImageDraw
 from PIL.TiffImagePlugin import IFDRational
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from crispvl import pdf, sources, urls
 from crispvl.errors import DocumentError, ImageError, PasswordError
+from crispvl.inputs import pdf, sources, urls
+from crispvl.inputs.page_ranges import select_pages
+from crispvl.inputs.sources import expand, open_source
 from crispvl.options import InputOptions, ReadOptions
-from crispvl.page_ranges import select_pages
-from crispvl.sources import expand, open_source
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from crispvl import CrispOCR, Generation
-from crispvl.drafting import MAX_DRAFT, PAUSE_TOKENS, Drafter
-from crispvl.model import Model
-from crispvl.steps import MAX_ROWS
+from crispvl.engine.drafting import MAX_DRAFT, PAUSE_TOKENS, Drafter
+from crispvl.engine.model import Model
+from crispvl.engine.steps import MAX_ROWS
 
 from .conftest import FakeModel
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("crispvl._core")
-from crispvl import Cancelled, CancelToken, CrispOCR, Model, bundled
+from crispvl import Cancelled, CancelToken, CrispOCR, Model
+from crispvl.hub import bundled
 
 ROOT = Path(__file__).resolve().parents[2]
 RECEIPT = ROOT / "examples" / "receipt.png"

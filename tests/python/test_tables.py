@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from crispvl.cli import main
-from crispvl.tables import find_tables, to_csv
+from crispvl.results.tables import find_tables, to_csv
 from hypothesis import given
 from hypothesis import strategies as st
 

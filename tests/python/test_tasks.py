@@ -10,12 +10,12 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from crispvl import Box, CrispOCR, ExtractionError
-from crispvl.constraint import JsonConstraint
+from crispvl.engine.constraint import JsonConstraint
+from crispvl.engine.model import Model
 from crispvl.errors import Cancelled
-from crispvl.extraction import Schema, find_json
-from crispvl.grounding import find_boxes
-from crispvl.model import Model
-from crispvl.tasks import TASKS, Task
+from crispvl.prompts.tasks import TASKS, Task
+from crispvl.reading.extraction import Schema, find_json
+from crispvl.results.grounding import find_boxes
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

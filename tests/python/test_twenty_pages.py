@@ -12,9 +12,10 @@ from PIL import Image
 from . import pdf_files
 
 pytest.importorskip("crispvl._core")
-from crispvl import CrispOCR, bundled
+from crispvl import CrispOCR
 from crispvl.cli import main
-from crispvl.records import RecordFile
+from crispvl.cli.records import RecordFile
+from crispvl.hub import bundled
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 N_PAGES, BLANK, CORRUPT = 20, 7, 12  # pages counted from 1

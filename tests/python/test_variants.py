@@ -108,7 +108,8 @@ def test_cuda_that_cannot_run_here_is_passed_over_with_a_reason(
 
 
 def test_asking_for_cuda_without_it_fails_and_says_why() -> None:
-    from crispvl import Model, _core, bundled
+    from crispvl import Model, _core
+    from crispvl.hub import bundled
 
     if "CUDA" in _core.build_info()["backends"]:
         pytest.skip("this core has CUDA")

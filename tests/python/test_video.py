@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from crispvl import CrispOCR, DocumentError
-from crispvl.messages import flatten, parse_messages
-from crispvl.video import frame_indices, video_frames
+from crispvl.inputs.video import frame_indices, video_frames
+from crispvl.prompts.messages import flatten, parse_messages
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

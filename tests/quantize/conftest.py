@@ -13,9 +13,9 @@ import tiny.checkpoint
 import tiny.weights
 from crispvl import Model
 from crispvl.convert import convert_checkpoint
-from crispvl.ocr import CrispOCR
-from crispvl.quantize.collect import collect_importance
+from crispvl.evaluation.imatrix import collect_importance
 from crispvl.quantize.importance import write_importance
+from crispvl.reading.ocr import CrispOCR
 from PIL import Image
 from tiny import ROWS, make_checkpoint
 

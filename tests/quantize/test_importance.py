@@ -9,11 +9,11 @@ import pytest
 from crispvl import Model, _core
 from crispvl.convert import convert_checkpoint
 from crispvl.errors import ModelFileError
-from crispvl.ocr import CrispOCR
+from crispvl.evaluation.imatrix import collect_importance
 from crispvl.quantize import quantize_file
-from crispvl.quantize.collect import collect_importance
 from crispvl.quantize.importance import read_importance, write_importance
 from crispvl.quantize.roles import Role, source_tensors
+from crispvl.reading.ocr import CrispOCR
 from foreign import ForeignModel
 from foreign.checks import TILES, image_prompt
 from PIL import Image

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crispvl import CrispOCR, Model, bundled
+from crispvl import CrispOCR, Model
+from crispvl.hub import bundled
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]

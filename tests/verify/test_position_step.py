@@ -9,9 +9,9 @@ import pytest
 import reference.decoder_layer
 from crispvl import ContextOverflowError, GenerateOptions, Model, _core
 from crispvl.convert import convert_checkpoint
-from crispvl.generation import TokenStream
-from crispvl.prefill import Start
-from crispvl.session_cache import SessionCache
+from crispvl.engine.prefill import Start
+from crispvl.engine.session_cache import SessionCache
+from crispvl.engine.token_stream import TokenStream
 from goldens import max_difference
 from reference import Reference
 from reference.rope import rotate

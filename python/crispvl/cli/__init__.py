@@ -22,7 +22,7 @@ from crispvl.errors import CrispVLError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "recognize": ("crispvl.cli.recognize", "read the text of images and documents"),
-    "convert": ("crispvl.convert.cli", "make a model file from a Hugging Face checkpoint"),
+    "convert": ("crispvl.cli.convert", "make a model file from a Hugging Face checkpoint"),
     "quantize": ("crispvl.cli.quantize", "make a model file smaller"),
     "imatrix": ("crispvl.cli.imatrix", "find which weights matter, for quantize"),
     "verify": ("crispvl.cli.verify", "compare a model file with what the published code computes"),

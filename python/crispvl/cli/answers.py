@@ -12,12 +12,12 @@ from typing import Any
 
 from crispvl.cli import complain
 from crispvl.cli.arguments import read_options
-from crispvl.document import Document, describe_error
-from crispvl.formats import document_facts
-from crispvl.ocr import CrispOCR
+from crispvl.cli.records import Record, RecordFile
 from crispvl.options import LoadOptions, ReadOptions
-from crispvl.reading import settings
-from crispvl.records import Record, RecordFile
+from crispvl.reading.document_reader import settings
+from crispvl.reading.ocr import CrispOCR
+from crispvl.results.document import Document, describe_error
+from crispvl.results.formats import document_facts
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from crispvl import bundled
-from crispvl.bench import Measurements, OperationTime, Plan, profile
-from crispvl.bench import run as measure
 from crispvl.cli.arguments import add_model_arguments, read_options
-from crispvl.model import Model
+from crispvl.engine.model import Model
+from crispvl.evaluation.speed import Measurements, OperationTime, Plan, profile
+from crispvl.evaluation.speed import run as measure
+from crispvl.hub import bundled
 from crispvl.options import LoadOptions
 
 Times = dict[str, dict[str, OperationTime]]

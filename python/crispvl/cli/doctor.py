@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from crispvl import bundled, variants
+from crispvl import variants
 from crispvl._version import __version__
 from crispvl.cli import DONE, UNUSABLE
 from crispvl.cli.output import write_json
+from crispvl.hub import bundled
+from crispvl.hub.hashing import file_sha256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +114,7 @@ def _bundled_model() -> dict[str, Any]:
     model = bundled.path()
     if not model.is_file():
         return {"path": str(model), "state": "absent"}
-    intact = bundled.file_sha256(model) == bundled.SHA256
+    intact = file_sha256(model) == bundled.SHA256
     return {
         "path": str(model),
         "state": "intact" if intact else "altered",

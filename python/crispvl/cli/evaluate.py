@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crispvl.benchmarks import (
+from crispvl.cli import DONE, SOME_FAILED
+from crispvl.cli.answers import Task, answer_all
+from crispvl.cli.arguments import add_model_arguments, add_options, readable
+from crispvl.cli.output import names_in_folder, open_output, write_json
+from crispvl.cli.records import Record
+from crispvl.evaluation.benchmarks import (
     BENCHMARKS,
     SHORT_ANSWER,
     Question,
@@ -16,15 +21,10 @@ from crispvl.benchmarks import (
     read_benchmark,
     total_score,
 )
-from crispvl.cli import DONE, SOME_FAILED
-from crispvl.cli.answers import Task, answer_all
-from crispvl.cli.arguments import add_model_arguments, add_options, readable
-from crispvl.cli.output import names_in_folder, open_output, write_json
-from crispvl.evaluation import bar_chart, find_pairs, score, total
+from crispvl.evaluation.text_scores import bar_chart, find_pairs, score, total
+from crispvl.inputs.utf8 import check_encodable, encodable
 from crispvl.options import ReadOptions
-from crispvl.outputs import check_outputs
-from crispvl.records import Record
-from crispvl.utf8 import check_encodable, encodable
+from crispvl.results.outputs import check_outputs
 
 Answers = Mapping[str, Sequence[Record]]
 """Per model, a record for each task, in their order."""

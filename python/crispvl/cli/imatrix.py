@@ -8,10 +8,10 @@ from pathlib import Path
 
 from crispvl.cli import DONE
 from crispvl.cli.step_progress import StepProgress
-from crispvl.ocr import CrispOCR
-from crispvl.outputs import check_outputs
-from crispvl.quantize.collect import collect_importance
+from crispvl.evaluation.imatrix import collect_importance
 from crispvl.quantize.importance import write_importance
+from crispvl.reading.ocr import CrispOCR
+from crispvl.results.outputs import check_outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

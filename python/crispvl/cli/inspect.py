@@ -9,7 +9,7 @@ from typing import Any
 
 from crispvl.cli import DONE
 from crispvl.cli.output import write_json
-from crispvl.model import Model
+from crispvl.engine.model import Model
 
 _MAX_CHARS = 60  # of a value in the report; --json has it whole
 

@@ -7,7 +7,7 @@ import sys
 
 from crispvl.cli import DONE
 from crispvl.cli.output import write_json
-from crispvl.hub_cache import cached_files
+from crispvl.hub.cache import cached_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

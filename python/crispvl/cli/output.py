@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
-from crispvl.outputs import whole_file
+from crispvl.results.outputs import whole_file
 
 SUFFIXES = {
     "text": ".txt",

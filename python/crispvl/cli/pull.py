@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from crispvl import hub
 from crispvl.cli import DONE
+from crispvl.hub.huggingface import check_hash, download, parse_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    name = hub.parse_name(args.name)
+    name = parse_name(args.name)
     if name is None:
         raise ValueError(
             f"[{args.name}] a name on the hub such as org/repo or org/repo:q4_k_m is expected; "
             "found something else; change it"
         )
-    for path in hub.download(name.repo, name.filename, args.mmproj, args.revision):
+    for path in download(name.repo, name.filename, args.mmproj, args.revision):
         if path is not None:
-            hub.check_hash(path)  # what was cached before as well
+            check_hash(path)  # what was cached before as well
             print(path)
     return DONE

@@ -16,17 +16,17 @@ from crispvl.cli.arguments import add_model_arguments, add_options, read_options
 from crispvl.cli.output import SUFFIXES, names_in_folder
 from crispvl.cli.progress import ProgressLine
 from crispvl.cli.sinks import KEEP_PAGES, Sink, open_sink
-from crispvl.document import PAGE_BREAK, Document, Page
 from crispvl.errors import CrispVLError, DocumentError
 from crispvl.events import DocumentDone, Event, PageDone, PageStarted, TextRead
-from crispvl.formats import document_facts, remarks
-from crispvl.ocr import CrispOCR
+from crispvl.inputs.sources import expand
+from crispvl.inputs.urls import is_url
+from crispvl.inputs.utf8 import check_encodable, encodable
 from crispvl.options import LoadOptions, ReadOptions
-from crispvl.outputs import check_outputs
-from crispvl.reading import settings
-from crispvl.sources import expand
-from crispvl.urls import is_url
-from crispvl.utf8 import check_encodable, encodable
+from crispvl.reading.document_reader import settings
+from crispvl.reading.ocr import CrispOCR
+from crispvl.results.document import PAGE_BREAK, Document, Page
+from crispvl.results.formats import document_facts, remarks
+from crispvl.results.outputs import check_outputs
 
 _TASKS = {"markdown": "markdown", "csv": "table"}
 """What is asked for where a format is given and no task."""

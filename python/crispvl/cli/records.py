@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import DocumentError
-from crispvl.outputs import whole_file
+from crispvl.results.outputs import whole_file
 
 Record = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from crispvl.cli import DONE, complain
-from crispvl.hub_cache import remove
+from crispvl.hub.cache import remove
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from crispvl.cli.output import open_output, write_json
-from crispvl.document import Document, Page
+from crispvl.cli.records import RecordFile
 from crispvl.errors import DocumentError
-from crispvl.formats import page_records, to_html
-from crispvl.images import ImageLike
-from crispvl.records import RecordFile
+from crispvl.inputs.images import ImageLike
+from crispvl.results.document import Document, Page
+from crispvl.results.formats import page_records, to_html
 
 KEEP_PAGES = frozenset({"json", "html", "csv", "pdf"})
 """Formats whose sinks need the pages of a whole document at once."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.output import write_json
-from crispvl.model import Model
+from crispvl.engine.model import Model
 from crispvl.verify import Verdict, read_golden, verify_model
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.output import open_output
-from crispvl.ocr import CrispOCR
+from crispvl.inputs.sources import open_source
+from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import LoadOptions, ReadOptions
-from crispvl.outputs import check_outputs
-from crispvl.report import html_report
-from crispvl.sources import open_source
-from crispvl.utf8 import check_encodable
+from crispvl.reading.ocr import CrispOCR
+from crispvl.results.html_report import html_report
+from crispvl.results.outputs import check_outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crispvl.conversations import CONVERSATIONS
 from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles
 from crispvl.convert.values import id_list, mapping, text
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError
+from crispvl.prompts.conversations import CONVERSATIONS
 
 PROMPT_NAMES = ("text", "markdown")
 

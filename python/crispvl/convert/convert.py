@@ -31,7 +31,7 @@ from crispvl.convert.metadata import (
 from crispvl.convert.tensors import TensorPlan, tensor_plans
 from crispvl.convert.writer import OutputFile, OutputTensor, write_files, write_header
 from crispvl.errors import ModelFileError
-from crispvl.outputs import check_outputs
+from crispvl.results.outputs import check_outputs
 
 LAYOUTS = ("single", "pair")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crispvl.conversations import CONVERSATIONS
 from crispvl.convert.files import CheckpointFiles
 from crispvl.convert.tokenizer_files import (
     from_sentencepiece,
@@ -22,6 +21,7 @@ from crispvl.convert.tokenizer_files import (
 from crispvl.convert.values import mapping, sequence, text, token_id
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError
+from crispvl.prompts.conversations import CONVERSATIONS
 
 # Added tokens that no prompt can be written without.
 _IMAGE_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from crispvl.convert.dtypes import n_bytes
 from crispvl.convert.metadata import Entry
 from crispvl.errors import ModelFileError
-from crispvl.outputs import behind_links, check_outputs
+from crispvl.results.outputs import behind_links, check_outputs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""Turning prompts and images into tokens: the model, its sessions, and how many answers share its steps."""
+"""From prompts and images to tokens: the model, its sessions, and the steps many answers share."""

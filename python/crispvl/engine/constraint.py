@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from crispvl.model import Model
+    from crispvl.engine.model import Model
 
 
 class JsonConstraint:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crispvl.prefill import Clock, encode, prefill
-from crispvl.steps import MAX_ROWS, Decode, Steps
+from crispvl.engine.prefill import Clock, encode, prefill
+from crispvl.engine.steps import MAX_ROWS, Decode, Steps
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
-    from crispvl.model import Model
-    from crispvl.results import Generation
+    from crispvl.engine.model import Model
+    from crispvl.results.generation import Generation
 
 
 def groundedness(

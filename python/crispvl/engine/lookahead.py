@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.drafting import Drafter, NoDrafter
-from crispvl.prefill import Clock
-from crispvl.steps import Decode, Steps
+from crispvl.engine.drafting import Drafter, NoDrafter
+from crispvl.engine.prefill import Clock
+from crispvl.engine.steps import Decode, Steps
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, Sampler, Session

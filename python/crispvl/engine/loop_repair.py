@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from crispvl.loops import Loop, LoopDetector
+from crispvl.engine.loop_detector import Loop, LoopDetector
 from crispvl.options import GenerateOptions
-from crispvl.results import Repair
-from crispvl.vocabulary import Vocabulary
+from crispvl.prompts.vocabulary import Vocabulary
+from crispvl.results.generation import Repair
 
 TEMPERATURES = (0.3, 0.6, 0.9, 1.2)
 """Of the attempts at one place. Greedy decoding would only repeat itself once more."""

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.constraint import guidance_tokenizer
-from crispvl.generation import Token, TokenStream
-from crispvl.model_file import ModelFile
+from crispvl.engine.constraint import guidance_tokenizer
+from crispvl.engine.prefill import Progress
+from crispvl.engine.token_stream import Token, TokenStream
+from crispvl.hub.model_file import ModelFile
+from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import GenerateOptions, KvType, LoadOptions
-from crispvl.prefill import Progress
-from crispvl.results import Generation
-from crispvl.utf8 import check_encodable
+from crispvl.prompts.vocabulary import Vocabulary
+from crispvl.results.generation import Generation
 from crispvl.variants import explain
-from crispvl.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from crispvl import _core
@@ -242,7 +242,7 @@ class Model:
 
     @cached_property
     def guidance_tokenizer(self) -> Any:
-        """The vocabulary as `crispvl.constraint` needs it; made once, in about a second."""
+        """The vocabulary as `crispvl.engine.constraint` needs it; made once, in about a second."""
         return guidance_tokenizer(self)
 
     def check_prompt(self, prompt_ids: Sequence[int], tiles: NDArray[np.uint8] | None) -> list[int]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.steps import Slice, Steps, Work
+from crispvl.engine.steps import Slice, Steps, Work
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, Session
-    from crispvl.model import Model
+    from crispvl.engine.model import Model
 
 Progress = Callable[[int, int], None]
 """Called with the number of tiles encoded so far and of all tiles."""

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Generic
 
-from crispvl.steps import Decode, Item, Work, perform
+from crispvl.engine.steps import Decode, Item, Work, perform
 
 READ_AHEAD = 4
 """Per stream, tasks whose results may wait for those of a task before them."""

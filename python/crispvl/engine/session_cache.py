@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.prefill import Wanted, encode, prefill
-from crispvl.steps import Steps
+from crispvl.engine.prefill import Wanted, encode, prefill
+from crispvl.engine.steps import Steps
 
 if TYPE_CHECKING:
     from crispvl._core import Session
-    from crispvl.model import Model
+    from crispvl.engine.model import Model
 
 EMBEDDING_BYTES = 64 << 20
 """Most memory for embeddings of images, unless told otherwise: some seventy tiles of a 1B model."""
@@ -121,7 +121,7 @@ class SessionCache:
 
 
 class CachedStart:
-    """Begins one answer with what is left of those before (a `crispvl.prefill.Start`)."""
+    """Begins one answer with what is left of those before (a `crispvl.engine.prefill.Start`)."""
 
     def __init__(
         self,

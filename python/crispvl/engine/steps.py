@@ -1,7 +1,7 @@
 """Work for the engine, asked for instead of done: what lets many answers share one engine.
 
 Whoever needs the engine is a generator that yields `Work` and goes on once it was performed. For a
-single answer `alone` performs it at once; `crispvl.scheduler` collects that of many.
+single answer `alone` performs it at once; `crispvl.engine.scheduler` collects that of many.
 """
 
 from __future__ import annotations

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.drafting import Drafter, NoDrafter
+from crispvl.engine.drafting import Drafter, NoDrafter
+from crispvl.engine.lookahead import Lookahead
+from crispvl.engine.loop_detector import Loop
+from crispvl.engine.loop_repair import LoopWatch
+from crispvl.engine.prefill import Clock, FreshStart, Progress, Start, Wanted
+from crispvl.engine.steps import Steps, Work, alone
+from crispvl.engine.transcript import Transcript
 from crispvl.errors import Cancelled, ContextOverflowError
-from crispvl.lookahead import Lookahead
-from crispvl.loops import Loop
 from crispvl.options import GenerateOptions
-from crispvl.prefill import Clock, FreshStart, Progress, Start, Wanted
-from crispvl.repair import LoopWatch
-from crispvl.results import FinishReason, Generation, Timings
-from crispvl.steps import Steps, Work, alone
-from crispvl.transcript import Transcript
+from crispvl.results.generation import FinishReason, Generation, Timings
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, Sampler
-    from crispvl.constraint import JsonConstraint
-    from crispvl.model import Model
+    from crispvl.engine.constraint import JsonConstraint
+    from crispvl.engine.model import Model
 
 
 @dataclass(frozen=True)

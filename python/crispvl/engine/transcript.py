@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from crispvl.detokenizer import StreamingDetokenizer
+from crispvl.engine.detokenizer import StreamingDetokenizer
 
 
 class Transcript:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from crispvl.evaluation import edit_distance
+from crispvl.evaluation.text_scores import edit_distance
 
 ANLS_THRESHOLD = 0.5
 RELAXED_TOLERANCE = 0.05

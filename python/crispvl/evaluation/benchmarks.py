@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from crispvl import answer_scores
 from crispvl.errors import DocumentError
+from crispvl.evaluation import answer_scores
 
 SHORT_ANSWER = "Answer the question using a single word or phrase."
 """What the evaluation of the InternVL models adds to a question (OpenGVLab/InternVL, eval/vqa)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.ocr import CrispOCR
+from crispvl.reading.ocr import CrispOCR
 
 _CHUNK_TOKENS = 512
 

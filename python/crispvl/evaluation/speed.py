@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crispvl import _core
-from crispvl.model import Model
+from crispvl.engine.model import Model
 from crispvl.tiling import MOST_TILES
 
 Report = Callable[[str], None]

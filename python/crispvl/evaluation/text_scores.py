@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crispvl.errors import DocumentError
-from crispvl.sources import SUFFIXES
+from crispvl.inputs.sources import SUFFIXES
 
 TRUTH_SUFFIXES = (".gt.txt", ".txt")
 """Of the file with the true text of an image of the same name."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from functools import lru_cache
 from pathlib import Path
 
 from crispvl.errors import ModelFileError
+from crispvl.hub.hashing import file_sha256
 
 FILE_NAME = "nano.gguf"
 SHA256 = "62220e074d25f80e0f386895e562255aea35a90cf2a81c52ba5e054e0991ef6b"
@@ -24,7 +24,7 @@ _log = logging.getLogger("crispvl")
 
 def path() -> Path:
     """Returns where the bundled model lies, whether or not it is there."""
-    return Path(__file__).parent / "data" / FILE_NAME
+    return Path(__file__).parents[1] / "data" / FILE_NAME
 
 
 @lru_cache(maxsize=1)
@@ -47,13 +47,3 @@ def verified_path() -> Path:
         )
     _log.warning(NOTICE)
     return model
-
-
-def file_sha256(*files: Path) -> str:
-    """Returns the SHA-256 in hexadecimal of a file, or of several joined in this order."""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ModelFileError
-from crispvl.hub import KNOWN_PAIRS, import_hub
+from crispvl.hub.huggingface import KNOWN_PAIRS, import_hub
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ModelFileError
-from crispvl.model_file import sha256
+from crispvl.hub.hashing import sha256
 
 DEFAULT_FILES = "*q8_0*"
 """Which of a repository's files is taken where nobody says: the best that loses nothing to see."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from crispvl.bundled import file_sha256
-from crispvl.utf8 import encodable
+from crispvl.hub.hashing import sha256
+from crispvl.inputs.utf8 import encodable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +29,3 @@ class ModelFile:
             "name": self.name,
             "sha256": {encodable(path.name): sha256(path) for path in parts},
         }
-
-
-def sha256(path: Path) -> str:
-    """Returns a file's SHA-256 in hexadecimal, remembered until the file changes."""
-    status = os.stat(path)
-    return _hashed(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _hashed(path: Path, n_bytes: int, changed_ns: int) -> str:
-    return file_sha256(path)

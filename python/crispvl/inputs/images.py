@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from crispvl.errors import ImageError
-from crispvl.utf8 import encodable
+from crispvl.inputs.utf8 import encodable
 
 ImageLike: TypeAlias = (
     str
@@ -157,7 +157,7 @@ class Frames:
 def source_name(source: ImageLike, default: str = "image") -> str:
     """Returns the path an image comes from, or the default where it comes from memory.
 
-    It can be written as UTF-8, whatever the path is; see `crispvl.utf8.encodable`.
+    It can be written as UTF-8, whatever the path is; see `crispvl.inputs.utf8.encodable`.
     """
     if isinstance(source, (str, os.PathLike)):
         return encodable(os.fspath(source))

@@ -18,11 +18,11 @@ import numpy as np
 from PIL import Image
 
 from crispvl.errors import DocumentError, ImageError
-from crispvl.images import Frames, ImageLike, open_image, source_name
+from crispvl.inputs.images import Frames, ImageLike, open_image, source_name
+from crispvl.inputs.page_ranges import select_pages
+from crispvl.inputs.pdf import PdfFile
+from crispvl.inputs.urls import fetch, is_url
 from crispvl.options import InputOptions
-from crispvl.page_ranges import select_pages
-from crispvl.pdf import PdfFile
-from crispvl.urls import fetch, is_url
 
 _IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm"),

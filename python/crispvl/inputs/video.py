@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import DocumentError
-from crispvl.images import ImageLike
+from crispvl.inputs.images import ImageLike
 
 DEFAULT_FRAMES = 8
 """As in the model cards' examples."""

@@ -5,7 +5,7 @@
 With ``--crispvl-records pages.jsonl`` nothing is read: the texts are those that
 ``crispvl recognize --format jsonl`` wrote for this document; among the records of several documents
 it is found by its path. Tesseract need not be installed.
-`crispvl.text_lines` says where on the page the text is put.
+`crispvl.results.text_lines` says where on the page the text is put.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from PIL import Image
 from pydantic import BaseModel
 
 from crispvl._version import __version__
-from crispvl.ocr import CrispOCR
-from crispvl.text_lines import TextBox, place_lines, place_words
-from crispvl.utf8 import encodable
+from crispvl.inputs.utf8 import encodable
+from crispvl.reading.ocr import CrispOCR
+from crispvl.results.text_lines import TextBox, place_lines, place_words
 
 _log = logging.getLogger(__name__)
 _TESSERACT = "ocrmypdf.builtin_plugins.tesseract_ocr"

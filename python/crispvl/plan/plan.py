@@ -16,8 +16,8 @@ from typing import Any
 from crispvl.errors import ContextOverflowError, OutOfMemoryError
 from crispvl.options import KvType, LoadOptions
 from crispvl.plan.advice import advise
-from crispvl.plan.memory import available_bytes, process_bytes
 from crispvl.plan.split import Shares, find_shares
+from crispvl.plan.system_memory import available_bytes, process_bytes
 from crispvl.sizes import device_sizes
 
 _PROMPT_TOKENS = 64  # system message, question and marks

@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from crispvl.chat_template import ChatTemplate
-from crispvl.conversations import CONVERSATIONS
 from crispvl.errors import ModelFileError
-from crispvl.messages import IMAGE_PLACEHOLDER, Framed, ImagePart, Message
-from crispvl.vocabulary import Vocabulary
+from crispvl.prompts.chat_template import ChatTemplate
+from crispvl.prompts.conversations import CONVERSATIONS
+from crispvl.prompts.messages import IMAGE_PLACEHOLDER, Framed, ImagePart, Message
+from crispvl.prompts.vocabulary import Vocabulary
 
 
 class TextModel(Protocol):
-    """The part of `crispvl.model.Model` that prompts are made with."""
+    """The part of `crispvl.engine.model.Model` that prompts are made with."""
 
     @property
     def config(self) -> dict[str, dict[str, Any]]: ...

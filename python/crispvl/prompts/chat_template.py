@@ -20,7 +20,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from crispvl.errors import ModelFileError
-from crispvl.messages import ImagePart, Message, flatten, plain
+from crispvl.prompts.messages import ImagePart, Message, flatten, plain
 
 _PROBE = "d1f0b7c2"
 """A text that no template writes by itself."""
@@ -50,7 +50,7 @@ class ChatTemplate:
         """Returns the prompt up to where the model's answer begins.
 
         Each image shows as the placeholder that the template itself writes, or, where a template
-        knows only strings, as the reference's `crispvl.messages.flatten` writes it.
+        knows only strings, as the reference's `crispvl.prompts.messages.flatten` writes it.
 
         Raises:
             ModelFileError: The template fails, or refuses these messages.

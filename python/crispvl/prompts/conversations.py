@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crispvl.messages import Message, flatten
+from crispvl.prompts.messages import Message, flatten
 
 
 @dataclass(frozen=True, kw_only=True)

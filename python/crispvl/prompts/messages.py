@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crispvl.images import ImageLike
-from crispvl.video import DEFAULT_FRAMES, video_frames
+from crispvl.inputs.images import ImageLike
+from crispvl.inputs.video import DEFAULT_FRAMES, video_frames
 
 ROLES = ("system", "user", "assistant", "tool")
 
@@ -53,9 +53,9 @@ def parse_messages(messages: Sequence[Mapping[str, Any]]) -> list[Message]:
     """Checks a list of ``{"role": …, "content": …}`` and returns it typed.
 
     Content is a string, or a list of strings, ``{"type": "text", "text": …}``,
-    ``{"type": "image", "image": …}``, where an image is anything `crispvl.images.open_image` takes,
-    and ``{"type": "video", "video": …, "n_frames": 8}``, where a video is a file or a list of
-    images.
+    ``{"type": "image", "image": …}``, where an image is anything that
+    `crispvl.inputs.images.open_image` takes, and ``{"type": "video", "video": …, "n_frames": 8}``,
+    where a video is a file or a list of images.
 
     Raises:
         TypeError: Something is of another type.

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from crispvl.conversations import GENERAL_PROMPTS
-from crispvl.messages import Framed
+from crispvl.prompts.conversations import GENERAL_PROMPTS
+from crispvl.prompts.messages import Framed
 
 Task = Literal["text", "markdown", "table", "formula", "key-value", "caption", "grounding"]
 

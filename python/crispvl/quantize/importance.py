@@ -16,7 +16,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 from numpy.typing import NDArray
 
 from crispvl.errors import ModelFileError
-from crispvl.utf8 import encodable
+from crispvl.inputs.utf8 import encodable
 
 _SUMS, _COUNTS = ".in_sum2", ".counts"
 _CHUNK_TOKENS = 512

@@ -15,14 +15,14 @@ from gguf import LlamaFileType as FileType
 from numpy.typing import NDArray
 
 from crispvl._version import __version__
-from crispvl.bundled import file_sha256
 from crispvl.errors import ModelFileError
-from crispvl.outputs import behind_links, check_outputs
+from crispvl.hub.hashing import file_sha256
 from crispvl.quantize.assign import Assignment, Override, assign
 from crispvl.quantize.budget import assign_within, padded
 from crispvl.quantize.importance import ImportanceMatrix, read_importance
 from crispvl.quantize.recipes import AUTO, find_recipe
 from crispvl.quantize.roles import Role, SourceTensor, source_tensors
+from crispvl.results.outputs import behind_links, check_outputs
 
 if TYPE_CHECKING:
     from crispvl import _core
@@ -80,7 +80,7 @@ def quantize_file(
         max_bytes: Size of the whole file that ``auto`` has to meet.
         overrides: ``PATTERN=TYPE``; the last that matches a tensor holds.
         force: Let overrides make encoder and projector coarser than q8_0.
-        imatrix: Importance matrix of the model, see `crispvl.quantize.collect`.
+        imatrix: Importance matrix of the model, see `crispvl.evaluation.imatrix`.
         threads: CPU threads; None means one per physical core.
         progress: Called with a tensor's name, the bytes written so far and those in all.
         cancel: Stops within some rows; nothing stays behind.

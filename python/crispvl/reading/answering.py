@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crispvl.constraint import JsonConstraint
-from crispvl.deadline import Deadline, shortest
+from crispvl.engine.constraint import JsonConstraint
+from crispvl.engine.deadline import Deadline, shortest
+from crispvl.engine.model import Model
+from crispvl.engine.prefill import Progress
+from crispvl.engine.session_cache import SessionCache
+from crispvl.engine.token_stream import TokenStream
 from crispvl.errors import ExtractionError
-from crispvl.extraction import Schema, extract
-from crispvl.generation import TokenStream
-from crispvl.images import ImageLike, open_image, source_name
-from crispvl.messages import ImagePart, parse_messages
-from crispvl.model import Model
+from crispvl.inputs.images import ImageLike, open_image, source_name
+from crispvl.inputs.sources import open_source
 from crispvl.options import ReadOptions
-from crispvl.pages import PreparedPage, prepare_page, tile_limits
-from crispvl.prefill import Progress
-from crispvl.prompts import PromptBuilder
-from crispvl.results import Answer
-from crispvl.session_cache import SessionCache
-from crispvl.sources import open_source
-from crispvl.streams import AnswerStream, new_token
+from crispvl.prompts.builder import PromptBuilder
+from crispvl.prompts.messages import ImagePart, parse_messages
+from crispvl.reading.extraction import Schema, extract
+from crispvl.reading.pages import PreparedPage, prepare_page, tile_limits
+from crispvl.reading.streams import AnswerStream, new_token
+from crispvl.results.generation import Answer
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken

@@ -8,26 +8,26 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from crispvl.deadline import Deadline, shortest
-from crispvl.document import Document, Page
+from crispvl.engine.deadline import Deadline, shortest
+from crispvl.engine.groundedness import groundedness
+from crispvl.engine.model import Model
+from crispvl.engine.prefill import Progress
+from crispvl.engine.scheduler import Scheduler
+from crispvl.engine.session_cache import SessionCache
+from crispvl.engine.steps import Work
+from crispvl.engine.token_stream import TokenStream
 from crispvl.errors import Cancelled
 from crispvl.events import Event, PageDone, PageStarted, TextRead, TilesEncoded
-from crispvl.generation import TokenStream
-from crispvl.groundedness import groundedness
-from crispvl.images import ImageLike, check_readable
-from crispvl.ink import is_blank
-from crispvl.messages import ImagePart, Message
-from crispvl.model import Model
+from crispvl.inputs.images import ImageLike, check_readable
+from crispvl.inputs.ink import is_blank
+from crispvl.inputs.sources import PageSource, open_source
 from crispvl.options import ReadOptions
-from crispvl.pages import prepare_page
-from crispvl.prefill import Progress
-from crispvl.prompts import PromptBuilder
-from crispvl.scheduler import Scheduler
-from crispvl.session_cache import SessionCache
-from crispvl.sources import PageSource, open_source
-from crispvl.steps import Work
-from crispvl.stream_count import stream_count
-from crispvl.tasks import TASKS, question
+from crispvl.prompts.builder import PromptBuilder
+from crispvl.prompts.messages import ImagePart, Message
+from crispvl.prompts.tasks import TASKS, question
+from crispvl.reading.pages import prepare_page
+from crispvl.reading.stream_count import stream_count
+from crispvl.results.document import Document, Page
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
@@ -48,7 +48,7 @@ class DocumentReader:
     Args:
         model: Reads.
         prompts: Of the same model.
-        document: Anything `crispvl.sources.open_source` takes.
+        document: Anything `crispvl.inputs.sources.open_source` takes.
         prompt: What to ask of each page; None means the task's own prompt.
         options: Task, pages, tiles, limits and sampling.
         cancel: Stops within one layer of encoding or one token.
@@ -141,7 +141,7 @@ class DocumentReader:
         self._source.close()
 
     def pages(self) -> Iterator[PageSteps]:
-        """Yields the reading of each page, for a `crispvl.scheduler.Scheduler`.
+        """Yields the reading of each page, for a `crispvl.engine.scheduler.Scheduler`.
 
         A page is loaded by the first step of its reading, which comes before the next page is
         asked for.

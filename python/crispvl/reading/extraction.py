@@ -1,7 +1,8 @@
 """Structured answers: a schema in, a validated object out.
 
 The schema stands in the prompt and the answer is checked against it; where it does not fit, the
-model is told so and asked again. `crispvl.constraint` keeps answers to the schema from the start.
+model is told so and asked again. `crispvl.engine.constraint` keeps answers to the schema from the
+start.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from crispvl.errors import ExtractionError
-from crispvl.messages import ImagePart
+from crispvl.prompts.messages import ImagePart
 
 MAX_ATTEMPTS = 3
 

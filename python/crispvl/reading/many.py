@@ -6,13 +6,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TypeAlias
 
-from crispvl.document import Document
+from crispvl.engine.scheduler import Scheduler
+from crispvl.engine.steps import Work
 from crispvl.errors import Cancelled
 from crispvl.events import DocumentDone, Event
-from crispvl.images import ImageLike, source_name
-from crispvl.reading import DocumentReader, PageSteps
-from crispvl.scheduler import Scheduler
-from crispvl.steps import Work
+from crispvl.inputs.images import ImageLike, source_name
+from crispvl.reading.document_reader import DocumentReader, PageSteps
+from crispvl.results.document import Document
 
 Told: TypeAlias = tuple[int, Event | DocumentDone]
 """The number of a document, from 0, and what happened to it."""

@@ -9,21 +9,22 @@ from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from crispvl import bundled, hub
-from crispvl.conversing import Conversing
-from crispvl.document import Document
+from crispvl import hub
+from crispvl.engine.model import Model
+from crispvl.engine.prefill import Progress
+from crispvl.engine.session_cache import EMBEDDING_BYTES, SessionCache
 from crispvl.events import DocumentDone, Event
-from crispvl.images import ImageLike
-from crispvl.many import ManyReader, Told
-from crispvl.model import Model
+from crispvl.hub import bundled
+from crispvl.inputs.images import ImageLike
 from crispvl.options import KvType, ReadOptions
-from crispvl.pages import tile_limits
-from crispvl.prefill import Progress
-from crispvl.prompts import PromptBuilder
-from crispvl.reading import DocumentReader
-from crispvl.session_cache import EMBEDDING_BYTES, SessionCache
-from crispvl.stream_count import stream_count
-from crispvl.streams import TextStream, new_token
+from crispvl.prompts.builder import PromptBuilder
+from crispvl.reading.answering import Conversing
+from crispvl.reading.document_reader import DocumentReader
+from crispvl.reading.many import ManyReader, Told
+from crispvl.reading.pages import tile_limits
+from crispvl.reading.stream_count import stream_count
+from crispvl.reading.streams import TextStream, new_token
+from crispvl.results.document import Document
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crispvl.images import check_readable
+from crispvl.inputs.images import check_readable
 from crispvl.options import ReadOptions, check_tiles
 from crispvl.tiling import choose_grid, tile_image
 

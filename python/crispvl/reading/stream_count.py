@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crispvl.options import ReadOptions
-from crispvl.plan.memory import available_bytes
+from crispvl.plan.system_memory import available_bytes
 
 if TYPE_CHECKING:
-    from crispvl.model import Model
+    from crispvl.engine.model import Model
 
 MAX_STREAMS = 8
 """More would share the weights' way through memory among more pages, to little effect."""

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crispvl.deadline import Deadline
-from crispvl.document import PAGE_BREAK, Document
+from crispvl.engine.deadline import Deadline
+from crispvl.engine.token_stream import TokenStream
 from crispvl.errors import Cancelled
 from crispvl.events import Event, PageStarted, TextRead
-from crispvl.generation import TokenStream
-from crispvl.reading import DocumentReader
-from crispvl.results import Answer
+from crispvl.reading.document_reader import DocumentReader
+from crispvl.results.document import PAGE_BREAK, Document
+from crispvl.results.generation import Answer
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
@@ -47,7 +47,7 @@ class _Chunks(Iterator[str]):
 
 
 class TextStream(_Chunks):
-    """The text of a document as it is read, `crispvl.document.PAGE_BREAK` between its pages.
+    """The text of a document as it is read, a form feed between its pages.
 
     ``result`` is complete once the stream is exhausted; before, it holds what there is so far.
     """

@@ -1,6 +1,6 @@
 """What was read: a `Document` of `Page` objects. Frozen; ``to_dict`` gives plain JSON.
 
-`crispvl.formats` writes them as Markdown, HTML and JSON Lines.
+`crispvl.results.formats` writes them as Markdown, HTML and JSON Lines.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from crispvl.grounding import Box, find_boxes
-from crispvl.model_file import ModelFile
-from crispvl.results import Confidence, FinishReason, Generation, Timings
-from crispvl.tables import Table, find_tables, to_csv
-from crispvl.utf8 import encodable
+from crispvl.hub.model_file import ModelFile
+from crispvl.inputs.utf8 import encodable
+from crispvl.results.generation import Confidence, FinishReason, Generation, Timings
+from crispvl.results.grounding import Box, find_boxes
+from crispvl.results.tables import Table, find_tables, to_csv
 
 if TYPE_CHECKING:
-    from crispvl.images import ImageLike
+    from crispvl.inputs.images import ImageLike
 
 Flag = Literal["blank", "low_confidence", "repetition", "truncated"]
 """``blank``: no ink, so the model was not asked; ``low_confidence``: the mean probability is under
@@ -236,13 +236,13 @@ class Document:
 
     def to_markdown(self) -> str:
         """Returns the text, with a comment before each page that failed or was flagged."""
-        from crispvl.formats import to_markdown
+        from crispvl.results.formats import to_markdown
 
         return to_markdown(self)
 
     def to_html(self) -> str:
         """Returns a whole HTML file, doubtful words marked."""
-        from crispvl.formats import to_html
+        from crispvl.results.formats import to_html
 
         return to_html(self)
 
@@ -256,7 +256,7 @@ class Document:
 
     def to_jsonl(self) -> str:
         """Returns a line of JSON per page, each complete in itself."""
-        from crispvl.formats import to_jsonl
+        from crispvl.results.formats import to_jsonl
 
         return to_jsonl(self)
 
@@ -268,7 +268,7 @@ class Document:
     ) -> None:
         """Writes a searchable PDF: the pages as they look, with the text invisible upon them.
 
-        See `crispvl.searchable_pdf` for where on the page the text stands.
+        See `crispvl.results.searchable_pdf` for where on the page the text stands.
 
         Args:
             output: The file to write.
@@ -282,7 +282,7 @@ class Document:
             ValueError: The source is a web address.
             DocumentError: OCRmyPDF cannot make a PDF of it.
         """
-        from crispvl.searchable_pdf import write_pdf
+        from crispvl.results.searchable_pdf import write_pdf
 
         write_pdf(self, self.source if source is None else source, Path(output), password)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from crispvl.document import PAGE_BREAK, Document, Page, describe_error
+from crispvl.results.document import PAGE_BREAK, Document, Page, describe_error
 
 
 def remarks(page: Page) -> list[str]:

@@ -1,6 +1,6 @@
 """What comes back from one prompt. Frozen; ``to_dict`` gives plain JSON.
 
-Pages and documents are made of these in `crispvl.document`.
+Pages and documents are made of these in `crispvl.results.document`.
 """
 
 from __future__ import annotations

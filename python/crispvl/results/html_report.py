@@ -10,8 +10,8 @@ from dataclasses import asdict
 
 from PIL import Image
 
-from crispvl.document import Document, Page
-from crispvl.formats import marked_words, remarks
+from crispvl.results.document import Document, Page
+from crispvl.results.formats import marked_words, remarks
 
 MAX_SIDE_PX = 1600
 """Pages are shown scaled down to this size; boxes and tiles keep their places."""

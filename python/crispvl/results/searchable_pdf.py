@@ -16,13 +16,13 @@ from typing import Any
 
 from PIL import Image
 
-from crispvl.document import Document
 from crispvl.errors import DocumentError, PasswordError
-from crispvl.images import ImageLike
+from crispvl.inputs.images import ImageLike
+from crispvl.inputs.sources import is_pdf, open_source
+from crispvl.inputs.urls import is_url
 from crispvl.options import InputOptions
-from crispvl.outputs import whole_file
-from crispvl.sources import is_pdf, open_source
-from crispvl.urls import is_url
+from crispvl.results.document import Document
+from crispvl.results.outputs import whole_file
 
 DEFAULT_DPI = 200
 """Of images that do not tell their resolution."""

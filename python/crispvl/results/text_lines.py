@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from crispvl.ink import MAX_SIDE_PX, MIN_CONTRAST
+from crispvl.inputs.ink import MAX_SIDE_PX, MIN_CONTRAST
 
 _SPECK = 0.4
 """Runs of rows under this part of the usual line's height are dots and accents of a line as close
@@ -67,8 +67,8 @@ def place_words(line: TextBox) -> list[TextBox]:
 def text_mask(page: Image.Image) -> NDArray[np.bool_]:
     """Returns where a page has strokes, ``[height, width]`` of the page scaled to `MAX_SIDE_PX`.
 
-    Unlike `crispvl.ink`, which must find the faintest mark, this leaves out what is pale beside the
-    page's darkest ink.
+    Unlike `crispvl.inputs.ink`, which must find the faintest mark, this leaves out what is pale
+    beside the page's darkest ink.
     """
     grey = page.convert("L")
     grey.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Image.Resampling.BOX, reducing_gap=None)

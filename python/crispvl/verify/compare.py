@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl.engine.model import Model
 from crispvl.errors import ModelFileError
-from crispvl.model import Model
 from crispvl.verify.expected import Array, Expected, ExpectedPrompt
 from crispvl.verify.thresholds import Threshold, TypeThresholds, matrix_types, threshold_for
 

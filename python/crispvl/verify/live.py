@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from crispvl.engine.model import Model
 from crispvl.errors import ModelFileError
-from crispvl.model import Model
 from crispvl.verify.expected import Array, Expected, ExpectedPrompt
 
 _N_TOKENS = 16
