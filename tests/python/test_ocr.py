@@ -11,10 +11,11 @@ from typing import Any
 import crispvl
 import numpy as np
 import pytest
-from crispvl import CrispOCR, ImageError, Model, ModelFileError, ReadOptions, hub
+from crispvl import CrispOCR, ImageError, Model, ModelFileError, ReadOptions
 from crispvl.errors import Cancelled
-from crispvl.hub import bundled
+from crispvl.hub import bundled, huggingface
 from crispvl.hub.hashing import file_sha256
+from crispvl.hub.huggingface import choose_files
 from PIL import Image
 
 from .conftest import SPECIAL_IDS, FakeCancelToken, FakeModel
@@ -228,15 +229,15 @@ FILES = [
 
 
 def test_the_hub_file_is_chosen_by_pattern_and_the_projector_found() -> None:
-    assert hub.choose_files("o/r", FILES, "*q8_0*") == ("Model-Q8_0.gguf", "mmproj-F16.gguf")
-    assert hub.choose_files("o/r", FILES, "*q4_0*", "*q8_0*") == (
+    assert choose_files("o/r", FILES, "*q8_0*") == ("Model-Q8_0.gguf", "mmproj-F16.gguf")
+    assert choose_files("o/r", FILES, "*q4_0*", "*q8_0*") == (
         "big-Q4_0-00001-of-00002.gguf", "mmproj-Q8_0.gguf"
     )  # fmt: skip
-    assert hub.choose_files("o/r", FILES[:3], "Model-F16.gguf") == ("Model-F16.gguf", None)
+    assert choose_files("o/r", FILES[:3], "Model-F16.gguf") == ("Model-F16.gguf", None)
     with pytest.raises(ModelFileError, match=r"named '\*q2_k\*' is expected"):
-        hub.choose_files("o/r", FILES, "*q2_k*")
+        choose_files("o/r", FILES, "*q2_k*")
     with pytest.raises(ModelFileError, match="projector named 'none' is expected"):
-        hub.choose_files("o/r", FILES, "*q8_0*", "none")
+        choose_files("o/r", FILES, "*q8_0*", "none")
 
 
 def test_from_pretrained_fetches_every_part(
@@ -255,7 +256,7 @@ def test_from_pretrained_fetches_every_part(
         try_to_load_from_cache=lambda repo, name, revision: None,
         errors=types.SimpleNamespace(OfflineModeIsEnabled=OSError, HfHubHTTPError=OSError),
     )
-    monkeypatch.setattr(hub, "import_hub", lambda: library)
+    monkeypatch.setattr(huggingface, "import_hub", lambda: library)
     CrispOCR.from_pretrained("o/r", filename="*q4_0*", device="cpu")
     assert fetched == [FILES[3], FILES[4], "mmproj-F16.gguf"]
     assert core.loaded_with[:3] == (str(tmp_path / FILES[3]), str(tmp_path / FILES[5]), "cpu")
