@@ -42,6 +42,43 @@ def test_tables_that_are_cut_off_or_boastful_do_no_harm() -> None:
     assert table == (("a",),)
 
 
+def test_a_table_within_a_cell_is_part_of_its_text_and_loses_no_cell_behind_it() -> None:
+    inner = "<table><tr><td>x</td><td>y</td></tr><tr><td>z</td></tr></table>"
+    outer = f"<table><tr><td>a {inner} b</td><td>c</td></tr><tr><td>d</td><td>e</td></tr></table>"
+    assert find_tables(outer) == ((("a x y\nz b", "c"), ("d", "e")),)
+    assert find_tables(outer.replace("x", inner, 1))[0][0][1] == "c"
+    cut_off = outer[: outer.index("b</td>")]
+    assert find_tables(cut_off) == ((("a x y\nz",),),)
+    assert len(find_tables(outer + outer)) == 2
+    unclosed = "<table><tr><td>a</td></tr>\n<table><tr><td>b</td></tr></table>"
+    assert find_tables(unclosed) == ((("a",),), (("b",),))
+
+
+def test_a_rowspan_of_0_reaches_to_the_end_of_its_group_of_rows() -> None:
+    rows = '<tr><td rowspan="0">a</td><td>1</td></tr><tr><td>2</td></tr>'
+    foot = "<tr><td>3</td><td>4</td></tr>"
+    expected = (("a", "1"), ("a", "2"), ("3", "4"))
+    assert find_tables(f"<table><tbody>{rows}</tbody><tfoot>{foot}</tfoot></table>") == (expected,)
+    assert find_tables(f"<table><tbody>{rows}<tbody>{foot}</table>") == (expected,)
+    assert find_tables(f"<table>{rows}</table>") == (expected[:2],)
+    beyond = '<tr><td rowspan="9">a</td><td colspan="0">1</td></tr>'
+    assert find_tables(f"<table><thead>{beyond}</thead>{foot}</table>") == (
+        (("a", "1"), ("3", "4")),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["a | b\n---\nc | d", "| a | b |\n|---|", "a | b\n:---:\n", "|\n-"]
+)
+def test_a_rule_of_one_column_under_several_makes_no_table(text: str) -> None:
+    assert find_tables(text) == ()
+
+
+def test_a_rule_may_have_another_number_of_columns_where_both_have_several() -> None:
+    assert find_tables("a | b\n---|---|---\n1 | 2") == ((("a", "b"), ("1", "2")),)
+    assert find_tables("| a |\n|---|\n| 1 |") == ((("a",), ("1",)),)
+
+
 @given(st.text(alphabet='|-:\n ab<>/tabletrd="1', max_size=80))
 def test_any_text_gives_rectangular_tables(text: str) -> None:
     for table in find_tables(text):
