@@ -218,7 +218,7 @@ def test_a_chat_that_is_not_read_or_done_watches_no_clock(ocr: CrispOCR) -> None
 def test_a_time_limit_ends_an_extraction_without_asking_again(core: FakeModel) -> None:
     slow = Slow("decode")
     ocr = CrispOCR(Model(slow))  # type: ignore[arg-type]
-    with pytest.raises(ExtractionError, match="within the time limit"):
+    with pytest.raises(ExtractionError, match="by the time limit"):
         ocr.extract(inked(4), {"type": "object"}, constrained=False, time_limit=0.1)
     assert len(slow.prompts) <= 1
 

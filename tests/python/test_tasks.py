@@ -12,9 +12,10 @@ import pytest
 from crispvl import Box, CrispOCR, ExtractionError
 from crispvl.engine.constraint import JsonConstraint
 from crispvl.engine.model import Model
-from crispvl.errors import Cancelled
+from crispvl.errors import Cancelled, ContextOverflowError
 from crispvl.prompts.tasks import TASKS, Task
-from crispvl.reading.extraction import Schema, find_json
+from crispvl.reading.extraction import Schema
+from crispvl.reading.json_answer import find_json
 from crispvl.results.grounding import find_boxes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -245,8 +246,42 @@ def test_a_constrained_answer_follows_the_schema_whatever_the_model_would_say(
     assert isinstance(found["paid"], bool)
     assert 0 <= found["total"] <= 99
     assert len(core.prompts) == 1
-    with pytest.raises(ExtractionError):
-        ocr.extract(page, schema, max_tokens=5)
+
+
+ITEM = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
+RECEIPT = {**ITEM, "properties": {"items": {"type": "array", "items": ITEM}, **ITEM["properties"]}}
+CUT_OFF = b'{"items": [{"total": 1}, {"total": 2}], "to'
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+def test_an_answer_that_was_cut_off_is_an_error_that_names_max_tokens_and_asks_once(
+    ocr: CrispOCR, core: FakeModel, page: Path, constrained: bool
+) -> None:
+    pytest.importorskip("llguidance")
+    pytest.importorskip("jsonschema")
+    core.config["decoder"]["context_length"] = 8192
+    core.answer = list(CUT_OFF)
+    n_before = len(core.prompts)
+    with pytest.raises(ExtractionError, match="after 7 tokens; raise max_tokens"):
+        ocr.extract(page, RECEIPT, max_tokens=7, constrained=constrained)
+    with pytest.raises(ExtractionError, match="raise max_tokens") as caught:
+        ocr.extract(page, RECEIPT, max_tokens=len(CUT_OFF), constrained=False)
+    assert caught.value.answer == CUT_OFF.decode()
+    assert len(core.prompts) == n_before + 2
+
+
+def test_without_room_to_ask_again_the_answer_is_what_is_wrong(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    pytest.importorskip("jsonschema")
+    core.answer = list(b"No idea.")
+    core.config["decoder"]["context_length"] = len(json.dumps(RECEIPT)) + 300
+    with pytest.raises(ExtractionError, match="no JSON was found"):
+        ocr.extract(page, RECEIPT, constrained=False)
+    assert len(core.prompts) == 1
+    core.config["decoder"]["context_length"] = 100
+    with pytest.raises(ContextOverflowError):
+        ocr.extract(page, RECEIPT, constrained=False)
 
 
 def test_a_constraint_takes_the_likeliest_token_that_is_allowed(model: Model) -> None:
@@ -303,7 +338,7 @@ def test_references_within_a_schema_may_go_in_circles() -> None:
         schema.parse('{"leaf": {"leaf": 1}}')
 
 
-@pytest.mark.parametrize("text", ["[" * 3000, '{"a":' * 3000, "x " + "[" * 3000])
+@pytest.mark.parametrize("text", ["[" * 3000, '{"a":' * 3000, "x\n" + "[" * 3000])
 def test_json_that_is_nested_too_deeply_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
         find_json(text)
@@ -322,3 +357,33 @@ def test_an_answer_nested_too_deeply_for_its_schema_does_not_follow_it() -> None
 )  # fmt: skip
 def test_json_is_found_in_what_models_write(text: str) -> None:
     assert find_json(text) == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"items": [{"a": 1}', '{"items": [{"a": 1}], "b": }', 'So: {"items": {"a": 1}, and',
+     '<think>{"a": 1}</think>', '<think>Perhaps {"a": 1}', 'Perhaps {"a": 1}</think>No.',
+     "As in [1], nothing.", "See [1] and [2, 3].", '```json\n{"a": 1}\n```\nNo:\n```json\n{"a": [',
+     '{"a: 1} {"b": {"a": 1}'],
+)  # fmt: skip
+def test_what_is_within_a_broken_value_or_a_draft_or_prose_is_no_answer(text: str) -> None:
+    with pytest.raises(ValueError, match="no JSON was found"):
+        find_json(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['<think>{"a": 1}</think>{"a": 2}', 'It could be {"a": 1}.</think>\n{"a": 2}',
+     '```json\n{"a": 1}\n```\nCorrected:\n```json\n{"a": 2}\n```', '{"a": 1}, no: {"a": 2}',
+     'As [1] and {x} say:\n{"a": 2}\n[2] is a source.', '{"a": {"a": }} and {"a": 2}',
+     '```python\nprint({"a": 1})\n```\n{"a": 2}',
+     '{"a": 2}\n```python\nprint({"a": 1})\n```',
+     '```json\n{"a": 2}\n```\n```python\nprint({"a": 1})\n```'],
+)  # fmt: skip
+def test_the_last_complete_object_is_the_answer(text: str) -> None:
+    assert find_json(text) == {"a": 2}
+
+
+def test_a_list_is_an_answer_where_it_has_its_lines_to_itself() -> None:
+    assert find_json("The numbers [1]:\n[2,\n 3]\n") == [2, 3]
+    assert find_json('{"a": "</think>"}') == {"a": "</think>"}

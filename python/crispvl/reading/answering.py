@@ -15,7 +15,6 @@ from crispvl.engine.model import Model
 from crispvl.engine.prefill import Progress
 from crispvl.engine.session_cache import SessionCache
 from crispvl.engine.token_stream import TokenStream
-from crispvl.errors import ExtractionError
 from crispvl.inputs.images import ImageLike, open_image, source_name
 from crispvl.inputs.sources import open_source
 from crispvl.options import ReadOptions
@@ -170,20 +169,13 @@ class Conversing:
             images = [ImagePart(page.load()) for page in source.pages(chosen.pages)]
         wanted = Schema(schema)
 
-        def ask(turns: list[dict[str, Any]]) -> str:
+        def ask(turns: list[dict[str, Any]]) -> Answer:
             constraint = None
             if constrained:
                 constraint = JsonConstraint(
                     self.model, wanted.json_schema, chosen.temperature, chosen.seed
                 )
-            answer = self._answer(turns, chosen, cancel, deadline, None, constraint).read()
-            if answer.finish_reason == "time_limit":
-                raise ExtractionError(
-                    "[extract] an object within the time limit is expected; the answer was not "
-                    "complete by then; raise time_limit and page_time_limit",
-                    answer.text,
-                )
-            return answer.text
+            return self._answer(turns, chosen, cancel, deadline, None, constraint).read()
 
         return extract(ask, images, wanted, prompt)
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from crispvl.errors import ExtractionError
+from crispvl.errors import ContextOverflowError, ExtractionError
 from crispvl.prompts.messages import ImagePart
+from crispvl.reading.json_answer import find_json
+from crispvl.results.generation import Answer
 
 MAX_ATTEMPTS = 3
 
@@ -22,9 +23,16 @@ PROMPT = (
     "Extract the information in this document as JSON that follows this JSON schema:\n{schema}\n"
     "Use null where the document does not say. Output only the JSON."
 )
-AGAIN = "That does not follow the schema: {reason}\nOutput only the corrected JSON."
+_CUTS = {
+    "length": (
+        "at max_tokens, or where the model's context ends",
+        "raise max_tokens, read fewer pages or tiles, or ask for less",
+    ),
+    "time_limit": ("by the time limit", "raise time_limit and page_time_limit"),
+    "repetition": ("where it began to repeat itself", "raise temperature, or ask for less"),
+}  # by finish reason: where, and what to do
 
-_FENCE = re.compile(r"```[a-zA-Z]*\s*\n(.*?)(?:```|$)", re.DOTALL)
+AGAIN = "That does not follow the schema: {reason}\nOutput only the corrected JSON."
 
 
 class Schema:
@@ -75,7 +83,7 @@ class Schema:
 
 
 def extract(
-    chat: Callable[[list[dict[str, Any]]], str],
+    chat: Callable[[list[dict[str, Any]]], Answer],
     images: Sequence[ImagePart],
     schema: Schema,
     prompt: str | None,
@@ -89,49 +97,41 @@ def extract(
         prompt: What to extract, put before the schema.
 
     Raises:
-        ExtractionError: `MAX_ATTEMPTS` answers did not follow it.
+        ExtractionError: An answer was cut off, or `MAX_ATTEMPTS` did not follow the schema.
+        ContextOverflowError: The pages and the schema do not fit the model's context.
     """
     question = schema.prompt if prompt is None else f"{prompt}\n\n{schema.prompt}"
     turns: list[dict[str, Any]] = [{"role": "user", "content": [*images, question]}]
-    n_left = MAX_ATTEMPTS
-    while True:
-        answer = chat(turns)
-        n_left -= 1
+    failure: ExtractionError | None = None
+    for _ in range(MAX_ATTEMPTS):
         try:
-            return schema.parse(answer)
-        except ExtractionError as error:
-            if n_left == 0:
+            answer = chat(turns)
+        except ContextOverflowError:
+            if failure is None:
                 raise
+            break  # there is no room to ask again
+        check_complete(answer)
+        try:
+            return schema.parse(answer.text)
+        except ExtractionError as error:
+            failure = error
             again = AGAIN.format(reason=error.__cause__)
-            turns.append({"role": "assistant", "content": answer})
+            turns.append({"role": "assistant", "content": answer.text})
             turns.append({"role": "user", "content": again})
+    assert failure is not None
+    raise failure
 
 
-def find_json(text: str) -> Any:
-    """Returns the JSON value in an answer, which may stand in a code fence or between words.
-
-    Raises:
-        ValueError: There is none, or it is nested too deeply.
-    """
-    try:
-        return _first_json(text)
-    except RecursionError:
-        raise ValueError("no JSON was found (it is nested too deeply)") from None
-
-
-def _first_json(text: str) -> Any:
-    fenced = _FENCE.search(text)
-    body = (fenced[1] if fenced else text).strip()
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        decoder = json.JSONDecoder()
-        for match in re.finditer(r"[{\[]", body):
-            try:
-                return decoder.raw_decode(body, match.start())[0]
-            except ValueError:
-                continue
-        raise ValueError(f"no JSON was found ({error})") from None
+def check_complete(answer: Answer) -> None:
+    """Raises `ExtractionError` where an answer was cut off: to ask again would end as it did."""
+    n_tokens = len(answer.generation.ids)
+    cut = _CUTS.get(answer.finish_reason)
+    if cut is not None:
+        raise ExtractionError(
+            f"[extract] a complete object is expected; the answer was cut off {cut[0]}, after "
+            f"{n_tokens} tokens; {cut[1]}",
+            answer.text,
+        )
 
 
 def _json_schema_validator(schema: Mapping[str, Any]) -> Callable[[Any], Any]:
