@@ -127,6 +127,21 @@ def test_eval_reads_a_folder_with_its_texts(
     assert main(["eval", str(tmp_path / "nowhere"), "-m", str(page)]) == 2
 
 
+def test_a_byte_order_mark_is_no_error_and_a_file_that_is_no_utf8_is_named(
+    core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    truth = tmp_path / "page.txt"
+    arguments = ["eval", str(tmp_path), "-m", str(page)]
+    for text in (b"\xef\xbb\xbfHello\r\n", "Hello".encode("utf-16"), b"\xfe\xff\0H\0e\0l\0l\0o"):
+        truth.write_bytes(text)
+        assert main(arguments) == 0
+        assert capsys.readouterr().out.split()[-3:] == ["0.00%", "in", "total"]
+    truth.write_bytes(b"Caf\xe9")
+    assert main(arguments) == 2
+    assert f"[{truth}] text in UTF-8 is expected; found byte 0xe9 at 3" in capsys.readouterr().err
+    assert not core.prompts[3:]
+
+
 def test_eval_tells_models_apart_that_are_called_the_same(
     core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
 ) -> None:

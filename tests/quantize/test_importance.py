@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from crispvl import Model, _core
 from crispvl.convert import convert_checkpoint
-from crispvl.errors import ModelFileError
+from crispvl.errors import DocumentError, ModelFileError
 from crispvl.evaluation.imatrix import collect_importance
 from crispvl.quantize import quantize_file
 from crispvl.quantize.importance import read_importance, write_importance
@@ -144,6 +144,14 @@ def test_a_blank_page_is_read_as_any_other(wide: Path, tmp_path: Path) -> None:
     ocr = CrispOCR(Model.load(wide, device="cpu", threads=1, exact=True))
     sums = collect_importance(ocr, [tmp_path / "white.png"], max_tokens=2)
     assert "v.blk.0.ffn_up.weight" in sums
+
+
+def test_a_text_that_is_no_utf8_is_named_before_a_page_is_read(wide: Path, tmp_path: Path) -> None:
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes(b"Caf\xe9")
+    ocr = CrispOCR(Model.load(wide, device="cpu", threads=1, exact=True))
+    with pytest.raises(DocumentError, match=r"latin\.txt\] text in UTF-8 is expected"):
+        collect_importance(ocr, [tmp_path / "nowhere.png"], [latin])
 
 
 def test_inputs_without_a_token_are_refused(wide: Path, tmp_path: Path) -> None:

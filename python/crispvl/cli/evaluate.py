@@ -22,6 +22,7 @@ from crispvl.evaluation.benchmarks import (
     total_score,
 )
 from crispvl.evaluation.text_scores import bar_chart, find_pairs, score, total
+from crispvl.inputs.text_files import read_text
 from crispvl.inputs.utf8 import check_encodable, encodable
 from crispvl.options import ReadOptions
 from crispvl.results.outputs import check_outputs
@@ -93,7 +94,7 @@ def _with_texts(args: argparse.Namespace) -> Answers:
     pairs = list(find_pairs(args.folder))[: args.limit]
     names = [encodable(image.relative_to(args.folder).as_posix()) for image, _ in pairs]
     tasks = [Task(name, image, args.prompt) for name, (image, _) in zip(names, pairs, strict=True)]
-    truths = [truth.read_text("utf-8") for _, truth in pairs]
+    truths = [read_text(truth) for _, truth in pairs]
     answers = _ask(args, tasks)
     scores = {
         label: [score(record["text"], truth) for record, truth in zip(found, truths, strict=True)]

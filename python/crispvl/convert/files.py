@@ -55,7 +55,7 @@ class CheckpointFiles:
         if not self.has(name):
             return None
         try:
-            return self.path(name).read_text("utf-8")
+            return self.path(name).read_text("utf-8-sig")  # without a byte order mark
         except UnicodeDecodeError as error:
             raise ModelFileError(
                 f"[{name}] expected UTF-8 text; found {error}; download the file again"

@@ -13,6 +13,7 @@ from typing import Any
 
 from crispvl.errors import DocumentError
 from crispvl.evaluation import answer_scores
+from crispvl.inputs.text_files import read_text
 
 SHORT_ANSWER = "Answer the question using a single word or phrase."
 """What the evaluation of the InternVL models adds to a question (OpenGVLab/InternVL, eval/vqa)."""
@@ -203,4 +204,4 @@ def _image(roots: Sequence[Path], *names: str) -> Path:
 
 
 def _load(file: Path) -> Any:
-    return json.loads(file.read_text("utf-8"))
+    return json.loads(read_text(file))

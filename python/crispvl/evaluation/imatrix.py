@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl.inputs.text_files import read_text
 from crispvl.reading.ocr import CrispOCR
 
 _CHUNK_TOKENS = 512
@@ -34,12 +35,14 @@ def collect_importance(
         Per tensor, float32 ``[n_columns]`` sums and the number of activations summed.
 
     Raises:
+        DocumentError: A text is no UTF-8.
         ValueError: Nothing to read, inputs without a token, or a model that is not exact.
     """
     from crispvl import _core
 
     if not pages and not texts:
         raise ValueError("[imatrix] expected pages or text to read; found none; give some files")
+    contents = [read_text(text) for text in texts]  # before the pages, which take long
     collector = _core.ImportanceCollector(ocr.model.core)
     try:
         n_total = len(pages) + len(texts)
@@ -47,10 +50,10 @@ def collect_importance(
             if progress is not None:
                 progress(str(page), i, n_total)
             ocr.recognize(page, max_tokens=max_tokens, skip_blank=False)
-        for i, text in enumerate(texts):
+        for i, (name, text) in enumerate(zip(texts, contents, strict=True)):
             if progress is not None:
-                progress(str(text), len(pages) + i, n_total)
-            _read_text(ocr, Path(text).read_text("utf-8"))
+                progress(str(name), len(pages) + i, n_total)
+            _prefill(ocr, text)
         sums = dict(collector.sums)
     finally:
         collector.close()
@@ -62,7 +65,7 @@ def collect_importance(
     return sums
 
 
-def _read_text(ocr: CrispOCR, text: str) -> None:
+def _prefill(ocr: CrispOCR, text: str) -> None:
     model = ocr.model
     ids = model.tokenize(text, special=False)
     for begin in range(0, len(ids), _CHUNK_TOKENS):
