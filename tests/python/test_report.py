@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -61,7 +62,19 @@ def test_a_report_shows_tiles_boxes_words_and_times() -> None:
     assert (box["x"], box["width"], box["height"]) == ("0.0", "150.0", "100.0")
     assert [mark["style"] for mark in tags.of("mark")] == ["--p:90", "--p:20"]
     assert str(tags.of("img")[0]["src"]).startswith("data:image/jpeg")
-    assert "encode</td>" in text
+    assert "<tr><th>encode</th><td>0 ms</td></tr>" in text
+
+
+def test_a_report_is_called_by_its_files_name_and_tells_counts_as_counts() -> None:
+    timings = Timings(encode_ms=1234.5, decode_ms=800.4, passes=106, guessed=12)
+    page = replace(read_page("Sum"), timings=timings)
+    document = Document(source="/home/me/bills/a<b.png", pages=(page,), n_pages=1)
+    text = html_report(document, [Image.new("RGB", (300, 100))])
+    assert "<title>a&lt;b.png</title>" in text
+    assert "<tr><th>decoder passes</th><td>106</td></tr>" in text
+    assert "<tr><th>tokens guessed</th><td>12</td></tr>" in text
+    assert "<tr><th>encode</th><td>1,234 ms</td></tr>" in text
+    assert "1 page · 2.0 s" in text
 
 
 def test_view_writes_a_report(core: FakeModel, page: Path, tmp_path: Path, capsys: Capture) -> None:
