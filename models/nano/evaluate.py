@@ -4,6 +4,7 @@
     python models/nano/evaluate.py --checkpoint run/export --pages 100
     python models/nano/evaluate.py --checkpoint run/export --types f32 f16 q8_0 q6_k q4_k
     python models/nano/evaluate.py --checkpoint models/nano/checkpoint --check
+    python models/nano/evaluate.py --real FOLDER --readers crispvl tesseract rapidocr
 
 The character error rate is the edit distance over the length of the truth, summed over pages.
 Confidence is the geometric mean of the probabilities of a page's tokens, as the engine reports it.
@@ -29,6 +30,7 @@ import torch
 from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
+import real_pages
 from export import load_weights
 from heldout import (
     TestPage,
@@ -196,6 +198,16 @@ def check(folder: str) -> float:
     return float((mine - theirs).abs().max())
 
 
+def score_real(args: argparse.Namespace) -> None:
+    """Prints the scores on real pages, or why there are none."""
+    if not args.real.is_dir():
+        print(f"[{args.real}] expected real pages; found none; skipped")
+        return
+    found = real_pages.print_table(args.real, args.engine, args.readers)
+    if args.json:
+        Path(args.json).write_text(json.dumps(found, indent=1) + "\n")
+
+
 def main() -> None:
     """Reads the command line and prints the scores."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -208,6 +220,8 @@ def main() -> None:
     )
     parser.add_argument("--engine", help="GGUF file to score through crispvl")
     parser.add_argument("--tesseract", action="store_true", help="score Tesseract too")
+    parser.add_argument("--real", type=Path, help="score real pages of this folder and stop")
+    parser.add_argument("--readers", nargs="+", choices=real_pages.READERS, default=["crispvl"])
     parser.add_argument("--pages", type=int, default=500, help="single-tile pages")
     parser.add_argument("--check", action="store_true", help="compare with transformers and stop")
     parser.add_argument("--json", help="also write the scores to this file")
@@ -216,6 +230,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.check:
         print(f"largest logit difference: {check(args.checkpoint):.2e}")
+        return
+    if args.real:
+        score_real(args)
         return
     pages = test_sets(args.pages)
     scores: dict[str, Scores] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-FONT_ROOT = Path("/usr/share/fonts")
+FONT_ROOTS = (Path("/usr/share/fonts"), Path("/usr/share/texmf/fonts"))
 
 # Families whose name starts like one of these never enter training: they are the test.
 HELD_OUT_PREFIXES = ("Noto", "LinLibertine", "LinBiolinum", "ComicNeue")
@@ -39,12 +39,19 @@ TRAIN_FONTS = tuple(
     Quicksand-Bold URWGothic-Book URWGothic-Demi KleeOne-Regular KleeOne-Regular KleeOne-SemiBold
     Dosis-Book Dosis-SemiBold Jura-Medium Karla-Regular Karla-Bold Play-Regular OpenDyslexic-Regular
     monof55 FantasqueSansMono-Regular FantasqueSansMono-Bold
+    lmroman10-regular lmroman10-regular lmroman10-bold lmroman10-italic lmromancaps10-regular
+    lmsans10-regular lmmono10-regular lmmonolt10-regular texgyretermes-regular texgyretermes-bold
+    texgyretermes-italic texgyrepagella-regular texgyrebonum-regular texgyreschola-regular
+    texgyreheros-regular texgyreheros-bold texgyreheroscn-regular texgyreheroscn-bold
+    texgyrecursor-regular texgyrecursor-bold Inconsolata OCRA OCRABold B612Mono-Regular
+    B612Mono-Bold JunicodeTwoBeta-Regular JunicodeTwoBeta-Italic
     """.split()
 )
 MONO_FONTS = tuple(
     name
     for name in TRAIN_FONTS
-    if "Mono" in name or name in ("Hack-Regular", "Hack-Bold", "mononoki-Regular", "monof55")
+    if "mono" in name.lower()
+    or name.startswith(("Hack", "monof", "texgyrecursor", "Inconsolata", "OCRA"))
 )
 HELD_OUT_FONTS = (
     "NotoSans-Regular",
@@ -93,7 +100,7 @@ def advance(font: ImageFont.FreeTypeFont, char: str) -> float:
 @cache
 def font_paths() -> dict[str, Path]:
     """All installed font files by name without extension."""
-    return {p.stem: p for p in sorted(FONT_ROOT.rglob("*.[to]tf"))}
+    return {p.stem: p for root in FONT_ROOTS for p in sorted(root.rglob("*.[to]tf"))}
 
 
 @cache
@@ -101,7 +108,7 @@ def face(name: str, size_px: int) -> Face:
     """Loads a font by file name (without extension) at an em size in pixels."""
     if name not in font_paths():
         raise FileNotFoundError(
-            f"[fonts] expected the font {name}; not found under {FONT_ROOT}; "
+            f"[fonts] expected the font {name}; not found under {FONT_ROOTS[0]}; "
             "install the packages of apt-packages.txt"
         )
     path = str(font_paths()[name])

@@ -20,11 +20,13 @@ from corpus import CHAR_CLASS
 from fonts import TRAIN_FONTS
 from layouts import draw_page
 from page import Page, colors, page_size, x_height
+from strips import draw_strips
 from tiling import TILE_PX, split
 
 N_SLOTS = 6  # characters that one image token's cell can name
 CELLS = 8  # image tokens along a tile's edge
 PATCHES = 16  # patches along a tile's edge
+STRIPS = 0.8  # share of the plainly read single tiles that are strips of a page's lines
 NOWHERE = -100  # source of a character that is not drawn: a space, a line's end, a mark
 
 
@@ -121,12 +123,12 @@ def labels(page: Page, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return slot.reshape(-1, CELLS**2, N_SLOTS), patch.reshape(-1, PATCHES**2)
 
 
-def sources(page: Page, grid: tuple[int, int]) -> list[int]:
+def sources(page: Page, text: str, grid: tuple[int, int]) -> list[int]:
     """Image token of each character of the text; all boxes are in the text, in its order."""
     columns, rows = grid
     found, boxes = [], iter(page.boxes)
     box = next(boxes, None)
-    for char in page.text:
+    for char in text:
         if box is None or CHAR_CLASS.get(char) != box[0]:
             found.append(NOWHERE)
             continue
@@ -140,6 +142,16 @@ def sources(page: Page, grid: tuple[int, int]) -> list[int]:
     return found
 
 
+def strips_sample(rng: random.Random, fonts: tuple[str, ...]) -> Sample:
+    """A tile of strips: damaged strip by strip, so not once more as a page."""
+    page = Page(TILE_PX, TILE_PX, (255, 255, 255), (0, 0, 0), rng)
+    draw_strips(page, fonts)
+    slot, patch = labels(page, (1, 1))
+    tiles = np.asarray(page.image)[None]
+    text = "\n".join(page.lines)
+    return Sample(tiles, "OCR", text, sources(page, text, (1, 1)), slot, patch)
+
+
 def sample(
     seed: int,
     grid: tuple[int, int] = (1, 1),
@@ -148,6 +160,8 @@ def sample(
 ) -> Sample:
     """Makes the page of a seed, cut into ``grid`` (columns, rows) tiles, and what to answer."""
     rng = random.Random(seed)
+    if grid == (1, 1) and prompt == "OCR" and rng.random() < STRIPS:
+        return strips_sample(rng, fonts)
     width, height = page_size(rng, grid)
     page = Page(width, height, *colors(rng), rng, markdown=prompt == "Markdown")
     n_tiles = grid[0] * grid[1]
@@ -156,4 +170,4 @@ def sample(
     image = photograph(page, rng) if rng.random() < 0.15 else page.image
     slot, patch = labels(page, grid)
     tiles = split(degrade(image, rng), grid)
-    return Sample(tiles, prompt, page.text, sources(page, grid), slot, patch)
+    return Sample(tiles, prompt, page.text, sources(page, page.text, grid), slot, patch)
