@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/error.h"
 #include "model/config.h"
 #include "model/model.h"
-#include "runtime/error.h"
 
 using namespace crispvl;
 

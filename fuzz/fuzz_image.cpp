@@ -1,7 +1,7 @@
 // Any bytes as an encoded image, decoded, turned upright and tiled.
+#include "base/error.h"
 #include "image/decode.h"
 #include "image/tiling.h"
-#include "runtime/error.h"
 
 using namespace crispvl;
 

@@ -3,9 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/error.h"
+#include "base/error.h"
+#include "base/utf8.h"
 #include "text/prompt.h"
-#include "text/utf8.h"
 
 using namespace crispvl;
 

@@ -1,6 +1,6 @@
-#include "runtime/error.h"
+#include "base/error.h"
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace crispvl {
 

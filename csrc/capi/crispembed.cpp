@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-#include "capi_guard.h"
+#include "capi/guard.h"
 #include "include/crispembed.h"
 
 using namespace crispvl;

@@ -1,12 +1,12 @@
-#include "capi_generate.h"
+#include "capi/generate.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
 
-#include "runtime/error.h"
-#include "text/utf8.h"
+#include "base/error.h"
+#include "base/utf8.h"
 
 namespace crispvl::capi {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "capi_handles.h"
+#include "capi/handles.h"
 
 namespace crispvl::capi {
 

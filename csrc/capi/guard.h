@@ -9,8 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "base/error.h"
 #include "include/crispvl.h"
-#include "runtime/error.h"
 
 namespace crispvl::capi {
 

@@ -1,11 +1,11 @@
-#include "capi_image.h"
+#include "capi/image.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
-#include "capi_guard.h"
+#include "capi/guard.h"
 #include "image/decode.h"
 
 namespace crispvl::capi {

@@ -4,10 +4,10 @@
 #include <limits>
 #include <numeric>
 
-#include "capi_guard.h"
-#include "capi_handles.h"
-#include "model/schema.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
+#include "capi/guard.h"
+#include "capi/handles.h"
+#include "gguf/schema.h"
 
 namespace crispvl::capi {
 namespace {

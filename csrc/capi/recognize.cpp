@@ -1,9 +1,9 @@
 // The C skin: images and conversations in, answers out. See include/crispvl.h.
 #include <chrono>
 
-#include "capi_generate.h"
-#include "capi_guard.h"
-#include "capi_image.h"
+#include "capi/generate.h"
+#include "capi/guard.h"
+#include "capi/image.h"
 
 namespace crispvl::capi {
 namespace {

@@ -1,7 +1,7 @@
 // The C skin of the low level: prompts, tiles, sessions and samplers. See include/crispvl.h.
-#include "capi_guard.h"
-#include "capi_handles.h"
-#include "capi_image.h"
+#include "capi/guard.h"
+#include "capi/handles.h"
+#include "capi/image.h"
 
 using namespace crispvl;
 using namespace crispvl::capi;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "engine/session.h"
-#include "runtime/error.h"
 
 namespace crispvl {
 namespace {

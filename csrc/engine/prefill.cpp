@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "engine/sequence_step.h"
-#include "runtime/error.h"
+#include "base/error.h"
+#include "nn/sequence_step.h"
 
 namespace crispvl {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "runtime/error.h"
+#include "base/error.h"
 
 namespace crispvl {
 namespace {

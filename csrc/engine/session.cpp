@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <string>
 
+#include "base/error.h"
 #include "engine/prefill.h"
-#include "engine/sequence_step.h"
-#include "runtime/error.h"
+#include "nn/sequence_step.h"
 
 namespace crispvl {
 namespace {

@@ -1,11 +1,11 @@
 // The choice of a layout. Our single file needs no translation.
-#include "model/dialect.h"
+#include "gguf/dialect.h"
 
 #include <algorithm>
 
-#include "model/dialect_deduce.h"
-#include "model/schema.h"
-#include "runtime/error.h"
+#include "base/error.h"
+#include "gguf/dialect_deduce.h"
+#include "gguf/schema.h"
 #include "text/tokenizer.h"
 
 namespace crispvl {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "model/source.h"
+#include "gguf/source.h"
 
 namespace crispvl {
 

@@ -1,7 +1,7 @@
 // The two halves of the CrispEmbed layout: the model (dialect_crispembed.cpp) and the vocabulary.
 #pragma once
 
-#include "model/source.h"
+#include "gguf/source.h"
 
 namespace crispvl::crispembed {
 

@@ -4,10 +4,10 @@
 #include <cctype>
 #include <initializer_list>
 
-#include "model/dialect_crispembed.h"
-#include "model/dialect_deduce.h"
-#include "model/schema.h"
-#include "runtime/error.h"
+#include "base/error.h"
+#include "gguf/dialect_crispembed.h"
+#include "gguf/dialect_deduce.h"
+#include "gguf/schema.h"
 #include "text/tokenizer.h"
 
 namespace crispvl::crispembed {

@@ -1,9 +1,9 @@
-#include "model/dialect_deduce.h"
+#include "gguf/dialect_deduce.h"
 
 #include <algorithm>
 
-#include "model/schema.h"
-#include "runtime/error.h"
+#include "base/error.h"
+#include "gguf/schema.h"
 
 namespace crispvl::dialect {
 

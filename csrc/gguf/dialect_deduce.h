@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "model/dialect.h"
+#include "gguf/dialect.h"
 
 namespace crispvl::dialect {
 

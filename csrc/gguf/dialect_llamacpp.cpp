@@ -4,9 +4,9 @@
 #include <cctype>
 #include <cmath>
 
-#include "model/dialect_deduce.h"
-#include "model/schema.h"
-#include "runtime/error.h"
+#include "base/error.h"
+#include "gguf/dialect_deduce.h"
+#include "gguf/schema.h"
 
 namespace crispvl {
 namespace {

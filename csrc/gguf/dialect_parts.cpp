@@ -1,8 +1,8 @@
 // Split files: "NAME-00001-of-00003.gguf", as llama.cpp's gguf-split writes them.
 #include <cstdio>
 
-#include "model/dialect.h"
-#include "runtime/error.h"
+#include "base/error.h"
+#include "gguf/dialect.h"
 
 namespace crispvl {
 namespace {

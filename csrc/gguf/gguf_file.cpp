@@ -1,11 +1,11 @@
-#include "runtime/gguf_file.h"
+#include "gguf/gguf_file.h"
 
 #include <algorithm>
 #include <cstring>
 #include <new>
 
-#include "runtime/error.h"
-#include "runtime/log.h"
+#include "base/error.h"
+#include "base/log.h"
 
 namespace crispvl {
 namespace {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "ggml-cpp.h"
-#include "runtime/mapped_file.h"
+#include "gguf/mapped_file.h"
 
 namespace crispvl {
 

@@ -1,6 +1,6 @@
-#include "runtime/mapped_file.h"
+#include "gguf/mapped_file.h"
 
-#include "runtime/error.h"
+#include "base/error.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "runtime/interrupt.h"
+#include "base/interrupt.h"
 
 namespace crispvl {
 

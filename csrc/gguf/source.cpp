@@ -1,8 +1,8 @@
-#include "model/source.h"
+#include "gguf/source.h"
 
 #include <set>
 
-#include "runtime/error.h"
+#include "base/error.h"
 
 namespace crispvl {
 namespace {

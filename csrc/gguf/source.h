@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/gguf_file.h"
+#include "gguf/gguf_file.h"
 
 namespace crispvl {
 

@@ -6,12 +6,12 @@
 #include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "image/bytes.h"
 #include "image/gif_frame.h"
 #include "image/jpeg_segments.h"
 #include "image/orientation.h"
 #include "image/pnm.h"
-#include "runtime/error.h"
 
 namespace {
 

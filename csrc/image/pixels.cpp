@@ -5,7 +5,8 @@
 namespace crispvl {
 namespace {
 
-// The limits of crispvl.inputs.images: the smallest legible letters, and the thinnest readable strip.
+// The limits of crispvl.inputs.images: the smallest legible letters, and the thinnest readable
+// strip.
 constexpr int64_t k_min_side_px = 8;
 constexpr int64_t k_max_aspect = 200;
 

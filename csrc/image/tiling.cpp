@@ -5,8 +5,8 @@
 #include <limits>
 #include <string>
 
+#include "base/error.h"
 #include "image/resize.h"
-#include "runtime/error.h"
 
 namespace crispvl {
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include "kernels/bf16_kernels.h"
+#include "kernels/bf16/kernels.h"
 #include "kernels/cpu_features.h"
-#include "kernels/int8_kernels.h"
+#include "kernels/int8/kernels.h"
 
 namespace crispvl::kernels {
 namespace {

@@ -3,9 +3,9 @@
 #include <initializer_list>
 #include <utility>
 
+#include "base/error.h"
+#include "gguf/schema.h"
 #include "image/tiling.h"
-#include "model/schema.h"
-#include "runtime/error.h"
 
 namespace crispvl {
 namespace {

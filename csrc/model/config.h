@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "model/source.h"
-#include "runtime/error.h"
+#include "base/error.h"
+#include "gguf/source.h"
 #include "text/tokenizer.h"
 
 namespace crispvl {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "kernels/int8_kernels.h"
-#include "model/schema.h"
-#include "nn/cached_attention.h"
+#include "gguf/schema.h"
+#include "kernels/int8/kernels.h"
+#include "nn/cpu/cached_attention.h"
 
 namespace crispvl {
 namespace {

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "nn/attention.h"
-#include "nn/direct.h"
+#include "nn/cpu/direct.h"
+#include "nn/cpu/packed.h"
+#include "nn/cpu/streamed.h"
 #include "nn/mlp.h"
-#include "nn/packed.h"
-#include "nn/streamed.h"
 
 namespace crispvl {
 

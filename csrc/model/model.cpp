@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "model/schema.h"
-#include "runtime/error.h"
+#include "base/error.h"
+#include "gguf/schema.h"
 
 namespace crispvl {
 namespace {

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "gguf/source.h"
 #include "model/config.h"
 #include "model/decoder.h"
 #include "model/projector.h"
-#include "model/source.h"
 #include "model/vision_encoder.h"
 #include "runtime/executor.h"
 

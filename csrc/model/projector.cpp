@@ -1,6 +1,6 @@
 #include "model/projector.h"
 
-#include "model/schema.h"
+#include "gguf/schema.h"
 
 namespace crispvl {
 

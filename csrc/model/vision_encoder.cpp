@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "model/schema.h"
+#include "gguf/schema.h"
 
 namespace crispvl {
 namespace {

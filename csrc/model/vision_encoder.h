@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "nn/attention.h"
+#include "nn/cpu/packed.h"
 #include "nn/mlp.h"
-#include "nn/packed.h"
 
 namespace crispvl {
 

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "nn/cached_attention.h"
-#include "nn/packed.h"
+#include "nn/cpu/cached_attention.h"
+#include "nn/cpu/packed.h"
 
 namespace crispvl {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/sequence_step.h"
+#include "nn/sequence_step.h"
 
 #include <algorithm>
 #include <cmath>

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "runtime/error.h"
-#include "runtime/log.h"
+#include "base/error.h"
+#include "base/log.h"
 
 namespace crispvl {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "model/source.h"
+#include "gguf/source.h"
 #include "runtime/device.h"
 #include "runtime/tensor_table.h"
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <random>
 
-#include "runtime/error.h"
+#include "base/error.h"
 
 #ifdef _WIN32
 #include <io.h>

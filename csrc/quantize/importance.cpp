@@ -1,6 +1,6 @@
 #include "quantize/importance.h"
 
-#include "runtime/error.h"
+#include "base/error.h"
 
 namespace crispvl {
 

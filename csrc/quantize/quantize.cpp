@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "base/error.h"
 #include "quantize/atomic_file.h"
-#include "runtime/error.h"
 
 namespace crispvl {
 namespace {

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "model/dialect.h"
+#include "gguf/dialect.h"
 #include "quantize/rows.h"
 
 namespace crispvl {

@@ -8,10 +8,10 @@
 #include <exception>
 #include <mutex>
 
-#include "runtime/error.h"
-#include "runtime/gguf_file.h"
-#include "runtime/log.h"
-#include "runtime/parallel.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/parallel.h"
+#include "gguf/gguf_file.h"
 
 namespace crispvl {
 namespace {

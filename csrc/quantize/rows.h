@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/interrupt.h"
 #include "ggml.h"
-#include "runtime/interrupt.h"
 
 namespace crispvl {
 

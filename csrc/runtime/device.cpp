@@ -9,8 +9,8 @@
 #include <thread>
 #include <utility>
 
-#include "runtime/error.h"
-#include "runtime/log.h"
+#include "base/error.h"
+#include "base/log.h"
 
 #ifdef __linux__
 #include <sched.h>

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "runtime/error.h"
-#include "runtime/log.h"
+#include "base/error.h"
+#include "base/log.h"
 
 namespace crispvl {
 namespace {

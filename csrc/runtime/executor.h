@@ -8,9 +8,9 @@
 #include <mutex>
 #include <vector>
 
+#include "base/interrupt.h"
 #include "runtime/device.h"
 #include "runtime/graph.h"
-#include "runtime/interrupt.h"
 #include "runtime/profile.h"
 
 namespace crispvl {

@@ -7,9 +7,9 @@
 #include <optional>
 #include <utility>
 
+#include "base/utf8.h"
 #include "text/bpe_merge.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 namespace crispvl {
 namespace {

@@ -7,9 +7,9 @@
 #include <initializer_list>
 #include <string>
 
-#include "runtime/error.h"
+#include "base/error.h"
+#include "base/utf8.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 namespace crispvl {
 namespace {

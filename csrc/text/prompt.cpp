@@ -4,8 +4,8 @@
 #include <iterator>
 #include <utility>
 
-#include "runtime/error.h"
-#include "text/utf8.h"
+#include "base/error.h"
+#include "base/utf8.h"
 
 namespace crispvl {
 namespace {

@@ -1,5 +1,6 @@
 // From messages to token ids, so that only the chat format can write special tokens: "<|im_end|>"
-// or "<img>" in a caller's text stay plain text. Follows python/crispvl/prompts/builder.py, to the id.
+// or "<img>" in a caller's text stay plain text. Follows python/crispvl/prompts/builder.py, to the
+// id.
 #pragma once
 
 #include <cstdint>

@@ -9,8 +9,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/utf8.h"
 #include "text/bpe_merge.h"
-#include "text/utf8.h"
 
 namespace crispvl {
 namespace {

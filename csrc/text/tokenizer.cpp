@@ -4,10 +4,10 @@
 #include <limits>
 #include <utility>
 
-#include "runtime/error.h"
+#include "base/error.h"
+#include "base/utf8.h"
 #include "text/byte_level_bpe.h"
 #include "text/sentencepiece_bpe.h"
-#include "text/utf8.h"
 
 namespace crispvl {
 namespace {

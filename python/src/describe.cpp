@@ -2,7 +2,7 @@
 
 #include <pybind11/stl.h>
 
-#include "model/schema.h"
+#include "gguf/schema.h"
 #include "numpy_convert.h"
 
 namespace crispvl::binding {

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/error.h"
-#include "runtime/interrupt.h"
+#include "base/error.h"
+#include "base/interrupt.h"
 
 namespace crispvl::binding {
 

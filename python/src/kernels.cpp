@@ -8,9 +8,9 @@
 #include <optional>
 #include <vector>
 
-#include "kernels/aligned.h"
-#include "kernels/bf16_kernels.h"
+#include "kernels/bf16/kernels.h"
 #include "kernels/cpu.h"
+#include "kernels/simd/aligned.h"
 #include "numpy_convert.h"
 
 namespace crispvl::binding {

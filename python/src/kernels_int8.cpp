@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "kernels.h"
-#include "kernels/aligned.h"
 #include "kernels/cpu.h"
-#include "kernels/int8_kernels.h"
+#include "kernels/int8/kernels.h"
+#include "kernels/simd/aligned.h"
 #include "numpy_convert.h"
 
 namespace crispvl::binding {

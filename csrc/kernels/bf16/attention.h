@@ -9,9 +9,9 @@
 
 #include <cmath>
 
-#include "kernels/bf16_block.h"
-#include "kernels/bf16_gemm.h"
-#include "kernels/simd_math.h"
+#include "kernels/bf16/block.h"
+#include "kernels/bf16/gemm.h"
+#include "kernels/simd/math.h"
 
 namespace crispvl::kernels {
 namespace {

@@ -1,7 +1,7 @@
-#include "kernels/bf16_attention.h"
-#include "kernels/bf16_gemm.h"
-#include "kernels/bf16_table.h"
-#include "kernels/cached_attention.h"
+#include "kernels/bf16/attention.h"
+#include "kernels/bf16/cached_attention.h"
+#include "kernels/bf16/gemm.h"
+#include "kernels/bf16/table.h"
 
 namespace crispvl::kernels {
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #if defined(__AVX512BF16__)
-#include "kernels/bf16_block_avx512.h"
+#include "kernels/bf16/block_avx512.h"
 #else
-#include "kernels/bf16_block_avx2.h"
+#include "kernels/bf16/block_avx2.h"
 #endif
 
 namespace crispvl::kernels {

@@ -2,7 +2,7 @@
 // where that hides behind the products. Only for files compiled with AVX2 and FMA.
 #pragma once
 
-#include "kernels/bf16_sums.h"
+#include "kernels/bf16/sums.h"
 
 namespace crispvl::kernels {
 

@@ -1,7 +1,7 @@
 // Only for files compiled with AVX-512 BF16.
 #pragma once
 
-#include "kernels/bf16_sums.h"
+#include "kernels/bf16/sums.h"
 
 namespace crispvl::kernels {
 

@@ -6,8 +6,8 @@
 
 #include <cmath>
 
-#include "kernels/bf16_kernels.h"
-#include "kernels/simd_math.h"
+#include "kernels/bf16/kernels.h"
+#include "kernels/simd/math.h"
 
 namespace crispvl::kernels {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <cmath>
 
-#include "kernels/bf16_block.h"
-#include "kernels/simd_math.h"
+#include "kernels/bf16/block.h"
+#include "kernels/simd/math.h"
 
 namespace crispvl::kernels {
 namespace {

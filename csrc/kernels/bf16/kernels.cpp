@@ -1,10 +1,10 @@
 // Chooses the BF16 kernels of the running machine. Where there are none, nothing is called, because
 // bf16_kernels_name says so.
-#include "kernels/bf16_kernels.h"
+#include "kernels/bf16/kernels.h"
 
 #include <cstdlib>
 
-#include "kernels/bf16_table.h"
+#include "kernels/bf16/table.h"
 #include "kernels/cpu.h"
 
 namespace crispvl::kernels {

@@ -1,8 +1,8 @@
 // The register block that every BF16 product is made of.
 #pragma once
 
-#include "kernels/bf16_kernels.h"
-#include "kernels/simd.h"
+#include "kernels/bf16/kernels.h"
+#include "kernels/simd/simd.h"
 
 namespace crispvl::kernels {
 

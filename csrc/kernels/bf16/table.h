@@ -1,7 +1,7 @@
 // The BF16 kernels of each instruction set; bf16_kernels.h says what they do.
 #pragma once
 
-#include "kernels/bf16_kernels.h"
+#include "kernels/bf16/kernels.h"
 
 namespace crispvl::kernels {
 

@@ -1,7 +1,7 @@
-#include "kernels/int8_gemm.h"
-#include "kernels/int8_quantise.h"
-#include "kernels/int8_rows.h"
-#include "kernels/int8_table.h"
+#include "kernels/int8/gemm.h"
+#include "kernels/int8/quantise.h"
+#include "kernels/int8/rows.h"
+#include "kernels/int8/table.h"
 
 namespace crispvl::kernels {
 

@@ -6,7 +6,7 @@
 
 #include <cstring>
 
-#include "kernels/int8_panel.h"
+#include "kernels/int8/panel.h"
 
 namespace crispvl::kernels {
 namespace {  // or the linker might hand their functions to files for older CPUs

@@ -2,9 +2,9 @@
 // by. Compiled once per instruction set.
 #pragma once
 
-#include "kernels/int8_formats.h"
-#include "kernels/int8_quantise.h"
-#include "kernels/simd_math.h"
+#include "kernels/int8/formats.h"
+#include "kernels/int8/quantise.h"
+#include "kernels/simd/math.h"
 
 namespace crispvl::kernels {
 namespace {

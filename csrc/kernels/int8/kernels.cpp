@@ -1,11 +1,11 @@
 // Chooses the 8-bit kernels of the running machine. Where there are none, nothing is called,
 // because int8_kernels_name says so.
-#include "kernels/int8_kernels.h"
+#include "kernels/int8/kernels.h"
 
 #include <cstdlib>
 
 #include "kernels/cpu.h"
-#include "kernels/int8_table.h"
+#include "kernels/int8/table.h"
 
 namespace crispvl::kernels {
 namespace {

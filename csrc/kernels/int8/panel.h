@@ -5,8 +5,8 @@
 // over a block of x start at minus the offset times the sum of x. Minima serve 32 inputs.
 #pragma once
 
-#include "kernels/int8_kernels.h"
-#include "kernels/simd.h"
+#include "kernels/int8/kernels.h"
+#include "kernels/simd/simd.h"
 
 namespace crispvl::kernels {
 namespace {

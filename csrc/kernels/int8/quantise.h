@@ -3,8 +3,8 @@
 
 #include <cmath>
 
-#include "kernels/int8_kernels.h"
-#include "kernels/simd.h"
+#include "kernels/int8/kernels.h"
+#include "kernels/simd/simd.h"
 
 namespace crispvl::kernels {
 namespace {

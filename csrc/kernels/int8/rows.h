@@ -2,8 +2,8 @@
 // panel in the nearest cache, chunk by chunk, for all rows of x. Compiled once per instruction set.
 #pragma once
 
-#include "kernels/int8_formats.h"
-#include "kernels/simd_math.h"
+#include "kernels/int8/formats.h"
+#include "kernels/simd/math.h"
 
 namespace crispvl::kernels {
 namespace {

@@ -1,7 +1,7 @@
 // The 8-bit kernels of each instruction set; int8_kernels.h says what they do.
 #pragma once
 
-#include "kernels/int8_kernels.h"
+#include "kernels/int8/kernels.h"
 
 namespace crispvl::kernels {
 

@@ -1,7 +1,7 @@
 // exp, erf and the activations on 16 floats.
 #pragma once
 
-#include "kernels/simd.h"
+#include "kernels/simd/simd.h"
 
 namespace crispvl::kernels {
 

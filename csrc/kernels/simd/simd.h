@@ -2,10 +2,10 @@
 #pragma once
 
 #if defined(__AVX512F__)
-#include "kernels/simd_avx512.h"
+#include "kernels/simd/avx512.h"
 #else
-#include "kernels/simd_avx2.h"
+#include "kernels/simd/avx2.h"
 #endif
 #if defined(__AVX512F__) || defined(__AVXVNNI__)
-#include "kernels/simd_vnni.h"
+#include "kernels/simd/vnni.h"
 #endif

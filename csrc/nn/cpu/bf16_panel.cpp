@@ -1,4 +1,4 @@
-#include "nn/bf16_panel.h"
+#include "nn/cpu/bf16_panel.h"
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "ggml.h"
-#include "kernels/bf16_kernels.h"
+#include "kernels/bf16/kernels.h"
 
 namespace crispvl {
 

@@ -1,8 +1,8 @@
-#include "nn/cached_attention.h"
+#include "nn/cpu/cached_attention.h"
 
 #include <algorithm>
 
-#include "nn/operand.h"
+#include "nn/cpu/operand.h"
 
 namespace crispvl {
 

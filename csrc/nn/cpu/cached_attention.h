@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "kernels/bf16_kernels.h"
+#include "kernels/bf16/kernels.h"
 #include "nn/attention.h"
 
 namespace crispvl {

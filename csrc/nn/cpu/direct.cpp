@@ -1,7 +1,7 @@
-#include "nn/direct.h"
+#include "nn/cpu/direct.h"
 
 #include <algorithm>
-#include "nn/operand.h"
+#include "nn/cpu/operand.h"
 
 namespace crispvl {
 namespace {

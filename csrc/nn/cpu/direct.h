@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "kernels/int8_kernels.h"
+#include "kernels/int8/kernels.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 

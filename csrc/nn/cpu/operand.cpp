@@ -1,6 +1,6 @@
-#include "nn/operand.h"
+#include "nn/cpu/operand.h"
 
-#include "kernels/bf16_kernels.h"
+#include "kernels/bf16/kernels.h"
 
 namespace crispvl {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "kernels/int8_kernels.h"
+#include "kernels/int8/kernels.h"
 #include "nn/norm.h"
 
 namespace crispvl {

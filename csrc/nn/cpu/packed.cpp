@@ -1,11 +1,11 @@
-#include "nn/packed.h"
+#include "nn/cpu/packed.h"
 
 #include <algorithm>
 
-#include "kernels/int8_kernels.h"
-#include "nn/bf16_panel.h"
-#include "nn/operand.h"
-#include "runtime/parallel.h"
+#include "base/parallel.h"
+#include "kernels/int8/kernels.h"
+#include "nn/cpu/bf16_panel.h"
+#include "nn/cpu/operand.h"
 
 namespace crispvl {
 namespace {

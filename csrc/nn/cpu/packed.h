@@ -5,11 +5,11 @@
 
 #include <vector>
 
-#include "kernels/aligned.h"
-#include "kernels/bf16_kernels.h"
+#include "kernels/bf16/kernels.h"
+#include "kernels/simd/aligned.h"
+#include "nn/cpu/operand.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
-#include "nn/operand.h"
 
 namespace crispvl {
 

@@ -1,8 +1,8 @@
-#include "nn/streamed.h"
+#include "nn/cpu/streamed.h"
 
 #include <algorithm>
 
-#include "kernels/int8_kernels.h"
+#include "kernels/int8/kernels.h"
 
 namespace crispvl {
 namespace {

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "kernels/epilogue.h"
-#include "nn/bf16_panel.h"
+#include "nn/cpu/bf16_panel.h"
+#include "nn/cpu/operand.h"
 #include "nn/linear.h"
-#include "nn/operand.h"
 
 namespace crispvl {
 
