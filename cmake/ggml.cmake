@@ -45,3 +45,4 @@ set(GGML_OPENMP OFF)              # the engine brings a persistent thread pool; 
 set(GGML_LLAMAFILE ON)            # tiled sgemm inside ggml-cpu: faster prefill and encoding
 set(GGML_CUDA_GRAPHS_DEFAULT ON)
 add_subdirectory("${crispvl_ggml_source}" "${PROJECT_BINARY_DIR}/ggml" EXCLUDE_FROM_ALL SYSTEM)
+include(cmake/ggml_waiting.cmake)

@@ -255,6 +255,7 @@ ggml_backend_ptr Backends::start_cpu() {
         throw Error(ErrorKind::memory, "[device] expected memory for the CPU backend");
     require_threads(n_threads);
     ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
+    params.poll = 1;  // between graphs threads look for work for a few ms, then sleep
     pool = {ggml_threadpool_new(&params), ThreadPoolDeleter{}};
     if (!pool) throw Error(ErrorKind::memory, "[device] expected to start the worker threads");
     ggml_backend_cpu_set_n_threads(cpu_backend.get(), n_threads);
