@@ -2,6 +2,7 @@
 
 #include <pybind11/numpy.h>
 
+#include "gil.h"
 #include "image/tiling.h"
 
 namespace crispvl::binding {
@@ -32,7 +33,7 @@ py::array_t<uint8_t> tile(const py::array_t<uint8_t, py::array::c_style>& pixels
     const PixelView view = view_of(pixels);
     Tiles tiles;
     {
-        py::gil_scoped_release release;
+        const WithoutGil without;
         tiles = tile_image(to_rgb(view), {tile_px, min_tiles, max_tiles, thumbnail});
     }
     py::array_t<uint8_t> out({tiles.n_tiles, tile_px, tile_px, int64_t{3}});

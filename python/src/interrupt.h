@@ -1,4 +1,5 @@
-// Stops the core from Python: a CancelToken from any thread, Ctrl-C in the main thread.
+// Stops the core from Python: a CancelToken from any thread, Ctrl-C in the main thread, the end of
+// the interpreter in every other.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -11,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "gil.h"
 
 namespace crispvl::binding {
 
@@ -35,24 +37,29 @@ private:
 class PythonInterrupt : public Interrupt {
 public:
     // Any of the tokens stops the work; they may be null.
-    explicit PythonInterrupt(std::vector<const CancelToken*> tokens) : tokens_(std::move(tokens)) {}
+    explicit PythonInterrupt(std::vector<const CancelToken*> tokens)
+        : tokens_(std::move(tokens)), handles_signals_(is_main_thread()) {}
 
     bool requested() override {
         for (const CancelToken* token : tokens_) {
             if (token != nullptr && token->look()) return true;
         }
+        if (python_is_gone()) return true;
+        if (!handles_signals_) return false;
         // Looking at signals takes the GIL; a hundred times a second is soon enough for a person.
         const auto now = std::chrono::steady_clock::now();
         if (now - last_look_ < std::chrono::milliseconds(10)) return signalled_;
         last_look_ = now;
-        py::gil_scoped_acquire gil;
+        const PyGILState_STATE state = enter_python();
         signalled_ = signalled_ || PyErr_CheckSignals() != 0;
+        leave_python(state);
         return signalled_;
     }
     bool signalled() const { return signalled_; }
 
 private:
     std::vector<const CancelToken*> tokens_;
+    const bool handles_signals_;  // Python handles them in its main thread alone
     std::chrono::steady_clock::time_point last_look_ = std::chrono::steady_clock::now();
     bool signalled_ = false;
 };
@@ -63,7 +70,7 @@ template <typename Work>
 auto run_interruptible(std::vector<const CancelToken*> tokens, Work&& work) {
     PythonInterrupt interrupt(std::move(tokens));
     try {
-        py::gil_scoped_release release;
+        const WithoutGil without;
         return work(static_cast<Interrupt*>(&interrupt));
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::cancelled && interrupt.signalled()) {

@@ -1,6 +1,5 @@
 // crispvl._core: types in, exceptions out, GIL released. What the arguments mean stands in
 // python/crispvl/_core.pyi and the core's headers.
-#include <pybind11/functional.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -9,6 +8,7 @@
 #include "describe.h"
 #include "engine/prefill.h"
 #include "ggml.h"
+#include "gil.h"
 #include "image.h"
 #include "interrupt.h"
 #include "kernels.h"
@@ -40,24 +40,27 @@ const char* exception_name(ErrorKind kind) {
     }
 }
 
+py::object exception_type(ErrorKind kind) {
+    if (kind == ErrorKind::argument) return py::reinterpret_borrow<py::object>(PyExc_ValueError);
+    if (kind == ErrorKind::not_found) {
+        return py::reinterpret_borrow<py::object>(PyExc_FileNotFoundError);
+    }
+    return py::module_::import("crispvl.errors").attr(exception_name(kind));
+}
+
+void raise(ErrorKind kind, const char* text) {
+    survive_python([&] { PyErr_SetString(exception_type(kind).ptr(), text); });
+}
+
 void translate(std::exception_ptr pointer) {
     try {
         if (pointer) std::rethrow_exception(pointer);
     } catch (const Error& error) {
-        if (error.kind() == ErrorKind::argument) {
-            PyErr_SetString(PyExc_ValueError, error.what());
-        } else if (error.kind() == ErrorKind::not_found) {
-            PyErr_SetString(PyExc_FileNotFoundError, error.what());
-        } else {
-            const py::object type =
-                py::module_::import("crispvl.errors").attr(exception_name(error.kind()));
-            PyErr_SetString(type.ptr(), error.what());
-        }
+        raise(error.kind(), error.what());
     } catch (const std::bad_alloc&) {
-        const py::object type = py::module_::import("crispvl.errors").attr("OutOfMemoryError");
-        PyErr_SetString(type.ptr(),
-                        "[memory] expected an allocation to succeed; it failed; free memory or "
-                        "lower max_tiles and max_tokens");
+        raise(ErrorKind::memory,
+              "[memory] expected an allocation to succeed; it failed; free memory or lower "
+              "max_tiles and max_tokens");
     }
 }
 
@@ -88,14 +91,13 @@ py::dict metadata(const Model& model) {
     return all;
 }
 
-using ProgressCallback = std::function<void(int64_t, int64_t)>;
+using ProgressCallback = std::optional<py::function>;  // (tiles done, tiles in all)
 
 py::array_t<float> encode(const Model& model, const py::array& tiles, const CancelToken* cancel,
                           const ProgressCallback& progress) {
     const auto pixels = checked_tiles(tiles, model.config().vision.tile_px);
     const TileProgress report = [&](int64_t n_done, int64_t n_total) {
-        py::gil_scoped_acquire gil;
-        progress(n_done, n_total);
+        call_python(*progress, n_done, n_total);
     };
     std::vector<float> values = run_interruptible(cancel, [&](Interrupt* interrupt) {
         return model.encode(pixels.data(), pixels.shape(0), interrupt,
@@ -225,7 +227,7 @@ void bind_model(py::module_& m) {
         .def(
             "tokenize",
             [](const Model& self, const std::string& utf8, bool special) {
-                py::gil_scoped_release release;
+                const WithoutGil without;
                 return self.tokenizer().encode(utf8, special);
             },
             "text"_a, "special"_a)
@@ -306,6 +308,7 @@ void bind_session(py::module_& m) {
 PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of crispvl.";
     py::register_exception_translator(&translate);
+    follow_python(m);
     py::class_<CancelToken>(m, "CancelToken")
         .def(py::init<>())
         .def("cancel", &CancelToken::cancel)

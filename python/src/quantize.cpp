@@ -1,6 +1,5 @@
 #include "quantize.h"
 
-#include <pybind11/functional.h>
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
@@ -107,7 +106,7 @@ Bytes convert(const Bytes& rows, const std::string& from, const std::string& to,
     return out;
 }
 
-using Progress = std::function<void(const std::string&, uint64_t, uint64_t)>;
+using Progress = std::optional<py::function>;  // (tensor, bytes done, bytes in all)
 
 void quantize(const OpenFile& open, const Path& path,
               const std::map<std::string, std::string>& types,
@@ -122,8 +121,7 @@ void quantize(const OpenFile& open, const Path& path,
     }
     const QuantizeProgress report = [&](const std::string& name, uint64_t n_done,
                                         uint64_t n_total) {
-        py::gil_scoped_acquire gil;
-        progress(name, n_done, n_total);
+        call_python(*progress, name, n_done, n_total);
     };
     run_interruptible(cancel, [&](Interrupt* interrupt) {
         quantize_file(open.parts, path.u8string(), job, progress ? report : QuantizeProgress(),
@@ -156,7 +154,7 @@ py::list plan(const std::shared_ptr<Model>& model, int64_t n_tiles, int64_t n_pr
               int64_t n_ctx) {
     std::vector<DeviceMemory> devices;
     {
-        py::gil_scoped_release release;
+        const WithoutGil without;
         devices = plan_memory(model, {n_tiles, n_prompt, n_ctx});
     }
     py::list all;
@@ -172,7 +170,7 @@ py::list plan(const std::shared_ptr<Model>& model, int64_t n_tiles, int64_t n_pr
 std::shared_ptr<Model> measure(const Path& path, const std::optional<Path>& mmproj,
                                const std::string& device, bool exact, const LayerShares& layers,
                                const std::string& kv_cache) {
-    py::gil_scoped_release release;
+    const WithoutGil without;
     LoadOptions options;
     options.path = path.u8string();
     options.mmproj = mmproj.value_or("").u8string();
