@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +142,103 @@ def tile_image(
     min_tiles: int = 1,
     thumbnail: bool = True,
 ) -> NDArray[np.uint8]: ...
+
+@final
+class LayoutLine:
+    """A line of text on a page; coordinates are px of the page.
+
+    Attributes:
+        quad: float32 ``[4, 2]``, the corners of its ink, clockwise from the text's own top left.
+        baseline: float32 ``[2, 2]``, from the left to the right edge of the quad.
+        x_height_px: Of its text; of capitals alone, what belongs to their height.
+        band: Px above and below the baseline that a strip of it shows.
+        band_px: Both together.
+        inverse: Light on dark.
+        block: Index of its block.
+        cell: Row and column within a table, otherwise None.
+        words: float32 ``[n, 2]``, start and end of each along the line, from the quad's left edge.
+        word_quads: float32 ``[n, 4, 2]``, their ink, corners as of `quad`.
+    """
+
+    @property
+    def quad(self) -> NDArray[np.float32]: ...
+    @property
+    def baseline(self) -> NDArray[np.float32]: ...
+    @property
+    def x_height_px(self) -> float: ...
+    @property
+    def band(self) -> tuple[float, float]: ...
+    @property
+    def band_px(self) -> float: ...
+    @property
+    def inverse(self) -> bool: ...
+    @property
+    def block(self) -> int: ...
+    @property
+    def cell(self) -> tuple[int, int] | None: ...
+    @property
+    def words(self) -> NDArray[np.float32]: ...
+    @property
+    def word_quads(self) -> NDArray[np.float32]: ...
+
+@final
+class LayoutBlock:
+    """Lines that belong together. ``quad``: float32 ``[4, 2]``; ``lines``: in reading order."""
+
+    @property
+    def kind(self) -> Literal["text", "table"]: ...
+    @property
+    def quad(self) -> NDArray[np.float32]: ...
+    @property
+    def lines(self) -> list[int]: ...
+
+@final
+class Layout:
+    """The text of a page, its lines and blocks in reading order.
+
+    Attributes:
+        width: Px of the page.
+        height: Px of the page.
+        angle_degrees: By which the lines of the upright page descend to the right.
+        quarter_turns: Clockwise, 0 to 3, that make the page upright.
+        lines: In reading order.
+        blocks: In reading order.
+        rules: float32 ``[n, 4, 2]``, lines of tables, frames and underlines.
+        pictures: float32 ``[n, 4, 2]``, areas without text.
+    """
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def angle_degrees(self) -> float: ...
+    @property
+    def quarter_turns(self) -> int: ...
+    @property
+    def lines(self) -> list[LayoutLine]: ...
+    @property
+    def blocks(self) -> list[LayoutBlock]: ...
+    @property
+    def rules(self) -> NDArray[np.float32]: ...
+    @property
+    def pictures(self) -> NDArray[np.float32]: ...
+
+def find_layout(pixels: NDArray[np.uint8], cancel: CancelToken | None = None) -> Layout:
+    """Finds the text of a page (csrc/layout/layout.h) in uint8 ``[h, w]`` or ``[h, w, 1|3|4]``."""
+
+def cut_line(
+    pixels: NDArray[np.uint8],
+    line: LayoutLine,
+    height_px: int = 26,
+    x_from: float | None = None,
+    x_to: float | None = None,
+) -> NDArray[np.uint8]:
+    """Cuts a line, or the part of it from ``x_from`` to ``x_to`` px along it, level and upright.
+
+    Returns uint8 ``[height_px, w, 3]``: dark on near-white, the line's band scaled to the height,
+    with 3 px beside the text on both sides.
+    """
 
 @final
 class GgufFile:

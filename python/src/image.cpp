@@ -1,17 +1,13 @@
 #include "image.h"
 
-#include <pybind11/numpy.h>
-
 #include "gil.h"
 #include "image/tiling.h"
 
 namespace crispvl::binding {
-namespace {
 
 namespace py = pybind11;
 using namespace py::literals;
 
-// uint8 [h, w] or [h, w, 1, 3 or 4] in C order.
 PixelView view_of(const py::array_t<uint8_t, py::array::c_style>& pixels) {
     const py::ssize_t n_channels = pixels.ndim() == 3 ? pixels.shape(2) : 1;
     const bool fits = (pixels.ndim() == 2 || pixels.ndim() == 3) && pixels.size() > 0 &&
@@ -27,6 +23,8 @@ PixelView view_of(const py::array_t<uint8_t, py::array::c_style>& pixels) {
     return {pixels.data(), pixels.shape(1), pixels.shape(0), format,
             static_cast<size_t>(pixels.shape(1) * n_channels)};
 }
+
+namespace {
 
 py::array_t<uint8_t> tile(const py::array_t<uint8_t, py::array::c_style>& pixels, int64_t tile_px,
                           int64_t max_tiles, int64_t min_tiles, bool thumbnail) {

@@ -13,6 +13,7 @@
 #include "interrupt.h"
 #include "kernels.h"
 #include "kernels/cpu.h"
+#include "layout.h"
 #include "numpy_convert.h"
 #include "quantize.h"
 
@@ -319,6 +320,7 @@ PYBIND11_MODULE(_core, m) {
     bind_profile(m);
     bind_kernels(m);
     bind_image(m);
+    bind_layout(m);
     m.def("build_info", &build_info);
     m.def("devices", &devices);
     bind_quantize(m);

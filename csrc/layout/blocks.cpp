@@ -1,0 +1,155 @@
+#include "layout/blocks.h"
+
+#include <cmath>
+#include <numeric>
+
+namespace crispvl::layout {
+namespace {
+
+using Indices = std::vector<int>;
+
+struct Stretch {
+    int from = 0, to = 0;
+};
+
+// Parts of an axis without any line, between the first and the last.
+std::vector<Stretch> free_stretches(const std::vector<TextLine>& lines, const Indices& members,
+                                    bool vertical) {
+    std::vector<Stretch> taken;
+    for (const int i : members) {
+        const Box& box = lines[static_cast<size_t>(i)].box;
+        taken.push_back(vertical ? Stretch{box.top, box.bottom} : Stretch{box.left, box.right});
+    }
+    std::sort(taken.begin(), taken.end(),
+              [](const Stretch& a, const Stretch& b) { return a.from < b.from; });
+    std::vector<Stretch> free;
+    int end = taken.front().to;
+    for (const Stretch& s : taken) {
+        if (s.from > end) free.push_back({end, s.from});
+        end = std::max(end, s.to);
+    }
+    return free;
+}
+
+float median_x_height(const std::vector<TextLine>& lines, const Indices& members) {
+    std::vector<float> heights;
+    for (const int i : members) heights.push_back(lines[static_cast<size_t>(i)].x_height);
+    std::nth_element(heights.begin(),
+                     heights.begin() + static_cast<std::ptrdiff_t>(heights.size() / 2),
+                     heights.end());
+    return heights[heights.size() / 2];
+}
+
+// Whether lines fill a column as running text does: most are nearly as wide as the column, and
+// that holds more than a few letters.
+bool is_prose(const std::vector<TextLine>& lines, const Indices& members, float x_height) {
+    if (members.size() < 4) return false;
+    Box box = lines[static_cast<size_t>(members.front())].box;
+    for (const int i : members) box.include(lines[static_cast<size_t>(i)].box);
+    if (static_cast<float>(box.width()) < 16 * x_height) return false;
+    size_t n_full = 0;
+    for (const int i : members) {
+        n_full += 10 * lines[static_cast<size_t>(i)].box.width() >= 7 * box.width();
+    }
+    return 2 * n_full >= members.size();
+}
+
+void sort_rows(const std::vector<TextLine>& lines, Indices& members) {
+    std::stable_sort(members.begin(), members.end(), [&](int i, int j) {
+        return lines[static_cast<size_t>(i)].box.y_center() <
+               lines[static_cast<size_t>(j)].box.y_center();
+    });
+    size_t begin = 0;
+    while (begin < members.size()) {
+        const TextLine& first = lines[static_cast<size_t>(members[begin])];
+        size_t end = begin + 1;
+        for (; end < members.size(); ++end) {
+            const TextLine& line = lines[static_cast<size_t>(members[end])];
+            const float low = std::min(first.core, line.core);
+            const float middle_a = first.base - 0.5f * first.core,
+                        middle_b = line.base - 0.5f * line.core;
+            if (std::fabs(middle_a - middle_b) >
+                0.6f * std::max(low, 0.5f * std::max(first.core, line.core)))
+                break;
+        }
+        std::stable_sort(members.begin() + static_cast<std::ptrdiff_t>(begin),
+                         members.begin() + static_cast<std::ptrdiff_t>(end), [&](int i, int j) {
+                             return lines[static_cast<size_t>(i)].box.left <
+                                    lines[static_cast<size_t>(j)].box.left;
+                         });
+        begin = end;
+    }
+}
+
+Indices part(const std::vector<TextLine>& lines, const Indices& members, int limit, bool vertical,
+             bool first) {
+    Indices found;
+    for (const int i : members) {
+        const Box& box = lines[static_cast<size_t>(i)].box;
+        const int middle = vertical ? box.top + box.bottom : box.left + box.right;
+        if ((middle < 2 * limit) == first) found.push_back(i);
+    }
+    return found;
+}
+
+// A recursive cut along white space (Nagy and Seth 1984): columns of prose from left to right,
+// everything else from top to bottom.
+void order(const std::vector<TextLine>& lines, Indices members, int depth, Indices& out) {
+    if (members.size() > 1 && depth < 64) {
+        const float x_height = median_x_height(lines, members);
+        for (const Stretch& s : free_stretches(lines, members, false)) {
+            if (static_cast<float>(s.to - s.from) < x_height) continue;
+            const int middle = (s.from + s.to) / 2;
+            Indices left = part(lines, members, middle, false, true),
+                    right = part(lines, members, middle, false, false);
+            if (!is_prose(lines, left, x_height) || !is_prose(lines, right, x_height)) continue;
+            order(lines, std::move(left), depth + 1, out);
+            order(lines, std::move(right), depth + 1, out);
+            return;
+        }
+        Stretch widest;
+        for (const Stretch& s : free_stretches(lines, members, true)) {
+            if (s.to - s.from > widest.to - widest.from) widest = s;
+        }
+        if (widest.to > widest.from) {
+            const int middle = (widest.from + widest.to) / 2;
+            order(lines, part(lines, members, middle, true, true), depth + 1, out);
+            order(lines, part(lines, members, middle, true, false), depth + 1, out);
+            return;
+        }
+    }
+    sort_rows(lines, members);
+    out.insert(out.end(), members.begin(), members.end());
+}
+
+// Whether the second line goes on where the first one ends.
+bool continues(const TextLine& a, const TextLine& b) {
+    const float low = std::min(a.x_height, b.x_height), high = std::max(a.x_height, b.x_height);
+    if (low < 0.72f * high || a.light != b.light) return false;
+    const float x = b.box.x_center();
+    const float pitch = b.baseline_at(x) - a.baseline_at(x);
+    const bool below = pitch > 0 && pitch < 3.6f * high;
+    return below && 2 * x_overlap(a.box, b.box) > std::min(a.box.width(), b.box.width());
+}
+
+}  // namespace
+
+std::vector<TextBlock> find_blocks(std::vector<TextLine>& lines) {
+    Indices members(lines.size()), sorted;
+    std::iota(members.begin(), members.end(), 0);
+    if (!members.empty()) order(lines, members, 0, sorted);
+    std::vector<TextLine> ordered;
+    for (const int i : sorted) ordered.push_back(std::move(lines[static_cast<size_t>(i)]));
+    lines = std::move(ordered);
+    std::vector<TextBlock> blocks;
+    for (size_t i = 0; i < lines.size(); ++i) {
+        if (i == 0 || !continues(lines[i - 1], lines[i]))
+            blocks.push_back({false, lines[i].box, {}});
+        blocks.back().box.include(lines[i].box);
+        blocks.back().lines.push_back(static_cast<int>(i));
+        lines[i].block = static_cast<int>(blocks.size()) - 1;
+    }
+    return blocks;
+}
+
+}  // namespace crispvl::layout

@@ -1,0 +1,122 @@
+#include "layout/layout.h"
+
+#include <cmath>
+
+#include "layout/blocks.h"
+#include "layout/lines.h"
+#include "layout/rules.h"
+#include "layout/skew.h"
+#include "layout/words.h"
+
+namespace crispvl {
+namespace {
+
+using namespace layout;
+
+constexpr double k_pi = 3.14159265358979323846;
+constexpr double k_level = 0.25 * k_pi / 180;  // skew that needs no turn
+
+struct Upright {
+    GreyImage image;
+    Frame to_page;
+    Skew skew;
+};
+
+Components components_of(const Ink& ink) {
+    Components found;
+    find_components(ink.dark, false, found);
+    if (!ink.light.empty()) find_components(ink.light, true, found);
+    return found;
+}
+
+Upright make_upright(GreyImage image, int factor) {
+    Upright upright{std::move(image), {}, {}};
+    const Components components = components_of(find_ink(upright.image, find_paper(upright.image)));
+    const int height = typical_height(components.all);
+    if (height > 0) upright.skew = find_skew(components.all, height);
+    upright.to_page.a = static_cast<float>(factor);
+    // Lines along the columns are read after a quarter turn; which one is seen later.
+    const double angle =
+        upright.skew.vertical ? 0.5 * k_pi - upright.skew.radians : upright.skew.radians;
+    if (std::fabs(angle) > k_level) {
+        Frame to_source;
+        upright.image = turn(upright.image, angle, to_source);
+        upright.to_page = upright.to_page.after(to_source);
+    }
+    return upright;
+}
+
+Quad quad_of(const Frame& to_page, float left, float right, float top_left, float top_right,
+             float height) {
+    return {to_page({left, top_left}), to_page({right, top_right}),
+            to_page({right, top_right + height}), to_page({left, top_left + height})};
+}
+
+Quad quad_of(const Frame& to_page, const Box& box) {
+    const float top = static_cast<float>(box.top);
+    return quad_of(to_page, static_cast<float>(box.left), static_cast<float>(box.right), top, top,
+                   static_cast<float>(box.height()));
+}
+
+LayoutLine to_page_line(const TextLine& line, const Frame& to_page) {
+    const float scale = std::hypot(to_page.a, to_page.b);
+    const float left = static_cast<float>(line.box.left),
+                right = static_cast<float>(line.box.right);
+    const float end = line.baseline_at(right);
+    LayoutLine out{};
+    out.quad = quad_of(to_page, left, right, line.base - line.above, end - line.above,
+                       line.above + line.below);
+    out.baseline = {to_page({left, line.base}), to_page({right, end})};
+    out.x_height = scale * line.x_height;
+    out.band_above = scale * std::max(1.55f * line.x_height, line.above);
+    out.band_below = scale * std::max(0.6f * line.x_height, line.below);
+    out.inverse = line.light;
+    out.block = line.block;
+    for (const Word& word : line.words) {
+        out.words.push_back(
+            {scale * (word.left - left), scale * (word.right - left),
+             quad_of(to_page, word.left, word.right, word.top, word.top, word.bottom - word.top)});
+    }
+    return out;
+}
+
+}  // namespace
+
+Layout find_layout(const PixelView& page, Interrupt* interrupt) {
+    if (page.width < 1 || page.height < 1) {
+        throw Error(ErrorKind::image,
+                    "[layout] expected a page with pixels; found none; give an image");
+    }
+    const int factor = working_factor(page.width, page.height);
+    Upright upright = make_upright(shrink_to_grey(page, factor, interrupt), factor);
+    throw_if_requested(interrupt);
+    Ink ink = find_ink(upright.image, find_paper(upright.image));
+    Components first = components_of(ink);
+    const int text_height = typical_height(first.all);
+    Layout out{page.width,
+               page.height,
+               upright.skew.radians * 180 / k_pi,
+               upright.skew.vertical ? 3 : 0,
+               {},
+               {},
+               {},
+               {}};
+    for (Bitmap* bitmap : {&ink.dark, &ink.light}) {
+        for (const Box& rule : take_rules(*bitmap, text_height))
+            out.rules.push_back(quad_of(upright.to_page, rule));
+    }
+    throw_if_requested(interrupt);
+    const Components components = components_of(ink);
+    std::vector<TextLine> lines = find_lines(components);
+    throw_if_requested(interrupt);
+    find_words(components, lines);
+    const std::vector<TextBlock> blocks = find_blocks(lines);
+    for (const TextLine& line : lines) out.lines.push_back(to_page_line(line, upright.to_page));
+    for (const TextBlock& block : blocks) {
+        const auto kind = block.table ? LayoutBlock::Kind::table : LayoutBlock::Kind::text;
+        out.blocks.push_back({kind, quad_of(upright.to_page, block.box), block.lines});
+    }
+    return out;
+}
+
+}  // namespace crispvl

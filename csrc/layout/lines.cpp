@@ -1,0 +1,292 @@
+#include "layout/lines.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "layout/evidence.h"
+#include "layout/gutters.h"
+#include "layout/neighbours.h"
+#include "layout/skew.h"
+
+namespace crispvl::layout {
+namespace {
+
+constexpr float k_like_heights = 0.45f;  // of the higher letter that two in a line share
+constexpr float k_like_cores = 0.55f;    // of the higher core: two of one row are not less alike
+constexpr float k_like_extents = 1.35f;  // of the higher: how high both together may be
+constexpr float k_most_ratio_of_letters = 2.2f, k_most_ratio_of_groups = 1.5f;  // of heights
+constexpr float k_letter_gap = 0.9f;  // in heights of the higher: gap to the next letter
+constexpr float k_free_gap = 0.7f;    // in cores: a gap that is no column's
+constexpr float k_wide_gap = 1.4f;    // in cores: wider than a space of typewriters
+constexpr int k_rows_of_narrow = 5,
+              k_rows_of_wide = 3;         // in which a gap goes on if it is a column's
+constexpr float k_most_gap = 3.5f;        // in cores: wider ones part lines
+constexpr float k_mark_height = 0.8f;     // in cores: higher ones are letters
+constexpr size_t k_most_mark_pieces = 2;  // as of a colon or quotes
+constexpr float k_mark_width = 2.5f;      // in cores
+
+int find_root(std::vector<int>& parent, int i) {
+    while (parent[static_cast<size_t>(i)] != i) {
+        int& up = parent[static_cast<size_t>(i)];
+        up = parent[static_cast<size_t>(up)];
+        i = up;
+    }
+    return i;
+}
+
+void unite(std::vector<int>& parent, size_t i, size_t j) {
+    const int a = find_root(parent, static_cast<int>(i)),
+              b = find_root(parent, static_cast<int>(j));
+    parent[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
+}
+
+std::vector<int> singletons(size_t n) {
+    std::vector<int> parent(n);
+    std::iota(parent.begin(), parent.end(), 0);
+    return parent;
+}
+
+Piece whole(const Components& components, size_t i) {
+    const Box& box = components.all[i].box;
+    return {static_cast<int>(i), box.top, box.bottom};
+}
+
+bool is_letter(const Component& c, int text_height) {
+    const int height = c.box.height();
+    return height >= 4 && c.area >= 6 && 3 * height >= text_height && c.box.width() >= 2 &&
+           height <= 12 * text_height && c.box.width() <= 40 * height;
+}
+
+// A letter and the next one in its line.
+struct Link {
+    size_t from, to;
+    float cost;  // how little they belong together
+};
+
+std::vector<Link> links_between(const Components& components, const std::vector<size_t>& letters,
+                                const std::vector<Box>& boxes, int text_height) {
+    const BoxIndex index(boxes, text_height);
+    std::vector<Link> links;
+    for (size_t i = 0; i < boxes.size(); ++i) {
+        const Box& box = boxes[i];
+        Box middle = box;  // whoever shares almost half of the height has part of this
+        middle.top = box.top + 2 * box.height() / 5;
+        middle.bottom = std::max(middle.top + 1, box.bottom - 2 * box.height() / 5);
+        const int reach = static_cast<int>(2 * k_letter_gap * static_cast<float>(box.height()));
+        Link best{i, boxes.size(), 1e9f};
+        index.each_between(middle, box.left + 1, box.right + reach, [&](size_t j) {
+            const Box& other = boxes[j];
+            const float higher = static_cast<float>(std::max(box.height(), other.height()));
+            const float gap = static_cast<float>(other.left - box.right) / higher;
+            if (gap >= best.cost || gap > k_letter_gap || other.right <= box.right) return;
+            if (static_cast<float>(y_overlap(box, other)) < k_like_heights * higher) return;
+            if (components.all[letters[i]].light != components.all[letters[j]].light) return;
+            best = {i, j, gap};
+        });
+        if (best.to == boxes.size()) continue;
+        const Box& next = boxes[best.to];
+        const float higher = static_cast<float>(std::max(box.height(), next.height()));
+        best.cost = std::max(0.0f, best.cost) +
+                    std::fabs(static_cast<float>(box.height() - next.height())) / higher;
+        links.push_back(best);
+    }
+    std::stable_sort(links.begin(), links.end(),
+                     [](const Link& a, const Link& b) { return a.cost < b.cost; });
+    return links;
+}
+
+// Letters with those that follow them, as lines of one or more. The surest links come first, and
+// none joins two groups whose letters differ in size, so that sizes don't drift along a chain.
+std::vector<TextLine> link_letters(const Components& components, const std::vector<size_t>& letters,
+                                   int text_height) {
+    std::vector<Box> boxes;
+    for (const size_t i : letters) boxes.push_back(components.all[i].box);
+    std::vector<int> parent = singletons(boxes.size());
+    std::vector<float> height_sum, n_letters(boxes.size(), 1.0f);
+    for (const Box& box : boxes) height_sum.push_back(static_cast<float>(box.height()));
+    for (const Link& link : links_between(components, letters, boxes, text_height)) {
+        const size_t a = static_cast<size_t>(find_root(parent, static_cast<int>(link.from)));
+        const size_t b = static_cast<size_t>(find_root(parent, static_cast<int>(link.to)));
+        if (a == b) continue;
+        const float height_a = height_sum[a] / n_letters[a],
+                    height_b = height_sum[b] / n_letters[b];
+        const float ratio = std::max(height_a, height_b) / std::min(height_a, height_b);
+        if (ratio > (std::min(n_letters[a], n_letters[b]) < 3 ? k_most_ratio_of_letters
+                                                              : k_most_ratio_of_groups))
+            continue;
+        unite(parent, a, b);
+        const size_t root = std::min(a, b), other = std::max(a, b);
+        height_sum[root] += height_sum[other];
+        n_letters[root] += n_letters[other];
+    }
+    std::vector<TextLine> lines;
+    std::vector<int> line_of(boxes.size(), -1);
+    for (size_t i = 0; i < boxes.size(); ++i) {
+        const size_t root = static_cast<size_t>(find_root(parent, static_cast<int>(i)));
+        if (line_of[root] < 0) {
+            line_of[root] = static_cast<int>(lines.size());
+            lines.emplace_back();
+        }
+        lines[static_cast<size_t>(line_of[root])].pieces.push_back(whole(components, letters[i]));
+    }
+    for (TextLine& line : lines) {
+        line.light = components.all[static_cast<size_t>(line.pieces.front().component)].light;
+        measure(components, line);
+    }
+    return lines;
+}
+
+std::vector<Box> boxes_of(const std::vector<TextLine>& lines) {
+    std::vector<Box> boxes;
+    for (const TextLine& line : lines) boxes.push_back(line.box);
+    return boxes;
+}
+
+// Rows that two lines' cores share at x, in px.
+float shared_core(const TextLine& a, const TextLine& b, float x) {
+    const float base_a = a.baseline_at(x), base_b = b.baseline_at(x);
+    return overlap(base_a - a.core, base_a, base_b - b.core, base_b);
+}
+
+bool same_row(const TextLine& a, const TextLine& b) {
+    const float low = std::min(a.core, b.core), high = std::max(a.core, b.core);
+    if (a.light != b.light || low < k_like_cores * high) return false;
+    const float x = 0.5f * static_cast<float>(std::max(a.box.left, b.box.left) +
+                                              std::min(a.box.right, b.box.right));
+    const float base_a = a.baseline_at(x), base_b = b.baseline_at(x);
+    const float height =
+        std::max(base_a + a.below, base_b + b.below) - std::min(base_a - a.above, base_b - b.above);
+    if (height > k_like_extents * std::max(a.above + a.below, b.above + b.below)) return false;
+    return shared_core(a, b, x) >= 0.6f * low;
+}
+
+// Joins pieces of lines along their baselines: those that overlap, and those with a gap between
+// them that is a word's.
+std::vector<TextLine> join_along(const Components& components, std::vector<TextLine> lines,
+                                 int text_height) {
+    const std::vector<Box> boxes = boxes_of(lines);
+    const BoxIndex index(boxes, text_height);
+    const Gutters gutters(lines);
+    std::vector<int> parent = singletons(lines.size());
+    for (size_t i = 0; i < lines.size(); ++i) {
+        const TextLine& line = lines[i];
+        const int reach = static_cast<int>(2 * k_most_gap * line.core) + 1;
+        size_t next = lines.size();
+        int nearest = 1 << 30;
+        index.each_between(line.box, line.box.left, line.box.right + reach, [&](size_t j) {
+            const TextLine& other = lines[j];
+            if (j == i || !same_row(line, other)) return;
+            const int gap = other.box.left - line.box.right;
+            if (gap <= 0) unite(parent, i, j);
+            if (gap > 0 && gap < nearest) nearest = gap, next = j;
+        });
+        if (next == lines.size()) continue;
+        const float gap = static_cast<float>(nearest) / std::max(line.core, lines[next].core);
+        const bool wide = gap > k_wide_gap;
+        const bool joined = gap <= k_free_gap ||
+                            (gap <= k_most_gap && gutters.rows_between(i, next) <
+                                                      (wide ? k_rows_of_wide : k_rows_of_narrow));
+        if (joined) unite(parent, i, next);
+    }
+    std::vector<TextLine> joined;
+    std::vector<int> line_of(lines.size(), -1);
+    for (size_t i = 0; i < lines.size(); ++i) {
+        const size_t root = static_cast<size_t>(find_root(parent, static_cast<int>(i)));
+        if (line_of[root] < 0) {
+            line_of[root] = static_cast<int>(joined.size());
+            joined.push_back(lines[i]);
+            continue;
+        }
+        std::vector<Piece>& pieces = joined[static_cast<size_t>(line_of[root])].pieces;
+        pieces.insert(pieces.end(), lines[i].pieces.begin(), lines[i].pieces.end());
+    }
+    for (TextLine& line : joined) measure(components, line);
+    return joined;
+}
+
+// Whether a box as small as a mark is where the letters of a line are, and how far from them in px;
+// negative where it is not.
+float distance_of_mark(const Box& box, const TextLine& line) {
+    const float width = static_cast<float>(box.width()), height = static_cast<float>(box.height());
+    if (height > k_mark_height * line.core || width > k_mark_width * line.core) return -1;
+    const float base = line.baseline_at(box.x_center());
+    const float over = base - line.core - static_cast<float>(box.bottom);
+    const float under = static_cast<float>(box.top) - base;
+    if (over > 0.6f * line.x_height + 1 || under > 0.35f * line.x_height + 1) return -1;
+    const float aside = static_cast<float>(std::max(0, -x_overlap(box, line.box)));
+    if (aside > k_free_gap * line.core) return -1;
+    return std::max({0.0f, over, under}) + 0.5f * aside;
+}
+
+// Gives small marks (dots, accents, commas, hyphens, splinters) to the nearest line of larger
+// letters. The last lines are marks themselves where a larger line is near.
+void attach_marks(const Components& components, int text_height, std::vector<TextLine>& lines) {
+    const std::vector<Box> boxes = boxes_of(lines);
+    const BoxIndex index(boxes, text_height);
+    std::vector<size_t> owner(lines.size());
+    std::iota(owner.begin(), owner.end(), size_t{0});
+    std::vector<float> nearest(lines.size(), 1e9f);
+    for (size_t i = 0; i < lines.size(); ++i) {
+        const TextLine& line = lines[i];
+        const int reach = static_cast<int>(line.core),
+                  widest = static_cast<int>(k_mark_width * line.core) + 1;
+        const Box around{line.box.left - reach, line.box.top - reach, line.box.right + reach,
+                         line.box.bottom + reach};
+        index.each_between(around, around.left - widest, around.right, [&](size_t j) {
+            const bool may = j != i && lines[j].light == line.light &&
+                             lines[j].pieces.size() <= k_most_mark_pieces;
+            const float distance = may ? distance_of_mark(boxes[j], line) : -1;
+            if (distance < 0 || distance >= nearest[j]) return;
+            nearest[j] = distance;
+            owner[j] = i;
+        });
+    }
+    std::vector<TextLine> kept;
+    std::vector<size_t> place(lines.size());
+    for (size_t i = 0; i < lines.size(); ++i) {
+        if (owner[i] != i) continue;
+        place[i] = kept.size();
+        kept.push_back(lines[i]);
+    }
+    std::vector<bool> grown(kept.size());
+    for (size_t i = 0; i < lines.size(); ++i) {
+        size_t root = i;
+        while (owner[root] != root) root = owner[root];  // to ever larger letters
+        if (root == i) continue;
+        std::vector<Piece>& pieces = kept[place[root]].pieces;
+        pieces.insert(pieces.end(), lines[i].pieces.begin(), lines[i].pieces.end());
+        grown[place[root]] = true;
+    }
+    for (size_t i = 0; i < kept.size(); ++i) {
+        if (grown[i]) measure(components, kept[i]);
+    }
+    lines = std::move(kept);
+}
+
+}  // namespace
+
+std::vector<TextLine> find_lines(const Components& components) {
+    const int text_height = std::max(4, typical_height(components.all));
+    std::vector<size_t> letters, marks;
+    for (size_t i = 0; i < components.all.size(); ++i) {
+        (is_letter(components.all[i], text_height) ? letters : marks).push_back(i);
+    }
+    std::vector<TextLine> lines = link_letters(components, letters, text_height);
+    for (const size_t i : marks) {
+        const Box& box = components.all[i].box;
+        if (box.height() > text_height || box.width() > 3 * text_height) continue;
+        lines.emplace_back();
+        lines.back().pieces.push_back(whole(components, i));
+        lines.back().light = components.all[i].light;
+        measure(components, lines.back());
+    }
+    attach_marks(components, text_height, lines);
+    lines = join_along(components, std::move(lines), text_height);
+    const auto is_noise = [&](const TextLine& line) {
+        return !is_text(components, line, text_height);
+    };
+    lines.erase(std::remove_if(lines.begin(), lines.end(), is_noise), lines.end());
+    return lines;
+}
+
+}  // namespace crispvl::layout

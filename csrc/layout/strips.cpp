@@ -1,0 +1,99 @@
+#include "layout/strips.h"
+
+#include <cmath>
+
+namespace crispvl {
+namespace {
+
+constexpr float k_margin_px = 3;         // of the strip, left and right
+constexpr int64_t k_most_width = 65536;  // px
+constexpr int k_most_samples = 16;       // per strip px and axis
+
+float grey_at(const PixelView& page, int64_t x, int64_t y) {
+    x = std::clamp<int64_t>(x, 0, page.width - 1);
+    y = std::clamp<int64_t>(y, 0, page.height - 1);
+    const size_t step = bytes_per_pixel(page.format);
+    const uint8_t* p =
+        page.data + static_cast<size_t>(y) * page.stride_bytes + static_cast<size_t>(x) * step;
+    if (step == 1) return p[0];
+    const bool blue_first = page.format == PixelFormat::bgr || page.format == PixelFormat::bgra;
+    const float luma =
+        0.299f * p[blue_first ? 2 : 0] + 0.587f * p[1] + 0.114f * p[blue_first ? 0 : 2];
+    return step == 4 ? 255 + (luma - 255) * static_cast<float>(p[3]) / 255 : luma;
+}
+
+// Bilinear, at a point whose px have their centres at halves.
+float sample(const PixelView& page, float x, float y) {
+    const float fx = std::floor(x - 0.5f), fy = std::floor(y - 0.5f);
+    const float u = x - 0.5f - fx, v = y - 0.5f - fy;
+    const int64_t x0 = static_cast<int64_t>(fx), y0 = static_cast<int64_t>(fy);
+    const float above = grey_at(page, x0, y0) * (1 - u) + grey_at(page, x0 + 1, y0) * u;
+    const float below = grey_at(page, x0, y0 + 1) * (1 - u) + grey_at(page, x0 + 1, y0 + 1) * u;
+    return above * (1 - v) + below * v;
+}
+
+// The value that `share` of the values lie below.
+float quantile(std::vector<float> values, float share) {
+    const auto i = static_cast<std::ptrdiff_t>(share * static_cast<float>(values.size() - 1));
+    std::nth_element(values.begin(), values.begin() + i, values.end());
+    return values[static_cast<size_t>(i)];
+}
+
+// Stretches grey levels so that paper becomes white and the ink black; faint ink is not made so
+// strong that noise turns to letters.
+void even_out(std::vector<float>& values, bool inverse) {
+    if (inverse) {
+        for (float& v : values) v = 255 - v;
+    }
+    const float paper = quantile(values, 0.75f), ink = quantile(values, 0.03f);
+    const float contrast = std::max(paper - ink, 40.0f);
+    for (float& v : values) v = std::clamp(255 + (v - paper) * 240 / contrast, 0.0f, 255.0f);
+}
+
+}  // namespace
+
+Strip cut_line(const PixelView& page, const LayoutLine& line, const StripOptions& options) {
+    if (options.height_px < 4 || !(options.to > options.from)) {
+        throw Error(ErrorKind::argument,
+                    "[strip] expected a height of 4 px or more and x_from < x_to; found " +
+                        std::to_string(options.height_px) + " px, " + std::to_string(options.from) +
+                        " to " + std::to_string(options.to));
+    }
+    const float band = line.band_above + line.band_below;
+    const float scale = static_cast<float>(options.height_px) / band;  // strip px per page px
+    const layout::Point start = line.baseline[0], end = line.baseline[1];
+    const float length = std::max(1e-3f, std::hypot(end.x - start.x, end.y - start.y));
+    const float ux = (end.x - start.x) / length, uy = (end.y - start.y) / length;
+    const float width = (options.to - options.from) * scale + 2 * k_margin_px;
+    Strip strip;
+    strip.height = options.height_px;
+    strip.width = std::clamp<int64_t>(std::lround(width), 1, k_most_width);
+    const int n = std::clamp(static_cast<int>(std::ceil(1 / scale)), 1, k_most_samples);
+    std::vector<float> values;
+    for (int64_t v = 0; v < strip.height; ++v) {
+        for (int64_t u = 0; u < strip.width; ++u) {
+            float sum = 0;
+            for (int j = 0; j < n; ++j) {
+                const float down = (static_cast<float>(v) +
+                                    (static_cast<float>(j) + 0.5f) / static_cast<float>(n)) /
+                                       scale -
+                                   line.band_above;
+                for (int i = 0; i < n; ++i) {
+                    const float along =
+                        options.from +
+                        (static_cast<float>(u) +
+                         (static_cast<float>(i) + 0.5f) / static_cast<float>(n) - k_margin_px) /
+                            scale;
+                    sum += sample(page, start.x + along * ux - down * uy,
+                                  start.y + along * uy + down * ux);
+                }
+            }
+            values.push_back(sum / static_cast<float>(n * n));
+        }
+    }
+    even_out(values, line.inverse);
+    for (const float v : values) strip.grey.push_back(static_cast<uint8_t>(std::lround(v)));
+    return strip;
+}
+
+}  // namespace crispvl

@@ -1,0 +1,90 @@
+"""Where the lines and words of a page are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from crispvl import _core
+from rendered import RenderedPage, box_of, mean_iou
+
+
+def check(page: RenderedPage) -> _core.Layout:
+    """Every line of the page is found where it is, and nothing else."""
+    layout = _core.find_layout(page.pixels)
+    assert len(layout.lines) == len(page.lines)
+    assert mean_iou(page.lines, [box_of(line.quad) for line in layout.lines]) >= 0.85
+    words = [box_of(quad) for line in layout.lines for quad in line.word_quads]
+    assert mean_iou(page.words, words) >= 0.7
+    return layout
+
+
+@pytest.mark.parametrize("dpi", [100, 150, 200, 300, 600])
+@pytest.mark.parametrize("points", [10, 12])
+def test_a_column_of_text_has_its_lines_and_words_at_their_ink(dpi: int, points: int) -> None:
+    page = RenderedPage(dpi=dpi)
+    page.column(25, 40, 160, 20, points)
+    check(page)
+
+
+def test_two_columns_are_read_one_after_the_other() -> None:
+    page = RenderedPage()
+    page.column(20, 40, 80, 20)
+    page.column(110, 40, 80, 20, first=7)
+    lines = check(page).lines
+    assert [line.quad[0, 0] < page.px(100) for line in lines] == [True] * 20 + [False] * 20
+
+
+def test_a_receipt_is_read_row_by_row_and_its_amounts_are_lines_of_their_own() -> None:
+    page = RenderedPage(80, 120)
+    for row, (name, amount) in enumerate(
+        [("Coffee", "3.20"), ("Cake", "14.50"), ("Total", "17.70")]
+    ):
+        page.write(8, 20 + 8 * row, name)
+        page.write(72, 20 + 8 * row, amount, right=True)
+    layout = check(page)
+    for line, truth in zip(layout.lines, page.lines, strict=True):
+        assert line.quad[0] == pytest.approx(truth[:2], abs=2)
+
+
+def test_a_headline_and_small_print_are_lines_of_their_own_size() -> None:
+    page = RenderedPage()
+    page.write(25, 40, "A large headline", 36)
+    page.column(25, 60, 160, 8, 11)
+    page.write(25, 250, "and small print below it", 7)
+    heights = [line.x_height_px for line in check(page).lines]
+    assert heights[0] > 2.5 * heights[1] > 1.3 * 2.5 * heights[-1]
+
+
+def test_the_baseline_is_under_letters_without_descenders() -> None:
+    page = RenderedPage(dpi=200)
+    page.write(20, 50, "a gypsy jumped quietly onto my big yacht")
+    (line,) = _core.find_layout(page.pixels).lines
+    assert line.baseline[:, 1] == pytest.approx(page.px(50), abs=1.5)
+
+
+def test_lines_of_a_strip_have_one_height_and_are_dark_on_light() -> None:
+    page = RenderedPage(dpi=200, paper=40)
+    page.column(20, 40, 160, 6)
+    page = RenderedPage(dpi=200, paper=30)
+    page.write(20, 50, "white letters on a dark page", ink=230)
+    page.write(20, 60, "and a second line of them", ink=230)
+    layout = _core.find_layout(page.pixels)
+    assert [line.inverse for line in layout.lines] == [True, True]
+    strip = _core.cut_line(page.pixels, layout.lines[0], 26)
+    assert strip.shape[0] == 26
+    assert strip.shape[2] == 3
+    assert np.median(strip) > 235
+    assert strip.min() < 60
+
+
+def test_part_of_a_line_is_cut_with_a_small_margin() -> None:
+    page = RenderedPage()
+    page.write(20, 50, "three short words")
+    (line,) = _core.find_layout(page.pixels).lines
+    (_, _), (start, end), (_, _) = line.words
+    strip = _core.cut_line(page.pixels, line, 26, start, end)
+    assert strip.shape[1] == pytest.approx((end - start) * 26 / line.band_px + 6, abs=1)
+
+
+def test_a_blank_page_has_no_lines() -> None:
+    assert _core.find_layout(RenderedPage().pixels).lines == []
