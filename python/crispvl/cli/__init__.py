@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "quantize": ("crispvl.cli.quantize", "make a model file smaller"),
     "imatrix": ("crispvl.cli.imatrix", "find which weights matter, for quantize"),
     "verify": ("crispvl.cli.verify", "compare a model file with what the published code computes"),
+    "serve": ("crispvl.cli.serve", "serve models over HTTP, and a page to read documents with"),
     "plan": ("crispvl.cli.plan", "say what memory a model will take"),
     "inspect": ("crispvl.cli.inspect", "say what a model file holds"),
     "bench": ("crispvl.cli.bench", "measure a model's speed and memory on this machine"),

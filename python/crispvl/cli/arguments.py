@@ -8,11 +8,13 @@ from dataclasses import fields
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from crispvl.options import GenerateOptions, InputOptions, LoadOptions, ReadOptions
+from crispvl.server.options import ServerOptions
 
-Options = TypeVar("Options", LoadOptions, ReadOptions)
+Options = TypeVar("Options", LoadOptions, ReadOptions, ServerOptions)
 
 
-_HEADINGS = {
+_HEADINGS: dict[type, str] = {
+    ServerOptions: "serving",
     LoadOptions: "loading",
     InputOptions: "pages",
     ReadOptions: "reading",
@@ -48,7 +50,7 @@ def add_options(
         group = _group(parser, groups, owner)
         flag = "--" + field.name.replace("_", "-")
         text = field.metadata["help"]
-        if field.default not in (None, ""):
+        if field.default not in (None, "", ()):
             text += f" (default: {field.default})"
         if hints[field.name] is bool:
             group.add_argument(
@@ -62,12 +64,22 @@ def add_options(
             )
             group.add_argument(
                 flag,
+                action=_Collect if get_origin(hints[field.name]) is tuple else "store",
                 type=kind,
                 choices=choices,
                 default=argparse.SUPPRESS,
                 help=text,
                 metavar=None if choices else field.metadata["metavar"] or kind.__name__.upper(),
             )
+
+
+class _Collect(argparse.Action):
+    """Collects the values of an option that may be repeated, as a tuple."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: Any, _: Any = None
+    ) -> None:
+        setattr(args, self.dest, (*getattr(args, self.dest, ()), value))
 
 
 def _group(

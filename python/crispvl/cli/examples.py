@@ -11,6 +11,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "crispvl recognize scan.pdf --format pdf -o searchable.pdf",
         "crispvl recognize form.png --prompt 'What is the total?'",
     ),
+    "serve": (
+        "crispvl serve",
+        "crispvl serve -m internvl3-1b.gguf --host 0.0.0.0 --api-key-file keys.txt",
+        "crispvl serve -m small=nano.gguf -m large=text.gguf,mmproj.gguf --model-memory 20GiB",
+    ),
     "convert": (
         "crispvl convert --model OpenGVLab/InternVL3-1B --output internvl3-1b.gguf --dtype q8_0",
     ),

@@ -13,6 +13,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -29,15 +30,25 @@ def is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
-def fetch(url: str) -> bytes:
-    """Returns what lies at an address.
+def fetch(
+    url: str, check: Callable[[str], None] | None = None, max_bytes: int = MAX_BYTES
+) -> bytes:
+    """Returns the document at an address.
+
+    Args:
+        url: Of http or https.
+        check: Called with the address, and with each that it redirects to; raises where one must
+            not be fetched.
+        max_bytes: Of the answer.
 
     Raises:
-        DocumentError: The address is private or out of reach, or the answer is over `MAX_BYTES` or
-            takes over `MAX_SECONDS`.
+        DocumentError: The address is private or out of reach, or the answer is over ``max_bytes``
+            or takes over `MAX_SECONDS`.
     """
+    if check is not None:
+        check(url)
     with _TimeLimit(url) as limit:
-        return _fetch(url, limit)
+        return _fetch(url, limit, check, max_bytes)
 
 
 class _TimeLimit:
@@ -88,14 +99,16 @@ class _TimeLimit:
             ) from error
 
 
-def _fetch(url: str, limit: _TimeLimit) -> bytes:
+def _fetch(
+    url: str, limit: _TimeLimit, check: Callable[[str], None] | None, max_bytes: int
+) -> bytes:
     # No proxy handler: a proxy would connect for us, to addresses that nobody checks.
     opener = urllib.request.OpenerDirector()
     for handler in (
         _HttpHandler(limit),
         _HttpsHandler(limit, ssl.create_default_context()),
         urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
+        _RedirectHandler(check),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.UnknownHandler(),
     ):
@@ -103,7 +116,7 @@ def _fetch(url: str, limit: _TimeLimit) -> bytes:
     request = urllib.request.Request(url, headers={"User-Agent": f"crispvl/{__version__}"})
     try:
         with opener.open(request, timeout=10) as response:
-            return _read(response, url)
+            return _read(response, url, max_bytes)
     except (urllib.error.URLError, OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, DocumentError):
             raise
@@ -115,15 +128,15 @@ def _fetch(url: str, limit: _TimeLimit) -> bytes:
         ) from error
 
 
-def _read(response: Any, url: str) -> bytes:
+def _read(response: Any, url: str, max_bytes: int) -> bytes:
     blocks: list[bytes] = []
     n_bytes = 0
     while block := response.read1(_BLOCK_BYTES):
         blocks.append(block)
         n_bytes += len(block)
-        if n_bytes > MAX_BYTES:
+        if n_bytes > max_bytes:
             raise DocumentError(
-                f"[{url}] at most {MAX_BYTES >> 20} MiB are expected; found more; download the "
+                f"[{url}] at most {max_bytes >> 20} MiB are expected; found more; download the "
                 "file yourself"
             )
     return b"".join(blocks)
@@ -187,6 +200,20 @@ class _HttpsConnection(http.client.HTTPSConnection):
         )
         self._limit.watch(tls)
         tls.do_handshake()
+
+
+class _RedirectHandler(urllib.request.HTTPRedirectHandler):
+    """Has every further address checked as the first was."""
+
+    def __init__(self, check: Callable[[str], None] | None) -> None:
+        self._check = check
+
+    def redirect_request(
+        self, request: Any, response: Any, code: int, reason: str, headers: Any, url: str
+    ) -> urllib.request.Request | None:
+        if self._check is not None:
+            self._check(url)
+        return super().redirect_request(request, response, code, reason, headers, url)
 
 
 class _HttpHandler(urllib.request.HTTPHandler):

@@ -1,0 +1,43 @@
+"""``crispvl serve``: an HTTP server with OpenAI's interface."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+
+from crispvl.cli import DONE
+from crispvl.cli.arguments import add_options, read_options
+from crispvl.options import LoadOptions
+from crispvl.server.options import ServerOptions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-m",
+        "--model",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="GGUF file, or a name on the hub; NAME=TEXT.gguf,MMPROJ.gguf for a pair; repeated, "
+        "further models are loaded when they are asked for (default: the bundled model)",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log every request")
+    add_options(parser, ServerOptions)
+    add_options(parser, LoadOptions)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        server = importlib.import_module("crispvl.server.serve")
+        pool = importlib.import_module("crispvl.server.pool")
+    except ImportError as error:
+        raise ImportError(
+            f"[serve] the package {error.name} is expected; it is not installed; run "
+            "pip install 'crispvl[server]'"
+        ) from error
+    if args.verbose:
+        logging.getLogger("crispvl.server").setLevel(logging.INFO)
+    options = read_options(args, ServerOptions)
+    server.serve(options, pool.parse_sources(args.model), read_options(args, LoadOptions))
+    return DONE

@@ -1,0 +1,76 @@
+"""Turns: how many answers are written at once, and how many requests may wait for that."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from crispvl.server.errors import ApiError
+
+MAX_RETRY_AFTER_S = 60
+"""OpenAI's clients heed no longer one."""
+
+
+class Admission:
+    """Gives turns in the order of arrival.
+
+    A request that is cancelled while it waits, or while it has its turn, gives its place back.
+
+    Args:
+        n_running: Most turns at once.
+        n_waiting: Most requests that wait; one more is told to come back later.
+        time_limit: Most seconds to wait.
+    """
+
+    def __init__(self, n_running: int, n_waiting: int, time_limit: float) -> None:
+        self.n_places = n_running
+        self._turns = asyncio.Semaphore(n_running)
+        self._n_most_waiting = n_waiting
+        self._time_limit = time_limit
+        self.n_waiting = 0
+        self.n_running = 0
+        self._mean_s = 1.0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[float]:
+        """Waits for a turn, and yields how many milliseconds that took.
+
+        Raises:
+            ApiError: 429 where too many wait already, 503 where the turn did not come in time.
+        """
+        started = time.monotonic()
+        await self._wait()
+        begun = time.monotonic()
+        self.n_running += 1
+        try:
+            yield 1000 * (begun - started)
+        finally:
+            self.n_running -= 1
+            self._turns.release()
+            self._mean_s += 0.1 * (time.monotonic() - begun - self._mean_s)
+
+    async def _wait(self) -> None:
+        if self._turns.locked() and self.n_waiting >= self._n_most_waiting:
+            raise ApiError(
+                429, "Too many requests are waiting.", "queue_full", retry_after=self._retry_after()
+            )
+        self.n_waiting += 1
+        try:
+            with anyio.fail_after(self._time_limit):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise ApiError(
+                503, "No turn came in time.", "queue_timeout", retry_after=self._retry_after()
+            ) from None
+        finally:
+            self.n_waiting -= 1
+
+    def _retry_after(self) -> int:
+        """Returns seconds until the queue of now will have been worked off."""
+        seconds = self._mean_s * (self.n_waiting + 1) / self.n_places
+        return max(1, min(MAX_RETRY_AFTER_S, math.ceil(seconds)))

@@ -1,0 +1,117 @@
+"""``POST /v1/chat/completions``."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from crispvl._version import __version__
+from crispvl.server.answers import Piece
+from crispvl.server.chat_run import ChatRun, begin_chat
+from crispvl.server.events import DONE, event_stream
+from crispvl.server.limits import resources
+from crispvl.server.logprobs import TokenTexts
+from crispvl.server.requests import JsonRoute
+from crispvl.server.state import server_state
+from crispvl.server.wire import chat as wire
+from crispvl.server.wire.common import ERRORS, Usage
+
+FINGERPRINT = f"crispvl-{__version__}"
+
+router = APIRouter(tags=["chat"], responses=ERRORS, route_class=JsonRoute)
+
+
+@router.post("/v1/chat/completions", response_model=wire.ChatReply)
+async def chat_completions(request: Request, body: wire.ChatRequest) -> Any:
+    """Answers a conversation, about images and documents or none."""
+    state = server_state(request)
+    run = await begin_chat(state, body, resources(request.scope))
+    writer = _Writer(run, body)
+    if body.stream:
+        return event_stream(writer.chunks(), DONE)
+    return await writer.reply()
+
+
+class _Writer:
+    """Puts what a run writes into OpenAI's forms."""
+
+    def __init__(self, run: ChatRun, body: wire.ChatRequest) -> None:
+        self._run = run
+        self._body = body
+        self._texts = TokenTexts(run.model.ocr.model) if body.logprobs else None
+        self._head: dict[str, Any] = {
+            "object": "chat.completion.chunk" if body.stream else "chat.completion",
+            "id": f"chatcmpl-{secrets.token_hex(12)}",
+            "created": int(time.time()),
+            "model": run.model.name,
+            "system_fingerprint": FINGERPRINT,
+        }
+
+    async def reply(self) -> Response:
+        answers = self._run.answers
+        texts = [""] * len(answers)
+        async for i, piece in self._run.pieces():
+            texts[i] += piece.text
+        choices = [
+            wire.Choice(
+                index=i,
+                message=wire.AnswerMessage(content=texts[i]),
+                logprobs=self._texts.logprobs(answer.tokens) if self._texts else None,
+                finish_reason=answer.openai_finish_reason,
+                stop_reason=answer.stop_reason,
+                confidence=answer.confidence,
+            )
+            for i, answer in enumerate(answers)
+        ]
+        reply = wire.ChatReply(
+            **self._head, choices=choices, usage=self._usage(), timings=answers[0].timings
+        )
+        return Response(reply.model_dump_json(), media_type="application/json")
+
+    async def chunks(self) -> AsyncIterator[wire.ChatChunk]:
+        for i in range(len(self._run.answers)):
+            yield self._chunk(i, wire.Delta(role="assistant", content=""))
+        async for i, piece in self._run.pieces():
+            if piece.text or (self._texts and piece.tokens):
+                yield self._chunk(i, wire.Delta(content=piece.text), piece)
+        for i, answer in enumerate(self._run.answers):
+            chunk = self._chunk(i, wire.Delta(), finish_reason=answer.openai_finish_reason)
+            chunk.choices[0].stop_reason = answer.stop_reason
+            chunk.timings = answer.timings
+            yield chunk
+        if self._wants_usage:
+            yield wire.ChatChunk(**self._head, choices=[], usage=self._usage())
+
+    @property
+    def _wants_usage(self) -> bool:
+        options = self._body.stream_options
+        return options is not None and bool(options.include_usage)
+
+    def _chunk(
+        self,
+        i: int,
+        delta: wire.Delta,
+        piece: Piece | None = None,
+        finish_reason: wire.OpenAIFinishReason | None = None,
+    ) -> wire.ChatChunk:
+        logprobs = self._texts.logprobs(piece.tokens) if self._texts and piece else None
+        choice = wire.ChunkChoice(
+            index=i, delta=delta, logprobs=logprobs, finish_reason=finish_reason
+        )
+        chunk = wire.ChatChunk(**self._head, choices=[choice])
+        if self._wants_usage:
+            chunk.usage = None  # in every chunk but the last, as OpenAI has it
+        return chunk
+
+    def _usage(self) -> Usage:
+        """Returns the prompt once, and the tokens of all answers."""
+        answers = self._run.answers
+        usage = answers[0].usage
+        usage.completion_tokens = sum(answer.usage.completion_tokens for answer in answers)
+        usage.total_tokens = usage.prompt_tokens + usage.completion_tokens
+        return usage

@@ -1,0 +1,165 @@
+"""Errors as OpenAI's clients read them: ``{"error": {"message", "type", "param", "code"}}``.
+
+Texts go to strangers, so they hold neither paths nor addresses; what only an operator may know goes
+to the log, under the id that the answer's ``x-request-id`` names.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from crispvl.errors import (
+    ContextOverflowError,
+    CrispVLError,
+    DocumentError,
+    ExtractionError,
+    ImageError,
+    PasswordError,
+)
+
+_log = logging.getLogger("crispvl.server")
+
+REQUEST_ID: ContextVar[str] = ContextVar("crispvl_request_id", default="")
+"""Of the request that is being answered, as its answer's ``x-request-id`` says it."""
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
+    413: "invalid_request_error",
+    415: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+_ADDRESS_IN_MEMORY = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>|0x[0-9a-fA-F]{6,}")
+
+
+class ApiError(Exception):
+    """An answer that is an error.
+
+    Args:
+        status: Of HTTP.
+        message: For the caller.
+        code: What a program can act upon.
+        param: Where in the request it is.
+        retry_after: Seconds after which a new attempt may succeed. Without it, clients that retry
+            by themselves are told not to.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str,
+        param: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "error": {
+                "message": clean(str(self)),
+                "type": _TYPES.get(self.status, "server_error"),
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+    def json(self) -> str:
+        return json.dumps(self.body(), ensure_ascii=False)
+
+    def headers(self) -> dict[str, str]:
+        """``x-should-retry`` is heeded by OpenAI's clients, which else retry 408 and 5xx."""
+        if self.retry_after is not None:
+            return {"retry-after": str(self.retry_after), "x-should-retry": "true"}
+        return (
+            {"x-should-retry": "false"}
+            if self.status in (408, 409, 429) or self.status > 499
+            else {}
+        )
+
+    def response(self) -> JSONResponse:
+        return JSONResponse(self.body(), self.status, self.headers())
+
+
+def clean(text: str) -> str:
+    """Returns a text without addresses in memory, in at most 1000 characters."""
+    text = _ADDRESS_IN_MEMORY.sub("…", text)
+    return text if len(text) <= 1000 else text[:999] + "…"
+
+
+_KINDS: Sequence[tuple[type[Exception], int, str]] = (
+    (ContextOverflowError, 400, "context_length_exceeded"),
+    (PasswordError, 422, "password_required"),
+    (ImageError, 400, "invalid_image"),
+    (DocumentError, 400, "invalid_document"),
+    (ExtractionError, 422, "schema_not_followed"),
+    (MemoryError, 503, "out_of_memory"),
+)
+"""What a request can cause. Texts of these say what is wrong with what was sent."""
+
+
+def as_api_error(error: Exception, param: str | None = None) -> ApiError:
+    """Returns what a caller is told; what is no matter of the request is logged."""
+    if isinstance(error, ApiError):
+        return error
+    for kind, status, code in _KINDS:
+        if isinstance(error, kind):
+            return ApiError(status, str(error), code, param)
+    _log.error("request %s failed", REQUEST_ID.get(), exc_info=error)
+    return ApiError(500, "The server failed; its log says why.", "internal_error")
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of an application an `ApiError`'s answer."""
+
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        return as_api_error(error).response()
+
+    async def answer_invalid(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return _invalid(error.errors()).response()
+
+    async def answer_http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+        response = ApiError(error.status_code, str(error.detail), code).response()
+        response.headers.update(error.headers or {})
+        return response
+
+    for kind in (ApiError, CrispVLError, MemoryError):
+        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_exception_handler(HTTPException, answer_http)
+    app.add_exception_handler(Exception, answer)
+
+
+def _invalid(errors: Sequence[Mapping[str, Any]]) -> ApiError:
+    """Returns the error for a body that is not what the schema says, naming the first place."""
+    first = errors[0]
+    place = [str(part) for part in first["loc"] if part not in ("body", "query")]
+    param = ".".join(place) or None
+    if first["type"] == "json_invalid":
+        reason = first.get("ctx", {}).get("error", "it is malformed")
+        return ApiError(400, f"The body must be JSON in UTF-8: {reason}.", "invalid_json")
+    where = f"{param}: " if param else ""
+    return ApiError(400, f"{where}{first['msg']}.", "invalid_value", param)

@@ -1,0 +1,194 @@
+"""Bodies within bounds, and requests that end when their caller is gone.
+
+A body is read whole before anything is done with it. All bodies together are held to a number of
+bytes: beyond it, a connection waits unread, and the network holds its caller back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from crispvl.server.errors import ApiError
+
+SLOWEST_BYTES_PER_S = 64 << 10
+"""A body may take the time limit, and beyond it as long as it keeps this pace."""
+
+_DRAIN_S = 3.0
+_RESOURCES = "crispvl.resources"
+
+
+def resources(scope: Scope) -> AsyncExitStack:
+    """Returns what is closed when a request ends, however it ends, a stream included."""
+    stack: AsyncExitStack = scope[_RESOURCES]
+    return stack
+
+
+class Intake:
+    """ASGI middleware: hands a request on with its whole body, and stops it when its caller goes.
+
+    Args:
+        app: What is behind it; its task is cancelled as soon as the connection is closed.
+        max_bytes: Of one body.
+        max_held_bytes: Of all bodies that are held at once.
+        time_limit: Seconds for a body to arrive.
+        wait_limit: Seconds to wait for room.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        max_held_bytes: int,
+        time_limit: float,
+        wait_limit: float,
+    ) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._room = _Room(max(max_bytes, max_held_bytes), wait_limit)
+        self._time_limit = time_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            n_bytes = self._announced(Headers(scope=scope))
+            async with self._room.hold(n_bytes):
+                body = await self._read(receive) if n_bytes else b""
+                if body is not None:
+                    await _run_until_gone(self._app, scope, body, receive, send)
+        except ApiError as error:
+            await _refuse(error, scope, receive, send)
+
+    def _announced(self, headers: Headers) -> int:
+        """Returns how many bytes to make room for; those of a chunked body are not known."""
+        if "transfer-encoding" in headers:
+            return self._max_bytes
+        try:
+            n_bytes = int(headers.get("content-length", "0"))
+        except ValueError:
+            raise ApiError(400, "Content-Length must be a number.", "bad_request") from None
+        if n_bytes > self._max_bytes:
+            raise self._too_large()
+        return n_bytes
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """Returns the body; None where the caller went away."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._time_limit
+        body = bytearray()
+        while True:
+            try:
+                with anyio.fail_after(end + len(body) / SLOWEST_BYTES_PER_S - loop.time()):
+                    message = await receive()
+            except TimeoutError:
+                raise ApiError(408, "The body took too long to arrive.", "body_timeout") from None
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > self._max_bytes:
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    def _too_large(self) -> ApiError:
+        mib = self._max_bytes / (1 << 20)
+        return ApiError(
+            413, f"At most {mib:g} MiB are expected; the body is larger.", "body_too_large"
+        )
+
+
+class _Room:
+    """Bytes that may be held; who comes first gets them first."""
+
+    def __init__(self, n_bytes: int, wait_limit: float) -> None:
+        self._free = n_bytes
+        self._wait_limit = wait_limit
+        self._turn = asyncio.Lock()
+        self._freed = asyncio.Event()
+
+    @asynccontextmanager
+    async def hold(self, n_bytes: int) -> AsyncIterator[None]:
+        if n_bytes:
+            try:
+                with anyio.fail_after(self._wait_limit):
+                    await self._take(n_bytes)
+            except TimeoutError:
+                raise ApiError(503, "The server is busy.", "overloaded", retry_after=30) from None
+        try:
+            yield
+        finally:
+            self._free += n_bytes
+            self._freed.set()
+
+    async def _take(self, n_bytes: int) -> None:
+        async with self._turn:
+            while self._free < n_bytes:
+                self._freed.clear()
+                await self._freed.wait()
+            self._free -= n_bytes
+
+
+async def _run_until_gone(
+    app: ASGIApp, scope: Scope, body: bytes, receive: Receive, send: Send
+) -> None:
+    """Runs an application on a body that was read, until it is done or nobody waits for it."""
+    left = [body]
+    never = asyncio.Event()
+
+    async def replay() -> Message:
+        if left:
+            return {"type": "http.request", "body": left.pop(), "more_body": False}
+        await never.wait()
+        return {"type": "http.disconnect"}
+
+    async def wait_until_gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            scope[_RESOURCES] = stack
+            await app(scope, replay, send)
+
+    running = asyncio.ensure_future(run())
+    gone = asyncio.ensure_future(wait_until_gone())
+    try:
+        await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if running.done():
+            running.result()
+        else:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+
+async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers before the body has come, and takes in some of the rest.
+
+    A connection that is closed with bytes unread is reset, and the caller would not see the answer.
+    """
+    response = error.response()
+    response.headers["connection"] = "close"
+    await send(
+        {"type": "http.response.start", "status": error.status, "headers": response.raw_headers}
+    )
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    with anyio.move_on_after(_DRAIN_S):
+        await _drain(receive)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _drain(receive: Receive) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return

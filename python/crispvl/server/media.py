@@ -1,0 +1,133 @@
+"""The bytes that a request names: in itself, on hosts and in folders that the operator allows."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+import anyio.to_thread
+
+from crispvl.errors import DocumentError
+from crispvl.inputs.urls import fetch
+from crispvl.server.errors import ApiError
+
+_SPACE = re.compile(rb"[ \t\r\n]+")
+_BASE64_URL = bytes.maketrans(b"-_", b"+/")
+
+
+class Media:
+    """Loads what an address names.
+
+    Args:
+        domains: Hosts that may be fetched from, by https alone; ``*.example.org`` means those below
+            it. None by default.
+        folders: Below which files may be read. None by default.
+        max_bytes: Of one file.
+    """
+
+    def __init__(self, domains: Sequence[str], folders: Sequence[str], max_bytes: int) -> None:
+        self._domains = [domain.lower() for domain in domains]
+        self._folders = [Path(folder).resolve() for folder in folders]
+        self._max_bytes = max_bytes
+
+    async def load(self, address: str, param: str) -> bytes:
+        """Returns the bytes at an address, which may hold them itself (``data:``).
+
+        Args:
+            address: ``data:``, ``https:`` or ``file:``; without a scheme, base64.
+            param: What the address is called in the request.
+
+        Raises:
+            ApiError: It is malformed, not allowed, or cannot be had.
+        """
+        scheme, colon, rest = address.partition(":")
+        scheme = scheme.strip().lower() if colon and len(scheme) < 32 else ""
+        if scheme == "data":
+            return _from_data_address(rest, param)
+        if not scheme:
+            return _from_base64(address, param)
+        if scheme == "https":
+            self._check_domain(address, param)
+            return await anyio.to_thread.run_sync(self._fetch, address, param)
+        if scheme == "file":
+            return await anyio.to_thread.run_sync(self._read, address, param)
+        raise _refused(param, "data: is expected")
+
+    def _check_domain(self, address: str, param: str) -> None:
+        try:
+            parts = urlsplit(address)
+            host, user = (parts.hostname or "").lower().rstrip("."), parts.username
+        except ValueError:
+            raise _refused(param, "an address is expected; found a malformed one") from None
+        if parts.scheme != "https" or user is not None or not self._is_allowed(host):
+            raise _refused(param, "the server does not fetch from there; send the data itself")
+
+    def _is_allowed(self, host: str) -> bool:
+        return any(
+            host.endswith(domain[1:]) if domain.startswith("*.") else host == domain
+            for domain in self._domains
+        )
+
+    def _fetch(self, address: str, param: str) -> bytes:
+        try:
+            return fetch(
+                address,
+                check=lambda target: self._check_domain(target, param),
+                max_bytes=self._max_bytes,
+            )
+        except DocumentError:  # its text names addresses of this network
+            raise _refused(param, "nothing could be fetched from there") from None
+
+    def _read(self, address: str, param: str) -> bytes:
+        parts = urlsplit(address)
+        try:
+            path = Path(unquote(parts.path)).resolve(strict=True)  # follows links
+            if parts.netloc not in ("", "localhost"):
+                raise ValueError
+            if not any(folder in path.parents for folder in self._folders):
+                raise PermissionError
+            return _read_regular(path, self._max_bytes)
+        except (OSError, ValueError, RuntimeError):  # whether it exists is not told either
+            raise _refused(param, "the server does not read that file") from None
+
+
+def _read_regular(path: Path, max_bytes: int) -> bytes:
+    """Returns a file's bytes. What has become a link meanwhile, or is no file, is refused."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+            raise PermissionError
+        return file.read(max_bytes)
+
+
+def _from_data_address(rest: str, param: str) -> bytes:
+    """Returns the data of ``[type][;base64],data``; what type it claims does not matter."""
+    head, comma, data = rest.partition(",")
+    if not comma:
+        raise _refused(param, "data:…;base64,… is expected; found no comma")
+    if head.lower().replace(" ", "").endswith(";base64"):
+        return _from_base64(unquote(data) if "%" in data else data, param)
+    return unquote_to_bytes(data)
+
+
+def _from_base64(text: str, param: str) -> bytes:
+    try:
+        packed = _SPACE.sub(b"", text.encode("ascii")).translate(_BASE64_URL)
+        packed += b"=" * (-len(packed) % 4)  # some leave the padding out
+        data = base64.b64decode(packed, validate=True)
+    except (binascii.Error, ValueError):
+        raise _refused(param, "base64 is expected; found something else") from None
+    if not data:
+        raise _refused(param, "an image or a document is expected; found nothing")
+    return data
+
+
+def _refused(param: str, reason: str) -> ApiError:
+    return ApiError(400, f"{param}: {reason}.", "invalid_media", param)

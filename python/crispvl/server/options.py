@@ -1,0 +1,110 @@
+"""What a server may do and how much of it; declared once, for the command line and for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+def _option(default: Any, help_text: str, metavar: str = "") -> Any:
+    return field(default=default, metadata={"help": help_text, "parse": None, "metavar": metavar})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """Where a server listens, who may use it, and its bounds. A tuple holds any number of values.
+
+    Raises:
+        ValueError: A number is out of range, a folder does not exist, a key is empty.
+    """
+
+    host: str = _option("127.0.0.1", "address to listen at", "ADDRESS")
+    port: int = _option(8000, "port to listen at; 0 takes a free one", "PORT")
+    api_key: tuple[str, ...] = _option((), "a key that clients must send; may be repeated", "KEY")
+    api_key_file: str | None = _option(None, "file with a key per line", "FILE")
+    allow_host: tuple[str, ...] = _option(
+        (), "name by which clients may call a server without a key; may be repeated", "NAME"
+    )
+    allow_origin: tuple[str, ...] = _option(
+        (), "web origin whose pages may use the server (CORS); may be repeated", "ORIGIN"
+    )
+    allow_media_domain: tuple[str, ...] = _option(
+        (), "host that images and documents may be fetched from; may be repeated", "HOST"
+    )
+    allow_media_path: tuple[str, ...] = _option(
+        (), "folder below which file: addresses are read; may be repeated", "FOLDER"
+    )
+    max_body_mb: int = _option(64, "largest request, in MiB", "N")
+    max_pixels: int = _option(50_000_000, "most pixels of an image or a rendered page", "N")
+    max_pages: int = _option(200, "most pages and images of a request", "N")
+    max_tokens: int = _option(4096, "tokens of an answer where the request names no number", "N")
+    max_waiting: int = _option(2048, "most requests that wait for their turn", "N")
+    max_running: int | None = _option(
+        None,
+        "most answers that are written at once; without it, what the model's memory allows",
+        "N",
+    )
+    request_time_limit: float = _option(600.0, "most seconds that a request may run", "SECONDS")
+    queue_time_limit: float = _option(300.0, "most seconds that a request may wait", "SECONDS")
+    body_time_limit: float = _option(
+        30.0, "most seconds that a request may take to arrive", "SECONDS"
+    )
+    shutdown_time_limit: float = _option(
+        30.0, "seconds that running requests have when the server is told to end", "SECONDS"
+    )
+    model_memory: str | None = _option(
+        None, "most memory of all loaded models together, such as 20GiB", "SIZE"
+    )
+    model_idle_limit: float = _option(
+        900.0,
+        "seconds after which a model that nobody asks is unloaded; the first stays",
+        "SECONDS",
+    )
+
+    def __post_init__(self) -> None:
+        least = {
+            "port": 0, "max_body_mb": 1, "max_pixels": 1, "max_pages": 1, "max_tokens": 1,
+            "max_waiting": 0,
+        }  # fmt: skip
+        for name, limit in least.items():
+            if getattr(self, name) < limit:
+                raise _out_of_range(name, f"at least {limit}", getattr(self, name))
+        if self.max_running is not None and self.max_running < 1:
+            raise _out_of_range("max_running", "at least 1", self.max_running)
+        for name in ("request", "queue", "body", "shutdown"):
+            value = getattr(self, f"{name}_time_limit")
+            if not 0 < value < float("inf"):
+                raise _out_of_range(f"{name}_time_limit", "over 0", value)
+        if self.port > 65535:
+            raise _out_of_range("port", "at most 65535", self.port)
+        for folder in self.allow_media_path:
+            if not Path(folder).is_dir():
+                raise ValueError(
+                    f"[serve] allow_media_path: a folder is expected; found {folder!r}; make it, "
+                    "or name another"
+                )
+
+    def keys(self) -> tuple[str, ...]:
+        """Returns all keys, those of the key file included; none means that anybody may come.
+
+        Raises:
+            OSError: The key file cannot be read.
+            ValueError: A key is empty, or the key file holds none.
+        """
+        keys = list(self.api_key)
+        if self.api_key_file is not None:
+            lines = Path(self.api_key_file).read_text("utf-8").split()
+            if not lines:
+                raise ValueError(
+                    f"[serve] a key per line is expected in {self.api_key_file}; found none; write "
+                    "one"
+                )
+            keys += lines
+        if not all(key.strip() for key in keys):
+            raise ValueError("[serve] api_key: a key is expected; found an empty one; choose one")
+        return tuple(keys)
+
+
+def _out_of_range(name: str, expected: str, found: object) -> ValueError:
+    return ValueError(f"[serve] {name} {expected} is expected; found {found!r}; change it")

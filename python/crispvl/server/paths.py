@@ -1,0 +1,23 @@
+"""Paths as clients write them: with a slash at the end, or without ``/v1``."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_OF_V1 = frozenset(("chat", "completions", "models", "ocr"))
+
+
+class PathNormaliser:
+    """ASGI middleware: turns every way to write a path into the one that is routed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"].rstrip("/") or "/"
+            if path.split("/")[1] in _OF_V1:
+                path = f"/v1{path}"
+            scope["path"] = path
+            scope["raw_path"] = path.encode("utf-8", "surrogateescape")
+        await self._app(scope, receive, send)

@@ -1,0 +1,181 @@
+"""The models of a server by name: loaded when they are asked for, unloaded when they are idle."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+
+from crispvl.hub import bundled
+from crispvl.options import LoadOptions, ReadOptions
+from crispvl.reading.ocr import CrispOCR
+from crispvl.reading.stream_count import stream_count
+from crispvl.server.admission import Admission
+from crispvl.server.errors import ApiError
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from: a file or a name on the hub, or both parts of a pair."""
+
+    model: str | None
+    mmproj: str | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        """Of its files; what is not here yet counts as nothing until it is loaded."""
+        files = [Path(self.model or bundled.path()), *([Path(self.mmproj)] if self.mmproj else [])]
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+
+class ServedModel:
+    """A loaded model, and the queue before it."""
+
+    def __init__(self, name: str, ocr: CrispOCR, admission: Admission) -> None:
+        self.name = name
+        self.ocr = ocr
+        self.admission = admission
+        self.n_users = 0
+        self.used_at = time.monotonic()
+
+
+class ModelPool:
+    """Models by name. The first is the default, and stays loaded.
+
+    Args:
+        sources: By name, in order.
+        load: How each is loaded.
+        new_admission: Makes the queue of a model from how many answers it may write at once.
+        n_running: Most answers at once; None for as many as a model's memory allows.
+        max_bytes: Of all models that are loaded; None for no bound.
+        idle_limit: Seconds after which a model is unloaded.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, ModelSource],
+        load: LoadOptions,
+        new_admission: Callable[[int], Admission],
+        n_running: int | None,
+        max_bytes: int | None,
+        idle_limit: float,
+    ) -> None:
+        self._sources = sources
+        self._load = load
+        self._new_admission = new_admission
+        self._n_running = n_running
+        self._max_bytes = max_bytes
+        self._idle_limit = idle_limit
+        self._loaded: dict[str, ServedModel] = {}
+        self._loading = asyncio.Lock()
+        self.default = next(iter(sources))
+
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self._sources)
+
+    @property
+    def loaded(self) -> Sequence[ServedModel]:
+        return list(self._loaded.values())
+
+    @asynccontextmanager
+    async def use(self, name: str | None) -> AsyncIterator[ServedModel]:
+        """Lends a model, loaded if it was not; while lent, it stays.
+
+        Raises:
+            ApiError: There is none of this name, or no memory for it now.
+        """
+        name = name or self.default
+        if name not in self._sources:
+            raise ApiError(
+                404,
+                f"There is no model {name[:100]!r} here; see /v1/models.",
+                "model_not_found",
+                "model",
+            )
+        model = self._loaded.get(name) or await self._load_model(name)
+        model.n_users += 1
+        try:
+            yield model
+        finally:
+            model.n_users -= 1
+            model.used_at = time.monotonic()
+
+    async def unload_idle(self) -> None:
+        """Unloads what nobody has asked for long, the default left out."""
+        now = time.monotonic()
+        async with self._loading:
+            for model in self._unused():
+                if now - model.used_at > self._idle_limit:
+                    self._unload(model)
+
+    async def close(self) -> None:
+        async with self._loading:
+            for model in list(self._loaded.values()):
+                self._unload(model)
+
+    async def _load_model(self, name: str) -> ServedModel:
+        async with self._loading:
+            if name in self._loaded:  # somebody else was waiting for it, too
+                return self._loaded[name]
+            source = self._sources[name]
+            self._make_room(source.n_bytes)
+            ocr = await anyio.to_thread.run_sync(
+                lambda: CrispOCR(source.model, source.mmproj, **vars(self._load))
+            )
+            n_running = self._n_running or stream_count(ocr.model, ReadOptions())
+            model = ServedModel(name, ocr, self._new_admission(n_running))
+            self._loaded[name] = model
+            return model
+
+    def _make_room(self, n_bytes: int) -> None:
+        if self._max_bytes is None:
+            return
+        left = sorted(self._unused(), key=lambda model: model.used_at, reverse=True)
+        while self._n_bytes() + n_bytes > self._max_bytes:
+            if not left:
+                raise ApiError(
+                    503, "No memory is free for this model.", "no_memory_for_model", retry_after=30
+                )
+            self._unload(left.pop())
+
+    def _n_bytes(self) -> int:
+        return sum(self._sources[name].n_bytes for name in self._loaded)
+
+    def _unused(self) -> list[ServedModel]:
+        return [
+            model
+            for model in self._loaded.values()
+            if not model.n_users and model.name != self.default
+        ]
+
+    def _unload(self, model: ServedModel) -> None:
+        del self._loaded[model.name]
+        model.ocr.close()
+
+
+def parse_sources(names: Sequence[str]) -> dict[str, ModelSource]:
+    """Reads ``FILE``, ``NAME=FILE`` and ``NAME=TEXT.gguf,MMPROJ.gguf``; none is the bundled model.
+
+    Raises:
+        ValueError: A name is given twice, or is empty.
+    """
+    sources: dict[str, ModelSource] = {}
+    for text in names:
+        alias, equals, files = text.rpartition("=")
+        model, _, mmproj = files.partition(",")
+        name = alias if equals else Path(model).name.removesuffix(".gguf") or model
+        if not name or not model or name in sources:
+            raise ValueError(
+                f"[serve] NAME=FILE with a name of its own is expected; found {text!r}; change it"
+            )
+        sources[name] = ModelSource(model, mmproj or None)
+    return sources or {BUNDLED_NAME: ModelSource(None)}
+
+
+BUNDLED_NAME = "crispvl-nano"

@@ -1,0 +1,139 @@
+"""Runs the application over HTTP until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from sse_starlette.sse import AppStatus
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from crispvl.options import LoadOptions
+from crispvl.server.app import create_app
+from crispvl.server.options import ServerOptions
+from crispvl.server.pool import ModelSource
+from crispvl.server.state import ServerState
+
+HEAD_LIMIT_S = 20.0
+"""For the head of a request to arrive, from the connection on or from the last answer."""
+
+MOST_FILES = 65536
+
+_log = logging.getLogger("crispvl.server")
+
+
+def serve(options: ServerOptions, sources: Mapping[str, ModelSource], load: LoadOptions) -> None:
+    """Serves until SIGINT or SIGTERM; then finishes what runs, within the options' limit.
+
+    Raises:
+        OSError: The port is taken, or a key file cannot be read.
+        ValueError: An option is out of range.
+    """
+    app = create_app(options, sources, load)
+    _raise_file_limit()
+    AppStatus.enable_automatic_graceful_drain = False  # streams end when their answers do
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        backlog=4096,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=int(options.shutdown_time_limit) + 5,
+    )
+    listener = _listen(options)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    _log.warning("crispvl: serving %s at http://%s:%d", ", ".join(sources), shown, port)
+    if not options.keys() and not _is_loopback(host):
+        _log.warning(
+            "crispvl: anybody who reaches this address may use it; --api-key asks for a key"
+        )
+    with listener, suppress(KeyboardInterrupt):
+        _Server(config, app.state.server).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells the application to end: new requests are refused, running ones have some time."""
+
+    def __init__(self, config: uvicorn.Config, state: ServerState) -> None:
+        super().__init__(config)
+        self._state = state
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        state = self._state
+        state.is_draining = True
+        limit = state.options.shutdown_time_limit
+        timer = asyncio.get_running_loop().call_later(limit, state.worker.stop)
+        n_running = sum(model.admission.n_running for model in state.models.loaded)
+        _log.warning("crispvl: ending; %d requests have %g s to finish", n_running, limit)
+        await super().shutdown(sockets)
+        timer.cancel()
+
+
+class _Protocol(H11Protocol):
+    """HTTP with a limit of time for the head of a request, also of the first on a connection."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_timer()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        cycle = self.cycle
+        super().handle_events()
+        if self.cycle is not cycle:
+            self._cancel_timer()
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_LIMIT_S, self.transport.close)
+
+    def _cancel_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self._cancel_timer()
+            self._expect_head()
+
+
+def _listen(options: ServerOptions) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        return socket.create_server((options.host, options.port), family=family, backlog=4096)
+    except OSError as error:
+        raise OSError(
+            f"[serve] a free port is expected at {options.host}:{options.port}; {error.strerror}; "
+            "give another --port or --host"
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    return host.startswith("127.") or host == "::1"
+
+
+def _raise_file_limit() -> None:
+    """Lets as many connections be open as the system allows this process."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))

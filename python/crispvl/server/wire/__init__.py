@@ -1,0 +1,1 @@
+"""What goes over the wire, as pydantic models. Requests are strict; unknown fields are ignored."""

@@ -1,0 +1,218 @@
+"""Chat completions, as clients ask for them and as they come back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from crispvl import CrispOCR
+from PIL import Image
+
+from .conftest import EXAMPLES, asking, data_address, encoded
+
+PATH = "/v1/chat/completions"
+
+
+def answer(client: httpx.Client, body: dict[str, Any]) -> str:
+    response = client.post(PATH, json=body)
+    assert response.status_code == 200, response.text
+    text = response.json()["choices"][0]["message"]["content"]
+    assert isinstance(text, str)
+    return text
+
+
+def chunks(client: httpx.Client, body: dict[str, Any]) -> list[dict[str, Any]]:
+    with client.stream("POST", PATH, json={**body, "stream": True}) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in response.iter_lines() if line]
+    assert all(line.startswith(("data: ", ":")) for line in lines)
+    data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+    assert data[-1] == "[DONE]"
+    return [json.loads(line) for line in data[:-1]]
+
+
+@pytest.fixture(scope="module")
+def expected(ocr: CrispOCR, receipt: bytes) -> str:
+    """What the model says to this picture without a server."""
+    content = [{"type": "image", "image": receipt}, {"type": "text", "text": "OCR"}]
+    return ocr.chat([{"role": "user", "content": content}]).text
+
+
+def test_an_answer_is_the_one_that_the_model_gives_without_a_server(
+    client: httpx.Client, receipt: bytes, expected: str
+) -> None:
+    response = client.post(PATH, json=asking(receipt))
+    reply = response.json()
+    assert reply["object"] == "chat.completion"
+    assert reply["choices"][0]["message"] == {
+        "role": "assistant", "content": expected, "refusal": None,
+    }  # fmt: skip
+    assert reply["choices"][0]["finish_reason"] == "stop"
+    usage = reply["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    assert usage["prompt_tokens_details"]["image_tokens"] == 64
+    assert reply["timings"]["predicted_n"] == usage["completion_tokens"]
+    assert int(response.headers["content-length"]) == len(response.content)
+
+
+def test_the_chunks_of_a_stream_begin_with_the_role_and_end_with_the_usage(
+    client: httpx.Client, receipt: bytes, expected: str
+) -> None:
+    found = chunks(client, asking(receipt, stream_options={"include_usage": True}))
+    assert found[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    *written, last = found
+    reasons = [chunk["choices"][0]["finish_reason"] for chunk in written]
+    assert reasons == [None] * (len(written) - 1) + ["stop"]
+    assert all(chunk["usage"] is None for chunk in written)
+    assert {chunk["object"] for chunk in found} == {"chat.completion.chunk"}
+    assert len({chunk["id"] for chunk in found}) == 1
+    text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in written)
+    assert text == expected
+    assert last["choices"] == []
+    assert last["usage"]["completion_tokens"] > 0
+
+
+def test_usage_is_not_sent_unless_it_is_asked_for(client: httpx.Client, receipt: bytes) -> None:
+    found = chunks(client, asking(receipt, max_tokens=3))
+    assert all(chunk["choices"] and "usage" not in chunk for chunk in found)
+
+
+@pytest.mark.parametrize("stream", [False, None])
+def test_nothing_is_streamed_unless_stream_is_true(
+    client: httpx.Client, receipt: bytes, stream: bool | None
+) -> None:
+    response = client.post(PATH, json=asking(receipt, max_tokens=3, stream=stream))
+    assert response.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/octet-stream", "image/jpeg", "image/webp", "application/pdf", ""]
+)
+def test_the_type_that_a_data_address_claims_does_not_matter(
+    client: httpx.Client, receipt: bytes, expected: str, kind: str
+) -> None:
+    part = {"type": "image_url", "image_url": {"url": data_address(receipt, kind)}}
+    assert answer(client, asking(part)) == expected
+
+
+def test_a_picture_may_be_named_by_a_string_alone(
+    client: httpx.Client, receipt: bytes, expected: str
+) -> None:
+    part = {"type": "image_url", "image_url": data_address(receipt)}
+    assert answer(client, asking(part)) == expected
+
+
+def test_a_picture_with_transparency_is_read(client: httpx.Client, expected: str) -> None:
+    with Image.open(EXAMPLES / "receipt.png") as image:
+        data = encoded(image.convert("RGBA"), "PNG")
+    assert answer(client, asking(data)) == expected
+
+
+def test_text_may_come_before_the_picture(
+    client: httpx.Client, ocr: CrispOCR, receipt: bytes
+) -> None:
+    content = [
+        {"type": "text", "text": "OCR"},
+        {"type": "image_url", "image_url": {"url": data_address(receipt)}},
+    ]
+    parts = ["OCR", {"type": "image", "image": receipt}]
+    expected = ocr.chat([{"role": "user", "content": parts}]).text
+    body = {"messages": [{"role": "user", "content": content}]}
+    assert answer(client, body) == expected
+
+
+def test_the_pages_of_a_pdf_are_pictures(client: httpx.Client, ocr: CrispOCR) -> None:
+    with Image.open(EXAMPLES / "receipt.png") as image:
+        page = image.convert("RGB")
+        data = encoded(page, "PDF", save_all=True, append_images=[page], resolution=150)
+    file = {"filename": "two.pdf", "file_data": data_address(data, "application/pdf")}
+    response = client.post(
+        PATH, json=asking({"type": "file", "file": file}, max_tokens=4, max_tiles=1)
+    )
+    assert response.json()["usage"]["prompt_tokens_details"]["image_tokens"] == 2 * 64
+    one = client.post(
+        PATH, json=asking({"type": "file", "file": file}, max_tokens=4, max_tiles=1, pages="2")
+    )
+    assert one.json()["usage"]["prompt_tokens_details"]["image_tokens"] == 64
+
+
+def test_detail_low_reads_a_picture_as_one_tile(client: httpx.Client) -> None:
+    wide = encoded(Image.new("RGB", (1200, 300), "white"), "PNG")
+    tokens = []
+    for detail in ("high", "low"):
+        part = {"type": "image_url", "image_url": {"url": data_address(wide), "detail": detail}}
+        reply = client.post(PATH, json=asking(part, max_tokens=1)).json()
+        tokens.append(reply["usage"]["prompt_tokens_details"]["image_tokens"])
+    assert tokens == [5 * 64, 64]
+
+
+def test_max_completion_tokens_goes_before_max_tokens(client: httpx.Client, receipt: bytes) -> None:
+    body = asking(receipt, max_tokens=9, max_completion_tokens=4)
+    reply = client.post(PATH, json=body).json()
+    assert reply["usage"]["completion_tokens"] == 4
+    assert reply["choices"][0]["finish_reason"] == "length"
+
+
+def test_an_answer_ends_before_its_stop_text(client: httpx.Client, receipt: bytes) -> None:
+    body = asking(receipt, stop=["Soup", "never"])
+    choice = client.post(PATH, json=body).json()["choices"][0]
+    assert choice["message"]["content"].endswith("1 Bagel 3.25\n1 ")
+    assert (choice["finish_reason"], choice["stop_reason"]) == ("stop", "Soup")
+    text = "".join(c["choices"][0]["delta"].get("content", "") for c in chunks(client, body))
+    assert text == choice["message"]["content"]
+
+
+def test_several_answers_are_numbered(client: httpx.Client, receipt: bytes, expected: str) -> None:
+    reply = client.post(PATH, json=asking(receipt, n=2)).json()
+    assert [choice["index"] for choice in reply["choices"]] == [0, 1]
+    assert {choice["message"]["content"] for choice in reply["choices"]} == {expected}
+    found = chunks(client, asking(receipt, n=2))
+    for i in range(2):
+        mine = [chunk["choices"][0] for chunk in found if chunk["choices"][0]["index"] == i]
+        assert "".join(choice["delta"].get("content", "") for choice in mine) == expected
+
+
+def test_log_probabilities_spell_the_answer(
+    client: httpx.Client, receipt: bytes, expected: str
+) -> None:
+    choice = client.post(PATH, json=asking(receipt, logprobs=True)).json()["choices"][0]
+    content = choice["logprobs"]["content"]
+    assert bytes(byte for token in content for byte in token["bytes"]).decode() == expected
+    assert all(token["logprob"] <= 0 for token in content)
+
+
+def test_unknown_fields_are_ignored(client: httpx.Client, receipt: bytes, expected: str) -> None:
+    body = asking(
+        receipt, skip_special_tokens=False, vllm_xargs={"ngram_size": 4}, priority=1,
+        mm_processor_kwargs={"max_pixels": 4}, cache_control={"type": "ephemeral"}, user="me",
+    )  # fmt: skip
+    assert answer(client, body) == expected
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", f"{PATH}/", "/chat/completions/"])
+def test_the_path_may_lack_v1_and_end_in_a_slash(
+    client: httpx.Client, receipt: bytes, path: str
+) -> None:
+    assert client.post(path, json=asking(receipt, max_tokens=1)).status_code == 200
+
+
+def test_a_conversation_goes_on(client: httpx.Client, ocr: CrispOCR, receipt: bytes) -> None:
+    first = asking(receipt)["messages"][0]
+    turns = [
+        {"role": "developer", "content": "Be exact."},
+        first,
+        {"role": "assistant", "content": "CORNER CAFE"},
+        {"role": "user", "content": "OCR"},
+    ]
+    content = [{"type": "image", "image": receipt}, "OCR"]
+    expected = ocr.chat(
+        [
+            {"role": "system", "content": "Be exact."},
+            {"role": "user", "content": content},
+            *turns[2:],
+        ],
+        max_tokens=20,
+    ).text
+    assert answer(client, {"messages": turns, "max_tokens": 20}) == expected
