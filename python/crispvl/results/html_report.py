@@ -61,7 +61,7 @@ def _page(page: Page, image: Image.Image) -> dict[str, Any]:
         "number": page.number,
         "width_px": page.width_px,
         "height_px": page.height_px,
-        "image": _data_uri(image),
+        "image": data_address(image),
         "columns": [f"{page.width_px * i / columns:.1f}" for i in range(1, columns)],
         "rows": [f"{page.height_px * i / rows:.1f}" for i in range(1, rows)],
         "boxes": page.boxes,
@@ -91,7 +91,7 @@ def _facts(page: Page) -> dict[str, str]:
     return facts
 
 
-def _data_uri(image: Image.Image) -> str:
+def data_address(image: Image.Image) -> str:
     shown = image.copy()
     shown.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
     buffer = io.BytesIO()

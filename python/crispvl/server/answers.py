@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -113,16 +113,17 @@ async def write_answer(
         ApiError: The engine cannot take the prompt.
     """
 
-    def work(cancel: CancelToken) -> Iterator[Token | None]:
+    def work(cancel: CancelToken, give: Callable[[Token | None], None]) -> None:
         try:
             stream = begin(cancel)
         except (ValueError, TypeError) as error:
             if type(error) in (ValueError, TypeError):  # a slip in the request
                 raise ApiError(400, str(error), "invalid_value") from error
             raise
+        give(None)
         try:
-            yield None
-            yield from stream._tokens
+            for token in stream._tokens:
+                give(token)
         finally:
             stream.close()
             answer.result = stream.result

@@ -13,10 +13,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from crispvl._version import __version__
 from crispvl.options import LoadOptions
-from crispvl.server import chat, errors, health, metrics, models
+from crispvl.server import chat, errors, health, metrics, models, ocr, page
 from crispvl.server.admission import Admission
 from crispvl.server.auth import CallerCheck, KeyCheck
 from crispvl.server.decoding import DecoderPool
+from crispvl.server.kept import KeptDocuments
 from crispvl.server.limits import Intake
 from crispvl.server.media import Media
 from crispvl.server.metrics import Metrics
@@ -63,7 +64,7 @@ def create_app(
 
     app = FastAPI(title="crispvl", version=__version__, lifespan=lifespan, redirect_slashes=False)
     app.state.server = state
-    for module in (chat, models, health, metrics):
+    for module in (chat, ocr, models, health, metrics, page):
         app.include_router(module.router)
     errors.install(app)
     _add_middleware(app, state, keys)
@@ -89,6 +90,7 @@ def _new_state(
         decoders=DecoderPool(N_DECODERS, options.max_pixels, options.max_pages),
         worker=Worker(options.request_time_limit),
         metrics=Metrics(pool),
+        kept=KeptDocuments(),
         started=int(time.time()),
     )
 

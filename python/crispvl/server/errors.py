@@ -137,7 +137,7 @@ def install(app: FastAPI) -> None:
 
     async def answer_invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return _invalid(error.errors()).response()
+        return invalid(error.errors()).response()
 
     async def answer_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
@@ -153,7 +153,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, answer)
 
 
-def _invalid(errors: Sequence[Mapping[str, Any]]) -> ApiError:
+def invalid(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     """Returns the error for a body that is not what the schema says, naming the first place."""
     first = errors[0]
     place = [str(part) for part in first["loc"] if part not in ("body", "query")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -32,15 +31,32 @@ class JsonRoute(APIRoute):
                 raise ApiError(
                     415, "The header Content-Type: application/json is expected.", "not_json"
                 )
-            return await handle(_JsonRequest(request.scope, request.receive))
+            if request.method != "POST":
+                return await handle(request)
+            return await handle(_JsonRequest(request, read_json(await request.body())))
 
         return handle_json
 
 
 class _JsonRequest(Request):
+    """A request whose body was parsed."""
+
+    def __init__(self, request: Request, parsed: Any) -> None:
+        super().__init__(request.scope, request.receive)
+        self._body = b"null"  # what FastAPI looks at before it asks for the value
+        self._parsed = parsed
+
     async def json(self) -> Any:
-        body = await self.body()
-        try:
-            return from_json(body, allow_inf_nan=False)
-        except ValueError as error:
-            raise json.JSONDecodeError(str(error), "", 0) from None
+        return self._parsed
+
+
+def read_json(body: bytes) -> Any:
+    """Returns what a body holds, in bounds of nesting and without numbers that are none.
+
+    Raises:
+        ApiError: It holds something else.
+    """
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise ApiError(400, f"The body must be JSON in UTF-8: {error}.", "invalid_json") from None

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from crispvl.server.conversation import ConversationBuilder
 from crispvl.server.decoding import DecoderPool
+from crispvl.server.kept import KeptDocuments
 from crispvl.server.media import Media
 from crispvl.server.metrics import Metrics
 from crispvl.server.options import ServerOptions
@@ -31,6 +32,7 @@ class ServerState:
     decoders: DecoderPool
     worker: Worker
     metrics: Metrics
+    kept: KeptDocuments
     started: int
     """Seconds since 1970."""
     is_draining: bool = False

@@ -1,9 +1,9 @@
-"""Blocking work in threads, as asynchronous iterators that can be cancelled."""
+"""Blocking work in threads, which can be cancelled, and what it gives out in asynchronous code."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -28,15 +28,15 @@ _SHUTTING_DOWN = ApiError(503, "The server is shutting down.", "shutting_down", 
 
 
 class Running(Generic[Item]):
-    """An iterator that a thread runs.
+    """Work that a thread does.
 
-    What it yields and raises comes out of ``async for``; an `ApiError` where the time limit or the
-    end of the server stopped it.
+    What it gives out and raises comes out of ``async for``; an `ApiError` where the time limit or
+    the end of the server stopped it.
     """
 
     def __init__(
         self,
-        begin: Callable[[CancelToken], Iterable[Item]],
+        work: Callable[[CancelToken, Callable[[Item], None]], None],
         threads: ThreadPoolExecutor,
         time_limit: float,
     ) -> None:
@@ -47,13 +47,12 @@ class Running(Generic[Item]):
         self._reason: ApiError | None = None
         loop = asyncio.get_running_loop()
 
-        def work() -> None:
-            for item in begin(self._token):
-                loop.call_soon_threadsafe(self._items.put_nowait, item)
+        def give(item: Item) -> None:
+            loop.call_soon_threadsafe(self._items.put_nowait, item)
 
         late = ApiError(408, f"The answer took over {time_limit:g} s.", "deadline_exceeded")
         self._timer = loop.call_later(time_limit, self.end, late)
-        self._thread = loop.run_in_executor(threads, work)
+        self._thread = loop.run_in_executor(threads, work, self._token, give)
         self._thread.add_done_callback(lambda _: self._items.put_nowait(_END))
 
     def __aiter__(self) -> Running[Item]:
@@ -98,14 +97,15 @@ class Worker:
 
     @asynccontextmanager
     async def run(
-        self, begin: Callable[[CancelToken], Iterable[Item]]
+        self, work: Callable[[CancelToken, Callable[[Item], None]], None]
     ) -> AsyncIterator[Running[Item]]:
-        """Iterates in a thread while the context lasts.
+        """Runs in a thread while the context lasts.
 
         Args:
-            begin: Called in the thread. Its iterator raises `Cancelled` once the token says so.
+            work: Called in the thread with a token, which makes it raise `Cancelled`, and with a
+                function to give out items.
         """
-        running = Running(begin, self._threads, self._time_limit)
+        running = Running(work, self._threads, self._time_limit)
         self._running.add(running)
         try:
             yield running

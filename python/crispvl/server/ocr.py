@@ -1,0 +1,79 @@
+"""``/v1/ocr``: a document in; its text, structure or a searchable PDF out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from crispvl.results.document import Document
+from crispvl.server.errors import ApiError
+from crispvl.server.events import event_stream
+from crispvl.server.formats import MEDIA_TYPES, write
+from crispvl.server.limits import resources
+from crispvl.server.ocr_run import DocumentRun
+from crispvl.server.sampling import answer_length, read_options
+from crispvl.server.state import server_state
+from crispvl.server.uploads import Upload, read_upload
+from crispvl.server.wire import ocr as wire
+from crispvl.server.wire.common import ERRORS
+
+router = APIRouter(tags=["documents"], responses=ERRORS)
+
+_FILE = {"type": "string", "format": "binary"}
+_BODY = {
+    "application/json": {"schema": wire.OcrRequest.model_json_schema()},
+    "multipart/form-data": {
+        "schema": {"type": "object", "required": ["file"], "properties": {"file": _FILE}}
+    },
+    "application/pdf": {"schema": _FILE},
+    "image/*": {"schema": _FILE},
+}
+
+
+@router.post(
+    "/v1/ocr",
+    response_model=wire.OcrReply,
+    openapi_extra={"requestBody": {"required": True, "content": _BODY}},
+)
+async def read_document(request: Request) -> Any:
+    """Reads a document; ``format`` says what comes back, ``stream`` sends events page by page."""
+    state = server_state(request)
+    upload = await read_upload(request, state.media)
+    fields = upload.fields
+    n_tokens = answer_length(fields.max_tokens, state.options.max_tokens)
+    options = read_options(fields, fields, n_tokens)
+    stack = resources(request.scope)
+    model = await stack.enter_async_context(state.models.use(fields.model))
+    opened = await stack.enter_async_context(state.decoders.open(upload.data, options, "document"))
+    run = DocumentRun(state, model, upload, opened, options)
+    if fields.stream:
+        return event_stream(run.events())
+    document = await run.read()
+    if fields.format == "json":
+        reply = await run.reply()
+        return Response(reply.model_dump_json(), media_type=MEDIA_TYPES["json"])
+    return await _written(document, upload, fields.format)
+
+
+@router.get("/v1/ocr/{name}", response_class=Response)
+async def read_again(
+    request: Request,
+    name: str,
+    format: wire.OutputFormat = "text",  # noqa: A002
+) -> Response:
+    """Gives a document that was read with ``keep`` in another format."""
+    kept = server_state(request).kept.find(name)
+    if kept is None:
+        raise ApiError(404, "There is no such document, or no more.", "not_found")
+    return await _written(kept.document, kept.upload, format)
+
+
+async def _written(document: Document, upload: Upload, kind: wire.OutputFormat) -> Response:
+    try:
+        data = await anyio.to_thread.run_sync(write, document, kind, upload)
+    except ImportError as error:
+        raise ApiError(422, "This server cannot write that format.", "format_missing") from error
+    return Response(data, media_type=MEDIA_TYPES[kind])

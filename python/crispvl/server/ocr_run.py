@@ -1,0 +1,153 @@
+"""A document that is being read for a request: its answer, or events as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict, replace
+
+import anyio.to_thread
+from PIL import Image
+from pydantic import BaseModel
+
+from crispvl.events import PageDone, TextRead, TilesEncoded
+from crispvl.options import ReadOptions
+from crispvl.reading.document_reader import settings
+from crispvl.reading.pages import tile_limits
+from crispvl.results.document import Document, Page
+from crispvl.results.html_report import data_address
+from crispvl.server.decoding import DecodedDocument
+from crispvl.server.page_reading import PageDecoded, PagesReader, Told
+from crispvl.server.pool import ServedModel
+from crispvl.server.state import ServerState
+from crispvl.server.uploads import Upload
+from crispvl.server.wire import ocr as wire
+from crispvl.tiling import choose_grid
+
+NamedEvent = tuple[str, BaseModel]
+"""An event's name and what it says."""
+
+
+class DocumentRun:
+    """Reads a document once, by `read` or by `events`.
+
+    Args:
+        state: The server's.
+        model: Reads.
+        upload: The document, and what was said about it.
+        opened: The same, decoded.
+        options: How its pages are read.
+    """
+
+    def __init__(
+        self,
+        state: ServerState,
+        model: ServedModel,
+        upload: Upload,
+        opened: DecodedDocument,
+        options: ReadOptions,
+    ) -> None:
+        self._state = state
+        self._model = model
+        self._upload = upload
+        self._opened = opened
+        self._options = options
+        self._pages: dict[int, Page] = {}
+        prompt = upload.fields.prompt
+        self._reader = PagesReader(model, state.worker, opened, options, prompt)
+        self._made = Document(
+            source=upload.name,
+            n_pages=len(opened.numbers),
+            model=model.ocr.model.file,
+            settings={**settings(options, prompt), "password": None},
+        )
+
+    @property
+    def document(self) -> Document:
+        """What has been read so far."""
+        return replace(self._made, pages=tuple(page for _, page in sorted(self._pages.items())))
+
+    async def read(self) -> Document:
+        """Reads to the end.
+
+        Raises:
+            ApiError: The only page cannot be read, or the server cannot go on.
+        """
+        async with aclosing(self._told()) as told:
+            async for _ in told:
+                pass
+        return self.document
+
+    async def events(self) -> AsyncIterator[NamedEvent]:
+        """Yields ``document``, then what happens to its pages, then ``done`` with the whole."""
+        yield (
+            "document",
+            wire.DocumentOpened(
+                n_pages=self._opened.n_pages, numbers=self._opened.numbers, model=self._model.name
+            ),
+        )
+        async with aclosing(self._told()) as told:
+            async for number, event in told:
+                described = await self._describe(number, event)
+                if described is not None:
+                    yield described
+        yield "done", await self.reply()
+
+    async def reply(self) -> wire.OcrReply:
+        """Returns the answer in JSON; keeps the document where that was asked for."""
+        document, fields = self.document, self._upload.fields
+        facts = await anyio.to_thread.run_sync(document.to_dict)  # hashes the model's file once
+        usage = wire.OcrUsage(
+            pages_processed=len(document.pages),
+            doc_size_bytes=len(self._upload.data),
+            prompt_tokens=facts["prompt_tokens"],
+            completion_tokens=facts["tokens"],
+        )
+        named = {
+            "id": self._state.kept.keep(document, self._upload) if fields.keep else None,
+            "model": self._model.name,
+            "model_file": facts["model"],
+            "pages": [_page(page) for page in document.pages],
+            "usage_info": usage,
+        }
+        return wire.OcrReply(**{**facts, **named})
+
+    async def _told(self) -> AsyncGenerator[Told, None]:
+        async with aclosing(self._reader.events()) as told:
+            async for number, event in told:
+                if isinstance(event, PageDone):
+                    self._pages[number] = event.page
+                    self._state.metrics.pages.labels(self._model.name).inc()
+                yield number, event
+
+    async def _describe(self, number: int, event: object) -> NamedEvent | None:
+        if isinstance(event, PageDecoded):
+            return "started", await self._show(number, event.image)
+        if isinstance(event, PageDone):
+            return "page", _page(event.page)
+        if isinstance(event, TilesEncoded | TextRead):
+            name = "tiles" if isinstance(event, TilesEncoded) else "text"
+            return name, wire.PageEvent(**{**asdict(event), "number": number})
+        return None
+
+    async def _show(self, number: int, image: Image.Image) -> wire.PageShown:
+        config = self._model.ocr.model.config
+        fewest, most = tile_limits(config, self._options)
+        grid = choose_grid(image.width, image.height, most, config["vision"]["tile_px"], fewest)
+        shown = None
+        if self._upload.fields.preview:
+            shown = await anyio.to_thread.run_sync(data_address, image)
+        return wire.PageShown(
+            number=number, width=image.width, height=image.height, grid=grid, image=shown
+        )
+
+
+def _page(page: Page) -> wire.OcrPage:
+    return wire.OcrPage(
+        **{
+            **page.to_dict(),
+            "index": page.number - 1,
+            "markdown": Document(source="", pages=(page,)).to_markdown(),
+            "dimensions": wire.OcrDimensions(width=page.width_px, height=page.height_px),
+        }
+    )

@@ -1,0 +1,124 @@
+"""The pages of a document read by turns, with what happens told as it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from crispvl.events import Event, PageDone
+from crispvl.options import ReadOptions
+from crispvl.results.document import Page
+from crispvl.server.decoding import DecodedDocument
+from crispvl.server.errors import ApiError
+from crispvl.server.pool import ServedModel
+from crispvl.server.worker import Worker
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken
+
+
+@dataclass(frozen=True)
+class PageDecoded:
+    """A page has its turn."""
+
+    image: Image.Image
+
+
+Told = tuple[int, Event | PageDecoded]
+"""The number of a page, and what happened to it."""
+
+
+class PagesReader:
+    """Reads the pages of one document, several at a time.
+
+    Each page waits for a turn of its own, so that a long document does not keep others waiting;
+    a page is decoded when it has its turn.
+
+    Args:
+        model: Reads.
+        worker: Has the threads.
+        document: Whose pages are read.
+        options: How; its range of pages has been applied.
+        prompt: What to ask of each page.
+    """
+
+    def __init__(
+        self,
+        model: ServedModel,
+        worker: Worker,
+        document: DecodedDocument,
+        options: ReadOptions,
+        prompt: str | None,
+    ) -> None:
+        self._model = model
+        self._worker = worker
+        self._document = document
+        self._options = replace(options, pages=None, password=None)
+        self._prompt = prompt
+        self._decoding = asyncio.Lock()
+        self._told: asyncio.Queue[Told | None] = asyncio.Queue()
+
+    async def events(self) -> AsyncGenerator[Told, None]:
+        """Yields what happens to all pages, of each in order; the first error ends all.
+
+        Raises:
+            ApiError: The only page cannot be read; among several, it is the page's own error.
+        """
+        reading = asyncio.ensure_future(self._read_all())
+        reading.add_done_callback(lambda _: self._told.put_nowait(None))
+        try:
+            while (told := await self._told.get()) is not None:
+                yield told
+            await reading
+        finally:
+            reading.cancel()
+            await asyncio.wait((reading,))
+
+    async def _read_all(self) -> None:
+        left = iter(self._document.numbers)
+        n_readers = min(len(self._document.numbers), self._model.admission.n_places)
+
+        async def read_some() -> None:
+            for number in left:
+                await self._read_or_tell(number)
+
+        readers = [asyncio.ensure_future(read_some()) for _ in range(n_readers)]
+        try:
+            await asyncio.gather(*readers)
+        finally:
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+
+    async def _read_or_tell(self, number: int) -> None:
+        try:
+            await self._read(number)
+        except ApiError as error:
+            if len(self._document.numbers) == 1 or error.status >= 500:
+                raise
+            self._told.put_nowait((number, PageDone(page=Page(number=number, error=error))))
+
+    async def _read(self, number: int) -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._model.admission.turn())
+            async with self._decoding:
+                image = await self._document.page(number)
+            self._told.put_nowait((number, PageDecoded(image)))
+
+            def work(cancel: CancelToken, give: Callable[[Event], None]) -> None:
+                stream = self._model.ocr.stream(
+                    image, self._prompt, options=self._options, cancel=cancel, on_event=give
+                )
+                for _ in stream.events():
+                    pass
+
+            async with self._worker.run(work) as events:
+                async for event in events:
+                    if isinstance(event, PageDone):
+                        event = PageDone(page=replace(event.page, number=number, name=""))
+                    self._told.put_nowait((number, event))
