@@ -35,7 +35,17 @@ class RunningServer:
     """
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "crispvl", "serve", "--port", "0", *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "crispvl",
+            "serve",
+            "--port",
+            "0",
+            "--threads",
+            "1",
+            *arguments,
+        ]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.lines: list[str] = []
         found: queue.Queue[str | None] = queue.Queue()
@@ -97,7 +107,7 @@ def client(server: RunningServer) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="session")
 def ocr() -> Iterator[CrispOCR]:
     """The same model, without a server."""
-    with CrispOCR() as ocr:
+    with CrispOCR(threads=1) as ocr:
         yield ocr
 
 
@@ -126,3 +136,8 @@ def encoded(image: Any, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -66,5 +66,6 @@ def _sampling_fields(sampling: Sampling, i_answer: int) -> dict[str, Any]:
         "top_p": None if sampling.top_p is None else max(sampling.top_p, _SMALLEST),
         "min_p": None if sampling.min_p is None else min(sampling.min_p, 1 - _SMALLEST),
         "repetition_penalty": sampling.repetition_penalty,
+        "stop_at_eos": False if sampling.ignore_eos else None,
     }
     return {name: value for name, value in fields.items() if value is not None}

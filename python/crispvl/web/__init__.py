@@ -1,1 +1,1 @@
-"""The page that reads documents in a browser: plain HTML, CSS and JavaScript, nothing from outside."""
+"""The page that reads documents in a browser: plain HTML, CSS and JavaScript of our own."""

@@ -47,6 +47,8 @@ class Sampling(Wire):
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, gt=0, le=100)
+    ignore_eos: bool | None = None
+    """vLLM's, for measuring: write on beyond the end."""
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
