@@ -253,6 +253,12 @@ def png(width: int, height: int, data: bytes = b"") -> bytes:
     )
 
 
+def gif(width: int, height: int) -> bytes:
+    """Returns a GIF without data that claims a size."""
+    head = struct.pack("<6sHH3x", b"GIF89a", width, height)
+    return head + struct.pack("<sHHHHx", b",", 0, 0, width, height) + b"\2\0;"
+
+
 def tiff(width: int, height: int) -> bytes:
     """Returns the head of a one-bit TIFF that claims a size."""
     entries = [
@@ -295,7 +301,7 @@ def resident_mib(pid: int) -> float:
         lambda: png(9_000, 9_000),
         lambda: png(0x7FFFFFFF, 0x7FFFFFFF, b"\x78\x9c"),
         lambda: b"P5 60000 60000 255\n" + bytes(100),
-        lambda: struct.pack("<6sHH3xs", b"GIF89a", 65535, 65535, b",") + bytes(4) + b"\xff" * 4 + b"\0\2\0;",
+        lambda: gif(65535, 65535),
         lambda: tiff(100_000, 100_000),
         lambda: b"BM" + struct.pack("<I4xIIiiHH24x", 100, 54, 40, 40000, 40000, 1, 24),
     ],
