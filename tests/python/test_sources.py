@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from crispvl.errors import DocumentError, ImageError, PasswordError
 from crispvl.inputs import pdf, sources, urls
-from crispvl.inputs.page_ranges import select_pages
+from crispvl.options.page_ranges import select_pages
 from crispvl.inputs.sources import expand, open_source
 from crispvl.options import InputOptions, ReadOptions
 from hypothesis import given

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from crispvl.cli import main
-from crispvl.sizes import parse_size
+from crispvl.options.sizes import parse_size
 
 
 def test_quantize_prints_the_file_and_reports_stand_ins(

@@ -13,7 +13,7 @@ from crispvl.cli.arguments import readable
 from crispvl.cli.output import write_json
 from crispvl.options import KvType
 from crispvl.plan import DevicePlan, MemoryPlan, plan_model
-from crispvl.sizes import parse_device_sizes
+from crispvl.options.sizes import parse_device_sizes
 
 _ROWS = (
     ("weights", "weights"),

@@ -19,7 +19,7 @@ from PIL import Image
 
 from crispvl.errors import DocumentError, ImageError
 from crispvl.inputs.images import Frames, ImageLike, open_image, source_name
-from crispvl.inputs.page_ranges import select_pages
+from crispvl.options.page_ranges import select_pages
 from crispvl.inputs.pdf import PdfFile
 from crispvl.inputs.urls import fetch, is_url
 from crispvl.options import InputOptions

@@ -18,7 +18,7 @@ from crispvl.options import KvType, LoadOptions
 from crispvl.plan.advice import advise
 from crispvl.plan.split import Shares, find_shares
 from crispvl.plan.system_memory import available_bytes, process_bytes
-from crispvl.sizes import device_sizes
+from crispvl.options.sizes import device_sizes
 
 _PROMPT_TOKENS = 64  # system message, question and marks
 _MOST = 2**31 - 1  # of anything counted, so that products fit the core's 64 bits

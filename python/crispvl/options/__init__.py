@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, get_args
 
-from crispvl.inputs.page_ranges import check_page_ranges
+from crispvl.options.page_ranges import check_page_ranges
 from crispvl.prompts.tasks import Task
-from crispvl.sizes import device_sizes, parse_device_sizes
+from crispvl.options.sizes import device_sizes, parse_device_sizes
 from crispvl.tiling import MOST_TILES
 
 
