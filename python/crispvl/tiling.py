@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crispvl.inputs.images import ImageLike, open_image
-
-MOST_TILES = 1024
-"""Of an image, the thumbnail not counted: more than any model was trained with."""
+from crispvl.options import MOST_TILES
 
 
 def choose_grid(

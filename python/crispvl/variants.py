@@ -71,9 +71,9 @@ def explain(device: str) -> Iterator[None]:
     try:
         yield
     except DeviceError as error:
-        from crispvl import _core
+        from crispvl._core import build_info
 
-        if device.lower().startswith("cuda") and "CUDA" not in _core.build_info()["backends"]:
+        if device.lower().startswith("cuda") and "CUDA" not in build_info()["backends"]:
             raise DeviceError(f"{error}; {chosen().cuda}") from None
         raise
 
@@ -89,10 +89,10 @@ def has_cuda_driver() -> bool:
 
 def _built_variants() -> list[tuple[str, tuple[str, ...]]]:
     try:
-        from crispvl import _cpu
+        from crispvl._cpu import variants
     except ImportError:  # a source tree without a build
         return []
-    return _cpu.variants()
+    return variants()
 
 
 def _find_cuda() -> tuple[Path | None, str]:
@@ -117,10 +117,10 @@ def _version_problem() -> str:
 
 def _machine_problem(build: Path) -> str:
     """Returns what the CUDA core was built for and is not here."""
-    from crispvl import _cpu
+    from crispvl._cpu import features
 
     needs = json.loads(build.read_text(encoding="utf-8"))
-    if missing := set(needs["cpu_features"]) - set(_cpu.features()):
+    if missing := set(needs["cpu_features"]) - set(features()):
         return f"crispvl-cuda needs a CPU with {', '.join(sorted(missing))}"
     try:
         driver = ctypes.CDLL(CUDA_DRIVER)

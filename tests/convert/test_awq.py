@@ -14,7 +14,7 @@ from crispvl import Model, _core
 from crispvl.convert import convert_checkpoint, convert_header
 from crispvl.convert.awq import AwqTensor, unpack_weights
 from crispvl.convert.safetensors import read_safetensors
-from crispvl.convert.weights import StoredTensor
+from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.errors import ModelFileError
 from foreign import ForeignModel
 from foreign.checks import TILES, assert_computes_the_reference, image_prompt

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 from crispvl.options import LoadOptions
-from crispvl.plan.split import Shares, find_shares, split_layers
 from crispvl.options.sizes import device_sizes, parse_device_sizes
+from crispvl.plan.split import Shares, find_shares, split_layers
 from hypothesis import given
 from hypothesis import strategies as st
 

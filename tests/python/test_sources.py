@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from crispvl.errors import DocumentError, ImageError, PasswordError
 from crispvl.inputs import pdf, sources, urls
-from crispvl.options.page_ranges import select_pages
 from crispvl.inputs.sources import expand, open_source
 from crispvl.options import InputOptions, ReadOptions
+from crispvl.options.page_ranges import select_pages
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

@@ -13,7 +13,8 @@ from crispvl import Box, CrispOCR, ExtractionError
 from crispvl.engine.constraint import JsonConstraint
 from crispvl.engine.model import Model
 from crispvl.errors import Cancelled, ContextOverflowError
-from crispvl.prompts.tasks import TASKS, Task
+from crispvl.options import Task
+from crispvl.prompts.tasks import TASKS
 from crispvl.reading.extraction import Schema
 from crispvl.reading.json_answer import find_json
 from crispvl.results.grounding import find_boxes

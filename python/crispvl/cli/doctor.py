@@ -36,9 +36,10 @@ def report() -> dict[str, Any]:
     core: dict[str, Any]
     devices: list[dict[str, Any]]
     try:
-        from crispvl import _core
+        from crispvl._core import build_info
+        from crispvl._core import devices as list_devices
 
-        core, devices = _core.build_info(), _core.devices()
+        core, devices = build_info(), list_devices()
     except ImportError as error:
         core, devices = {"error": str(error)}, []
     return {

@@ -12,8 +12,8 @@ from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import readable
 from crispvl.cli.output import write_json
 from crispvl.options import KvType
-from crispvl.plan import DevicePlan, MemoryPlan, plan_model
 from crispvl.options.sizes import parse_device_sizes
+from crispvl.plan import DevicePlan, MemoryPlan, plan_model
 
 _ROWS = (
     ("weights", "weights"),

@@ -8,9 +8,9 @@ import sys
 from crispvl.cli import DONE, complain
 from crispvl.cli.arguments import readable
 from crispvl.cli.step_progress import StepProgress
+from crispvl.options.sizes import parse_size
 from crispvl.quantize.quantize import QuantizeReport, quantize_file
 from crispvl.quantize.recipes import AUTO, RECIPES
-from crispvl.options.sizes import parse_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from crispvl.convert.rows import Rows
 from crispvl.convert.section import Section
+from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.convert.tensors import TensorPlan
-from crispvl.convert.weights import StoredTensor
 from crispvl.errors import ModelFileError
 
 # Columns of eight that share a 32-bit word, from its lowest four bits up.

@@ -14,11 +14,12 @@ from crispvl.convert.chat import Chat, check_prompts, end_of_answer_id, read_cha
 from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles, damage_in_words, open_checkpoint
 from crispvl.convert.layouts import read_config
+from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.convert.tensors import TensorPlan, tensor_plans
 from crispvl.convert.tokenizer import read_vocabulary
 from crispvl.convert.values import mapping
 from crispvl.convert.vocabulary import Vocabulary
-from crispvl.convert.weights import StoredTensor, read_weights
+from crispvl.convert.weights import read_weights
 from crispvl.errors import ModelFileError
 
 _N_PROBLEMS_SHOWN = 8

@@ -130,12 +130,12 @@ def convert_checkpoint(
 
 def _check_headers(headers: Sequence[Path], output: Path) -> None:
     """Has the engine read the headers, so that it need not refuse the whole file later."""
-    from crispvl import _core
+    from crispvl._core import Model
 
     text, mmproj = str(headers[0]), str(headers[1]) if len(headers) > 1 else None
     vocab_only = True
     try:
-        _core.Model.load(text, mmproj, "cpu", 1, vocab_only, False, None, 0.0, (), "auto", True)
+        Model.load(text, mmproj, "cpu", 1, vocab_only, False, None, 0.0, (), "auto", True)
     except ModelFileError as error:
         reason, _, _ = str(error).rpartition(";")
         for header in headers:

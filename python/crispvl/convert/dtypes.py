@@ -13,8 +13,8 @@ from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
 from crispvl.convert.awq import AwqTensor
+from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.convert.tensors import TensorPlan
-from crispvl.convert.weights import StoredTensor
 from crispvl.errors import ModelFileError
 
 DTYPES = ("f32", "f16", "bf16", "q8_0", "q4_1")

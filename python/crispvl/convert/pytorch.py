@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from crispvl.convert.weights import StoredTensor, is_buffer
+from crispvl.convert.stored_tensor import StoredTensor, is_buffer
 from crispvl.errors import ModelFileError
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.convert.weights import WORDS, StoredTensor, is_buffer
+from crispvl.convert.stored_tensor import WORDS, StoredTensor, is_buffer
 from crispvl.errors import ModelFileError
 
 _MAX_HEADER_BYTES = 100_000_000

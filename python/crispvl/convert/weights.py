@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from crispvl.convert.pytorch import read_pytorch
+from crispvl.convert.safetensors import read_safetensors
+from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.convert.values import text
 from crispvl.errors import ModelFileError
-
-# Storage type to the word that numpy sees; bfloat16 has no numpy type and travels as its bits.
-WORDS: Mapping[str, np.dtype[Any]] = {
-    "F64": np.dtype("<f8"),
-    "F32": np.dtype("<f4"),
-    "F16": np.dtype("<f2"),
-    "BF16": np.dtype("<u2"),
-    "I32": np.dtype("<i4"),
-}
 
 # Newer transformers put everything but the head under "model." and drop the text model's own.
 _PREFIXES = (
@@ -30,18 +18,6 @@ _PREFIXES = (
     ("model.multi_modal_projector.", "multi_modal_projector."),
     ("lm_head.", "language_model.lm_head."),
 )
-
-# Values that can be computed from the config; some exporters store them, in types of their own.
-_BUFFERS = ("rotary_emb.inv_freq", "embeddings.position_ids")
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """A tensor in a checkpoint: type, shape in numpy order, and how to get its words."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    load: Callable[[], NDArray[Any]]
 
 
 def read_weights(folder: Path) -> dict[str, StoredTensor]:
@@ -63,11 +39,6 @@ def read_weights(folder: Path) -> dict[str, StoredTensor]:
                 )
             tensors[name] = tensor
     return tensors
-
-
-def is_buffer(name: str) -> bool:
-    """Whether a stored tensor is passed over, whatever its type."""
-    return name.endswith(_BUFFERS)
 
 
 def _canonical(name: str) -> str:
@@ -110,9 +81,5 @@ def _shards(folder: Path, index: Path) -> list[Path]:
 
 def _read_file(path: Path) -> dict[str, StoredTensor]:
     if path.suffix == ".safetensors":
-        from crispvl.convert.safetensors import read_safetensors
-
         return read_safetensors(path)
-    from crispvl.convert.pytorch import read_pytorch
-
     return read_pytorch(path)

@@ -38,12 +38,12 @@ def collect_importance(
         DocumentError: A text is no UTF-8.
         ValueError: Nothing to read, inputs without a token, or a model that is not exact.
     """
-    from crispvl import _core
+    from crispvl._core import ImportanceCollector
 
     if not pages and not texts:
         raise ValueError("[imatrix] expected pages or text to read; found none; give some files")
     contents = [read_text(text) for text in texts]  # before the pages, which take long
-    collector = _core.ImportanceCollector(ocr.model.core)
+    collector = ImportanceCollector(ocr.model.core)
     try:
         n_total = len(pages) + len(texts)
         for i, page in enumerate(pages):

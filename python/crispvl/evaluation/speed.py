@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl import _core
+from crispvl._core import Profiler, Sampler, Session
 from crispvl.engine.model import Model
-from crispvl.tiling import MOST_TILES
+from crispvl.options import MOST_TILES
 
 Report = Callable[[str], None]
 """Told what is being measured."""
@@ -152,7 +152,7 @@ def profile(model: Model, report: Report = lambda _: None) -> dict[str, dict[str
 
 def _profiled(model: Model, work: Callable[[], object]) -> dict[str, OperationTime]:
     work()  # warm
-    profiler = _core.Profiler(model.core)
+    profiler = Profiler(model.core)
     try:
         work()
     finally:
@@ -209,7 +209,7 @@ class _Bench:
             for session in sessions:
                 session.rewind(len(prompt))
             for _ in range(n_tokens):
-                _core.Session.decode_batch(sessions, step)
+                Session.decode_batch(sessions, step)
 
         return once
 
@@ -221,7 +221,7 @@ class _Bench:
         per_tile: int = self._model.config["projector"]["tokens_per_tile"]
         ids = [image["context_token_id"]] * (n_tiles * per_tile) + self._ids(32)
         n_answer = min(PAGE_TOKENS, self.context - len(ids))
-        sampler = _core.Sampler()
+        sampler = Sampler()
         first: list[float] = []
 
         def once() -> None:

@@ -19,10 +19,10 @@ from PIL import Image
 
 from crispvl.errors import DocumentError, ImageError
 from crispvl.inputs.images import Frames, ImageLike, open_image, source_name
-from crispvl.options.page_ranges import select_pages
 from crispvl.inputs.pdf import PdfFile
 from crispvl.inputs.urls import fetch, is_url
 from crispvl.options import InputOptions
+from crispvl.options.page_ranges import select_pages
 
 _IMAGE_SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm"),

@@ -15,9 +15,7 @@ from fractions import Fraction
 from typing import Any, Literal, TypeAlias, get_args
 
 from crispvl.options.page_ranges import check_page_ranges
-from crispvl.prompts.tasks import Task
 from crispvl.options.sizes import device_sizes, parse_device_sizes
-from crispvl.tiling import MOST_TILES
 
 
 def _option(
@@ -36,6 +34,14 @@ def fraction(text: str) -> float:
             f"[options] a number such as 1/4 is expected; found {text!r}; change it"
         ) from error
 
+
+MOST_TILES = 1024
+"""Of an image, the thumbnail not counted: more than any model was trained with."""
+
+Task: TypeAlias = Literal[
+    "text", "markdown", "table", "formula", "key-value", "caption", "grounding"
+]
+"""What to ask of a page; `crispvl.prompts.tasks` has the prompts."""
 
 KvType: TypeAlias = Literal["auto", "f32", "f16", "q8_0"]
 """Of keys and values; ``q8_0`` takes half of ``f16``'s memory, and reads prompts more slowly."""

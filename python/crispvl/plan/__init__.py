@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from crispvl.plan.plan import DevicePlan, MemoryPlan, place_model, plan_model
+from crispvl.plan.memory_plan import DevicePlan, MemoryPlan
+from crispvl.plan.plan import place_model, plan_model
 
 __all__ = ["DevicePlan", "MemoryPlan", "place_model", "plan_model"]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from crispvl.errors import CrispVLError
+from crispvl.plan.memory_plan import DevicePlan, MemoryPlan
 from crispvl.quantize.assign import assign
 from crispvl.quantize.recipes import RECIPES
 from crispvl.quantize.roles import source_tensors
-
-if TYPE_CHECKING:
-    from crispvl.plan.plan import DevicePlan, MemoryPlan
 
 _TILES = (9, 6, 4, 2, 1)
 _RECIPES = ("q8_0", "q6_k", "q5_k_m", "q4_k_m", "iq4_xs", "q3_k_m", "q2_k")

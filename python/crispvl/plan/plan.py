@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ContextOverflowError, OutOfMemoryError
 from crispvl.options import KvType, LoadOptions
+from crispvl.options.sizes import device_sizes
 from crispvl.plan.advice import advise
+from crispvl.plan.memory_plan import DevicePlan, MemoryPlan
 from crispvl.plan.split import Shares, find_shares
 from crispvl.plan.system_memory import available_bytes, process_bytes
-from crispvl.options.sizes import device_sizes
 
 _PROMPT_TOKENS = 64  # system message, question and marks
 _MOST = 2**31 - 1  # of anything counted, so that products fit the core's 64 bits
@@ -27,90 +28,6 @@ _ANSWER_TOKENS = 2048  # as many as `GenerateOptions.max_tokens` allows
 
 _Work = tuple[int, int, int]
 """Tiles, prompt tokens and context tokens."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DevicePlan:
-    """Memory on one device, in bytes.
-
-    Attributes:
-        name: ggml's name of it; the host is ``CPU``.
-        weights: Tensors of the file.
-        table: The part of ``weights`` that is a token table on the host, of which only the rows in
-            use become resident; not in ``peak``.
-        packed: Copies of weights that the CPU's own kernels use.
-        released: The part of ``weights`` that leaves memory once it is packed.
-        kv_cache: Keys and values of all streams.
-        compute: Scratch of the largest graph.
-        program: On the host, Python, header, tokenizer, pixels and image embeddings.
-        layers: Decoder layers that lie here.
-        free: What is free now; None if the system does not tell.
-        limit: The most that may be used of it; None without one.
-    """
-
-    name: str
-    weights: int
-    table: int
-    packed: int
-    released: int
-    kv_cache: int
-    compute: int
-    program: int
-    layers: int
-    free: int | None
-    limit: int | None
-
-    @property
-    def peak(self) -> int:
-        """The most that is resident at one time: while loading or while reading."""
-        loading = self.released + self.packed + self.program
-        weights = self.weights - self.table - self.released
-        reading = weights + self.packed + self.kv_cache + self.compute + self.program
-        return max(loading, reading)
-
-    @property
-    def room(self) -> int | None:
-        """What may be used of it: the smaller of ``free`` and ``limit``."""
-        return min((n for n in (self.free, self.limit) if n is not None), default=None)
-
-    @property
-    def fits(self) -> bool:
-        """Whether there is room for the peak."""
-        return self.room is None or self.peak <= self.room
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemoryPlan:
-    """Work of one session, memory of all that run at the same time.
-
-    Attributes:
-        n_pages: Images in the prompt.
-        n_tiles: Tiles of all pages, thumbnails included.
-        n_image_tokens: Tokens of them in the prompt.
-        n_prompt: Tokens of the whole prompt.
-        n_ctx: Tokens the KV cache holds.
-        context_length: Tokens the model was trained for.
-        devices: The host stands last.
-        shares: Where a model is split, the devices asked for with their numbers of layers.
-        layers_that_fit: Decoder layers that the first device has room for, and all layers.
-        advice: What to lower where it does not fit, in sentences.
-    """
-
-    n_pages: int
-    n_tiles: int
-    n_image_tokens: int
-    n_prompt: int
-    n_ctx: int
-    context_length: int
-    devices: Sequence[DevicePlan]
-    shares: Shares
-    layers_that_fit: tuple[int, int]
-    advice: Sequence[str]
-
-    @property
-    def fits(self) -> bool:
-        """Whether every device has room now."""
-        return all(device.fits for device in self.devices)
 
 
 def plan_model(
@@ -237,10 +154,10 @@ class _Planner:
         self._program = process_bytes()
 
     def _open(self, shares: Shares) -> Any:
-        from crispvl import _core
+        from crispvl._core import load_to_measure
 
         options = self.options
-        return _core.load_to_measure(
+        return load_to_measure(
             *self._files, options.device, options.exact, shares, options.kv_cache
         )
 
@@ -303,9 +220,9 @@ class _Planner:
         return shares, measured[shares]
 
     def _measure(self, core: Any, shares: Shares, work: _Work) -> list[DevicePlan]:
-        from crispvl import _core
+        from crispvl._core import plan_memory
 
-        sizes = _core.plan_memory(core, *work)
+        sizes = plan_memory(core, *work)
         counts = Counter(core.layer_devices)
         plans = [self._device(s, s is sizes[-1], counts[s["name"]], work[0]) for s in sizes]
         limits = {id(plan): self._limits[name] for name, plan in _by_name(shares, plans).items()}
@@ -360,7 +277,7 @@ def _by_name(shares: Shares, devices: Sequence[DevicePlan]) -> dict[str, DeviceP
 
 
 def _devices() -> list[dict[str, Any]]:
-    from crispvl import _core
+    from crispvl._core import devices
 
-    devices: list[dict[str, Any]] = _core.devices()
-    return devices
+    found: list[dict[str, Any]] = devices()
+    return found

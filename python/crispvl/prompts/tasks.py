@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from crispvl.options import Task
 from crispvl.prompts.conversations import GENERAL_PROMPTS
 from crispvl.prompts.messages import Framed
-
-Task = Literal["text", "markdown", "table", "formula", "key-value", "caption", "grounding"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,11 +127,11 @@ def relative_error(
     rows: NDArray[np.float32], kind: str, importance: NDArray[np.float32] | None
 ) -> float:
     """Squared error of ``rows`` in another type, relative to their square, weighted by column."""
-    from crispvl import _core
+    from crispvl._core import convert_rows
 
     n_columns = rows.shape[1]
-    packed = _core.convert_rows(rows.view(np.uint8).reshape(-1), "f32", kind, n_columns, importance)
-    back = _core.convert_rows(packed, kind, "f32", n_columns).view(np.float32).reshape(rows.shape)
+    packed = convert_rows(rows.view(np.uint8).reshape(-1), "f32", kind, n_columns, importance)
+    back = convert_rows(packed, kind, "f32", n_columns).view(np.float32).reshape(rows.shape)
     weights = np.ones(n_columns, np.float32) if importance is None else importance
     scale = float((rows.astype(np.float64) ** 2 @ weights).sum())
     return float(((back - rows).astype(np.float64) ** 2 @ weights).sum()) / scale if scale else 0.0

@@ -40,10 +40,10 @@ def read_importance(path: str | Path) -> ImportanceMatrix:
         FileNotFoundError: There is no such file.
         ModelFileError: It is damaged or something else.
     """
-    from crispvl import _core
+    from crispvl._core import GgufFile
 
     path = Path(path)
-    file = _core.GgufFile(str(path))
+    file = GgufFile(str(path))
     if file.metadata.get("general.type") != "imatrix":
         raise ModelFileError(
             f"[imatrix] expected an importance matrix; '{path}' is a GGUF of another kind; make "

@@ -25,7 +25,7 @@ from crispvl.quantize.roles import Role, SourceTensor, source_tensors
 from crispvl.results.outputs import behind_links, check_outputs
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import CancelToken, GgufFile
 
 Progress = Callable[[str, int, int], None]
 
@@ -68,7 +68,7 @@ def quantize_file(
     imatrix: str | Path | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-    cancel: _core.CancelToken | None = None,
+    cancel: CancelToken | None = None,
 ) -> QuantizeReport:
     """Writes a model file with tensors of other types.
 
@@ -92,12 +92,12 @@ def quantize_file(
         ModelFileError: The file is damaged, no InternVL, or holds numbers that are not finite.
         Cancelled: Stopped by ``cancel``.
     """
-    from crispvl import _core
+    from crispvl._core import GgufFile
 
     started = time.monotonic()
     source, output = Path(source), Path(output)
     parsed = [Override.parse(text) for text in overrides]
-    file = _core.GgufFile(str(source))
+    file = GgufFile(str(source))
     sources = file.paths
     check_outputs([output], [*sources, imatrix], regular=True)
     tensors = source_tensors(file.tensors)
@@ -164,23 +164,21 @@ def _matching(matrix: ImportanceMatrix, tensors: Sequence[SourceTensor]) -> Impo
     return ImportanceMatrix(columns, matrix.datasets, matrix.n_chunks, matrix.name, matrix.sha256)
 
 
-def _reader(file: _core.GgufFile) -> Callable[[SourceTensor, int], NDArray[np.float32]]:
-    from crispvl import _core
+def _reader(file: GgufFile) -> Callable[[SourceTensor, int], NDArray[np.float32]]:
+    from crispvl._core import convert_rows
 
     def rows(tensor: SourceTensor, n: int) -> NDArray[np.float32]:
         data = file.data(tensor.stored_name)
         n_rows = tensor.n_values // tensor.n_columns
         picked = np.linspace(0, n_rows - 1, min(n, n_rows)).astype(np.int64)
         sample = np.ascontiguousarray(data.reshape(n_rows, -1)[picked]).reshape(-1)
-        values = _core.convert_rows(sample, tensor.type, "f32", tensor.n_columns, None, tensor.name)
+        values = convert_rows(sample, tensor.type, "f32", tensor.n_columns, None, tensor.name)
         return values.view(np.float32).reshape(len(picked), tensor.n_columns)
 
     return rows
 
 
-def _header_bytes(
-    sources: Sequence[Path], file: _core.GgufFile, keys: Mapping[str, str | int]
-) -> int:
+def _header_bytes(sources: Sequence[Path], file: GgufFile, keys: Mapping[str, str | int]) -> int:
     """Bytes of the new header at most: those of the old one, and all keys as if they were new."""
     old = _n_bytes(sources) - sum(padded(t["n_bytes"]) for t in file.tensors)
     return padded(old + sum(_key_bytes(key, value) for key, value in keys.items()))

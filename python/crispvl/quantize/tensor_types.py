@@ -47,11 +47,11 @@ FALLBACKS = {
 @lru_cache(maxsize=1)
 def tensor_types() -> dict[str, TensorType]:
     """All writable types by their lower-case name."""
-    from crispvl import _core
+    from crispvl._core import tensor_types as core_types
 
     types = (
         TensorType(t["name"].lower(), t["block"], t["block_bytes"], t["needs_importance"])
-        for t in _core.tensor_types()
+        for t in core_types()
     )
     return {t.name: t for t in types}
 

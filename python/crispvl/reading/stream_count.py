@@ -40,9 +40,9 @@ def _page_tokens(model: Model, options: ReadOptions) -> int:
 
 
 def _free_bytes(model: Model) -> int | None:
-    from crispvl import _core
+    from crispvl._core import devices
 
-    for device in _core.devices():
+    for device in devices():
         if device["name"] == model.core.device and device["type"] == "gpu":
             return int(device["memory_free"])
     return available_bytes()

@@ -152,6 +152,6 @@ class AnswerStream(_Chunks):
 
 def new_token() -> CancelToken:
     """Returns a token of its own for a stream that was given none."""
-    from crispvl import _core
+    from crispvl._core import CancelToken
 
-    return _core.CancelToken()
+    return CancelToken()
