@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from crispvl._version import __version__
 from crispvl.options import LoadOptions
+from crispvl.options.sizes import parse_size
 from crispvl.server import chat, errors, health, metrics, models, ocr, page
 from crispvl.server.admission import Admission
 from crispvl.server.auth import CallerCheck, KeyCheck
@@ -27,7 +28,6 @@ from crispvl.server.pool import ModelPool, ModelSource
 from crispvl.server.request_log import RequestLog
 from crispvl.server.state import ServerState
 from crispvl.server.worker import Worker
-from crispvl.sizes import parse_size
 
 N_DECODERS = 2
 HELD_BODIES = 4
