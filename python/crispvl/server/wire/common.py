@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from crispvl.prompts.tasks import Task
-from crispvl.tiling import MOST_TILES
+from crispvl.options import MOST_TILES, Task
 
 
 class Wire(BaseModel):
