@@ -16,6 +16,7 @@ from crispvl.inputs.images import check_readable, open_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 RGB = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[9, 8, 7], [6, 5, 4], [0, 0, 0]]], "u1")
 
@@ -192,6 +193,39 @@ JPEG = encoded(Image.effect_noise((64, 64), 90), "JPEG")
 def test_damaged_data_is_an_image_error(data: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=rf"^\[scan\].*expected; .*{message}"):
         open_image(data, "scan")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_lacks_only_its_end_marker_is_whole(progressive: bool) -> None:
+    image = Image.effect_noise((61, 43), 90).convert("RGB")
+    data = encoded(image, "JPEG", progressive=progressive)
+    assert data.endswith(b"\xff\xd9")
+    for n_lost in (1, 2):
+        assert np.array_equal(pixels(data[:-n_lost]), pixels(data))
+    for n_lost in (12, 40, 200):
+        with pytest.raises(ImageError, match="damaged"):
+            open_image(data[:-n_lost])
+
+
+@pytest.mark.parametrize(
+    ("photometric", "bits", "extra", "form", "message"),
+    [(5, [8] * 5, 2, 1, r"a TIFF of CMYK with alpha, unsigned samples of 8\+8\+8\+8\+8 bits"),
+     (1, [16] * 2, 2, 1, r"grey with alpha, unsigned samples of 16\+16 bits"),
+     (2, [32] * 3, None, 3, r"RGB, floating-point samples of 32\+32\+32 bits")],
+)  # fmt: skip
+def test_a_tiff_that_cannot_be_read_is_described(
+    photometric: int, bits: list[int], extra: int | None, form: int, message: str
+) -> None:
+    tags = ImageFileDirectory_v2()
+    tags[256], tags[257], tags[258], tags[262] = 1, 1, tuple(bits), photometric
+    tags[277], tags[339] = len(bits), (form,) * len(bits)
+    if extra is not None:
+        tags[338] = extra
+    buffer = io.BytesIO(b"II*\0\x08\0\0\0")
+    buffer.seek(8)
+    tags.save(buffer)
+    with pytest.raises(ImageError, match=message):
+        open_image(buffer.getvalue())
 
 
 def test_a_truncated_file_that_pillow_opened_is_an_image_error() -> None:

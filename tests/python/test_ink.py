@@ -68,6 +68,32 @@ def test_light_grey_print_is_ink() -> None:
     assert not is_blank(image)
 
 
+@pytest.mark.parametrize(
+    ("ground", "ink"),
+    [("#00ff00", "#ff00ff"), ("#008000", "#ff0000"), ("#0000ff", "#ff0000"), ("white", "#ffff00"),
+     ("#808080", "#7f7fff")],
+)  # fmt: skip
+def test_ink_may_be_as_light_as_its_paper(ground: str, ink: str) -> None:
+    image = Image.new("RGB", (400, 120), ground)
+    ImageDraw.Draw(image).text((20, 30), "TOTAL", fill=ink, font=ImageFont.load_default(40))
+    assert not is_blank(image)
+    assert is_blank(Image.new("RGB", (400, 120), ground))
+    assert is_blank(noisy(Image.new("RGB", A4, ground), 8))
+
+
+@pytest.mark.parametrize("grey", [160, 200, 220])
+@pytest.mark.parametrize(("size", "points"), [(A4, 12), (A4, 20), ((360, 190), 10)])
+def test_light_letters_dithered_to_one_bit_are_ink_and_dust_is_none(
+    grey: int, size: tuple[int, int], points: int
+) -> None:
+    image = Image.new("L", size, 255)
+    font = ImageFont.load_default(points * 200 / 72)
+    ImageDraw.Draw(image).text((20, 20), "CORNER SHOP\nTotal 12.50", fill=grey, font=font)
+    assert not is_blank(image.convert("1").convert("RGB"))
+    specks = np.random.default_rng(2).random((size[1], size[0])) < 0.002
+    assert is_blank(Image.fromarray(np.where(specks, 0, 255).astype(np.uint8)))
+
+
 def test_white_on_black_and_small_images_are_ink() -> None:
     dark = page(0)
     ImageDraw.Draw(dark).text((100, 100), "7", fill="white", font=ImageFont.load_default(32))

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from crispvl.errors import DocumentError, ImageError, PasswordError
 from crispvl.inputs import pdf, sources, urls
+from crispvl.inputs.images import open_image
 from crispvl.inputs.sources import expand, open_source
 from crispvl.options import InputOptions, ReadOptions
 from crispvl.options.page_ranges import select_pages
@@ -168,6 +169,39 @@ def test_a_corrupt_pdf_is_refused_and_a_corrupt_page_is_one_page() -> None:
 def test_frames_of_a_file_are_pages(data: bytes) -> None:
     assert greys(data) == GREYS
     assert greys(data, pages="3,2") == GREYS[1:3]
+
+
+def tiff_of_kinds(*kinds: tuple[int, int]) -> bytes:
+    """Returns a TIFF with a picture of another grey for each pair of a tag and its value."""
+    frames = []
+    for grey, (tag, value) in zip(GREYS, kinds, strict=False):
+        frame = Image.new("L", (40, 30), grey)
+        frame.encoderinfo = {"tiffinfo": {tag: value}}
+        frames.append(frame)
+    buffer = io.BytesIO()
+    first = frames[0].encoderinfo["tiffinfo"]
+    frames[0].save(buffer, "TIFF", save_all=True, append_images=frames[1:], tiffinfo=first)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ([(254, 0), (254, 1), (254, 1)], GREYS[:1]),  # a pyramid
+        ([(254, 0), (254, 1), (254, 0), (254, 1)], [GREYS[0], GREYS[2]]),
+        ([(254, 1), (254, 0)], GREYS[1:2]),  # a preview before the page
+        ([(254, 2), (254, 2), (254, 6)], GREYS[:2]),  # pages of several, and a mask
+        ([(254, 0), (254, 4), (254, 5)], GREYS[:1]),
+        ([(255, 1), (255, 2), (255, 3)], [GREYS[0], GREYS[2]]),  # the tag's older form
+        ([(254, 1), (254, 1)], GREYS[:2]),  # nothing else is there
+    ],
+)
+def test_smaller_copies_and_masks_of_a_tiff_are_no_pages(
+    kinds: list[tuple[int, int]], expected: list[int]
+) -> None:
+    data = tiff_of_kinds(*kinds)
+    assert greys(data) == expected
+    assert open_image(data).getpixel((5, 5))[0] == expected[0]
 
 
 def test_a_frame_that_is_cut_off_is_one_page() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,58 @@ def test_a_video_file_is_sampled(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     greys = [np.asarray(frame)[32, 32, 0] / 6 for frame in video_frames(path, 4)]
     assert np.allclose(greys, frame_indices(41, 4), atol=1.5)
+
+
+def quarters(path: Path, matrix: tuple[int, int, int, int] = (1, 0, 0, 1), aspect: int = 1) -> None:
+    """Writes a video whose upper left quarter is white, shown through a matrix a, b, c, d."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(aspect, 1)
+        pixels = np.zeros((32, 64, 3), np.uint8)
+        pixels[:16, :32] = 255
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    data = bytearray(path.read_bytes())
+    a, b, c, d = matrix
+    whole = [a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30]
+    struct.pack_into(">9i", data, data.index(b"tkhd") + 44, *whole)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "size", "white"),
+    [
+        ((1, 0, 0, 1), (64, 32), "upper left"),
+        ((0, 1, -1, 0), (32, 64), "upper right"),  # a quarter turn to the right
+        ((-1, 0, 0, -1), (64, 32), "lower right"),
+        ((0, -1, 1, 0), (32, 64), "lower left"),
+        ((-1, 0, 0, 1), (64, 32), "upper right"),
+        ((1, 0, 0, -1), (64, 32), "lower left"),
+    ],
+)
+def test_frames_are_turned_as_a_player_turns_them(
+    tmp_path: Path, matrix: tuple[int, int, int, int], size: tuple[int, int], white: str
+) -> None:
+    quarters(tmp_path / "clip.mp4", matrix)
+    (frame,) = video_frames(tmp_path / "clip.mp4", 1)
+    assert isinstance(frame, Image.Image)
+    assert frame.size == size
+    width, height = size
+    places = {
+        f"{row} {column}": frame.getpixel((x * width // 4, y * height // 4))[0]
+        for row, y in (("upper", 1), ("lower", 3))
+        for column, x in (("left", 1), ("right", 3))
+    }
+    assert max(places, key=lambda place: places[place]) == white
+
+
+def test_pixels_of_a_video_are_made_square(tmp_path: Path) -> None:
+    quarters(tmp_path / "clip.mp4", aspect=2)
+    (frame,) = video_frames(tmp_path / "clip.mp4", 1)
+    assert isinstance(frame, Image.Image)
+    assert frame.size == (128, 32)
 
 
 def test_what_is_no_video_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from crispvl.errors import DocumentError, ImageError
-from crispvl.inputs.images import Frames, ImageLike, open_image, source_name
+from crispvl.inputs.decoding import Frames
+from crispvl.inputs.images import ImageLike, open_image, source_name
 from crispvl.inputs.pdf import PdfFile
 from crispvl.inputs.urls import fetch, is_url
 from crispvl.options import InputOptions

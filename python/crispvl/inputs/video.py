@@ -7,8 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from crispvl.errors import DocumentError
 from crispvl.inputs.images import ImageLike
+from crispvl.inputs.pixels import square_pixels
 
 DEFAULT_FRAMES = 8
 """As in the model cards' examples."""
@@ -65,9 +69,10 @@ def _read(path: Path, n_frames: int) -> list[ImageLike]:
     try:
         # Twice through the file: many containers do not say how many frames they hold.
         n_all = sum(1 for _ in _frames(av, path))
-        wanted = frame_indices(n_all, n_frames) if n_all else []
+        indices = frame_indices(n_all, n_frames) if n_all else []
+        wanted = set(indices)
         chosen = {
-            i: frame.to_image() for i, frame in enumerate(_frames(av, path)) if i in set(wanted)
+            i: _shown(f, aspect) for i, (f, aspect) in enumerate(_frames(av, path)) if i in wanted
         }
     except (av.error.FFmpegError, IndexError) as error:
         raise DocumentError(
@@ -75,9 +80,35 @@ def _read(path: Path, n_frames: int) -> list[ImageLike]:
         ) from error
     if not wanted:
         raise DocumentError(f"[{path}] a video with pictures is expected; found none; check it")
-    return [chosen[i] for i in wanted]
+    return [chosen[i] for i in indices]
 
 
-def _frames(av: Any, path: Path) -> Iterable[Any]:
+def _frames(av: Any, path: Path) -> Iterable[tuple[Any, float]]:
+    """Yields the frames of a video with their pixels' width over height."""
     with av.open(str(path)) as container:
-        yield from container.decode(container.streams.video[0])
+        stream = container.streams.video[0]
+        for frame in container.decode(stream):
+            yield frame, float(stream.sample_aspect_ratio or 1)
+
+
+def _shown(frame: Any, aspect: float) -> Image.Image:
+    """Returns a frame as a player shows it: pixels made square, then turned or mirrored."""
+    picture = square_pixels(frame.to_image(), 1, aspect) if aspect > 0 else frame.to_image()
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return picture
+    # ISO/IEC 14496-12: x' = a x + c y, y' = b x + d y; each row is of three, in 16.16 bits.
+    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32) / 65536
+    turn = _TURNS.get((round(a), round(b), round(c), round(d)))
+    return picture if turn is None else picture.transpose(turn)
+
+
+_TURNS = {
+    (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
+    (-1, 0, 0, -1): Image.Transpose.ROTATE_180,
+    (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
+    (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
+    (0, 1, -1, 0): Image.Transpose.ROTATE_270,  # Pillow counts the other way round
+    (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
+    (0, -1, 1, 0): Image.Transpose.ROTATE_90,
+}  # by a, b, c and d of a display matrix; what else it may do, players leave out as well

@@ -1,0 +1,155 @@
+"""Pictures as Pillow decodes them, turned into the RGB that a person would see.
+
+Upright, with square pixels, opaque, of 8 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from crispvl.errors import ImageError
+from crispvl.inputs.transparency import on_ground
+
+MAX_PIXELS = 178_956_970
+"""Most pixels of an encoded image; Pillow refuses as a decompression bomb what is larger."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # what turns a picture of an EXIF orientation upright
+
+_TELL_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+
+MAX_PIXEL_ASPECT = 4.0
+"""Greatest credible ratio of a pixel's sides; faxes have 2.1. Beyond, a tag is taken for wrong."""
+
+_SQUARE_ENOUGH = 1.01  # resolutions are rounded when they are written
+
+_TELL_ASPECT = ("dpi", "resolution", "aspect", "jfif_density", "jfif_unit")
+
+GREY_BITS = (8, 10, 12, 14, 16)
+"""Depths of scanners and cameras; values are stored in 16 or 32 bits whatever the depth is."""
+
+_WHITES: tuple[int, ...] = tuple(2**bits - 1 for bits in GREY_BITS)
+
+_MAX_SAMPLE_VALUE, _PHOTOMETRIC = 281, 262  # TIFF tags
+_WHITE_IS_ZERO = 0
+
+
+def to_rgb(image: Image.Image, where: str) -> Image.Image:
+    """Returns a picture as RGB; the one that was passed in stays as it is.
+
+    Raises:
+        ImageError: It is empty, cannot be decoded, or its values have no known range.
+    """
+    if 0 in image.size:
+        raise ImageError(
+            f"[{where}] at least one pixel is expected; found {image.width}×{image.height} px; "
+            "check it"
+        )
+    try:
+        image.load()  # where Pillow opened a file, this decodes it
+        return _turn_upright(square_pixels(_opaque(image, where), *_density(image.info)), image)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # where Pillow opened a file, its plugin may raise anything
+        raise ImageError(
+            f"[{where}] pixels that convert to RGB are expected; found mode {image.mode} "
+            f"({error}); convert the image yourself"
+        ) from error
+
+
+def _opaque(image: Image.Image, where: str) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith(("I", "F")):
+        return _scale_wide_grey(image, where).convert("RGB")
+    if image.has_transparency_data:
+        return on_ground(image)
+    return image.convert("RGB")
+
+
+def _turn_upright(rgb: Image.Image, image: Image.Image) -> Image.Image:
+    """Turns a picture as the EXIF block of the one it was made of says."""
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # an unreadable EXIF block says nothing about the pixels
+        return rgb
+    if turn is None:
+        return rgb
+    upright = rgb.transpose(turn)
+    for name in _TELL_ORIENTATION:
+        upright.info.pop(name, None)  # it may be opened again
+    if "dpi" in upright.info and turn in _SWAP_SIDES:
+        upright.info["dpi"] = upright.info["dpi"][::-1]
+    return upright
+
+
+_SWAP_SIDES = frozenset(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+
+
+def square_pixels(rgb: Image.Image, x: float, y: float) -> Image.Image:
+    """Enlarges a picture along the axis in which it has fewer pixels per unit of length, x or y."""
+    if not _SQUARE_ENOUGH < max(x / y, y / x) <= MAX_PIXEL_ASPECT:
+        return rgb
+    width, height = rgb.width * max(1, y / x), rgb.height * max(1, x / y)
+    if width * height > MAX_PIXELS:  # rather lose detail in the other axis
+        width, height = rgb.width * min(1, y / x), rgb.height * min(1, x / y)
+    size = max(1, round(width)), max(1, round(height))
+    squared = rgb.resize(size, Image.Resampling.BICUBIC)
+    for name in _TELL_ASPECT:
+        squared.info.pop(name, None)  # it may be opened again
+    if "dpi" in rgb.info:
+        squared.info["dpi"] = (max(x, y),) * 2
+    return squared
+
+
+def _density(info: Mapping[Any, Any]) -> tuple[float, float]:
+    """Returns pixels per unit of length in x and y, in whatever unit; 1 and 1 if unknown."""
+    names = ["dpi", "resolution", "aspect"]
+    if info.get("jfif_unit") == 0:
+        names.append("jfif_density")
+    for name in names:
+        try:
+            x, y = (float(n) for n in info[name])
+        except (ArithmeticError, KeyError, TypeError, ValueError):  # a fraction such as 0/0
+            continue
+        if 0 < x < np.inf and 0 < y < np.inf:
+            return x, y
+    return 1.0, 1.0
+
+
+def _scale_wide_grey(image: Image.Image, where: str) -> Image.Image:
+    """Maps grey values of more than 8 bits to 8; Pillow's own conversion clips them at 255."""
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
+        raise ImageError(
+            f"[{where}] grey values of 8 to 16 bits are expected; found mode {image.mode} from "
+            f"{values.min()} to {values.max()}; scale them to 0…255"
+        )
+    tags = getattr(image, "tag_v2", {})
+    white = _white(int(values.max()), tags.get(_MAX_SAMPLE_VALUE))
+    scaled = ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+    grey = Image.fromarray(scaled)
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns 8 bits, and no more
+        grey = ImageOps.invert(grey)
+    grey.info = {**image.info}
+    return grey
+
+
+def _white(greatest: int, tagged: object) -> int:
+    """Returns the value of white: what the file says, or the least depth that holds all values."""
+    if isinstance(tagged, tuple):
+        tagged = tagged[0] if tagged else None
+    if isinstance(tagged, int) and max(greatest, 255) <= tagged <= 0xFFFF:
+        return tagged
+    return next(white for white in _WHITES if greatest <= white)

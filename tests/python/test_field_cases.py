@@ -1,0 +1,48 @@
+"""Inputs after public reports of other tools' users, kept outside of the repository, are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from crispvl import CrispOCR
+from crispvl.hub import bundled
+
+pytestmark = pytest.mark.skipif(not bundled.path().is_file(), reason="no bundled model here")
+
+RECEIPT = "CORNER SHOP\n12 May 2026\n2 Coffee 7.00\nTOTAL $20.15"
+FAX = "CORNER SHOP\n12 May 2026\n2 Coffee 7.00\n1 Bagel 3.25\nTOTAL $20.15"
+
+
+@pytest.fixture(scope="module")
+def ocr() -> Iterator[CrispOCR]:
+    with CrispOCR() as reader:
+        yield reader
+
+
+@pytest.fixture
+def cases(shared_dir: Path) -> Path:
+    if not (shared_dir / "cases").is_dir():
+        pytest.skip("no ../shared/cases: these inputs are not part of the repository")
+    return shared_dir / "cases"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("blank/magenta_on_green.png", RECEIPT),
+        ("blank/white_on_transp.png", RECEIPT),
+        ("tiff/g12in16.tif", RECEIPT),
+        ("tiff/g10in16.tif", RECEIPT),
+        ("tiff/pyr2.tif", RECEIPT),
+        ("tiff/fax32.tif", FAX),
+        ("tiff/fax32_stretched.png", FAX),
+    ],
+)
+def test_a_case_is_read_to_its_last_character(
+    ocr: CrispOCR, cases: Path, name: str, text: str
+) -> None:
+    document = ocr.recognize(cases / name)
+    assert document.text.strip() == text
+    assert len(document.pages) == 1
