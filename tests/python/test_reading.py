@@ -249,6 +249,18 @@ def test_cancel_stops_at_once_and_hands_over_what_there_is(
     assert caught.value.partial.finish_reason == "cancelled"
 
 
+def test_an_empty_answer_to_a_page_with_ink_is_flagged(core: FakeModel, page: Path) -> None:
+    ocr = CrispOCR(page)
+    core.answer = list(b" \n")
+    pages = pdf_files.pdf([BLANK, inked(4)])
+    assert [page.flags for page in ocr.recognize(pages).pages] == [("blank",), ("empty",)]
+    unguarded = ocr.recognize(pages, skip_blank=False)
+    assert [page.flags for page in unguarded.pages] == [(), ("empty",)]
+    assert "page 2 has ink, of which nothing was read" in unguarded.to_markdown()
+    core.answer = list(b"x")
+    assert ocr.recognize(pages).pages[1].flags == ()
+
+
 def test_cancel_stops_between_pages_that_the_model_never_sees(ocr: CrispOCR) -> None:
     cancel: Any = FakeCancelToken()
 

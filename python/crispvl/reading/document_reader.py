@@ -220,6 +220,8 @@ class DocumentReader:
         with closing(current.tokens):
             yield from _read_tokens(current.tokens, source.number, encoded)
         generation = current.tokens.generation
+        if not generation.text.strip() and generation.finish_reason == "stop":
+            current.known = replace(current.known, has_unread_ink=not is_blank(image))
         boxed = model.detokenize(generation.ids)
         current.known = replace(current.known, boxed_text=boxed if "<box>" in boxed else None)
         if options.groundedness:

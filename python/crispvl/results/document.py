@@ -24,9 +24,10 @@ from crispvl.results.tables import Table, find_tables, to_csv
 if TYPE_CHECKING:
     from crispvl.inputs.images import ImageLike
 
-Flag = Literal["blank", "low_confidence", "repetition", "truncated"]
-"""``blank``: no ink, so the model was not asked; ``low_confidence``: the mean probability is under
-`LOW_CONFIDENCE`; ``repetition``: the model repeated itself, see the generation's ``repairs``;
+Flag = Literal["blank", "empty", "low_confidence", "repetition", "truncated"]
+"""``blank``: no ink, so the model was not asked; ``empty``: there is ink, but the model wrote
+nothing; ``low_confidence``: the mean probability is under `LOW_CONFIDENCE`; ``repetition``: the
+model repeated itself, see the generation's ``repairs``;
 ``truncated``: the text ends before the page does."""
 
 LOW_CONFIDENCE = 0.7
@@ -66,6 +67,8 @@ class Page:
     """None where the model was not asked: the page is blank, or could not be loaded."""
     timings: Timings = field(default_factory=Timings)
     blank: bool = False
+    has_unread_ink: bool = False
+    """Whether the model wrote nothing about a page that has ink."""
     groundedness: float | None = None
     """Nats per token by which the image makes the answer likelier than a blank one; where asked."""
     boxed_text: str | None = field(default=None, repr=False)
@@ -92,6 +95,8 @@ class Page:
     def flags(self) -> tuple[Flag, ...]:
         """What a reader of the text should know, in alphabetical order."""
         flags: list[Flag] = ["blank"] if self.blank else []
+        if self.has_unread_ink:
+            flags.append("empty")
         if self.generation:
             if self.generation.ids and self.confidence < LOW_CONFIDENCE:
                 flags.append("low_confidence")

@@ -17,6 +17,7 @@ def remarks(page: Page) -> list[str]:
         return [f"page {page.number} could not be read: {page.error}"]
     words = {
         "blank": "is blank",
+        "empty": "has ink, of which nothing was read",
         "low_confidence": f"was read with little confidence ({page.confidence:.0%})",
         "repetition": "made the model repeat itself, which was taken back",
         "truncated": f"ends early ({page.finish_reason})",
