@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 import zlib
 from collections.abc import Sequence
 
@@ -32,13 +33,70 @@ def pdf(pages: Sequence[Image.Image | None], password: str | None = None) -> byt
             height,
         ) + b"/Resources<</XObject<</I %d 0 R>>>>/Contents %d 0 R>>" % (picture, content)
         objects[content] = _stream(b"", b"q %d 0 0 %d 0 0 cm /I Do Q" % (width, height))
-        objects[picture] = _stream(
-            b"/Type/XObject/Subtype/Image/Width %d/Height %d" % (width, height)
-            + b"/ColorSpace/DeviceGray/BitsPerComponent 8/Filter/FlateDecode",
-            zlib.compress(image.convert("L").tobytes()),
-        )
+        objects[picture] = _picture(image)
     objects[2] = b"<</Type/Pages/Count %d/Kids[%s]>>" % (len(kids), b" ".join(kids))
     return _file(objects, b"" if password is None else _encryption(password.encode()))
+
+
+def one_page(
+    picture: Image.Image,
+    points: tuple[int, int],
+    content: bytes | None = None,
+    in_form: bool = False,
+    entries: bytes = b"",
+    packed: bool = False,
+) -> bytes:
+    """Returns a PDF with one page of a size in points, with ``/I`` for its content to draw.
+
+    Without content the picture fills the page, drawn by a form where ``in_form`` says so.
+    ``entries`` are added to the page, which is in a compressed object stream if ``packed``.
+    """
+    fill = b"q %d 0 0 %d 0 0 cm /I Do Q" % points
+    resources = b"/Resources<</XObject<</I 5 0 R/F 6 0 R>>>>"
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 %d %d]/Contents 4 0 R%s%s>>" % (
+        *points, resources, entries,
+    )  # fmt: skip
+    small = b"q 0.5 0 0 0.5 0 0 cm q 2 0 0 2 0 0 cm /F Do Q Q"
+    objects = {
+        1: b"<</Type/Catalog/Pages 2 0 R>>",
+        2: b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        3: page,
+        4: _stream(b"", (small if in_form else fill) if content is None else content),
+        5: _picture(picture),
+        6: _stream(
+            b"/Type/XObject/Subtype/Form/Matrix[2 0 0 2 0 0]/BBox[0 0 %d %d]%s"
+            % (*points, resources.replace(b"/F 6 0 R", b"")),
+            b"q %.1f 0 0 %.1f 0 0 cm /I Do Q" % (points[0] / 2, points[1] / 2),
+        ),
+    }
+    return _packed_file(objects, 3) if packed else _file(objects, b"")
+
+
+def _picture(image: Image.Image) -> bytes:
+    return _stream(
+        b"/Type/XObject/Subtype/Image/Width %d/Height %d" % image.size
+        + b"/ColorSpace/DeviceGray/BitsPerComponent 8/Filter/FlateDecode",
+        zlib.compress(image.convert("L").tobytes()),
+    )
+
+
+def _packed_file(objects: dict[int, bytes], packed: int) -> bytes:
+    """Returns a file of which one object is in an object stream, with a cross-reference stream."""
+    number, index = len(objects) + 1, len(objects) + 2
+    head = b"%d 0 " % packed
+    text = zlib.compress(head + objects.pop(packed))
+    objects[number] = _stream(b"/Type/ObjStm/N 1/First %d/Filter/FlateDecode" % len(head), text)
+    data = b"%PDF-1.6\n"
+    rows = {0: (0, 0, 65535), packed: (2, number, 0)}
+    for i, body in objects.items():
+        rows[i] = (1, len(data), 0)
+        data += b"%d 0 obj\n%s\nendobj\n" % (i, body)
+    start = len(data)
+    rows[index] = (1, start, 0)
+    table = b"".join(struct.pack(">BIH", *rows[i]) for i in range(index + 1))
+    entries = b"/Type/XRef/Size %d/W[1 4 2]/Root 1 0 R" % (index + 1)
+    data += b"%d 0 obj\n%s\nendobj\n" % (index, _stream(entries, table))
+    return data + b"startxref\n%d\n%%%%EOF\n" % start
 
 
 def _file(objects: dict[int, bytes], trailer: bytes) -> bytes:

@@ -24,6 +24,7 @@ from crispvl.options.page_ranges import select_pages
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from . import pdf_files
 
@@ -39,6 +40,11 @@ def greys(document: Any, **options: Any) -> list[int]:
         pages = [page.load() for page in source.pages(chosen.pages)]
     assert all(page.mode == "RGB" for page in pages)
     return [page.getpixel((page.width // 2, page.height // 2))[0] for page in pages]
+
+
+def sizes(document: Any, **options: Any) -> list[tuple[int, int]]:
+    with open_source(document, InputOptions(**options)) as source:
+        return [page.load().size for page in source.pages()]
 
 
 def animated(form: str, **options: Any) -> bytes:
@@ -77,6 +83,62 @@ def test_dpi_sets_the_size_of_a_rendered_page_up_to_a_limit(
         assert next(source.pages()).load().size == (80, 60)
         monkeypatch.setattr(pdf, "MAX_PAGE_PIXELS", 300)
         assert next(source.pages()).load().size == (20, 15)
+
+
+@pytest.mark.parametrize(
+    "mark", [b"%PDF 1.3", b"%PDF1.3", b"%PDF-", b"\n\nHTTP/1.1\r\n\r\n%PDF-1.4"]
+)
+def test_a_pdf_may_begin_as_pdfium_takes_it(mark: bytes, tmp_path: Path) -> None:
+    data = PDF.replace(b"%PDF-1.4", mark, 1)
+    (tmp_path / "scan").write_bytes(data)
+    assert greys(data) == greys(tmp_path / "scan") == GREYS
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "GIF", "WEBP"])
+def test_an_image_that_mentions_pdf_is_an_image(form: str) -> None:
+    buffer = io.BytesIO()
+    told: dict[str, Any] = {"comment": "%PDF-1.4"}
+    if form == "PNG":
+        told = {"pnginfo": PngInfo()}
+        told["pnginfo"].add_text("Comment", "%PDF-1.4")
+    elif form == "TIFF":
+        told = {"tiffinfo": {270: "%PDF-1.4"}}
+    elif form == "WEBP":
+        told = {"icc_profile": b"%PDF-1.4"}
+    PICTURES[0].convert("RGB").save(buffer, form, **told)
+    assert b"%PDF-" in buffer.getvalue()[:1024]
+    assert abs(greys(buffer.getvalue())[0] - GREYS[0]) < 4
+
+
+def test_a_scan_is_drawn_at_its_own_resolution_whatever_the_size_of_its_page() -> None:
+    scan = Image.new("L", (400, 200), 255)
+    assert sizes(pdf_files.one_page(scan, (20, 10))) == [(400, 200)]
+    assert sizes(pdf_files.one_page(scan, (20, 10)), dpi=36) == [(400, 200)]
+    assert sizes(pdf_files.one_page(scan, (360, 180))) == [(1000, 500)]
+
+
+def test_strips_fill_a_page_together_and_a_small_picture_does_not() -> None:
+    strips = b"q 20 0 0 5 0 0 cm /I Do Q q 20 0 0 5 0 5 cm /I Do Q"
+    strip = Image.new("L", (400, 100), 9)
+    assert sizes(pdf_files.one_page(strip, (20, 10), strips)) == [(400, 200)]
+    assert sizes(pdf_files.one_page(strip, (36, 18), b"q 2 0 0 2 0 0 cm /I Do Q")) == [(100, 50)]
+
+
+def test_images_within_forms_count_by_where_the_forms_put_them() -> None:
+    scan = Image.new("L", (400, 200), 9)
+    assert sizes(pdf_files.one_page(scan, (20, 10), in_form=True)) == [(400, 200)]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_user_unit_of_a_page_is_applied(packed: bool) -> None:
+    dot = Image.new("L", (1, 1), 255)
+    for entry, size in [
+        (b"/UserUnit 2.5", (250, 125)),
+        (b"/UserUnit .1", (100, 50)),
+        (b"", (100, 50)),
+    ]:
+        data = pdf_files.one_page(dot, (72, 36), b"", entries=entry, packed=packed)
+        assert sizes(data, dpi=100) == [size]
 
 
 @pytest.mark.parametrize(

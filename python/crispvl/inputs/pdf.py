@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from crispvl.errors import DocumentError, PasswordError
+from crispvl.inputs.pdf_scale import image_scale, may_have_user_units, user_unit
 
 POINTS_PER_INCH = 72
 
@@ -48,12 +49,15 @@ class PdfFile:
                 self.n_pages = len(self._pdf)
             except pypdfium2.PdfiumError as error:
                 raise self._describe(error, password) from error
+        self._has_units = may_have_user_units(source)
         if self.n_pages == 0:
             self.close()
             raise DocumentError(f"[{where}] at least one page is expected; found none; check it")
 
     def render(self, number: int, dpi: int) -> Image.Image:
         """Returns a page, counted from 1, as RGB; form fields and annotations are drawn.
+
+        A page that images fill has at least their resolution, whatever the dpi.
 
         Raises:
             DocumentError: The page is damaged.
@@ -62,9 +66,7 @@ class PdfFile:
             try:
                 page = self._pdf[number - 1]
                 try:
-                    width, height = page.get_size()  # points
-                    scale = _scale(width, height, dpi)
-                    bitmap = page.render(scale=scale)
+                    bitmap = page.render(scale=self._scale(page, number - 1, dpi))
                     try:
                         image: Image.Image = bitmap.to_pil().convert("RGB")
                     finally:
@@ -77,6 +79,16 @@ class PdfFile:
                     f"damaged one ({error}); repair the file, for instance with qpdf"
                 ) from error
         return image
+
+    def _scale(self, page: Any, i_page: int, dpi: int) -> float:
+        """Returns pixels per point: as many as asked for, and as its images have."""
+        scale = dpi / POINTS_PER_INCH
+        if self._has_units:
+            scale *= user_unit(self._pdf, i_page)
+        scale = max(scale, image_scale(page))
+        width, height = page.get_size()  # points
+        n_pixels = width * height * scale**2
+        return min(scale, scale * math.sqrt(MAX_PAGE_PIXELS / n_pixels))
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -94,10 +106,3 @@ class PdfFile:
             f"[{self._where}] a complete PDF is expected; found a damaged one ({error}); save or "
             "download it again"
         )
-
-
-def _scale(width: float, height: float, dpi: int) -> float:
-    """Returns pixels per point for pages of this size in points."""
-    scale = dpi / POINTS_PER_INCH
-    n_pixels = width * height * scale**2
-    return scale if n_pixels <= MAX_PAGE_PIXELS else scale * math.sqrt(MAX_PAGE_PIXELS / n_pixels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +33,13 @@ _IMAGE_SUFFIXES = (
 SUFFIXES = frozenset((".pdf", *_IMAGE_SUFFIXES))
 """Names that `expand` takes from a folder; a file that is named outright may have any."""
 
-_HEAD_BYTES = 1024  # a PDF's mark may stand anywhere in them
+_HEAD_BYTES = 1024  # PDFium finds a PDF's mark anywhere in them
+
+_IMAGE_MARKS = re.compile(
+    rb"\x89PNG|\xff\xd8|GIF8|II[*+]|MM\0[*+]|BM|RIFF|P[1-7]\s|\0\0\0\x0cjP|\xff\x4f\xff\x51|....ftyp",
+    re.DOTALL,
+)
+"""What images begin with, in whose comments a PDF's mark means nothing."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +118,11 @@ def open_source(document: ImageLike, options: InputOptions | None = None) -> Sou
 def is_pdf(document: Path | bytes) -> bool:
     """Returns whether a file, or its bytes, is a PDF."""
     if isinstance(document, bytes):
-        return b"%PDF-" in document[:_HEAD_BYTES]
-    with document.open("rb") as file:
-        return b"%PDF-" in file.read(_HEAD_BYTES)
+        head = document[:_HEAD_BYTES]
+    else:
+        with document.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    return b"%PDF" in head and not _IMAGE_MARKS.match(head)
 
 
 def expand(names: Iterable[str]) -> Iterator[str]:

@@ -159,7 +159,9 @@ class InputOptions:
     """Which pages of a document are read, and how they become images."""
 
     pages: str | None = _option(None, "pages such as 1-3,7,10-; without it, all", metavar="RANGES")
-    dpi: int = _option(200, "resolution at which the pages of a PDF are rendered", metavar="DPI")
+    dpi: int = _option(
+        200, "least resolution at which the pages of a PDF are rendered", metavar="DPI"
+    )
     password: str | None = _option(None, "of an encrypted PDF", metavar="WORD")
     allow_urls: bool = _option(False, "fetch documents named by http and https addresses")
 

@@ -1,0 +1,87 @@
+"""How finely a PDF's page must be drawn, so that nothing that it holds is lost."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_FILLED = 0.5  # of a page's area; images on less of it are pictures within a text
+_MAX_DEPTH = 8  # of forms within forms
+_IMAGE, _FORM = 3, 5  # FPDF_PAGEOBJ_IMAGE and FPDF_PAGEOBJ_FORM of fpdf_edit.h
+
+_UNIT = re.compile(rb"/UserUnit\s*(\d*\.?\d+)")
+_OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,2000}?stream\r?\n", re.DOTALL)
+_MOST_BYTES = 64 << 20  # of an object stream's text that is looked through
+
+
+def image_scale(page: Any) -> float:
+    """Returns pixels per point of the images that together fill a page; 0 where none do.
+
+    Args:
+        page: A ``pypdfium2.PdfPage``.
+    """
+    width, height = page.get_size()
+    left = _FILLED * width * height
+    for scale, area in sorted(_images(page), reverse=True):
+        left -= area
+        if left <= 0:
+            return scale
+    return 0.0
+
+
+def _images(page: Any, form: Any = None, matrix: Any = None, depth: int = 0) -> Iterator[Any]:
+    """Yields pixels per point and area in points² of each image, also of those within forms."""
+    for part in page.get_objects(filter=(_IMAGE, _FORM), max_depth=1, form=form):
+        placed = part.get_matrix() if matrix is None else part.get_matrix().multiply(matrix)
+        if part.type == _IMAGE:
+            n_columns, n_rows = (getattr(part, "get_px_size", None) or part.get_size)()
+            across, down = abs(complex(placed.a, placed.b)), abs(complex(placed.c, placed.d))
+            if across > 0 and down > 0:
+                area = abs(placed.a * placed.d - placed.b * placed.c)
+                yield max(n_columns / across, n_rows / down), area
+        elif depth < _MAX_DEPTH:
+            yield from _images(page, part.raw, placed, depth + 1)
+
+
+def user_unit(pdf: Any, i_page: int) -> float:
+    """Returns how many 1/72 inch one unit of a page is (PDF 2.0, 14.3.2); PDFium does not tell.
+
+    A copy of the page, as PDFium writes it, has the entry in plain text.
+    """
+    import pypdfium2
+
+    copy = pypdfium2.PdfDocument.new()
+    try:
+        copy.import_pages(pdf, [i_page])
+        buffer = io.BytesIO()
+        copy.save(buffer)
+    finally:
+        copy.close()
+    found = _UNIT.search(buffer.getvalue())
+    return max(float(found[1]), 1.0) if found else 1.0
+
+
+def may_have_user_units(source: Path | bytes) -> bool:
+    """Returns whether a file mentions ``/UserUnit``, so that its pages need be asked at all."""
+    if isinstance(source, bytes):
+        return _mentions_unit(source)
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _mentions_unit(data)
+
+
+def _mentions_unit(data: bytes | mmap.mmap) -> bool:
+    if data.find(b"/UserUnit") >= 0 or data.find(b"/Encrypt") >= 0:
+        return True  # what is encrypted cannot be looked through
+    for head in _OBJECT_STREAM.finditer(data):
+        try:
+            text = zlib.decompressobj().decompress(data[head.end() :], _MOST_BYTES)
+        except zlib.error:
+            return True
+        if b"/UserUnit" in text:
+            return True
+    return False
