@@ -63,7 +63,7 @@ class Scan:
         return cls(
             x_height=rng.uniform(10, 13.5) if rng.random() < 0.75 else rng.uniform(7.5, 14.5),
             size_px=round(math.exp(rng.uniform(math.log(15), math.log(64)))),
-            stretch=math.exp(rng.gauss(0, 0.1)),
+            stretch=math.exp(rng.gauss(0, 0.2)),
             tracking=some(0.12, -0.05, 0.2),
             dots=rng.random() < (0.0 if clean else 0.1),
             weight=some(0.5, -1, 1),
