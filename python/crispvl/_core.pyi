@@ -9,12 +9,24 @@ from numpy.typing import NDArray
 
 @final
 class CancelToken:
-    """Stops work from another thread: within one layer of encoding or one generated token."""
+    """Stops work from another thread: within one layer of encoding or one generated token.
 
-    def __init__(self) -> None: ...
+    Args:
+        parent: Cancelled with it.
+        limit_s: Seconds from now after which it is cancelled; None means no limit.
+
+    Raises:
+        ValueError: The limit is not over 0.
+    """
+
+    def __init__(self, parent: CancelToken | None = None, limit_s: float | None = None) -> None: ...
     def cancel(self) -> None: ...
     @property
     def cancelled(self) -> bool: ...
+    @property
+    def expired(self) -> bool:
+        """Whether the time limit was what cancelled."""
+
     @property
     def n_looks(self) -> int:
         """How often work has looked at it: on a CPU once per operator."""

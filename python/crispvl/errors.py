@@ -55,6 +55,14 @@ class OutOfMemoryError(CrispVLError, MemoryError):
     """Host or device memory ran out; the engine stays usable."""
 
 
+class EngineBusyError(CrispVLError, RuntimeError):
+    """As many requests wait as the engine's queue holds; try again later."""
+
+
+class EngineClosedError(CrispVLError, RuntimeError):
+    """The engine takes no more requests."""
+
+
 class Cancelled(CrispVLError):  # noqa: N818 (it is an event, not a fault)
     """A `CancelToken` stopped the work.
 

@@ -310,10 +310,12 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of crispvl.";
     py::register_exception_translator(&translate);
     follow_python(m);
-    py::class_<CancelToken>(m, "CancelToken")
-        .def(py::init<>())
+    py::class_<CancelToken, std::shared_ptr<CancelToken>>(m, "CancelToken")
+        .def(py::init<std::shared_ptr<CancelToken>, std::optional<double>>(),
+             "parent"_a = std::shared_ptr<CancelToken>(), "limit_s"_a = std::nullopt)
         .def("cancel", &CancelToken::cancel)
         .def_property_readonly("cancelled", &CancelToken::cancelled)
+        .def_property_readonly("expired", &CancelToken::expired)
         .def_property_readonly("n_looks", &CancelToken::n_looks);
     bind_model(m);
     bind_session(m);

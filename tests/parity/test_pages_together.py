@@ -6,16 +6,14 @@ another order where a row stands alone, which shows in the last digits.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from crispvl import CrispOCR, Generation, Model
 from crispvl.convert import convert_checkpoint
-from crispvl.engine.scheduler import Scheduler
-from crispvl.engine.steps import Work
-from crispvl.engine.token_stream import TokenStream
+from crispvl.engine.engine import Engine
+from crispvl.engine.request import Request
 from crispvl.hub import bundled
 from crispvl.options import GenerateOptions
 from goldens import GOLDENS, Golden
@@ -36,16 +34,6 @@ def prompts(model: Model) -> list[list[int]]:
     return [[i for i in ids if i != image] or [1] for ids in drawn]
 
 
-def together(streams: list[TokenStream], n_streams: int) -> None:
-    def work(stream: TokenStream) -> Generator[Work, None, None]:
-        for item in stream.steps:
-            if isinstance(item, Work):
-                yield item
-
-    for _ in Scheduler((work(stream) for stream in streams), n_streams):
-        pass
-
-
 def assert_same(found: list[Generation], wanted: list[Generation], atol: float) -> None:
     assert len(found) == len(wanted)
     for a, b in zip(found, wanted, strict=True):
@@ -56,9 +44,9 @@ def assert_same(found: list[Generation], wanted: list[Generation], atol: float) 
 def assert_same_together(model: Model, options: GenerateOptions) -> None:
     asked = prompts(model)
     alone = [model.generate(ids, options=options) for ids in asked]
-    streams = [TokenStream(model, ids, None, options) for ids in asked]
-    together(streams, n_streams=4)
-    assert_same([stream.generation for stream in streams], alone, atol=2e-5)
+    together = Engine(model, n_places=4)
+    handles = [together.submit(Request(prompt_ids=ids, options=options)) for ids in asked]
+    assert_same([handle.result() for handle in handles], alone, atol=2e-5)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -78,9 +66,10 @@ def test_goldens_say_the_same_together(name: str, shared_dir: Path, tmp_path: Pa
     assert_same_together(model, OPTIONS[0])
     ids, options = golden.prompt_ids("image"), OPTIONS[0]
     alone = model.generate(ids, golden.tiles, options=options)
-    streams = [TokenStream(model, ids, golden.tiles, options) for _ in range(3)]
-    together(streams, n_streams=3)
-    assert_same([stream.generation for stream in streams], [alone] * 3, atol=2e-5)
+    request = Request(prompt_ids=ids, images=(golden.tiles,), options=options)
+    together = Engine(model)
+    handles = [together.submit(request) for _ in range(3)]
+    assert_same([handle.result() for handle in handles], [alone] * 3, atol=2e-5)
 
 
 @pytest.mark.skipif(not bundled.path().is_file(), reason="no bundled model here")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,11 +26,30 @@ TILE_PX, TOKENS_PER_TILE, WIDTH = 28, 4, 8
 
 
 class FakeCancelToken:
-    def __init__(self) -> None:
-        self.cancelled = False
+    """Like the core's; `is_late` may be set as if its time were up."""
+
+    def __init__(self, parent: FakeCancelToken | None = None, limit_s: float | None = None) -> None:
+        self.parent = parent
+        self.end = math.inf if limit_s is None else time.monotonic() + limit_s
+        self.is_asked = self.is_late = False
 
     def cancel(self) -> None:
-        self.cancelled = True
+        self.is_asked = True
+
+    @property
+    def cancelled(self) -> bool:
+        return self._any("is_asked") or self._any("is_over")
+
+    @property
+    def expired(self) -> bool:
+        return self._any("is_over") and not self._any("is_asked")
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_late or time.monotonic() >= self.end
+
+    def _any(self, name: str) -> bool:
+        return getattr(self, name) or (self.parent is not None and self.parent._any(name))
 
 
 class FakeSession:

@@ -181,25 +181,26 @@ def test_a_page_without_memory_fails_and_the_others_go_on(ocr: CrispOCR, telling
 
 
 def test_a_page_out_of_time_leaves_the_others_theirs(ocr: CrispOCR, telling: Telling) -> None:
-    tokens: list[Any] = []
+    import crispvl._core
+
+    limits: list[FakeCancelToken] = []
+
+    class Token(FakeCancelToken):
+        def __init__(self, parent: Any = None, limit_s: float | None = None) -> None:
+            super().__init__(parent, limit_s)
+            if limit_s is not None:
+                limits.append(self)
 
     def next_token(written: list[int], sampler: Any) -> int:
         if telling.prompt_number == 2 and len(written) == 5:
-            tokens[-2].cancel()
+            limits[1].is_late = True
         return FakeModel.next_token(telling, written, sampler)
 
     telling.next_token = next_token  # type: ignore[method-assign]
-    import crispvl.reading.document_reader
-
-    class Deadline(crispvl.reading.document_reader.Deadline):
-        def __init__(self, cancel: Any, limit_s: float | None) -> None:
-            super().__init__(cancel, None)
-            self.token, self.expired = FakeCancelToken(), True  # type: ignore[assignment]
-            tokens.append(self.token)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crispvl.reading.document_reader, "Deadline", Deadline)
-        document = ocr.recognize(pdf_files.pdf([inked()] * 3), dpi=72, streams=3)
+        patch.setattr(crispvl._core, "CancelToken", Token)
+        book = pdf_files.pdf([inked()] * 3)
+        document = ocr.recognize(book, dpi=72, streams=3, page_time_limit=1000)
     assert [page.finish_reason for page in document.pages] == ["stop", "time_limit", "stop"]
     assert document.pages[1].text == "Twenty"
 
@@ -282,7 +283,7 @@ def test_streams_are_as_many_as_memory_has_room_for(
     model: Model, core: FakeModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def found(free: int | None, **settings: Any) -> int:
-        monkeypatch.setattr("crispvl.reading.stream_count.available_bytes", lambda: free)
+        monkeypatch.setattr("crispvl.engine.kv_memory.available_bytes", lambda: free)
         return stream_count(model, ReadOptions(**settings))
 
     a_page = core.kv_bytes * core.config["decoder"]["context_length"]

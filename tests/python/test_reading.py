@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 from crispvl import CrispOCR, Document
-from crispvl.engine.deadline import Deadline
-from crispvl.engine.groundedness import groundedness
+from crispvl.engine.groundedness import Groundedness
 from crispvl.engine.model import Model
-from crispvl.engine.steps import finish
 from crispvl.errors import Cancelled, DocumentError, ExtractionError, PasswordError
 from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
+from crispvl.reading.time_limits import limited
 from crispvl.results.document import Page
 from crispvl.results.generation import Generation, Timings
 from PIL import Image
@@ -283,16 +282,17 @@ def test_a_stream_that_is_closed_says_that_pages_are_missing(ocr: CrispOCR) -> N
     assert ocr.stream(PDF, skip=lambda number: True).read().finish_reason is None
 
 
-def test_a_deadline_without_a_limit_costs_nothing(core: FakeModel) -> None:
+def test_a_time_limit_needs_no_thread_to_watch_it(core: FakeModel) -> None:
     token: Any = FakeCancelToken()
+    assert limited(token, None) is token
     n_threads = threading.active_count()
-    with Deadline(token, None) as deadline:
-        assert deadline.token is token
-        assert threading.active_count() == n_threads
-    with Deadline(token, 60) as deadline:
-        assert deadline.token is not token
-    assert not token.cancelled
-    assert not deadline.expired
+    within = limited(token, 60)
+    assert within is not None
+    assert within is not token
+    assert threading.active_count() == n_threads
+    token.cancel()
+    assert within.cancelled
+    assert not within.expired
 
 
 def test_async_code_reads_the_same_text(ocr: CrispOCR) -> None:
@@ -402,5 +402,6 @@ def test_groundedness_compares_with_a_blank_image(core: FakeModel, page: Path) -
     assert found == pytest.approx(-0.25 + math.log(272))
     assert core.n_encoded == 3 + 1  # the page once, and one white tile
     assert core.prompts[-1].count(SPECIAL_IDS["<IMG_CONTEXT>"]) == 3 * 4
-    empty = groundedness(Model(core), [1], generation([], []))  # type: ignore[arg-type]
-    assert finish(empty) is None
+    empty = Groundedness(Model(core), [1], generation([], []))  # type: ignore[arg-type]
+    assert list(empty.steps) == []
+    assert empty.result is None

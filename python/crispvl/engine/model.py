@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from crispvl.engine.constraint import guidance_tokenizer
 from crispvl.engine.prefill import Progress
+from crispvl.engine.request import Request
 from crispvl.engine.token_stream import Token, TokenStream
 from crispvl.hub.model_file import ModelFile
 from crispvl.inputs.utf8 import check_encodable
@@ -178,7 +179,7 @@ class Model:
         ``vis_*`` hold all tiles, ``llm_*`` are ``[1, n_tokens, width]``, and ``logits`` are those
         of the last position.
         """
-        ids = self.check_prompt(prompt_ids, tiles)
+        ids = self.check_prompt(prompt_ids, () if tiles is None else (tiles,))
         return self.core.trace(None if tiles is None else self._check_tiles(tiles), ids)
 
     def generate(
@@ -227,8 +228,13 @@ class Model:
         **settings: Any,
     ) -> TokenStream:
         """Like `generate`, but yields each `Token` as it comes."""
-        options = replace(options or GenerateOptions(), **settings)
-        return TokenStream(self, prompt_ids, tiles, options, cancel, progress)
+        request = Request(
+            prompt_ids=prompt_ids,
+            images=() if tiles is None else (tiles,),
+            options=replace(options or GenerateOptions(), **settings),
+            cancel=cancel,
+        )
+        return TokenStream(self, request, progress)
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -245,14 +251,21 @@ class Model:
         """The vocabulary as `crispvl.engine.constraint` needs it; made once, in about a second."""
         return guidance_tokenizer(self)
 
-    def check_prompt(self, prompt_ids: Sequence[int], tiles: NDArray[np.uint8] | None) -> list[int]:
-        """Returns the ids as a list, or raises ValueError where they and the tiles do not fit."""
+    def check_prompt(
+        self, prompt_ids: Sequence[int], images: Sequence[NDArray[np.uint8]]
+    ) -> list[int]:
+        """Returns the ids as a list, or raises ValueError where they do not fit the images' tiles.
+
+        Args:
+            prompt_ids: The whole prompt.
+            images: Per image its tiles, uint8 ``[n_tiles, px, px, 3]``.
+        """
         self._require_weights()
         ids = self._check_ids(prompt_ids)
         if not ids:
             raise ValueError("[prompt] at least one token is expected; found none; add text")
         found = ids.count(self.config["image"]["context_token_id"])
-        n_tiles = 0 if tiles is None else len(self._check_tiles(tiles))
+        n_tiles = sum(len(self._check_tiles(tiles)) for tiles in images)
         expected = n_tiles * self.config["projector"]["tokens_per_tile"]
         if found != expected:
             raise ValueError(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.engine.steps import Slice, Steps, Work
+from crispvl.engine.steps import Encoded, Result, Slice, Steps, Work
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, Session
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Called with the number of tiles encoded so far and of all tiles."""
+
+EncodeSteps: TypeAlias = Generator[Work | Encoded, None, Result]
+"""Yields work and how far the encoding is, and returns a result in the end."""
 
 
 class Clock:
@@ -52,13 +55,10 @@ class Clock:
 
 
 def encode(
-    model: Model,
-    tiles: NDArray[np.uint8],
-    cancel: CancelToken | None,
-    progress: Progress | None,
-    clock: Clock,
-) -> Steps[NDArray[np.float32]]:
-    """Returns the tiles' embeddings ``[n_tiles * tokens_per_tile, width]``."""
+    model: Model, images: Sequence[NDArray[np.uint8]], cancel: CancelToken | None, clock: Clock
+) -> EncodeSteps[NDArray[np.float32]]:
+    """Returns the embeddings of images, given as their tiles: ``[n_tokens, width]``."""
+    tiles = np.concatenate(images)
     parts: list[NDArray[np.float32]] = []
     n_slice = model.core.tiles_per_graph
     for i in range(0, len(tiles), n_slice):
@@ -68,8 +68,7 @@ def encode(
             parts.append(model.encode(part, cancel=cancel))
 
         yield from clock.run("encode_ms", Slice(run))
-        if progress is not None:
-            progress(min(i + n_slice, len(tiles)), len(tiles))
+        yield Encoded(min(i + n_slice, len(tiles)), len(tiles))
     rows = np.concatenate(parts)
     return rows.reshape(-1, rows.shape[-1])
 
@@ -88,47 +87,47 @@ def prefill(
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """An answer that is to begin."""
+class Prompt:
+    """A prompt on its way into a session."""
 
     model: Model
-    prompt_ids: list[int]
-    tiles: NDArray[np.uint8] | None
-    """``[n_tiles, px, px, 3]`` of the prompt's images; None without any."""
+    ids: list[int]
+    images: Sequence[NDArray[np.uint8]]
+    """Per image its tiles, ``[n_tiles, px, px, 3]``."""
     n_answer_tokens: int
     """Most tokens that will follow the prompt."""
     cancel: CancelToken | None
-    progress: Progress | None
     clock: Clock
 
     @property
     def n_tokens(self) -> int:
         """Tokens that the session must hold."""
-        return len(self.prompt_ids) + self.n_answer_tokens
+        return len(self.ids) + self.n_answer_tokens
 
 
-class Start(Protocol):
-    """How an answer begins, and what becomes of its session."""
+class SessionSource(Protocol):
+    """Where an answer's session comes from, and what becomes of it."""
 
-    def begin(self, wanted: Wanted) -> Steps[Session]:
-        """Returns a session that holds the prompt and has room for the answer."""
+    def acquire(self, prompt: Prompt) -> EncodeSteps[tuple[Session, int]]:
+        """Returns a session that holds the prompt and has room for the answer.
 
-    def end(self, session: Session, ids: Sequence[int]) -> None:
+        The number is that of the prompt's tokens that were in its cache before.
+        """
+
+    def release(self, session: Session, ids: Sequence[int]) -> None:
         """Takes the session back; its cache holds the first ``session.n_past`` of the ids."""
 
 
-class FreshStart:
+class FreshSessions:
     """A session of its own for every prompt, freed at its end."""
 
-    def begin(self, wanted: Wanted) -> Steps[Session]:
+    def acquire(self, prompt: Prompt) -> EncodeSteps[tuple[Session, int]]:
         embeddings = None
-        if wanted.tiles is not None:
-            embeddings = yield from encode(
-                wanted.model, wanted.tiles, wanted.cancel, wanted.progress, wanted.clock
-            )
-        session = wanted.model.core.new_session(wanted.n_tokens)
-        yield from prefill(session, wanted.prompt_ids, embeddings, wanted.cancel, wanted.clock)
-        return session
+        if prompt.images:
+            embeddings = yield from encode(prompt.model, prompt.images, prompt.cancel, prompt.clock)
+        session = prompt.model.core.new_session(prompt.n_tokens)
+        yield from prefill(session, prompt.ids, embeddings, prompt.cancel, prompt.clock)
+        return session, 0
 
-    def end(self, session: Session, ids: Sequence[int]) -> None:
+    def release(self, session: Session, ids: Sequence[int]) -> None:
         pass

@@ -1,117 +1,127 @@
-"""Many answers at once: sequences join and leave between the decoder's steps.
+"""Which of many tasks are under way, and whose work a step of the engine does.
 
 A step appends a token to every answer under way, in one pass over the weights, and does one slice
-of other work: a tile or a chunk of a prompt. So the next page is made ready while others are
+of other work: some tiles or a chunk of a prompt. So the next page is made ready while others are
 written, and none of these waits for longer than a slice.
+
+Whose slice comes next is decided by fair queueing (Demers, Keshav and Shenker 1989): tasks are
+ordered by the prompt tokens that were done when they came plus their own. A crop overtakes a long
+page, a page is overtaken by no more than its own length, and equals are first come, first served.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
-from typing import Generic
+import heapq
+from itertools import count
+from typing import Any
 
-from crispvl.engine.steps import Decode, Item, Work, perform
+from crispvl.engine.running import Running
+from crispvl.engine.steps import Decode
 
-READ_AHEAD = 4
-"""Per stream, tasks whose results may wait for those of a task before them."""
-
-
-class _Running(Generic[Item]):
-    """A task that was begun.
-
-    Attributes:
-        work: What it waits for; None once it is done.
-        items: What it yielded and nobody has taken yet.
-        error: What ended it.
-    """
-
-    def __init__(self, task: Generator[Work | Item, None, object]) -> None:
-        self._task = task
-        self.items: deque[Item] = deque()
-        self.work: Work | None = None
-        self.error: Exception | None = None
-        self.advance()
-
-    def advance(self) -> None:
-        """Runs the task up to its next work."""
-        self.work = None
-        try:
-            for item in self._task:
-                if isinstance(item, Work):
-                    self.work = item
-                    return
-                self.items.append(item)
-        except Exception as error:
-            self.error = error
-
-    def close(self) -> None:
-        self._task.close()
+MAX_PLACES = 16
+"""Most answers under way. A pass of more tokens takes the way of prompts; see `MAX_ROWS`."""
 
 
-class Scheduler(Generic[Item]):
-    """Runs tasks together and gives out what they yield, in the tasks' order.
-
-    Tasks are begun in order, each only when those before it are being written or done: one is made
-    ready at a time, and an iterator that makes tasks is asked no earlier.
+class Scheduler:
+    """Keeps the queue and the places. It has no threads and no locks of its own.
 
     Args:
-        tasks: Each yields `Work` and items.
-        n_streams: Most tasks that run at once.
+        n_places: Most tasks that are under way at once.
+        max_tokens: Most tokens that their sessions hold together. A task that is alone may have
+            more.
+
+    Attributes:
+        changed: Tasks that told something, went on to another state or ended; who reads it empties
+            it.
     """
 
-    def __init__(
-        self, tasks: Iterable[Generator[Work | Item, None, object]], n_streams: int
-    ) -> None:
-        self._tasks = iter(tasks)
-        self._n_streams = n_streams
-        self._begun: deque[_Running[Item]] = deque()
-        self._has_more = True
+    def __init__(self, n_places: int, max_tokens: int) -> None:
+        self._n_places = n_places
+        self._max_tokens = max_tokens
+        self._places: list[Running[Any]] = []
+        self._queue: list[tuple[tuple[int, int], Running[Any]]] = []  # a heap
+        self._n_prompt_done = 0
+        self._numbers = count()
+        self.changed: list[Running[Any]] = []
+        self._left_behind: list[Running[Any]] = []
 
-    def __iter__(self) -> Generator[Item, None, None]:
-        """Yields the items. An exception that ends a task is raised in its turn."""
-        try:
-            while self._begun or self._has_more:
-                yield from self._ready()
-                self._step()
-        finally:
-            self.close()
+    @property
+    def n_queued(self) -> int:
+        return len(self._queue)
 
-    def close(self) -> None:
-        """Ends all tasks."""
-        while self._begun:
-            self._begun.popleft().close()
+    @property
+    def n_running(self) -> int:
+        return len(self._places)
 
-    def _ready(self) -> Iterator[Item]:
-        while self._begun:
-            first = self._begun[0]
-            while first.items:
-                yield first.items.popleft()
-            if first.work is not None:
-                return
-            self._begun.popleft()
-            if first.error is not None:
-                raise first.error
+    def add(self, running: Running[Any]) -> None:
+        """Puts a task into the queue."""
+        finish = self._n_prompt_done + running.task.n_prompt
+        running.order = finish, next(self._numbers)
+        heapq.heappush(self._queue, (running.order, running))
 
-    def _step(self) -> None:
-        running = [task for task in self._begun if task.work is not None]
-        if self._may_begin(running):
-            with suppress(StopIteration):
-                self._begun.append(_Running(next(self._tasks)))
-                return
-            self._has_more = False
-        decoding = [task for task in running if isinstance(task.work, Decode)]
-        others = [task for task in running if not isinstance(task.work, Decode)]
-        chosen = decoding + others[:1]
-        perform([task.work for task in chosen if task.work is not None])
-        for task in chosen:
-            task.advance()
+    def choose(self) -> list[Running[Any]]:
+        """Returns those whose work is done next, together."""
+        sliced = self._next_slice()
+        decoding = [running for running in self._places if isinstance(running.work, Decode)]
+        return decoding + ([] if sliced is None else [sliced])
 
-    def _may_begin(self, running: list[_Running[Item]]) -> bool:
-        return (
-            self._has_more
-            and len(running) < self._n_streams
-            and len(self._begun) < READ_AHEAD * self._n_streams
-            and all(isinstance(task.work, Decode) for task in running)
-        )
+    def advance(self, running: Running[Any]) -> None:
+        """Lets a task go on whose work was done."""
+        before = running.state
+        running.advance()
+        self._note(running, before)
+
+    def stop(self, running: Running[Any], error: BaseException | None = None) -> None:
+        """Ends a task whose work is not being done right now; its place is free."""
+        before = running.state
+        if before == "queued":
+            self._queue.remove((running.order, running))
+            heapq.heapify(self._queue)
+        running.stop(error)
+        self._note(running, before)
+
+    def queued(self) -> list[Running[Any]]:
+        return [running for _, running in self._queue]
+
+    def live(self) -> list[Running[Any]]:
+        """Returns all tasks that have not ended."""
+        return self._places + self.queued()
+
+    def leave_behind(self, error: BaseException) -> None:
+        """Gives all tasks up, in a process that was forked from theirs, without ending them.
+
+        They are never freed here, as what was at work when the process forked cannot be ended.
+        """
+        for running in self.live():
+            running.state, running.error = "done", error
+            self._left_behind.append(running)
+        self._places, self._queue, self.changed = [], [], []
+
+    def _next_slice(self) -> Running[Any] | None:
+        while True:
+            preparing = (running for running in self._places if running.is_preparing)
+            first = min(preparing, key=lambda running: running.order, default=None)
+            queued = self._queue[0][1] if self._queue else None
+            is_next = queued is not None and (first is None or queued.order < first.order)
+            if queued is None or not is_next or not self._has_room(queued):
+                return first
+            heapq.heappop(self._queue)
+            self._places.append(queued)
+            self.advance(queued)
+
+    def _has_room(self, queued: Running[Any]) -> bool:
+        if len(self._places) >= self._n_places:
+            return False
+        n_held = sum(running.task.n_tokens for running in self._places)
+        return not self._places or n_held + queued.task.n_tokens <= self._max_tokens
+
+    def _note(self, running: Running[Any], before: str) -> None:
+        is_ready = running.state in ("decoding", "done")
+        if before in ("queued", "preparing") and is_ready:
+            self._n_prompt_done += running.task.n_prompt
+        if running.is_done and running in self._places:
+            self._places.remove(running)
+        if running.state != before:
+            running.has_moved = True
+        if running.events or running.state != before:
+            self.changed.append(running)

@@ -1,7 +1,7 @@
-"""What was computed before and may be wanted again: embeddings of images, and a prompt's KV cache.
+"""What was computed before and may be wanted again: embeddings of images, and prompts' KV caches.
 
 A conversation is sent whole with every turn, and a page may be asked about again. What a prompt has
-in common with what the last session's cache holds, the same images in the same places included, is
+in common with what a kept session's cache holds, the same images in the same places included, is
 not computed again; images that were seen before are not encoded again. Images are told apart by
 their tiles, which hold their pixels and how they were cut.
 """
@@ -11,15 +11,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.engine.prefill import Wanted, encode, prefill
-from crispvl.engine.steps import Steps
+from crispvl.engine.prefill import EncodeSteps, Prompt, encode, prefill
 
 if TYPE_CHECKING:
     from crispvl._core import Session
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 EMBEDDING_BYTES = 64 << 20
 """Most memory for embeddings of images, unless told otherwise: some seventy tiles of a 1B model."""
 
+MAX_CHATS, CHAT_BYTES = 8, 256 << 20
+"""Most conversations whose KV cache is kept, and most memory for them; the last one always is."""
+
 CHAT_SPARE_TOKENS = 1024
 """Room beyond a chat's answer, for the questions that follow."""
 
@@ -35,15 +37,40 @@ CONTEXT_STEP = 1024
 """Sizes of sessions are multiples of it, so that one serves pages of about the same size."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CacheCounts:
+    """What a cache was asked for and holds."""
+
+    image_hits: int
+    image_misses: int
+    image_bytes: int
+    max_image_bytes: int
+    prefix_hits: int
+    """Prompts whose beginning was in a kept KV cache."""
+    prefix_misses: int
+    n_sessions: int
+    """Kept at present."""
+    session_bytes: int
+
+
 @dataclass(frozen=True)
 class _Idle:
     session: Session
     cached: NDArray[np.int64]
-    """What its cache holds; see `CachedStart._fingerprint`."""
+    """What its KV cache holds; see `CachedSessions._fingerprint`."""
+    n_bytes: int
+    is_chat: bool
+
+    def is_continued(self, n_common: int) -> bool:
+        """Whether a prompt with so much in common is worth what else the cache holds."""
+        has_image = bool((self.cached[:n_common] < 0).any())
+        return has_image or 2 * n_common > len(self.cached)
 
 
 class SessionCache:
-    """Keeps one session between answers, and embeddings by image. Any thread may use it.
+    """Keeps sessions between answers, and embeddings by image. Any thread may use it.
+
+    Kept are the session of the last page and those of the last conversations.
 
     Args:
         max_bytes: Of embeddings; the least recently used go first. 0 keeps nothing, no session
@@ -67,41 +94,76 @@ class SessionCache:
             )
         self._max_bytes = max_bytes
         self._n_bytes = 0
-        self._lock = threading.Lock()
-        self._idle: _Idle | None = None
+        # Reentrant, as a finaliser may give a session back wherever memory is allocated.
+        self._lock = threading.RLock()
+        self._idle: list[_Idle] = []  # the least recently used first
         self._embeddings: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
+        self._image_hits = self._image_misses = self._prefix_hits = self._prefix_misses = 0
 
-    def for_chat(self, images: Sequence[NDArray[np.uint8]]) -> CachedStart:
-        """Returns the way to begin an answer in a conversation.
+    def for_chat(self, images: Sequence[NDArray[np.uint8]]) -> CachedSessions:
+        """Returns where the session of an answer in a conversation comes from.
 
         Args:
             images: Per image, in the prompt's order, its tiles ``[n_tiles, px, px, 3]``.
         """
-        return CachedStart(self, images, CHAT_SPARE_TOKENS, needs_image=False)
+        return CachedSessions(self, images, CHAT_SPARE_TOKENS, is_chat=True)
 
-    def for_page(self, tiles: NDArray[np.uint8]) -> CachedStart:
-        """Returns the way to begin the answer to a question about one image.
+    def for_page(self, tiles: NDArray[np.uint8]) -> CachedSessions:
+        """Returns where the session for a question about one image comes from.
 
         A session is taken on only where it holds the same image, and only up to the image's end. So
         a page's result does not depend on what was read before, to the last bit.
         """
-        return CachedStart(self, [tiles], 0, needs_image=True)
+        return CachedSessions(self, [tiles], 0, is_chat=False)
 
-    def take(self, n_tokens: int) -> _Idle | None:
-        """Returns the session that is kept, if it has room; it is no longer kept then."""
+    def take(
+        self, n_tokens: int, n_common: Callable[[NDArray[np.int64]], int]
+    ) -> tuple[Session, int] | None:
+        """Returns a kept session with room, and how much of its cache is of use.
+
+        Args:
+            n_tokens: That it must hold.
+            n_common: Says how many tokens a prompt has in common with what a cache holds.
+        """
         with self._lock:
-            idle, self._idle = self._idle, None
-        return idle if idle is not None and idle.session.n_ctx >= n_tokens else None
+            fitting = [idle for idle in self._idle if idle.session.n_ctx >= n_tokens]
+            scores = [n_common(idle.cached) for idle in fitting]
+            best = max(range(len(fitting)), key=scores.__getitem__, default=None)
+            if best is not None and scores[best] and fitting[best].is_continued(scores[best]):
+                self._prefix_hits += 1
+                chosen, n_used = fitting[best], scores[best]
+            else:
+                self._prefix_misses += 1
+                n_chats = sum(idle.is_chat for idle in self._idle)
+                spare = [idle for idle in fitting if not idle.is_chat or n_chats == MAX_CHATS]
+                if not spare:
+                    return None
+                chosen, n_used = spare[0], 0
+            self._idle.remove(chosen)
+        return chosen.session, n_used
 
-    def put(self, session: Session, cached: NDArray[np.int64]) -> None:
-        if self._max_bytes:
-            with self._lock:
-                self._idle = _Idle(session, cached)
+    def put(self, session: Session, cached: NDArray[np.int64], n_bytes: int, is_chat: bool) -> None:
+        """Keeps a session; of pages the last one."""
+        if not self._max_bytes:
+            return
+        with self._lock:
+            same = [idle for idle in self._idle if idle.is_chat == is_chat]
+            others = [idle for idle in self._idle if idle.is_chat != is_chat]
+            same.append(_Idle(session, cached, n_bytes, is_chat))
+            most = MAX_CHATS if is_chat else 1
+            while len(same) > most or (
+                len(same) > 1 and sum(idle.n_bytes for idle in same) > CHAT_BYTES
+            ):
+                del same[0]
+            self._idle = others + same
 
     def embeddings(self, key: bytes) -> NDArray[np.float32] | None:
         with self._lock:
             rows = self._embeddings.get(key)
-            if rows is not None:
+            if rows is None:
+                self._image_misses += 1
+            else:
+                self._image_hits += 1
                 self._embeddings.move_to_end(key)
         return rows
 
@@ -115,73 +177,98 @@ class SessionCache:
 
     def clear(self) -> None:
         with self._lock:
-            self._idle = None
+            self._idle.clear()
             self._embeddings.clear()
             self._n_bytes = 0
 
+    @property
+    def counts(self) -> CacheCounts:
+        with self._lock:
+            return CacheCounts(
+                image_hits=self._image_hits,
+                image_misses=self._image_misses,
+                image_bytes=self._n_bytes,
+                max_image_bytes=self._max_bytes,
+                prefix_hits=self._prefix_hits,
+                prefix_misses=self._prefix_misses,
+                n_sessions=len(self._idle),
+                session_bytes=sum(idle.n_bytes for idle in self._idle),
+            )
 
-class CachedStart:
-    """Begins one answer with what is left of those before (a `crispvl.engine.prefill.Start`)."""
+
+class CachedSessions:
+    """The session of one answer, with what is left of those before (a `SessionSource`)."""
 
     def __init__(
         self,
         cache: SessionCache,
         images: Sequence[NDArray[np.uint8]],
         n_spare_tokens: int,
-        needs_image: bool,
+        is_chat: bool,
     ) -> None:
         self._cache = cache
         self._images = images
         self._keys = [_key(tiles) for tiles in images]
         self._n_spare_tokens = n_spare_tokens
-        self._needs_image = needs_image
-        self._context_token = self._per_tile = -1
+        self._is_chat = is_chat
+        self._context_token = self._per_tile = self._kv_bytes = -1
 
-    def begin(self, wanted: Wanted) -> Steps[Session]:
-        model, prompt_ids = wanted.model, wanted.prompt_ids
+    def acquire(self, prompt: Prompt) -> EncodeSteps[tuple[Session, int]]:
+        model = prompt.model
         self._context_token = model.config["image"]["context_token_id"]
         self._per_tile = model.config["projector"]["tokens_per_tile"]
-        session, n_common = self._session(wanted)
-        rest = prompt_ids[n_common:]
+        self._kv_bytes = model.core.kv_bytes
+        session, n_common = self._session(prompt)
+        rest = prompt.ids[n_common:]
         n_rows = rest.count(self._context_token)
         embeddings = None
         if n_rows:
-            embeddings = yield from self._encode(wanted, n_rows)
-        yield from prefill(session, rest, embeddings, wanted.cancel, wanted.clock)
-        return session
+            embeddings = yield from self._encode(prompt, n_rows)
+        yield from prefill(session, rest, embeddings, prompt.cancel, prompt.clock)
+        return session, n_common
 
-    def end(self, session: Session, ids: Sequence[int]) -> None:
+    def release(self, session: Session, ids: Sequence[int]) -> None:
         n_past = min(session.n_past, len(ids))
         session.rewind(n_past)
-        self._cache.put(session, self._fingerprint(ids[:n_past]))
+        n_bytes = session.n_ctx * self._kv_bytes
+        self._cache.put(session, self._fingerprint(ids[:n_past]), n_bytes, self._is_chat)
 
-    def _session(self, wanted: Wanted) -> tuple[Session, int]:
+    def _session(self, prompt: Prompt) -> tuple[Session, int]:
         """Returns a session with room, and how many tokens of the prompt it holds."""
-        idle = self._cache.take(wanted.n_tokens)
-        if idle is None:
-            context_length: int = wanted.model.config["decoder"]["context_length"]
-            n_wanted = wanted.n_tokens + self._n_spare_tokens
-            n_ctx = -(-n_wanted // CONTEXT_STEP) * CONTEXT_STEP
-            # A prompt with fractional image positions may have more tokens than the context.
-            n_most = max(context_length, wanted.n_tokens)
-            return wanted.model.core.new_session(min(n_most, n_ctx)), 0
-        n_common = self._n_common(wanted.model, wanted.prompt_ids, idle.cached)
-        idle.session.rewind(n_common)
-        return idle.session, n_common
+        wanted = self._fingerprint(prompt.ids)
+        kept = self._cache.take(
+            prompt.n_tokens, lambda cached: self._n_common(prompt.model, prompt.ids, wanted, cached)
+        )
+        if kept is not None:
+            session, n_common = kept
+            session.rewind(n_common)
+            return session, n_common
+        context_length: int = prompt.model.config["decoder"]["context_length"]
+        n_wanted = prompt.n_tokens + self._n_spare_tokens
+        n_ctx = -(-n_wanted // CONTEXT_STEP) * CONTEXT_STEP
+        # A prompt with fractional image positions may have more tokens than the context.
+        n_most = max(context_length, prompt.n_tokens)
+        return prompt.model.core.new_session(min(n_most, n_ctx)), 0
 
-    def _n_common(self, model: Model, prompt_ids: list[int], cached: NDArray[np.int64]) -> int:
+    def _n_common(
+        self,
+        model: Model,
+        prompt_ids: list[int],
+        wanted: NDArray[np.int64],
+        cached: NDArray[np.int64],
+    ) -> int:
         if model.config["decoder"].get("rope_scaling") == "dynamic":
             return 0  # the angles depend on the length of the whole
         # The last token of the prompt is always computed, for its logits.
-        n_same = min(_n_same(cached, self._fingerprint(prompt_ids)), len(prompt_ids) - 1)
-        if not self._needs_image:
+        n_same = min(_n_same(cached, wanted), len(prompt_ids) - 1)
+        if self._is_chat:
             return n_same
         reversed_ids = prompt_ids[::-1]
         has_image = self._context_token in reversed_ids
         n_head = len(prompt_ids) - reversed_ids.index(self._context_token) if has_image else 0
         return n_head if n_head <= n_same else 0
 
-    def _encode(self, wanted: Wanted, n_rows: int) -> Steps[NDArray[np.float32]]:
+    def _encode(self, prompt: Prompt, n_rows: int) -> EncodeSteps[NDArray[np.float32]]:
         """Returns the last rows of all images' embeddings, encoding those not seen before."""
         needed: list[int] = []
         n_left = n_rows
@@ -193,9 +280,8 @@ class CachedStart:
         known = {i: self._cache.embeddings(self._keys[i]) for i in needed}
         new = [i for i in needed if known[i] is None]
         if new:
-            tiles = np.concatenate([self._images[i] for i in new])
             rows = yield from encode(
-                wanted.model, tiles, wanted.cancel, wanted.progress, wanted.clock
+                prompt.model, [self._images[i] for i in new], prompt.cancel, prompt.clock
             )
             at = 0
             for i in new:

@@ -1,6 +1,6 @@
-"""Work for the engine, asked for instead of done: what lets many answers share one engine.
+"""Work for the engine, asked for instead of done: what lets many answers share one batch.
 
-Whoever needs the engine is a generator that yields `Work` and goes on once it was performed. For a
+Whoever needs the model is a generator that yields `Work` and goes on once it was performed. For a
 single answer `alone` performs it at once; `crispvl.engine.scheduler` collects that of many.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from crispvl.errors import Cancelled
@@ -77,6 +78,14 @@ class Slice(Work):
     def __init__(self, run: Callable[[], None]) -> None:
         super().__init__()
         self.run = run
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Some more tiles of a prompt were encoded."""
+
+    n_done: int
+    n_tiles: int
 
 
 Steps: TypeAlias = Generator[Work, None, Result]

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from crispvl.engine.drafting import Drafter, NoDrafter
 from crispvl.engine.lookahead import Lookahead
 from crispvl.engine.loop_detector import Loop
 from crispvl.engine.loop_repair import LoopWatch
-from crispvl.engine.prefill import Clock, FreshStart, Progress, Start, Wanted
-from crispvl.engine.steps import Steps, Work, alone
+from crispvl.engine.prefill import Clock, FreshSessions, Progress, Prompt
+from crispvl.engine.request import Request
+from crispvl.engine.steps import Encoded, Steps, Work, alone
 from crispvl.engine.transcript import Transcript
 from crispvl.errors import Cancelled, ContextOverflowError
 from crispvl.options import GenerateOptions
 from crispvl.results.generation import FinishReason, Generation, Timings
 
 if TYPE_CHECKING:
-    from crispvl._core import CancelToken, Sampler
-    from crispvl.engine.constraint import JsonConstraint
+    from crispvl._core import Sampler
     from crispvl.engine.model import Model
 
 
@@ -42,108 +39,126 @@ class Token:
 class TokenStream(Iterator[Token]):
     """Generates an answer token by token; `generation` is complete once it is exhausted.
 
-    The prompt is checked when the stream is made, the model runs when it is read. Closing it, or
-    leaving it unread, frees its KV cache. With ``repair_loops`` a token is given out only once no
-    loop can take it back, which holds tokens up while they repeat earlier ones.
+    The prompt is checked when the stream is made, the model runs when it is read, or when an engine
+    performs `steps`. Closing it, or leaving it unread, frees its KV cache.
+
+    Args:
+        model: Answers.
+        request: What is asked.
+        progress: Called while tiles are encoded; of a stream that is read here.
+
+    Attributes:
+        cancel: Stops it within one layer of encoding or one token.
 
     Raises:
         ContextOverflowError: The prompt does not fit the model's context.
-        ValueError: Prompt and tiles do not belong together.
+        ValueError: Prompt and images do not belong together.
         Cancelled: While reading; ``partial`` is what was generated before.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        prompt_ids: Sequence[int],
-        tiles: NDArray[np.uint8] | None,
-        options: GenerateOptions,
-        cancel: CancelToken | None = None,
-        progress: Progress | None = None,
-        repair_loops: bool = False,
-        start: Start | None = None,
-        constraint: JsonConstraint | None = None,
-    ) -> None:
+    def __init__(self, model: Model, request: Request, progress: Progress | None = None) -> None:
+        from crispvl._core import CancelToken
+
         self._model = model
-        self._prompt_ids = model.check_prompt(prompt_ids, tiles)
-        self._tiles = tiles
-        self._options = options
-        self._cancel = cancel
+        self._request = request
+        self._prompt_ids = model.check_prompt(request.prompt_ids, request.images)
         self._progress = progress
+        self.cancel = CancelToken(request.cancel)
         # A constraint cannot be taken back, and ends loops by itself where its schema bounds them.
-        watched = repair_loops and constraint is None
-        self._watch = LoopWatch(model.vocabulary, options) if watched else None
-        self._constraint = constraint
-        self._start = start or FreshStart()
-        self._budget = _token_budget(model, self._prompt_ids, options.max_tokens)
+        watched = request.repair_loops and request.constraint is None
+        self._watch = LoopWatch(model.vocabulary, request.options) if watched else None
+        self._sessions = request.sessions or FreshSessions()
+        self._budget = _token_budget(model, self._prompt_ids, request.options.max_tokens)
         self._transcript = Transcript(model.core.detokenize, model.vocabulary.control_ids)
-        self._n_given = 0
+        self._n_cached = self._n_given = 0
         self._stop_logprob: float | None = None
         self._finish_reason: FinishReason = "cancelled"  # until the end is reached
         self._timings: dict[str, Any] = {}
-        self._steps = self._generate()
-        self._tokens = alone(self._steps)
+        self.steps = self._generate()
+        self._items: Iterator[Encoded | Token] = alone(self.steps)
 
     def __next__(self) -> Token:
         try:
-            return next(self._tokens)
+            for item in self._items:
+                if isinstance(item, Token):
+                    return item
+                if self._progress is not None:
+                    self._progress(item.n_done, item.n_tiles)
         except Cancelled as error:
-            error.partial = self.generation
-            raise
+            if not self.cancel.expired:
+                error.partial = self.generation
+                raise
+        raise StopIteration
 
     @property
-    def steps(self) -> Generator[Work | Token, None, None]:
-        """The tokens with the work for them, for who performs it together with others'."""
-        return self._steps
+    def n_prompt(self) -> int:
+        """Tokens of the prompt, those of images included."""
+        return len(self._prompt_ids)
+
+    @property
+    def n_tokens(self) -> int:
+        """Most tokens that its session will hold."""
+        return self.n_prompt + self._budget
 
     def close(self) -> None:
         """Stops generating; `generation` keeps what there is."""
-        self._steps.close()
+        if not self.cancel.cancelled:  # or else it is known why it ended
+            self.cancel.cancel()
+        self.steps.close()
 
     @property
     def generation(self) -> Generation:
         """What has been generated so far."""
         written = self._transcript
+        reason = self._finish_reason
+        if reason == "cancelled" and self.cancel.expired:
+            reason = "time_limit"
         return Generation(
             ids=list(written.ids),
             logprobs=list(written.logprobs),
-            finish_reason=self._finish_reason,
+            finish_reason=reason,
             text=written.text,
             timings=Timings(**self._timings),
             n_prompt_tokens=len(self._prompt_ids),
+            n_cached_tokens=self._n_cached,
             stop_logprob=self._stop_logprob,
             pieces=list(written.pieces),
             repairs=tuple(self._watch.repairs) if self._watch else (),
         )
 
-    def _generate(self) -> Generator[Work | Token, None, None]:
+    @property
+    def result(self) -> Generation:
+        """What an engine gives out."""
+        return self.generation
+
+    def _generate(self) -> Generator[Work | Encoded | Token, None, None]:
         clock = Clock(self._timings)
-        wanted = Wanted(
-            self._model, self._prompt_ids, self._tiles, self._budget, self._cancel, self._progress,
-            clock,
-        )  # fmt: skip
-        session = yield from self._start.begin(wanted)
-        ahead = Lookahead(session, self._drafter(), self._cancel, clock, wanted.n_tokens)
+        prompt = Prompt(
+            self._model, self._prompt_ids, self._request.images, self._budget, self.cancel, clock
+        )
+        session, self._n_cached = yield from self._sessions.acquire(prompt)
+        ahead = Lookahead(session, self._drafter(), self.cancel, clock, prompt.n_tokens)
         try:
             yield from self._write(ahead, clock)
         finally:
             clock.lap("decode_ms")
             ahead.settle()
-            self._start.end(session, [*self._prompt_ids, *self._transcript.ids])
+            self._sessions.release(session, [*self._prompt_ids, *self._transcript.ids])
 
     def _drafter(self) -> Drafter | NoDrafter:
         # Dynamic scaling gives tokens that are appended together the angles of the last.
         is_scaled = self._model.config["decoder"].get("rope_scaling") == "dynamic"
-        wanted = self._options.speculate and not is_scaled
+        wanted = self._request.options.speculate and not is_scaled
         return Drafter(self._prompt_ids) if wanted else NoDrafter()
 
     def _write(self, ahead: Lookahead, clock: Clock) -> Generator[Work | Token, None, None]:
         model, watch, written = self._model, self._watch, self._transcript
-        stop_ids = model.vocabulary.stop_ids if self._options.stop_at_eos else frozenset()
-        samplers = _Samplers(self._options, watch)
+        options, constraint = self._request.options, self._request.constraint
+        stop_ids = model.vocabulary.stop_ids if options.stop_at_eos else frozenset()
+        samplers = _Samplers(options, watch)
         while True:
-            if self._constraint is not None:
-                token_id, logprob = self._constraint.sample(ahead.logits())
+            if constraint is not None:
+                token_id, logprob = constraint.sample(ahead.logits())
             else:
                 token_id, logprob = ahead.sample(samplers.at(written.ids))
             if token_id in stop_ids:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from crispvl.engine.constraint import JsonConstraint
-from crispvl.engine.deadline import Deadline, shortest
+from crispvl.engine.engine import Engine
 from crispvl.engine.model import Model
 from crispvl.engine.prefill import Progress
+from crispvl.engine.request import Constraint, Request
 from crispvl.engine.session_cache import SessionCache
 from crispvl.engine.token_stream import TokenStream
 from crispvl.inputs.images import ImageLike, open_image, source_name
@@ -23,10 +22,22 @@ from crispvl.prompts.messages import ImagePart, parse_messages
 from crispvl.reading.extraction import Schema, extract
 from crispvl.reading.pages import PreparedPage, prepare_page, tile_limits
 from crispvl.reading.streams import AnswerStream, new_token
+from crispvl.reading.time_limits import limited, shortest
 from crispvl.results.generation import Answer
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedChat:
+    """A conversation that is ready to be answered."""
+
+    request: Request
+    n_tiles: int
+    """Of all its images, thumbnails included."""
+    image_ms: float
+    """What decoding and tiling the images took."""
 
 
 class Conversing:
@@ -39,6 +50,11 @@ class Conversing:
     @property
     def model(self) -> Model:
         """The low level."""
+        raise NotImplementedError
+
+    @property
+    def engine(self) -> Engine:
+        """Answers what all callers of the model ask, in one batch."""
         raise NotImplementedError
 
     def _chosen(self, options: ReadOptions | None, settings: Mapping[str, Any]) -> ReadOptions:
@@ -100,35 +116,72 @@ class Conversing:
         """Like `chat`, but yields the text as it is written."""
         chosen = self._chosen(options, settings)
         cancel = cancel or new_token()
-        return self._answer(messages, chosen, cancel, _deadline(cancel, chosen), progress)
+        return self._answer(messages, chosen, cancel, _limited(cancel, chosen), progress)
+
+    def prepare_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        options: ReadOptions | None = None,
+        cancel: CancelToken | None = None,
+        constraint: Constraint | None = None,
+        **settings: Any,
+    ) -> PreparedChat:
+        """Opens and cuts up a conversation's images and builds its prompt, for `Engine.submit`.
+
+        Args:
+            messages: As for `chat`.
+            options: As for `chat`. The shorter of its time limits counts from now.
+            cancel: Stops the request.
+            constraint: Chooses the tokens, such as a `crispvl.engine.constraint.JsonConstraint`.
+            **settings: Single fields of `ReadOptions`.
+
+        Raises:
+            ImageError: An image is damaged, or too small or thin to hold text.
+        """
+        chosen = self._chosen(options, settings)
+        return self._prepare(messages, chosen, _limited(cancel, chosen), constraint)
 
     def _answer(
         self,
         messages: Sequence[Mapping[str, Any]],
         chosen: ReadOptions,
         cancel: CancelToken,
-        deadline: Deadline,
+        with_limit: CancelToken | None,
         progress: Progress | None = None,
-        constraint: JsonConstraint | None = None,
+        constraint: Constraint | None = None,
     ) -> AnswerStream:
+        chat = self._prepare(messages, chosen, with_limit, constraint)
+        tokens = TokenStream(self.model, chat.request)
+        return AnswerStream(self.engine, tokens, chat.n_tiles, chat.image_ms, cancel, progress)
+
+    def _prepare(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        chosen: ReadOptions,
+        cancel: CancelToken | None,
+        constraint: Constraint | None,
+    ) -> PreparedChat:
         model = self.model
         parsed = parse_messages(messages)
         started = time.perf_counter()
-        pages = [
-            _prepare(part, model, chosen) for message in parsed for part in message.image_parts
+        images = [
+            _prepare_image(part, model, chosen).tiles
+            for message in parsed
+            for part in message.image_parts
         ]
-        tiles = np.concatenate([page.tiles for page in pages]) if pages else None
         image_ms = 1000 * (time.perf_counter() - started)
-
         per_tile = model.config["projector"]["tokens_per_tile"]
-        prompt_ids = self._prompts.build(parsed, [len(page.tiles) * per_tile for page in pages])
-        start = self._cache.for_chat([page.tiles for page in pages])
-        tokens = TokenStream(
-            model, prompt_ids, tiles, chosen, deadline.token, progress, chosen.repair_loops, start,
-            constraint,
-        )  # fmt: skip
-        n_tiles = 0 if tiles is None else len(tiles)
-        return AnswerStream(tokens, n_tiles, image_ms, cancel, deadline)
+        request = Request(
+            prompt_ids=self._prompts.build(parsed, [len(tiles) * per_tile for tiles in images]),
+            images=images,
+            options=chosen,
+            repair_loops=chosen.repair_loops,
+            sessions=self._cache.for_chat(images),
+            constraint=constraint,
+            cancel=cancel,
+        )
+        return PreparedChat(request=request, n_tiles=sum(map(len, images)), image_ms=image_ms)
 
     def extract(
         self,
@@ -164,7 +217,7 @@ class Conversing:
         """
         chosen = self._chosen(options, settings)
         cancel = cancel or new_token()
-        deadline = _deadline(cancel, chosen)
+        with_limit = _limited(cancel, chosen)
         with open_source(document, chosen) as source:
             images = [ImagePart(page.load()) for page in source.pages(chosen.pages)]
         wanted = Schema(schema)
@@ -175,16 +228,16 @@ class Conversing:
                 constraint = JsonConstraint(
                     self.model, wanted.json_schema, chosen.temperature, chosen.seed
                 )
-            return self._answer(turns, chosen, cancel, deadline, None, constraint).read()
+            return self._answer(turns, chosen, cancel, with_limit, None, constraint).read()
 
         return extract(ask, images, wanted, prompt)
 
 
-def _deadline(cancel: CancelToken, options: ReadOptions) -> Deadline:
-    return Deadline(cancel, shortest(options.time_limit, options.page_time_limit))
+def _limited(cancel: CancelToken | None, options: ReadOptions) -> CancelToken | None:
+    return limited(cancel, shortest(options.time_limit, options.page_time_limit))
 
 
-def _prepare(part: ImagePart, model: Model, options: ReadOptions) -> PreparedPage:
+def _prepare_image(part: ImagePart, model: Model, options: ReadOptions) -> PreparedPage:
     if part.max_tiles is not None:
         options = replace(options, max_tiles=part.max_tiles, min_tiles=1)
     return prepare_page(open_image(part.image), source_name(part.image), model.config, options)

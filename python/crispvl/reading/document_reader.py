@@ -8,14 +8,15 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from crispvl.engine.deadline import Deadline, shortest
-from crispvl.engine.groundedness import groundedness
+from crispvl.engine.engine import Engine
+from crispvl.engine.groundedness import Groundedness
+from crispvl.engine.handle import Handle
 from crispvl.engine.model import Model
 from crispvl.engine.prefill import Progress
-from crispvl.engine.scheduler import Scheduler
+from crispvl.engine.request import Request
 from crispvl.engine.session_cache import SessionCache
-from crispvl.engine.steps import Work
-from crispvl.engine.token_stream import TokenStream
+from crispvl.engine.steps import Encoded
+from crispvl.engine.waiting import Until
 from crispvl.errors import Cancelled
 from crispvl.events import Event, PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.inputs.images import ImageLike, check_readable
@@ -25,15 +26,18 @@ from crispvl.options import ReadOptions
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.prompts.messages import ImagePart, Message
 from crispvl.prompts.tasks import TASKS, question
+from crispvl.reading.page_window import PageWindow, ReadingSteps
 from crispvl.reading.pages import prepare_page
 from crispvl.reading.stream_count import stream_count
+from crispvl.reading.time_limits import limited, shortest
 from crispvl.results.document import Document, Page
+from crispvl.results.generation import Generation
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
 
-PageSteps: TypeAlias = Generator[Work | Event, None, None]
-"""The reading of a page: the work for it, and what happens."""
+PageSteps: TypeAlias = ReadingSteps[Event]
+"""The reading of a page: the requests it waits for, and what happens."""
 
 NOT_SETTINGS = frozenset({"password", "allow_urls", "pages", "streams", "speculate"})
 """Options that say where the pages come from and how fast, not what is read."""
@@ -58,9 +62,11 @@ class DocumentReader:
         keep_pages: Whether `document` holds the pages that are done. Without, memory does not grow
             with the document; take them from the `PageDone` events.
         cache: Of what was computed for pages before.
+        engine: Of the same model; None means the one that all share.
 
     Attributes:
         document: What there is so far, an unfinished page included.
+        tells_text: Whether events tell of text while it is written. Without, pages wait less often.
     """
 
     def __init__(
@@ -76,8 +82,10 @@ class DocumentReader:
         skip: Callable[[int], bool] | None = None,
         keep_pages: bool = True,
         cache: SessionCache | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self._model = model
+        self._engine = engine or Engine.of(model)
         self._cache = SessionCache(0) if cache is None else cache
         self._prompts = prompts
         self._options = options
@@ -87,6 +95,7 @@ class DocumentReader:
         self._question = question(options.task, prompt, model.config["chat"])
         self._skip_blank = options.skip_blank and prompt is None and TASKS[options.task].reads
         self._keep_pages = keep_pages
+        self.tells_text = True
         self._settings = settings(options, prompt)
         self._source = open_source(document, options)
         try:
@@ -123,12 +132,20 @@ class DocumentReader:
             ContextOverflowError: The only page and the prompt do not fit the model's context.
         """
         n_streams = stream_count(self._model, self._options)
-        scheduler: Scheduler[Event] = Scheduler(self.pages(), n_streams)
-        with closing(iter(scheduler)) as events:
+        window: PageWindow[Event] = PageWindow(
+            self._engine, self.pages(), n_streams, lambda: self.until
+        )
+        with closing(iter(window)) as events:
             for event in events:
                 self.tell(event)
                 if not isinstance(event, TilesEncoded):
                     yield event
+
+    @property
+    def until(self) -> Until:
+        """What news of a page it has to go on for."""
+        is_told = self.tells_text or self._on_event is not None or self._progress is not None
+        return "event" if is_told else "state"
 
     def tell(self, event: Event) -> None:
         """Calls who asked to be told."""
@@ -141,7 +158,7 @@ class DocumentReader:
         self._source.close()
 
     def pages(self) -> Iterator[PageSteps]:
-        """Yields the reading of each page, for a `crispvl.engine.scheduler.Scheduler`.
+        """Yields the reading of each page, for a `crispvl.reading.page_window.PageWindow`.
 
         A page is loaded by the first step of its reading, which comes before the next page is
         asked for.
@@ -166,8 +183,7 @@ class DocumentReader:
         )
         current = _CurrentPage(Page(number=source.number, name=source.name))
         self._begun.append(current)
-        with Deadline(self._cancel, limit_s) as deadline:
-            yield from self._read_or_fail(source, current, deadline)
+        yield from self._read_or_fail(source, current, limited(self._cancel, limit_s))
         self._n_done += 1
         if self._n_done == len(self._pages):
             self._stopped = None
@@ -176,22 +192,20 @@ class DocumentReader:
             self._begun.remove(current)
 
     def _read_or_fail(
-        self, source: PageSource, current: _CurrentPage, deadline: Deadline
+        self, source: PageSource, current: _CurrentPage, cancel: CancelToken | None
     ) -> PageSteps:
         try:
-            yield from self._read_page(source, current, deadline)
+            yield from self._read_page(source, current, cancel)
         except Cancelled as error:
-            if not deadline.expired:
-                error.partial = self.document
-                raise
-            current.stopped_by_time = True
+            error.partial = self.document
+            raise
         except Exception as error:  # whatever one page does must not lose the others
             if self._source.n_pages == 1:
                 raise
             current.known = replace(current.known, error=error)
 
     def _read_page(
-        self, source: PageSource, current: _CurrentPage, deadline: Deadline
+        self, source: PageSource, current: _CurrentPage, cancel: CancelToken | None
     ) -> PageSteps:
         model, options = self._model, self._options
         started = time.perf_counter()
@@ -208,38 +222,44 @@ class DocumentReader:
         message = Message("user", (ImagePart(image), self._question))
         prompt_ids = self._prompts.build([message], [n_image_tokens])
         current.image_ms = 1000 * (time.perf_counter() - started)
-        encoded: list[TilesEncoded] = []
-
-        def report(n_done: int, n_all: int) -> None:
-            encoded.append(TilesEncoded(number=source.number, n_done=n_done, n_tiles=n_all))
-
-        current.tokens = TokenStream(
-            model, prompt_ids, prepared.tiles, options, deadline.token, report,
-            options.repair_loops, self._cache.for_page(prepared.tiles),
-        )  # fmt: skip
-        with closing(current.tokens):
-            yield from _read_tokens(current.tokens, source.number, encoded)
-        generation = current.tokens.generation
+        request = Request(
+            prompt_ids=prompt_ids,
+            images=(prepared.tiles,),
+            options=options,
+            repair_loops=options.repair_loops,
+            sessions=self._cache.for_page(prepared.tiles),
+            cancel=cancel,
+        )
+        with self._engine.submit(request) as current.answer:
+            yield from _told(current.answer, source.number)
+            current.generation = generation = current.answer.result()
+        current.answer = None  # and its tiles
         if not generation.text.strip() and generation.finish_reason == "stop":
             current.known = replace(current.known, has_unread_ink=not is_blank(image))
         boxed = model.detokenize(generation.ids)
         current.known = replace(current.known, boxed_text=boxed if "<box>" in boxed else None)
         if options.groundedness:
-            score = yield from groundedness(model, prompt_ids, generation, deadline.token)
+            with self._engine.run(Groundedness(model, prompt_ids, generation, cancel)) as measured:
+                yield from _told(measured, source.number)
+                score = measured.result()
             current.known = replace(current.known, groundedness=score)
 
 
-def _read_tokens(tokens: TokenStream, number: int, encoded: list[TilesEncoded]) -> PageSteps:
+def _told(answer: Handle[Any], number: int) -> PageSteps:
+    """Yields what happens to a page until an answer is there."""
     n_tokens = 0
-    for item in tokens.steps:
-        yield from encoded
-        encoded.clear()
-        if isinstance(item, Work):
-            yield item
-            continue
-        n_tokens += item.id is not None
-        if item.text:
-            yield TextRead(number=number, text=item.text, n_tokens=n_tokens)
+    is_done = False
+    while not is_done:
+        is_done = answer.done  # asked first: what is told before the end is there when it is seen
+        for item in answer.take():
+            if isinstance(item, Encoded):
+                yield TilesEncoded(number=number, n_done=item.n_done, n_tiles=item.n_tiles)
+                continue
+            n_tokens += item.id is not None
+            if item.text:
+                yield TextRead(number=number, text=item.text, n_tokens=n_tokens)
+        if not is_done:
+            yield answer
 
 
 class _CurrentPage:
@@ -248,17 +268,15 @@ class _CurrentPage:
     def __init__(self, known: Page) -> None:
         self.known = known
         self.image_ms = 0.0
-        self.tokens: TokenStream | None = None
-        self.stopped_by_time = False
+        self.answer: Handle[Generation] | None = None  # while it is written
+        self.generation: Generation | None = None
 
     @property
     def page(self) -> Page:
-        if self.tokens is None:
+        generation = self.generation if self.answer is None else self.answer.partial
+        if generation is None:
             timings = replace(self.known.timings, image_ms=self.image_ms)
             return replace(self.known, timings=timings)
-        generation = self.tokens.generation
-        if self.stopped_by_time and generation.finish_reason == "cancelled":
-            generation = replace(generation, finish_reason="time_limit")
         timings = replace(generation.timings, image_ms=self.image_ms)
         return replace(self.known, generation=generation, timings=timings)
 

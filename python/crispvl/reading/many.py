@@ -6,12 +6,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TypeAlias
 
-from crispvl.engine.scheduler import Scheduler
-from crispvl.engine.steps import Work
+from crispvl.engine.engine import Engine
+from crispvl.engine.handle import Handle
+from crispvl.engine.waiting import Until
 from crispvl.errors import Cancelled
 from crispvl.events import DocumentDone, Event
 from crispvl.inputs.images import ImageLike, source_name
 from crispvl.reading.document_reader import DocumentReader, PageSteps
+from crispvl.reading.page_window import PageWindow, ReadingSteps
 from crispvl.results.document import Document
 
 Told: TypeAlias = tuple[int, Event | DocumentDone]
@@ -25,6 +27,10 @@ class ManyReader:
         documents: Asked for the next one when there is room for its first page.
         open_reader: Makes the reader of a document from its number and itself.
         n_streams: Most pages that are read at the same time.
+        engine: What the readers ask.
+
+    Attributes:
+        tells_text: Whether events tell of text while it is written. Without, pages wait less often.
     """
 
     def __init__(
@@ -32,10 +38,13 @@ class ManyReader:
         documents: Iterable[ImageLike],
         open_reader: Callable[[int, ImageLike], DocumentReader],
         n_streams: int,
+        engine: Engine,
     ) -> None:
         self._documents = documents
         self._open_reader = open_reader
         self._n_streams = n_streams
+        self._engine = engine
+        self.tells_text = True
         self._open: dict[int, DocumentReader] = {}
         self._errors: dict[int, tuple[str, Exception]] = {}
 
@@ -46,7 +55,8 @@ class ManyReader:
             Cancelled: ``partial`` is the `Document` that was being read.
         """
         try:
-            with closing(iter(Scheduler(self._tasks(), self._n_streams))) as told:
+            window = PageWindow(self._engine, self._pages(), self._n_streams, self._until)
+            with closing(iter(window)) as told:
                 for i_document, event in told:
                     if event is None:
                         yield i_document, DocumentDone(document=self._finish(i_document))
@@ -57,10 +67,14 @@ class ManyReader:
             for reader in self._open.values():
                 reader.close()
 
-    def _tasks(self) -> Iterator[Generator[Work | tuple[int, Event | None], None, None]]:
+    def _until(self) -> Until:
+        return "event" if any(r.until == "event" for r in self._open.values()) else "state"
+
+    def _pages(self) -> Iterator[ReadingSteps[tuple[int, Event | None]]]:
         for i_document, document in enumerate(self._documents):
             try:
                 self._open[i_document] = reader = self._open_reader(i_document, document)
+                reader.tells_text = self.tells_text
             except Exception as error:  # whatever one item does must not lose the others
                 self._errors[i_document] = source_name(document), error
             else:
@@ -68,12 +82,10 @@ class ManyReader:
                     yield self._guarded(i_document, page)
             yield _end(i_document)
 
-    def _guarded(
-        self, i_document: int, page: PageSteps
-    ) -> Generator[Work | tuple[int, Event | None], None, None]:
+    def _guarded(self, i_document: int, page: PageSteps) -> ReadingSteps[tuple[int, Event | None]]:
         try:
             for item in page:
-                yield item if isinstance(item, Work) else (i_document, item)
+                yield item if isinstance(item, Handle) else (i_document, item)
         except Cancelled:
             raise
         except Exception as error:
@@ -88,5 +100,5 @@ class ManyReader:
         return reader.document
 
 
-def _end(i_document: int) -> Generator[tuple[int, None], None, None]:
+def _end(i_document: int) -> ReadingSteps[tuple[int, Event | None]]:
     yield i_document, None

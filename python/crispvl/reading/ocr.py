@@ -10,6 +10,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from crispvl import hub
+from crispvl.engine.engine import Engine
 from crispvl.engine.model import Model
 from crispvl.engine.prefill import Progress
 from crispvl.engine.session_cache import EMBEDDING_BYTES, SessionCache
@@ -106,6 +107,7 @@ class CrispOCR(Conversing):
                 file, load["mmproj"] = hub.download(name.repo, name.filename, projector)
             model = Model.load(file, max_tiles=max_tiles, **load)
         self._model: Model | None = model
+        self._engine: Engine | None = Engine.of(model)
         tile_limits(model.config, self._options)  # refuses what the model's own do not allow
         self._prompts = PromptBuilder(model)
 
@@ -136,6 +138,11 @@ class CrispOCR(Conversing):
         if self._model is None:
             raise ValueError("[CrispOCR] an open reader is expected; it was closed; make a new one")
         return self._model
+
+    @property
+    def engine(self) -> Engine:
+        """Answers what all callers of the model ask, in one batch; after `close` a ValueError."""
+        return Engine.of(self.model) if self._engine is None else self._engine
 
     def recognize(
         self,
@@ -211,7 +218,7 @@ class CrispOCR(Conversing):
         chosen = self._chosen(options, settings)
         reader = DocumentReader(
             self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event, skip,
-            keep_pages, self._cache,
+            keep_pages, self._cache, self.engine,
         )  # fmt: skip
         return TextStream(reader, cancel)
 
@@ -225,7 +232,9 @@ class CrispOCR(Conversing):
         ``error`` set and does not stop the others. The further arguments are those of `recognize`;
         `Cancelled` and Ctrl-C end the iteration.
         """
-        with closing(self.stream_many(documents, prompt, **arguments)) as events:
+        reader = self._many(documents, prompt, **arguments)
+        reader.tells_text = False
+        with closing(reader.events()) as events:
             for _, event in events:
                 if isinstance(event, DocumentDone):
                     yield event.document
@@ -252,6 +261,24 @@ class CrispOCR(Conversing):
             The number of the document, counted from 0, and the event: all that ``on_event`` gets,
             and a `crispvl.events.DocumentDone` at the end of each document.
         """
+        return self._many(
+            documents, prompt, options=options, cancel=cancel, progress=progress,
+            on_event=on_event, skip=skip, keep_pages=keep_pages, **settings,
+        ).events()  # fmt: skip
+
+    def _many(
+        self,
+        documents: Iterable[ImageLike],
+        prompt: str | None,
+        *,
+        options: ReadOptions | None = None,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+        on_event: Callable[[Event], object] | None = None,
+        skip: Callable[[int, int], bool] | None = None,
+        keep_pages: bool = True,
+        **settings: Any,
+    ) -> ManyReader:
         chosen = self._chosen(options, settings)
         cancel = cancel or new_token()
 
@@ -259,16 +286,15 @@ class CrispOCR(Conversing):
             skip_page = None if skip is None else partial(skip, i_document)
             return DocumentReader(
                 self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event,
-                skip_page, keep_pages, self._cache,
+                skip_page, keep_pages, self._cache, self.engine,
             )  # fmt: skip
 
-        reader = ManyReader(documents, open_reader, stream_count(self.model, chosen))
-        return reader.events()
+        return ManyReader(documents, open_reader, stream_count(self.model, chosen), self.engine)
 
     def close(self) -> None:
         """Lets go of the model; its memory is freed once no stream uses it any more."""
         self._cache.clear()
-        self._model = None
+        self._model = self._engine = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets a reader of its own, loaded from the same file."""

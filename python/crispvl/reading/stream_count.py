@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crispvl.engine.kv_memory import SHARE_OF_MEMORY, free_bytes
 from crispvl.options import ReadOptions
-from crispvl.plan.system_memory import available_bytes
 
 if TYPE_CHECKING:
     from crispvl.engine.model import Model
 
 MAX_STREAMS = 8
 """More would share the weights' way through memory among more pages, to little effect."""
-
-SHARE_OF_MEMORY = 0.25
-"""Of what is free now, for the KV caches of all."""
 
 _PROMPT_TOKENS = 128  # of text: system message, question and marks
 
@@ -23,7 +20,7 @@ def stream_count(model: Model, options: ReadOptions) -> int:
     """Returns what the options say, or else as many as have room, at least one."""
     if options.streams is not None:
         return options.streams
-    free = _free_bytes(model)
+    free = free_bytes(model)
     if free is None:
         return MAX_STREAMS
     fitting = int(SHARE_OF_MEMORY * free / (_page_tokens(model, options) * model.core.kv_bytes))
@@ -37,12 +34,3 @@ def _page_tokens(model: Model, options: ReadOptions) -> int:
     context: int = model.config["decoder"]["context_length"]  # positions
     n_most: int = round(context / model.config["image"]["position_step"])
     return min(n_most, n_image + _PROMPT_TOKENS + options.max_tokens)
-
-
-def _free_bytes(model: Model) -> int | None:
-    from crispvl._core import devices
-
-    for device in devices():
-        if device["name"] == model.core.device and device["type"] == "gpu":
-            return int(device["memory_free"])
-    return available_bytes()

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crispvl.engine.deadline import Deadline
-from crispvl.engine.token_stream import TokenStream
+from crispvl.engine.engine import Engine
+from crispvl.engine.handle import Handle
+from crispvl.engine.prefill import Progress
+from crispvl.engine.token_stream import Token, TokenStream
 from crispvl.errors import Cancelled
 from crispvl.events import Event, PageStarted, TextRead
 from crispvl.reading.document_reader import DocumentReader
 from crispvl.results.document import PAGE_BREAK, Document
-from crispvl.results.generation import Answer
+from crispvl.results.generation import Answer, Generation
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
@@ -71,6 +73,7 @@ class TextStream(_Chunks):
 
     def read(self) -> Document:
         """Reads to the end and returns the result."""
+        self._reader.tells_text = False
         for _ in self._events:
             pass
         return self.result
@@ -99,35 +102,53 @@ class AnswerStream(_Chunks):
 
     def __init__(
         self,
+        engine: Engine,
         tokens: TokenStream,
         n_tiles: int,
         image_ms: float,
         cancel: CancelToken,
-        deadline: Deadline,
+        progress: Progress | None,
     ) -> None:
         super().__init__(cancel)
+        self._engine = engine
         self._tokens = tokens
         self._n_tiles = n_tiles
         self._image_ms = image_ms
-        self._deadline = deadline
+        self._progress = progress
+        self._handle: Handle[Generation] | None = None
         self._texts = self._write()
 
     def __next__(self) -> str:
         return next(self._texts)
 
+    def _begun(self) -> Handle[Generation]:
+        if self._handle is None:
+            self._handle = self._engine.run(self._tokens)
+        return self._handle
+
     def _write(self) -> Generator[str, None, None]:
         try:
-            with self._deadline:
-                yield from (token.text for token in self._tokens if token.text)
+            with self._begun() as handle:
+                for event in handle.events():
+                    if isinstance(event, Token):
+                        if event.text:
+                            yield event.text
+                    elif self._progress is not None:
+                        self._progress(event.n_done, event.n_tiles)
         except Cancelled as error:
-            if not self._deadline.expired:
-                error.partial = self.result
-                raise
+            error.partial = self.result
+            raise
 
     def read(self) -> Answer:
         """Reads to the end and returns the result."""
-        for _ in self:
-            pass
+        try:
+            if self._progress is None:  # there is nothing to be told before the end
+                self._engine.wait([self._begun()], "end")
+            for _ in self:
+                pass
+        except BaseException:
+            self.close()
+            raise
         return self.result
 
     async def aread(self) -> Answer:
@@ -138,14 +159,13 @@ class AnswerStream(_Chunks):
 
     def close(self) -> None:
         """Stops writing; ``result`` keeps what there is."""
+        if self._handle is not None:
+            self._handle.cancel()
         self._texts.close()
-        self._tokens.close()
 
     @property
     def result(self) -> Answer:
-        generation = self._tokens.generation
-        if self._deadline.expired and generation.finish_reason == "cancelled":
-            generation = replace(generation, finish_reason="time_limit")
+        generation = self._tokens.generation if self._handle is None else self._handle.partial
         timings = replace(generation.timings, image_ms=self._image_ms)
         return Answer(generation=generation, n_tiles=self._n_tiles, timings=timings)
 

@@ -65,6 +65,8 @@ class Generation:
     text: str
     timings: Timings
     n_prompt_tokens: int
+    n_cached_tokens: int = 0
+    """Tokens of the prompt that were in a KV cache already."""
     stop_logprob: float | None = None
     pieces: list[str] = field(default_factory=list, repr=False)
     repairs: tuple[Repair, ...] = ()

@@ -1,0 +1,62 @@
+"""How threads wake each other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Literal, TypeAlias
+
+from crispvl.engine.running import Running
+
+Until: TypeAlias = Literal["event", "state", "end", "all"]
+
+
+class Bell:
+    """Wakes one thread; rung while nobody waits, it lets the next wait pass.
+
+    It may be rung anywhere, by a finaliser or in a signal handler too: a plain lock's release
+    cannot be interrupted, unlike a `threading.Event`'s setting.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        with suppress(RuntimeError):  # it was rung already
+            self._lock.release()
+
+    def wait(self) -> None:
+        self._lock.acquire()
+
+
+class Waiter:
+    """A thread that waits for news of some tasks.
+
+    Args:
+        tasks: At least one.
+        until: ``event``: one of them told something, or is in another state, and that was not
+            taken notice of; ``state``: only the latter; ``end``: one has ended; ``all``: all have.
+    """
+
+    def __init__(self, tasks: Sequence[Running[Any]], until: Until) -> None:
+        self.tasks = tasks
+        self._until = until
+        self._told = threading.Event()
+
+    @property
+    def is_satisfied(self) -> bool:
+        return (all if self._until == "all" else any)(map(self._has_news, self.tasks))
+
+    def _has_news(self, running: Running[Any]) -> bool:
+        if running.is_done or self._until in ("end", "all"):
+            return running.is_done
+        return running.has_moved or (self._until == "event" and bool(running.events))
+
+    def tell(self) -> None:
+        self._told.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Returns whether it was told within so many seconds."""
+        return self._told.wait(timeout)
