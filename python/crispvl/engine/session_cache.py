@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 EMBEDDING_BYTES = 64 << 20
 """Most memory for embeddings of images, unless told otherwise: some seventy tiles of a 1B model."""
 
-MAX_CHATS, CHAT_BYTES = 8, 256 << 20
-"""Most conversations whose KV cache is kept, and most memory for them; the last one always is."""
+CHAT_BYTES = 256 << 20
+"""Most memory for the KV caches of conversations; that of the last one is kept in any case."""
 
 CHAT_SPARE_TOKENS = 1024
 """Room beyond a chat's answer, for the questions that follow."""
@@ -53,7 +53,7 @@ class CacheCounts:
     session_bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Idle:
     session: Session
     cached: NDArray[np.int64]
@@ -75,13 +75,14 @@ class SessionCache:
     Args:
         max_bytes: Of embeddings; the least recently used go first. 0 keeps nothing, no session
             either.
+        max_chats: Most conversations whose session is kept, at least 1.
 
     Raises:
         TypeError: They are no int.
         ValueError: They are negative.
     """
 
-    def __init__(self, max_bytes: int = EMBEDDING_BYTES) -> None:
+    def __init__(self, max_bytes: int = EMBEDDING_BYTES, max_chats: int = 1) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
             raise TypeError(
                 f"[image cache] a number of bytes of type int is expected; found {max_bytes!r}; "
@@ -93,6 +94,7 @@ class SessionCache:
                 "nothing"
             )
         self._max_bytes = max_bytes
+        self._max_chats = max_chats
         self._n_bytes = 0
         # Reentrant, as a finaliser may give a session back wherever memory is allocated.
         self._lock = threading.RLock()
@@ -126,21 +128,19 @@ class SessionCache:
             n_common: Says how many tokens a prompt has in common with what a cache holds.
         """
         with self._lock:
-            fitting = [idle for idle in self._idle if idle.session.n_ctx >= n_tokens]
-            scores = [n_common(idle.cached) for idle in fitting]
-            best = max(range(len(fitting)), key=scores.__getitem__, default=None)
-            if best is not None and scores[best] and fitting[best].is_continued(scores[best]):
-                self._prefix_hits += 1
-                chosen, n_used = fitting[best], scores[best]
-            else:
-                self._prefix_misses += 1
-                n_chats = sum(idle.is_chat for idle in self._idle)
-                spare = [idle for idle in fitting if not idle.is_chat or n_chats == MAX_CHATS]
-                if not spare:
-                    return None
-                chosen, n_used = spare[0], 0
+            scores = {
+                idle: n_common(idle.cached) for idle in self._idle if idle.session.n_ctx >= n_tokens
+            }
+            continued = [idle for idle, score in scores.items() if idle.is_continued(score)]
+            self._prefix_hits += bool(continued)
+            self._prefix_misses += not continued
+            n_chats = sum(idle.is_chat for idle in self._idle)
+            spare = [idle for idle in scores if not idle.is_chat or n_chats == self._max_chats]
+            chosen = max(continued or spare, key=scores.__getitem__, default=None)
+            if chosen is None:
+                return None
             self._idle.remove(chosen)
-        return chosen.session, n_used
+        return chosen.session, scores[chosen]
 
     def put(self, session: Session, cached: NDArray[np.int64], n_bytes: int, is_chat: bool) -> None:
         """Keeps a session; of pages the last one."""
@@ -150,7 +150,7 @@ class SessionCache:
             same = [idle for idle in self._idle if idle.is_chat == is_chat]
             others = [idle for idle in self._idle if idle.is_chat != is_chat]
             same.append(_Idle(session, cached, n_bytes, is_chat))
-            most = MAX_CHATS if is_chat else 1
+            most = self._max_chats if is_chat else 1
             while len(same) > most or (
                 len(same) > 1 and sum(idle.n_bytes for idle in same) > CHAT_BYTES
             ):
