@@ -202,6 +202,15 @@ def after(*changes: Callable[[Path], None]) -> Callable[[Path], None]:
     return change
 
 
+def leave_out(*names: str) -> Callable[[Path], None]:
+    def change(checkpoint: Path) -> None:
+        config = json.loads((checkpoint / "config.json").read_text("utf-8"))
+        left = {name: value for name, value in config.items() if name not in names}
+        (checkpoint / "config.json").write_text(json.dumps(left), "utf-8")
+
+    return change
+
+
 def index_with(shard_name: Any) -> Callable[[Path], None]:
     return edit("model.safetensors.index.json", weight_map={"a": shard_name})
 
@@ -219,6 +228,8 @@ REFUSED: list[tuple[str, Callable[[Path], None], str]] = [
     ("text as width", set_config("vision_config", hidden_size="64"), "found '64'"),
     ("earlier layer", set_config("", select_layer=-4), "'select_layer' to be -1; found -4"),
     ("old unshuffle", set_config("", ps_version="v1"), "'ps_version' to be 'v2'; found 'v1'"),
+    ("no unshuffle", leave_out("ps_version"), "'ps_version' to be 'v2'; found 'v1'"),
+    ("no format", leave_out("template"), "'template' to be text; found nothing"),
     ("tanh gelu", set_config("vision_config", hidden_act="gelu_pytorch_tanh"), "to be 'gelu'"),
     ("text activation", set_config("llm_config", hidden_act="gelu"), "to be 'silu'"),
     ("other tile size", set_config("", force_image_size=112), "'force_image_size' to be 56"),
@@ -260,6 +271,8 @@ REFUSED: list[tuple[str, Callable[[Path], None], str]] = [
      "added_tokens_decoder. expected an object"),
     ("special token no text", edit("tokenizer_config.json", additional_special_tokens=[1]),
      "additional_special_tokens. expected text; found 1"),
+    ("template none", write("chat_template.jinja", b"{% for m in messages %}"), "a Jinja template"),
+    ("template's filter", write("chat_template.jinja", b"{{ messages | nothing }}"), "'nothing'"),
     ("template no text", edit("tokenizer_config.json", chat_template=["a"]),
      "chat_template. expected an object; found 'a'"),
     ("template too deep", write("chat_template.json", b"[" * 100000), "expected a JSON object"),

@@ -235,6 +235,29 @@ def test_checkpoint_without_tiling_gets_one_tile(tmp_path: Path) -> None:
     assert keys["clip.vision.preproc_max_tiles"] == 1
 
 
+def test_what_a_chat_config_leaves_out_is_as_its_class_says(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(row("base"), tmp_path / "checkpoint")
+    config = json.loads((checkpoint / "config.json").read_text("utf-8"))
+    same = {"select_layer": -1, "downsample_ratio": 0.5, "pad2square": False}
+    assert {name: config.get(name, same[name]) for name in same} == same
+    for name in same:
+        config.pop(name, None)
+    (checkpoint / "config.json").write_text(json.dumps(config), "utf-8")
+    convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+    keys = read_keys(tmp_path / "model.gguf")
+    assert keys["crispvl.projector.downsample_ratio"] == 0.5
+
+    for name in ("dynamic_image_size", "use_thumbnail", "min_dynamic_patch", "max_dynamic_patch"):
+        config.pop(name, None)
+    (checkpoint / "config.json").write_text(json.dumps(config), "utf-8")
+    convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+    assert read_keys(tmp_path / "model.gguf")["clip.vision.preproc_max_tiles"] == 1
+    config["dynamic_image_size"] = True
+    (checkpoint / "config.json").write_text(json.dumps(config), "utf-8")
+    convert_checkpoint(checkpoint, tmp_path / "model.gguf")
+    assert read_keys(tmp_path / "model.gguf")["clip.vision.preproc_max_tiles"] == 6
+
+
 def test_own_chat_template_is_stored_and_no_format_named(tmp_path: Path) -> None:
     checkpoint = make_checkpoint(row("qwen2-hf"), tmp_path / "checkpoint")
     (checkpoint / "chat_template.jinja").write_text("{{ messages }}", "utf-8")

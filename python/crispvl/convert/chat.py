@@ -10,6 +10,7 @@ from crispvl.convert.files import CheckpointFiles
 from crispvl.convert.values import id_list, mapping, text
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError
+from crispvl.prompts.chat_template import ChatTemplate
 from crispvl.prompts.conversations import CONVERSATIONS
 
 PROMPT_NAMES = ("text", "markdown")
@@ -46,9 +47,11 @@ def read_chat(
     format is named when it has one.
 
     Raises:
-        ModelFileError: The named format is not known.
+        ModelFileError: The named format is not known, or the template is none.
     """
     jinja = jinja_template(files)
+    if jinja is not None:
+        ChatTemplate(jinja)  # refuses what no reader would take
     template, system_message = config.template, ""
     if config.layout == "chat":
         if template not in CONVERSATIONS:

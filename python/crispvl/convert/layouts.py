@@ -29,8 +29,13 @@ _HF_QK_NORM_EPSILON = 1e-6
 # The projector's LayerNorm is built without arguments in both layouts: PyTorch's 1e-5.
 PROJECTOR_NORM_EPSILON = 1e-5
 
-# Values that InternVisionConfig assumes for switches that older checkpoints leave out.
+# Values of InternVisionConfig; older checkpoints leave out what equals them.
 _CHAT_VISION_DEFAULTS = {
+    "num_hidden_layers": 48,
+    "hidden_size": 3200,
+    "num_attention_heads": 25,
+    "intermediate_size": 12800,
+    "image_size": 224,
     "norm_type": "rms_norm",
     "qk_normalization": True,
     "qkv_bias": False,
@@ -38,6 +43,18 @@ _CHAT_VISION_DEFAULTS = {
     "layer_norm_eps": 1e-6,
     "patch_size": 14,
     "num_channels": 3,
+}
+
+# Values of InternVLChatConfig, whose files may leave out what equals them.
+_CHAT_DEFAULTS = {
+    "select_layer": -1,
+    "downsample_ratio": 0.5,
+    "ps_version": "v1",
+    "pad2square": False,
+    "dynamic_image_size": False,
+    "min_dynamic_patch": 1,
+    "max_dynamic_patch": 6,
+    "use_thumbnail": False,
 }
 
 # Values of transformers' InternVLVisionConfig; its files may leave out what equals them.
@@ -75,7 +92,7 @@ def read_config(
     root = Section(config, "config.json")
     refuse_quantised(config)
     if isinstance(config.get("llm_config"), Mapping):
-        return _read_chat(root)
+        return _read_chat(Section(config, "config.json", _CHAT_DEFAULTS))
     if config.get("model_type") == "internvl" and isinstance(config.get("text_config"), Mapping):
         return _read_hf(root, Section(preprocessor or {}, "preprocessor_config.json"))
     raise ModelFileError(
@@ -106,7 +123,7 @@ def _read_chat(root: Section) -> CheckpointConfig:
     if root.has("force_image_size"):
         # The published code would resample the position table for another tile size.
         root.expect("force_image_size", vision.count("image_size"))
-    dynamic = root.raw("dynamic_image_size") is not False
+    dynamic = root.boolean("dynamic_image_size")
     llm = root.child("llm_config")
     return CheckpointConfig(
         layout="chat",
