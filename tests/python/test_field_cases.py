@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from crispvl import CrispOCR
 from crispvl.hub import bundled
+from crispvl.inputs.video import video_frames
 
 pytestmark = pytest.mark.skipif(not bundled.path().is_file(), reason="no bundled model here")
 
@@ -38,6 +40,9 @@ def cases(shared_dir: Path) -> Path:
         ("tiff/pyr2.tif", RECEIPT),
         ("tiff/fax32.tif", FAX),
         ("tiff/fax32_stretched.png", FAX),
+        ("pdf/nover.pdf", RECEIPT),
+        ("pdf/pdfmark.png", RECEIPT),
+        ("pdf/i_tiny.pdf", RECEIPT),
     ],
 )
 def test_a_case_is_read_to_its_last_character(
@@ -46,3 +51,10 @@ def test_a_case_is_read_to_its_last_character(
     document = ocr.recognize(cases / name)
     assert document.text.strip() == text
     assert len(document.pages) == 1
+
+
+def test_a_video_that_is_to_be_turned_shows_what_the_upright_one_shows(cases: Path) -> None:
+    pytest.importorskip("av")
+    (turned,), (upright,) = (video_frames(cases / f"video/{n}.mp4", 1) for n in ("rot", "up"))
+    difference = np.asarray(turned).astype(int) - np.asarray(upright)
+    assert np.abs(difference).mean() < 1

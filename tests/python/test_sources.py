@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import io
 import os
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -291,6 +293,61 @@ def test_heic_photographs_are_read_or_the_extra_is_named(monkeypatch: pytest.Mon
     pytest.importorskip("pi_heif")
     with pytest.raises(ImageError, match="expected"):
         open_source(head)
+
+
+DATA_URIS = {
+    "base64": lambda data: "data:image/png;base64," + base64.b64encode(data).decode(),
+    "no type": lambda data: "DATA:;BASE64," + base64.b64encode(data).decode(),
+    "escaped": lambda data: "data:;base64," + quote(base64.b64encode(data), safe=""),
+    "for addresses": lambda data: "data:;base64," + base64.urlsafe_b64encode(data).decode(),
+    "not padded": lambda data: "data:a/b;x=1;base64," + base64.b64encode(data).decode().rstrip("="),
+    "in lines": lambda data: "data:;base64,\n" + base64.encodebytes(data).decode(),
+    "percent": lambda data: "data:application/pdf," + quote(data, safe=""),
+}
+
+
+@pytest.mark.parametrize("kind", DATA_URIS)
+@pytest.mark.parametrize("data", [PDF, animated("TIFF")], ids=["PDF", "TIFF"])
+def test_a_data_uri_is_a_document(kind: str, data: bytes) -> None:
+    assert greys(DATA_URIS[kind](data)) == GREYS
+
+
+def test_a_data_uri_is_an_image_and_is_called_by_its_head() -> None:
+    uri = DATA_URIS["base64"](animated("PNG"))
+    assert open_image(uri).getpixel((1, 1)) == (GREYS[0],) * 3
+    with open_source(uri) as source:
+        assert source.name == "data:image/png;base64,…"
+    assert list(expand([uri])) == [uri]
+    for wrong in ("data:image/png;base64", "data:;base64,@@@@", "data:;base64,A", "data:,"):
+        with pytest.raises((DocumentError, ImageError), match=r"^\[data:.{0,80}\].* expected; f"):
+            open_source(wrong)
+
+
+def test_a_text_that_no_file_can_be_called_is_told_in_short() -> None:
+    for text in (base64.b64encode(bytes(20_000)).decode(), "a\0b.png"):
+        for take in (open_image, open_source):
+            with pytest.raises(FileNotFoundError, match="that are no file's name") as caught:
+                take(text)
+            assert len(str(caught.value)) < 400
+
+
+def test_a_file_opened_for_text_is_a_type_error(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\xff" + bytes(300))
+    for encoding in ("utf-8", "latin-1"):
+        for take in (open_image, open_source):
+            with (
+                (tmp_path / "a.png").open(encoding=encoding) as file,
+                pytest.raises(TypeError, match="open it with mode 'rb'"),
+            ):
+                take(file)
+
+
+@pytest.mark.parametrize(
+    "suffix", ["j2k", "jpx", "mpo", "apng", "hif", "JPE", "avifs", "heics", "qoi", "dib", "pcx"]
+)
+def test_a_folder_gives_images_of_every_kind_that_is_read(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"a.{suffix}").touch()
+    assert list(expand([str(tmp_path)])) == [str(tmp_path / f"a.{suffix}")]
 
 
 def test_single_images_are_documents_of_one_page() -> None:

@@ -18,9 +18,10 @@ from crispvl.cli.progress import ProgressLine
 from crispvl.cli.sinks import KEEP_PAGES, Sink, open_sink
 from crispvl.errors import CrispVLError, DocumentError
 from crispvl.events import DocumentDone, Event, PageDone, PageStarted, TextRead
+from crispvl.inputs.images import source_name
 from crispvl.inputs.sources import expand
 from crispvl.inputs.urls import is_url
-from crispvl.inputs.utf8 import check_encodable, encodable
+from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading.document_reader import settings
 from crispvl.reading.ocr import CrispOCR
@@ -270,7 +271,7 @@ class _Reader:
 
         def documents() -> Iterator[Any]:
             for i_file, file in enumerate(files):
-                sink, name = outputs.sink(i_file), encodable(file)
+                sink, name = outputs.sink(i_file), source_name(file)
                 if sink is not None and not sink.holds(name):
                     wanted.append((i_file, name, sink))
                     sink.source = sys.stdin.buffer.read() if file == "-" else file

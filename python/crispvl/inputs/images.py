@@ -6,6 +6,7 @@ anything. Decoding and refusing are apart because tiling is defined for every si
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import IO, Any, TypeAlias
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crispvl.errors import ImageError
+from crispvl.inputs.data_uri import data_uri_name, decode_data_uri, is_data_uri
 from crispvl.inputs.decoding import decode
 from crispvl.inputs.pixels import to_rgb
 from crispvl.inputs.utf8 import encodable
@@ -45,7 +47,7 @@ def open_image(source: ImageLike, where: str = "image") -> Image.Image:
     and of several frames the first is taken. What was passed in is left as it is.
 
     Args:
-        source: Path, encoded bytes, binary file object, PIL image, or a uint8 array
+        source: Path, ``data:`` URI, encoded bytes, binary file object, PIL image, or a uint8 array
             ``[height, width]`` or ``[height, width, channels]`` with 1 (grey), 3 (RGB) or 4 (RGBA)
             channels.
         where: What the image is called in error messages when it has no path.
@@ -56,6 +58,7 @@ def open_image(source: ImageLike, where: str = "image") -> Image.Image:
     Raises:
         FileNotFoundError: The path does not exist.
         ImageError: The data is empty, damaged, no image, or too large.
+        DocumentError: A data URI is malformed.
         TypeError: The source, or the array's element type, is of a kind not listed above.
         ValueError: The array's shape is not one listed above.
     """
@@ -63,23 +66,16 @@ def open_image(source: ImageLike, where: str = "image") -> Image.Image:
         return to_rgb(source, where)
     if isinstance(source, np.ndarray):
         return to_rgb(_from_array(source), where)
+    if isinstance(source, str) and is_data_uri(source):
+        return decode(decode_data_uri(source), source_name(source))
     if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
+        path = checked_path(source)
         return decode(_read_file(path), source_name(path))
     if isinstance(source, (bytes, bytearray, memoryview)):
         return decode(bytes(source), where)
     if hasattr(source, "read"):
-        data = source.read()
-        if not isinstance(data, bytes):
-            raise TypeError(
-                f"[{where}] a file opened for bytes is expected; its read() returned "
-                f"{type(data).__name__}; open it with mode 'rb'"
-            )
-        return decode(data, getattr(source, "name", None) or where)
-    raise TypeError(
-        f"[{where}] a path, bytes, binary file, PIL image or uint8 array is expected; found "
-        f"{type(source).__name__}; convert it to one of these"
-    )
+        return decode(read_file(source, where), source_name(source, where))
+    raise unknown_source(source, where)
 
 
 def check_readable(image: Image.Image, where: str = "image") -> None:
@@ -98,10 +94,50 @@ def source_name(source: ImageLike, default: str = "image") -> str:
 
     It can be written as UTF-8, whatever the path is; see `crispvl.inputs.utf8.encodable`.
     """
+    if isinstance(source, str) and is_data_uri(source):
+        return data_uri_name(source)
     if isinstance(source, (str, os.PathLike)):
         return encodable(os.fspath(source))
     name = getattr(source, "name", None) or getattr(source, "filename", None)
     return encodable(name) if isinstance(name, str) else default
+
+
+def read_file(file: IO[bytes], where: str = "image") -> bytes:
+    """Returns what a file object holds; raises TypeError where it was opened for text."""
+    try:
+        data: object = file.read()
+    except UnicodeDecodeError:  # it tried to read an image as text
+        data = ""
+    if not isinstance(data, bytes):
+        raise TypeError(
+            f"[{where}] a file opened for bytes is expected; its read() gives "
+            f"{type(data).__name__}; open it with mode 'rb'"
+        )
+    return data
+
+
+def checked_path(source: str | os.PathLike[str]) -> Path:
+    """Returns a path; raises FileNotFoundError for a text that no file can be called."""
+    text = os.fspath(source)
+    try:
+        os.stat(text)
+    except (OSError, ValueError) as error:
+        if not isinstance(error, ValueError) and error.errno != errno.ENAMETOOLONG:
+            return Path(source)  # what opens it says the rest
+        shown = encodable(text if len(text) <= 80 else text[:80] + "…")
+        raise FileNotFoundError(
+            f"[{shown!r}] a path is expected; found {len(text)} characters that are no file's "
+            "name; decode data yourself and pass its bytes, or pass a data: URI"
+        ) from None
+    return Path(source)
+
+
+def unknown_source(source: object, where: str) -> TypeError:
+    """Returns the error for what is none of `ImageLike`."""
+    return TypeError(
+        f"[{where}] a path, bytes, binary file, PIL image or uint8 array is expected; found "
+        f"{type(source).__name__}; convert it to one of these"
+    )
 
 
 def _read_file(path: Path) -> bytes:

@@ -34,7 +34,9 @@ def image_scale(page: Any) -> float:
     return 0.0
 
 
-def _images(page: Any, form: Any = None, matrix: Any = None, depth: int = 0) -> Iterator[Any]:
+def _images(
+    page: Any, form: Any = None, matrix: Any = None, depth: int = 0
+) -> Iterator[tuple[float, float]]:
     """Yields pixels per point and area in points² of each image, also of those within forms."""
     for part in page.get_objects(filter=(_IMAGE, _FORM), max_depth=1, form=form):
         placed = part.get_matrix() if matrix is None else part.get_matrix().multiply(matrix)

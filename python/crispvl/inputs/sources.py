@@ -13,22 +13,31 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from crispvl.errors import DocumentError, ImageError
+from crispvl.inputs.data_uri import decode_data_uri, is_data_uri
 from crispvl.inputs.decoding import Frames
-from crispvl.inputs.images import ImageLike, open_image, source_name
+from crispvl.inputs.images import (
+    ImageLike,
+    checked_path,
+    open_image,
+    read_file,
+    source_name,
+    unknown_source,
+)
 from crispvl.inputs.pdf import PdfFile
 from crispvl.inputs.urls import fetch, is_url
 from crispvl.options import InputOptions
 from crispvl.options.page_ranges import select_pages
 
 _IMAGE_SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm"),
-    *(".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+    *(".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs"),
+    *(".hif", ".icb", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg"),
+    *(".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif"),
+    *(".tiff", ".vda", ".vst", ".webp"),
 )
 SUFFIXES = frozenset((".pdf", *_IMAGE_SUFFIXES))
 """Names that `expand` takes from a folder; a file that is named outright may have any."""
@@ -104,15 +113,16 @@ def open_source(document: ImageLike, options: InputOptions | None = None) -> Sou
         return Source(source_name(document), 1, lambda number: open_image(document))
     if isinstance(document, str) and is_url(document):
         return _from_data(_fetch(document, options), document, options)
+    if isinstance(document, str) and is_data_uri(document):
+        return _from_data(decode_data_uri(document), source_name(document), options)
     if isinstance(document, (str, os.PathLike)):
-        return _from_path(Path(document), options)
+        return _from_path(checked_path(document), options)
     if isinstance(document, (bytes, bytearray, memoryview)):
         return _from_data(bytes(document), "image", options)
     name = source_name(document)
-    data: Any = document.read() if hasattr(document, "read") else document
-    if not isinstance(data, bytes):
-        open_image(document, name)  # says what is expected instead
-    return _from_data(data, name, options)
+    if not hasattr(document, "read"):
+        raise unknown_source(document, name)
+    return _from_data(read_file(document, name), name, options)
 
 
 def is_pdf(document: Path | bytes) -> bool:
@@ -135,7 +145,7 @@ def expand(names: Iterable[str]) -> Iterator[str]:
         DocumentError: A folder or a pattern holds no document.
     """
     for name in names:
-        if is_url(name) or name == "-" or os.path.isfile(name):
+        if is_url(name) or is_data_uri(name) or name == "-" or os.path.isfile(name):
             yield name
         elif os.path.isdir(name):
             yield from _found(name, _in_folder(name), "the folder has none")

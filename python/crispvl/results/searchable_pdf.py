@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from crispvl.errors import DocumentError, PasswordError
+from crispvl.inputs.data_uri import decode_data_uri, is_data_uri
 from crispvl.inputs.images import ImageLike
 from crispvl.inputs.sources import is_pdf, open_source
 from crispvl.inputs.urls import is_url
@@ -110,6 +111,8 @@ def _whole(source: Any) -> Any:
         raise ValueError(
             f"[{source}] a file is expected; found a web address; download it, and pass source="
         )
+    if isinstance(source, str) and is_data_uri(source):
+        return decode_data_uri(source)
     if isinstance(source, (str, os.PathLike)):
         return Path(source)
     if hasattr(source, "read"):
