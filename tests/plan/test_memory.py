@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
-from crispvl.plan.system_memory import available_bytes
+from crispvl.plan.system_memory import available_bytes, process_bytes
 
 GIB = 1 << 30
 
@@ -61,3 +62,16 @@ def test_the_first_version_of_groups_limits_too(tmp_path: Path) -> None:
     }
     groups = "5:cpu,cpuacct:/box\n4:memory:/box\n0::/\n"
     assert available_bytes(machine(tmp_path, groups, files)) == 5 * GIB
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_other_systems_tell_what_is_free_and_what_the_process_holds(
+    system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("psutil")
+    here = process_bytes()
+    monkeypatch.setattr(sys, "platform", system)
+    free = available_bytes()
+    assert free is not None
+    assert free > 0
+    assert here / 2 < process_bytes() < here * 2

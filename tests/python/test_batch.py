@@ -19,8 +19,9 @@ from crispvl.errors import DocumentError
 from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.progress import ProgressMeter
 from crispvl.results.document import Document, Page
-from crispvl.results.formats import to_html, to_markdown
+from crispvl.results.formats import to_markdown
 from crispvl.results.generation import Generation, Timings
+from crispvl.results.html import to_html
 from PIL import Image
 
 from . import pdf_files

@@ -12,7 +12,8 @@ from crispvl.cli.records import RecordFile
 from crispvl.errors import DocumentError
 from crispvl.inputs.images import ImageLike
 from crispvl.results.document import Document, Page
-from crispvl.results.formats import page_records, to_html
+from crispvl.results.formats import page_records
+from crispvl.results.html import to_html
 
 KEEP_PAGES = frozenset({"json", "html", "csv", "pdf"})
 """Formats whose sinks need the pages of a whole document at once."""

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 def process_bytes() -> int:
-    """Resident memory of this process; 0 where the system does not tell."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return _field(status, "VmRSS:") * 1024
-    if sys.platform == "darwin":
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return 0
+    """Resident memory of this process."""
+    if sys.platform == "linux":
+        return _field(Path("/proc/self/status"), "VmRSS:") * 1024
+    return int(_psutil().Process().memory_info().rss)
 
 
 def available_bytes(root: Path = Path("/")) -> int | None:
     """Host memory that can still be used, a container's limits respected; None if unknown.
 
     Args:
-        root: Folder with ``proc`` and ``sys``.
+        root: On Linux, the folder with ``proc`` and ``sys``.
     """
+    if sys.platform != "linux":
+        return int(_psutil().virtual_memory().available)
     meminfo = root / "proc/meminfo"
     if not meminfo.exists():
         return None
@@ -68,6 +67,10 @@ def _cgroups(root: Path) -> Iterator[tuple[Path, _Files]]:
         for group in (folder, *folder.parents):
             if group.is_relative_to(top):
                 yield group, files
+
+
+def _psutil() -> Any:
+    return importlib.import_module("psutil")  # a dependency on systems other than Linux
 
 
 def _number(path: Path) -> int | None:

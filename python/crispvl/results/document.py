@@ -247,7 +247,7 @@ class Document:
 
     def to_html(self) -> str:
         """Returns a whole HTML file, doubtful words marked."""
-        from crispvl.results.formats import to_html
+        from crispvl.results.html import to_html
 
         return to_html(self)
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
 from PIL import Image
 
 from crispvl.results.document import Document, Page
-from crispvl.results.formats import marked_words, remarks
+from crispvl.results.formats import remarks
+from crispvl.results.html import pieces, render
 
 MAX_SIDE_PX = 1600
 """Pages are shown scaled down to this size; boxes and tiles keep their places."""
@@ -34,24 +32,13 @@ def html_report(document: Document, images: Iterable[Image.Image]) -> str:
     pages = [_page(page, image) for page, image in pairs]
     n_pages = f"{len(pages)} page{'s' if len(pages) != 1 else ''}"
     model = [document.model.name] if document.model else []
-    return _template().render(
+    return render(
+        "html_report.html.j2",
         title=Path(document.source).name or "image",
         source=document.source,
         summary=" · ".join([n_pages, *model, f"{document.timings.total_ms / 1000:,.1f} s"]),
         pages=pages,
     )
-
-
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["px"] = "{:.1f}".format
-    return environment.get_template("html_report.html.j2")
 
 
 def _page(page: Page, image: Image.Image) -> dict[str, Any]:
@@ -66,7 +53,7 @@ def _page(page: Page, image: Image.Image) -> dict[str, Any]:
         "rows": [f"{page.height_px * i / rows:.1f}" for i in range(1, rows)],
         "boxes": page.boxes,
         "remarks": remarks(page),
-        "text": Markup(marked_words(page, below=1.01)),  # escaped there
+        "pieces": pieces(page, below=1.01),  # all words
         "facts": _facts(page),
     }
 
