@@ -9,12 +9,13 @@ import importlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from crispvl.engine.model import Model
+    from crispvl.engine.interface import VisionLanguageModel
 
 
 class JsonConstraint:
@@ -33,7 +34,7 @@ class JsonConstraint:
 
     def __init__(
         self,
-        model: Model,
+        model: VisionLanguageModel,
         json_schema: Mapping[str, Any],
         temperature: float = 0.0,
         seed: int = 0,
@@ -43,7 +44,7 @@ class JsonConstraint:
         grammar = library.LLMatcher.grammar_from_json_schema(
             json.dumps(json_schema), defaults={"whitespace_flexible": False}
         )
-        self._matcher: Any = library.LLMatcher(model.guidance_tokenizer, grammar, log_level=0)
+        self._matcher: Any = library.LLMatcher(_tokenizer(model), grammar, log_level=0)
         self._check()
         self._temperature = temperature
         self._random = np.random.default_rng(seed)
@@ -77,8 +78,18 @@ class JsonConstraint:
             )
 
 
-def guidance_tokenizer(model: Model) -> Any:
+_tokenizers: WeakKeyDictionary[VisionLanguageModel, Any] = WeakKeyDictionary()
+"""Made once per model, in about a second."""
+
+
+def _tokenizer(model: VisionLanguageModel) -> Any:
     """Returns llguidance's view of a model's vocabulary."""
+    if model not in _tokenizers:
+        _tokenizers[model] = _make_tokenizer(model)
+    return _tokenizers[model]
+
+
+def _make_tokenizer(model: VisionLanguageModel) -> Any:
     library = import_llguidance()
     n_vocab: int = model.config["decoder"]["vocab_size"]
     return library.LLTokenizer(
@@ -91,7 +102,7 @@ def guidance_tokenizer(model: Model) -> Any:
 class _Vocabulary:
     """What llguidance asks of a tokenizer."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: VisionLanguageModel) -> None:
         self._model = model
         self.eos_token_id = min(model.vocabulary.stop_ids)
         self.bos_token_id = None

@@ -13,7 +13,7 @@ from crispvl.engine.steps import MAX_ROWS, Decode, Slice, Steps
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, Session
-    from crispvl.engine.model import Model
+    from crispvl.engine.interface import VisionLanguageModel
     from crispvl.results.generation import Generation
 
 
@@ -36,7 +36,7 @@ class Groundedness:
 
     def __init__(
         self,
-        model: Model,
+        model: VisionLanguageModel,
         prompt_ids: Sequence[int],
         generation: Generation,
         cancel: CancelToken | None = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from crispvl.plan.system_memory import available_bytes
 
 if TYPE_CHECKING:
-    from crispvl.engine.model import Model
+    from crispvl.engine.interface import VisionLanguageModel
 
 SHARE_OF_MEMORY = 0.25
 """Of what is free now, for the KV caches of all answers under way."""
@@ -15,7 +15,7 @@ SHARE_OF_MEMORY = 0.25
 NO_LIMIT = 1 << 62
 
 
-def kv_tokens(model: Model) -> int:
+def kv_tokens(model: VisionLanguageModel) -> int:
     """Returns how many tokens the sessions of all answers may hold."""
     free = free_bytes(model)
     if free is None:
@@ -23,7 +23,7 @@ def kv_tokens(model: Model) -> int:
     return int(SHARE_OF_MEMORY * free / model.core.kv_bytes)
 
 
-def free_bytes(model: Model) -> int | None:
+def free_bytes(model: VisionLanguageModel) -> int | None:
     """Returns what the model's device has free for more; None where it is unknown."""
     from crispvl._core import devices
 

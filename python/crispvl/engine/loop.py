@@ -61,7 +61,7 @@ class Loop:
         self._scheduler = scheduler
         self._max_queued = max_queued
         self._bell = Bell()
-        self._waiters: set[Waiter] = set()
+        self._waiters: set[Waiter[Running[Any]]] = set()
         self._listeners: dict[Running[Any], Listener] = {}
         self._thread: threading.Thread | None = None
         self._is_closed = False
@@ -99,7 +99,7 @@ class Loop:
                 )
             self.wait(Waiter(ahead, "state"))
 
-    def wait(self, waiter: Waiter, timeout: float | None = None) -> bool:
+    def wait(self, waiter: Waiter[Running[Any]], timeout: float | None = None) -> bool:
         """Has the tasks run until a waiter is satisfied, and returns whether it is."""
         end = math.inf if timeout is None else time.monotonic() + timeout
         with self.lock:
@@ -254,7 +254,7 @@ class Loop:
                         running.in_pass = False
                         self._scheduler.stop(running, error)
 
-    def _forget(self, waiter: Waiter) -> None:
+    def _forget(self, waiter: Waiter[Running[Any]]) -> None:
         if waiter in self._waiters:
             self._waiters.remove(waiter)
             for running in waiter.tasks:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.engine.constraint import guidance_tokenizer
 from crispvl.engine.prefill import Progress
 from crispvl.engine.request import Request
 from crispvl.engine.token_stream import Token, TokenStream
@@ -25,7 +24,8 @@ from crispvl.results.generation import Generation
 from crispvl.variants import explain
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import CancelToken
+    from crispvl._core import Model as CoreModel
     from crispvl.plan.split import Shares
 
 
@@ -41,7 +41,7 @@ class Model:
     """
 
     def __init__(
-        self, core: _core.Model, vocab_only: bool = False, file: ModelFile | None = None
+        self, core: CoreModel, vocab_only: bool = False, file: ModelFile | None = None
     ) -> None:
         self.core = core
         self.file = file
@@ -94,7 +94,7 @@ class Model:
             OutOfMemoryError: It does not fit in ``max_memory``; says what to lower.
             ValueError: Another step, or a device besides ``max_memory``.
         """
-        from crispvl import _core
+        from crispvl._core import Model as CoreModel
         from crispvl.convert.vocabulary_file import vocabulary_as_gguf
 
         options = LoadOptions(
@@ -117,7 +117,7 @@ class Model:
                 path, partner, max_memory, max_tiles=max_tiles, exact=exact, kv_cache=kv_cache
             )
         with vocabulary_as_gguf(options.tokenizer) as vocabulary, explain(options.device):
-            core = _core.Model.load(
+            core = CoreModel.load(
                 os.fspath(path),
                 None if mmproj is None else os.fspath(mmproj),
                 options.device,
@@ -156,7 +156,7 @@ class Model:
         self,
         tiles: NDArray[np.uint8],
         *,
-        cancel: _core.CancelToken | None = None,
+        cancel: CancelToken | None = None,
         progress: Progress | None = None,
     ) -> NDArray[np.float32]:
         """Returns tiles as the decoder sees them.
@@ -188,7 +188,7 @@ class Model:
         tiles: NDArray[np.uint8] | None = None,
         *,
         options: GenerateOptions | None = None,
-        cancel: _core.CancelToken | None = None,
+        cancel: CancelToken | None = None,
         progress: Progress | None = None,
         on_token: Callable[[Token], object] | None = None,
         **settings: Any,
@@ -223,7 +223,7 @@ class Model:
         tiles: NDArray[np.uint8] | None = None,
         *,
         options: GenerateOptions | None = None,
-        cancel: _core.CancelToken | None = None,
+        cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **settings: Any,
     ) -> TokenStream:
@@ -245,11 +245,6 @@ class Model:
     def vocabulary(self) -> Vocabulary:
         """Which tokens are more than text."""
         return Vocabulary(self.metadata, self.config)
-
-    @cached_property
-    def guidance_tokenizer(self) -> Any:
-        """The vocabulary as `crispvl.engine.constraint` needs it; made once, in about a second."""
-        return guidance_tokenizer(self)
 
     def check_prompt(
         self, prompt_ids: Sequence[int], images: Sequence[NDArray[np.uint8]]

@@ -14,7 +14,7 @@ from crispvl.engine.steps import Encoded, Result, Slice, Steps, Work
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, Session
-    from crispvl.engine.model import Model
+    from crispvl.engine.interface import VisionLanguageModel
 
 Progress = Callable[[int, int], None]
 """Called with the number of tiles encoded so far and of all tiles."""
@@ -55,7 +55,10 @@ class Clock:
 
 
 def encode(
-    model: Model, images: Sequence[NDArray[np.uint8]], cancel: CancelToken | None, clock: Clock
+    model: VisionLanguageModel,
+    images: Sequence[NDArray[np.uint8]],
+    cancel: CancelToken | None,
+    clock: Clock,
 ) -> EncodeSteps[NDArray[np.float32]]:
     """Returns the embeddings of images, given as their tiles: ``[n_tokens, width]``."""
     tiles = np.concatenate(images)
@@ -90,7 +93,7 @@ def prefill(
 class Prompt:
     """A prompt on its way into a session."""
 
-    model: Model
+    model: VisionLanguageModel
     ids: list[int]
     images: Sequence[NDArray[np.uint8]]
     """Per image its tiles, ``[n_tiles, px, px, 3]``."""

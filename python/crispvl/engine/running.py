@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from crispvl.engine.steps import Decode, Encoded, Result, Slice, Work
 from crispvl.engine.token_stream import Token
+from crispvl.engine.waiting import Waiter
 from crispvl.errors import Cancelled
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
-    from crispvl.engine.waiting import Waiter
 
 TaskEvent: TypeAlias = Encoded | Token
 State: TypeAlias = Literal["queued", "preparing", "decoding", "done"]
@@ -67,7 +67,7 @@ class Running(Generic[Result]):
         self.events: deque[TaskEvent] = deque()
         self.error: BaseException | None = None
         self.has_moved = self.was_stopped = self.in_pass = False
-        self.waiters: list[Waiter] = []
+        self.waiters: list[Waiter[Running[Any]]] = []
         self.order: tuple[int, int] = (0, 0)
         """Whose turn it is: the least comes first; see `crispvl.engine.scheduler`."""
 

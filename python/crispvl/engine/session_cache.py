@@ -22,7 +22,7 @@ from crispvl.engine.prefill import EncodeSteps, Prompt, encode, prefill
 
 if TYPE_CHECKING:
     from crispvl._core import Session
-    from crispvl.engine.model import Model
+    from crispvl.engine.interface import VisionLanguageModel
 
 EMBEDDING_BYTES = 64 << 20
 """Most memory for embeddings of images, unless told otherwise: some seventy tiles of a 1B model."""
@@ -252,7 +252,7 @@ class CachedSessions:
 
     def _n_common(
         self,
-        model: Model,
+        model: VisionLanguageModel,
         prompt_ids: list[int],
         wanted: NDArray[np.int64],
         cached: NDArray[np.int64],

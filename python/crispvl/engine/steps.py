@@ -130,7 +130,7 @@ def finish(steps: Steps[Result]) -> Result:
 
 def _decode(works: list[Decode]) -> None:
     """One pass for all; those that are cancelled, or cannot go on, do not stop the others."""
-    from crispvl import _core
+    from crispvl._core import Session
 
     started = time.perf_counter()
     n_works = len(works)
@@ -138,7 +138,7 @@ def _decode(works: list[Decode]) -> None:
         work.shorten(MAX_ROWS // n_works)
     while works:
         try:
-            _core.Session.decode_batch(
+            Session.decode_batch(
                 [work.session for work in works],
                 [work.ids for work in works],
                 [work.cancel for work in works],

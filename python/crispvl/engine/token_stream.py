@@ -20,7 +20,7 @@ from crispvl.results.generation import FinishReason, Generation, Timings
 
 if TYPE_CHECKING:
     from crispvl._core import Sampler
-    from crispvl.engine.model import Model
+    from crispvl.engine.interface import VisionLanguageModel
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class TokenStream(Iterator[Token]):
         Cancelled: While reading; ``partial`` is what was generated before.
     """
 
-    def __init__(self, model: Model, request: Request, progress: Progress | None = None) -> None:
+    def __init__(
+        self, model: VisionLanguageModel, request: Request, progress: Progress | None = None
+    ) -> None:
         from crispvl._core import CancelToken
 
         self._model = model
@@ -227,9 +229,9 @@ class _Samplers:
 
 
 def _sampler(options: GenerateOptions, temperature: float, seed: int) -> Sampler:
-    from crispvl import _core
+    from crispvl._core import Sampler
 
-    return _core.Sampler(
+    return Sampler(
         temperature=temperature,
         top_k=options.top_k,
         top_p=options.top_p,
@@ -240,7 +242,7 @@ def _sampler(options: GenerateOptions, temperature: float, seed: int) -> Sampler
     )
 
 
-def _token_budget(model: Model, prompt_ids: list[int], max_tokens: int) -> int:
+def _token_budget(model: VisionLanguageModel, prompt_ids: list[int], max_tokens: int) -> int:
     """Returns how many tokens may be generated: max_tokens, or what the context leaves."""
     context_length: int = model.config["decoder"]["context_length"]
     span = model.core.prompt_span(prompt_ids)

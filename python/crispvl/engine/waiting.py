@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from contextlib import suppress
-from typing import Any, Literal, TypeAlias
-
-from crispvl.engine.running import Running
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 Until: TypeAlias = Literal["event", "state", "end", "all"]
 
@@ -31,7 +29,25 @@ class Bell:
         self._lock.acquire()
 
 
-class Waiter:
+class Awaited(Protocol):
+    """A task, as far as one who waits for it looks."""
+
+    @property
+    def is_done(self) -> bool: ...
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether it went on to another state since somebody looked."""
+
+    @property
+    def events(self) -> Sized:
+        """What was told and nobody has taken yet."""
+
+
+AwaitedT = TypeVar("AwaitedT", bound=Awaited)
+
+
+class Waiter(Generic[AwaitedT]):
     """A thread that waits for news of some tasks.
 
     Args:
@@ -40,7 +56,7 @@ class Waiter:
             taken notice of; ``state``: only the latter; ``end``: one has ended; ``all``: all have.
     """
 
-    def __init__(self, tasks: Sequence[Running[Any]], until: Until) -> None:
+    def __init__(self, tasks: Sequence[AwaitedT], until: Until) -> None:
         self.tasks = tasks
         self._until = until
         self._told = threading.Event()
@@ -49,7 +65,7 @@ class Waiter:
     def is_satisfied(self) -> bool:
         return (all if self._until == "all" else any)(map(self._has_news, self.tasks))
 
-    def _has_news(self, running: Running[Any]) -> bool:
+    def _has_news(self, running: AwaitedT) -> bool:
         if running.is_done or self._until in ("end", "all"):
             return running.is_done
         return running.has_moved or (self._until == "event" and bool(running.events))
