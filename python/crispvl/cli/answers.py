@@ -54,7 +54,7 @@ def answer_all(
     with ExitStack() as stack:
         load = vars(read_options(args, LoadOptions))
         ocr = stack.enter_context(CrispOCR(model, mmproj, **load))
-        about = settings(options, args.prompt)
+        about = settings(options, args.prompt, ocr.model.metadata)
         facts = document_facts(Document(source="", model=ocr.model.file, settings=about))
         found: dict[str, Record] = {}
         records = None

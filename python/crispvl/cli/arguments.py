@@ -59,9 +59,7 @@ def add_options(
         else:
             parse = field.metadata["parse"]
             kind = readable(parse) if parse else _value_type(hints[field.name])
-            choices = (
-                get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else None
-            )
+            choices = _choices(hints[field.name])
             group.add_argument(
                 flag,
                 action=_Collect if get_origin(hints[field.name]) is tuple else "store",
@@ -106,6 +104,12 @@ def readable(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return read
+
+
+def _choices(hint: Any) -> tuple[str, ...] | None:
+    """Returns the values of a literal, and of a literal that may be None."""
+    literals = [kind for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal]
+    return get_args(literals[0]) if literals else None
 
 
 def _value_type(hint: Any) -> type:

@@ -22,8 +22,33 @@ SUFFIXES = {
     "csv": ".csv",
     "json": ".json",
     "jsonl": ".jsonl",
+    "hocr": ".hocr",
+    "alto": ".xml",
+    "tsv": ".tsv",
     "pdf": ".pdf",
 }
+
+ONE_DOCUMENT = frozenset({"html", "pdf"})
+"""Formats whose files hold one document."""
+
+BINARY = frozenset({"pdf"})
+"""Formats that are not written to standard output."""
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Reads formats with commas between.
+
+    Raises:
+        ValueError: One is not known, or there is none.
+    """
+    formats = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    unknown = [name for name in formats if name not in SUFFIXES]
+    if unknown:
+        raise ValueError(
+            f"[--format] formats of {', '.join(sorted(SUFFIXES))} are expected, with commas "
+            f"between; found {unknown[0]!r}; change it"
+        )
+    return formats
 
 
 @contextmanager

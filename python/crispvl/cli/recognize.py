@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
-from crispvl.cli.output import SUFFIXES, names_in_folder
+from crispvl.cli.output import BINARY, ONE_DOCUMENT, SUFFIXES, names_in_folder, parse_formats
+from crispvl.cli.output_files import FolderOutputs, OneOutput, Outputs, Paths, Wanted
 from crispvl.cli.progress import ProgressLine
-from crispvl.cli.sinks import KEEP_PAGES, Sink, open_sink
+from crispvl.cli.sinks import Sink
 from crispvl.errors import CrispVLError, DocumentError
 from crispvl.events import DocumentDone, Event, PageDone, PageStarted, TextRead
 from crispvl.inputs.images import source_name
@@ -49,19 +50,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=sorted(SUFFIXES),
-        default="text",
-        help="text and markdown are written as they are read; html marks doubtful words; csv "
-        "holds the tables; json (an object per document) and jsonl (a line per page) hold flags, "
-        "confidence, tokens and timings too; pdf is the document with its text laid invisibly "
-        "upon it (default: text)",
+        dest="formats",
+        type=readable(parse_formats),
+        default=("text",),
+        metavar="FORMATS",
+        help=f"one of {', '.join(sorted(SUFFIXES))}, or several with commas between. text and "
+        "markdown are written as they are read; html marks doubtful words; csv holds the tables; "
+        "json (an object per document) and jsonl (a line per page) hold flags, confidence, tokens "
+        "and timings too; hocr, alto (version 4) and tsv (Tesseract's columns) hold the place of "
+        "every line and word; pdf is the document with its text laid invisibly upon it (default: "
+        "text)",
     )
     parser.add_argument(
         "-o",
         "--output",
         metavar="OUT",
         help="file, or folder with a file per document; a name that ends in / is a folder, made "
-        "if it is not there",
+        "if it is not there; of several formats, each adds its own suffix to the file's name",
     )
     parser.add_argument(
         "--resume",
@@ -89,8 +94,9 @@ def run(args: argparse.Namespace) -> int:
         files = list(dict.fromkeys(files))  # each has one file there
     _check(args, files, into_folder)
     outputs = _outputs(args, files, into_folder)
-    if "task" not in args and args.format in _TASKS:
-        args.task = _TASKS[args.format]
+    tasks = {_TASKS.get(form, "text") for form in args.formats}
+    if "task" not in args and len(tasks) == 1:
+        (args.task,) = tasks
     options = read_options(args, ReadOptions)
     load = read_options(args, LoadOptions)
     shown = args.progress
@@ -98,12 +104,16 @@ def run(args: argparse.Namespace) -> int:
         elsewhere = args.output is not None or not sys.stdout.isatty()
         shown = elsewhere and sys.stderr.isatty()
     with CrispOCR(args.model, args.mmproj, **vars(load)) as ocr:
-        chosen = settings(options, args.prompt)
+        chosen = settings(options, args.prompt, ocr.model.metadata)
         facts = document_facts(Document(source="", model=ocr.model.file, settings=chosen))
-        open_outputs = _FolderOutputs if into_folder else _OneOutput
+        open_outputs = FolderOutputs if into_folder else OneOutput
+        wanted = Wanted(
+            formats=args.formats, facts=facts, resume=args.resume,
+            retry_failed=args.retry_failed, password=getattr(args, "password", None),
+        )  # fmt: skip
         with (
             ProgressLine(len(files), shown) as line,
-            open_outputs(files, outputs, args, facts) as sinks,
+            open_outputs(files, outputs, wanted) as sinks,
         ):
             reader = _Reader(ocr, options, args.prompt, line, len(files) > 1 and not shown)
             reader.read(files, sinks)
@@ -117,134 +127,70 @@ def _is_folder(name: str) -> bool:
 def _check(args: argparse.Namespace, files: Sequence[str], into_folder: bool) -> None:
     if args.retry_failed and not args.resume:
         raise ValueError("[--retry-failed] --resume is expected with it; found none; add it")
-    if args.retry_failed and args.format != "jsonl":
+    named = ",".join(args.formats)
+    if args.retry_failed and args.formats != ("jsonl",):
         raise ValueError(
             "[--retry-failed] records that tell which pages failed are expected; found the format "
-            f"{args.format}; use --format jsonl"
+            f"{named}; use --format jsonl"
         )
     if args.resume and "-" in files:
         raise ValueError(
             "[--resume] files, which have names to be known by, are expected; found -, standard "
             "input; leave one of the two out"
         )
-    if args.resume and not into_folder and (args.format != "jsonl" or args.output is None):
+    if args.resume and "jsonl" in args.formats and len(args.formats) > 1:
+        raise ValueError(
+            f"[--resume] jsonl alone, or other formats, is expected; found {named}; what one holds "
+            "of a document the others would lack; give one run for each"
+        )
+    if args.resume and not into_folder and (args.formats != ("jsonl",) or args.output is None):
         raise ValueError(
             "[--resume] an output whose records tell what was read is expected; found "
-            f"{args.output or 'standard output'} as {args.format}; use --format jsonl with -o "
+            f"{args.output or 'standard output'} as {named}; use --format jsonl with -o "
             "FILE, or -o FOLDER"
         )
-    fits = len(files) == 1 and (args.format == "html" or args.output is not None)
-    if args.format in ("html", "pdf") and not into_folder and not fits:
+    if len(args.formats) > 1 and args.output is None:
         raise ValueError(
-            f"[--format {args.format}] -o OUT.{args.format} for one document, or -o FOLDER/, is "
+            f"[--format {named}] -o OUT or -o FOLDER/ is expected with several formats; found "
+            "standard output; add it"
+        )
+    single = next((form for form in args.formats if form in ONE_DOCUMENT), None)
+    on_output = single in BINARY and args.output is None
+    if single is not None and not into_folder and (len(files) > 1 or on_output):
+        raise ValueError(
+            f"[--format {single}] -o OUT{SUFFIXES[single]} for one document, or -o FOLDER/, is "
             f"expected; found {args.output or 'standard output'} for {len(files)}; change it"
         )
     address = next(filter(is_url, files), None)
-    if args.format == "pdf" and address is not None:
+    if "pdf" in args.formats and address is not None:
         raise ValueError(
             "[--format pdf] files, on whose pages the text is laid, are expected; found a web "
             f"address, {address}; download it first"
         )
 
 
-def _outputs(
-    args: argparse.Namespace, files: Sequence[str], into_folder: bool
-) -> Sequence[Path | None]:
-    """Returns the file for each document in a folder, which is made, or the one for all."""
+def _outputs(args: argparse.Namespace, files: Sequence[str], into_folder: bool) -> list[Paths]:
+    """Returns the files for each document in a folder, which is made, or those for all."""
     if args.output is None:
-        return [None]
+        return [dict.fromkeys(args.formats)]
     output = Path(args.output)
-    paths = [output]
+    paths: list[Paths]
     if into_folder:
         if output.exists() and not output.is_dir():
             raise ValueError(
                 f"[output] a folder is expected; found the file '{output}'; choose another name"
             )
         output.mkdir(parents=True, exist_ok=True)
-        paths = names_in_folder(output, files, SUFFIXES[args.format])
-    check_outputs(paths, [*files, args.model, args.mmproj], regular=args.resume)
+        names = [names_in_folder(output, files, SUFFIXES[form]) for form in args.formats]
+        paths = [dict(zip(args.formats, row, strict=True)) for row in zip(*names, strict=True)]
+    elif len(args.formats) == 1:
+        paths = [{args.formats[0]: output}]
+    else:
+        named = {form: output.with_name(output.name + SUFFIXES[form]) for form in args.formats}
+        paths = [{**named}]
+    written = [path for by_format in paths for path in by_format.values() if path is not None]
+    check_outputs(written, [*files, args.model, args.mmproj], regular=args.resume)
     return paths
-
-
-class _Outputs(ExitStack):
-    """Opens sinks when they are needed, and closes them at the end at the latest.
-
-    Attributes:
-        keeps_pages: Whether the format needs the pages of a whole document at once.
-        n_failed_before: Pages that failed in the run that is continued.
-    """
-
-    def __init__(
-        self,
-        files: Sequence[str],
-        paths: Sequence[Path | None],
-        args: argparse.Namespace,
-        facts: Mapping[str, Any],
-    ) -> None:
-        super().__init__()
-        self._files = files
-        self._paths = paths
-        self._args = args
-        self._facts = facts
-        self.keeps_pages = args.format in KEEP_PAGES
-        self.n_failed_before = 0
-
-    def sink(self, i_file: int) -> Sink | None:
-        """Returns where a file's text goes; None where it is there already."""
-        raise NotImplementedError
-
-    def done(self, i_file: int) -> None:
-        """Is told that nothing more comes of a file."""
-
-    def _open(self, stack: ExitStack, path: Path | None, n_files: int) -> Sink:
-        args = self._args
-        sink = stack.enter_context(
-            open_sink(
-                args.format,
-                path,
-                n_files,
-                self._facts,
-                args.resume,
-                args.retry_failed,
-                getattr(args, "password", None),
-            )
-        )
-        self.n_failed_before += sink.n_failed_before
-        return sink
-
-
-class _OneOutput(_Outputs):
-    """One sink for all files."""
-
-    def __enter__(self) -> _OneOutput:
-        super().__enter__()
-        self._sink = self._open(self, self._paths[0], len(self._files))
-        return self
-
-    def sink(self, i_file: int) -> Sink | None:
-        return self._sink
-
-
-class _FolderOutputs(_Outputs):
-    """A sink per file, in a folder."""
-
-    def __enter__(self) -> _FolderOutputs:
-        super().__enter__()
-        self._sinks: dict[int, tuple[Sink, ExitStack]] = {}
-        return self
-
-    def sink(self, i_file: int) -> Sink | None:
-        if i_file not in self._sinks:
-            path = self._paths[i_file]
-            assert path is not None
-            if self._args.resume and self._args.format != "jsonl" and path.exists():
-                return None
-            stack = self.enter_context(ExitStack())
-            self._sinks[i_file] = self._open(stack, path, 1), stack
-        return self._sinks[i_file][0]
-
-    def done(self, i_file: int) -> None:
-        self._sinks.pop(i_file)[1].close()
 
 
 class _Reader:
@@ -265,7 +211,7 @@ class _Reader:
         self._show_name = show_name
         self.n_failed = 0
 
-    def read(self, files: Sequence[str], outputs: _Outputs) -> None:
+    def read(self, files: Sequence[str], outputs: Outputs) -> None:
         """Reads what the outputs lack, and hands it to them."""
         wanted: list[tuple[int, str, Sink]] = []
 
@@ -335,8 +281,8 @@ class _Reader:
 
     def _report(self, file: str, page: Page) -> None:
         self.n_failed += page.error is not None
-        if page.finish_reason == "length":
-            complain(f"{file}: the answer was cut off at {self._options.max_tokens} tokens")
+        if page.finish_reason == "length" and page.generation is not None:
+            complain(f"{file}: the answer was cut off at {len(page.generation.ids)} tokens")
         elif page.flags != ("blank",):
             for remark in remarks(page):
                 complain(f"{file}: {remark}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -11,11 +11,26 @@ from crispvl.cli.output import open_output, write_json
 from crispvl.cli.records import RecordFile
 from crispvl.errors import DocumentError
 from crispvl.inputs.images import ImageLike
+from crispvl.results.alto import to_alto
 from crispvl.results.document import Document, Page
 from crispvl.results.formats import page_records
-from crispvl.results.html import to_html
+from crispvl.results.hocr import to_hocr
+from crispvl.results.tsv import to_tsv
 
-KEEP_PAGES = frozenset({"json", "html", "csv", "pdf"})
+_WHOLE: Mapping[str, Callable[[Document], str]] = {
+    "html": Document.to_html,
+    "csv": Document.to_csv,
+}
+"""Formats that are made of a whole document at once."""
+
+_TOGETHER: Mapping[str, Callable[[Sequence[Document]], str]] = {
+    "hocr": to_hocr,
+    "alto": to_alto,
+    "tsv": to_tsv,
+}
+"""Formats that are made of all documents at once."""
+
+KEEP_PAGES = frozenset({"json", "pdf", *_WHOLE, *_TOGETHER})
 """Formats whose sinks need the pages of a whole document at once."""
 
 
@@ -70,15 +85,82 @@ class TextSink(Sink):
 
 
 class WholeSink(Sink):
-    """Writes each document as HTML or CSV when it is done."""
+    """Writes each document in a format of `_WHOLE` when it is done."""
 
     def __init__(self, stream: IO[str], form: str) -> None:
         super().__init__()
         self._stream = stream
-        self._form = form
+        self._write = _WHOLE[form]
 
     def document(self, document: Document) -> None:
-        self._stream.write(to_html(document) if self._form == "html" else document.to_csv())
+        self._stream.write(self._write(document))
+
+
+class TogetherSink(Sink):
+    """Writes all documents as one file in a format of `_TOGETHER`."""
+
+    def __init__(self, stream: IO[str], form: str) -> None:
+        super().__init__()
+        self._stream = stream
+        self._write = _TOGETHER[form]
+        self._documents: list[Document] = []
+
+    def document(self, document: Document) -> None:
+        self._documents.append(document)
+
+    def end(self) -> None:
+        self._stream.write(self._write(self._documents))
+
+
+class SeveralSinks(Sink):
+    """Hands on to several sinks what it is given; a page is done where all of them hold it."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
+        self._source: ImageLike = b""
+        self._n_opened = 0
+        self.n_failed_before = sum(sink.n_failed_before for sink in sinks)
+
+    @property
+    def source(self) -> ImageLike:
+        return self._source
+
+    @source.setter
+    def source(self, source: ImageLike) -> None:
+        self._source = source
+        for sink in self._sinks:
+            sink.source = source
+
+    @property
+    def n_opened(self) -> int:
+        return self._n_opened
+
+    @n_opened.setter
+    def n_opened(self, n_opened: int) -> None:
+        self._n_opened = n_opened
+        for sink in self._sinks:
+            sink.n_opened = n_opened
+
+    def holds(self, source: str, number: int | None = None) -> bool:
+        return all(sink.holds(source, number) for sink in self._sinks)
+
+    def text(self, text: str) -> None:
+        for sink in self._sinks:
+            sink.text(text)
+
+    def page(self, source: str, page: Page) -> None:
+        for sink in self._sinks:
+            sink.page(source, page)
+
+    def document(self, document: Document) -> None:
+        failures = []
+        for sink in self._sinks:
+            try:
+                sink.document(document)
+            except DocumentError as failure:  # the other formats are to be written nevertheless
+                failures.append(failure)
+        if failures:
+            raise failures[0]
 
 
 class JsonSink(Sink):
@@ -184,8 +266,10 @@ def open_sink(
             sink = JsonSink(stream, n_files)
         elif form == "jsonl":
             sink = RecordSink(stream, facts)
-        elif form in ("html", "csv"):
+        elif form in _WHOLE:
             sink = WholeSink(stream, form)
+        elif form in _TOGETHER:
+            sink = TogetherSink(stream, form)
         else:
             sink = TextSink(stream)
         yield sink

@@ -25,6 +25,7 @@ from crispvl.convert.metadata import (
     common_entries,
     decoder_entries,
     position_step_entries,
+    strip_entries,
     text_entries,
     vision_entries,
 )
@@ -70,6 +71,7 @@ def convert_checkpoint(
     layout: str = "single",
     *,
     prompts: dict[str, str] | None = None,
+    strips: Mapping[str, int] | None = None,
     image_position_step: float | None = None,
     progress: Progress | None = None,
 ) -> ConversionReport:
@@ -86,6 +88,10 @@ def convert_checkpoint(
             checkpoints, else ``f16``.
         layout: ``single`` for one file, ``pair`` for the two that llama.cpp reads.
         prompts: What the model was trained to answer, by ``text`` and ``markdown``.
+        strips: For a model that was trained to read lines: how they fill a tile, by the fields
+            ``n_rows``, ``pitch_px``, ``height_px`` and ``left_px`` of
+            `crispvl.layout.strip_format.StripFormat`. It then reads by lines where nothing else is
+            asked for.
         image_position_step: How far an image token advances the position, 1, 1/2 … 1/256 (V2PE,
             arXiv 2412.09616), for a model that was trained so; None writes nothing, which is 1.
         progress: Called with a tensor's name, the bytes written so far and those in all.
@@ -103,13 +109,13 @@ def convert_checkpoint(
     _check_arguments(dtype or "f16", layout)
     inputs = [path for path in Path(model).glob("*") if path.suffix != ".gguf"]
     check_outputs([output], inputs, regular=True)
-    step = position_step_entries(image_position_step)
+    more = [*position_step_entries(image_position_step), *strip_entries(strips)]
     started = time.monotonic()
     checkpoint = read_checkpoint(model, prompts or {})
     plans = (*checkpoint.vision, *checkpoint.text)
     dtype = _chosen_dtype(dtype, plans, checkpoint.files.name)
     overflows: Counter[str] = Counter()
-    files = _output_files(checkpoint, output, dtype, layout, step, overflows)
+    files = _output_files(checkpoint, output, dtype, layout, more, overflows)
     tensors = [t for f in files for t in f.tensors]
 
     def check(headers: Sequence[Path]) -> None:
@@ -207,7 +213,7 @@ def _output_files(
     path: Path,
     dtype: str,
     layout: str,
-    step: Sequence[Entry],
+    more: Sequence[Entry],
     overflows: Counter[str],
 ) -> list[OutputFile]:
     config, files = checkpoint.config, checkpoint.files
@@ -215,7 +221,7 @@ def _output_files(
     common = list(common_entries(source, config.layout, int(dtypes.FILE_TYPES[dtype])))
     vision = list(vision_entries(config))
     vocabulary, chat = checkpoint.vocabulary, checkpoint.chat
-    text = [*text_entries(config, vocabulary, chat, tied_head=checkpoint.tied_head), *step]
+    text = [*text_entries(config, vocabulary, chat, tied_head=checkpoint.tied_head), *more]
 
     def outputs(plans: Sequence[TensorPlan]) -> list[OutputTensor]:
         return [_output_tensor(p, dtype, _chunks_of(p, checkpoint, overflows)) for p in plans]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from gguf import GGUFValueType as Kind
 from crispvl.convert.chat import Chat
 from crispvl.convert.config import CheckpointConfig, DecoderConfig
 from crispvl.convert.vocabulary import Vocabulary
+from crispvl.layout.strip_format import DEFAULT_LAYOUT_KEY, STRIP_KEYS
 
 LAYOUT_VERSION = 1
 
@@ -111,6 +112,25 @@ def position_step_entries(step: float | None) -> list[Entry]:
             "choose another"
         )
     return [("crispvl.image.position_step", step, Kind.FLOAT32)]
+
+
+def strip_entries(strips: Mapping[str, int] | None) -> Iterator[Entry]:
+    """How lines fill a tile, and that they are what the model reads by default; None says nothing.
+
+    Raises:
+        ValueError: A field that is none of a strip format's.
+    """
+    if strips is None:
+        return
+    unknown = sorted(strips.keys() - STRIP_KEYS.keys())
+    if unknown:
+        raise ValueError(
+            f"[convert] expected strips by {', '.join(STRIP_KEYS)}; found {', '.join(unknown)}; "
+            "leave it out"
+        )
+    yield DEFAULT_LAYOUT_KEY, "lines", Kind.STRING
+    for name, value in strips.items():
+        yield STRIP_KEYS[name], value, Kind.UINT32
 
 
 def decoder_entries(d: DecoderConfig, *, tied_head: bool) -> Iterator[Entry]:

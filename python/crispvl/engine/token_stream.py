@@ -15,7 +15,7 @@ from crispvl.engine.request import Request
 from crispvl.engine.steps import Encoded, Steps, Work, alone
 from crispvl.engine.transcript import Transcript
 from crispvl.errors import Cancelled, ContextOverflowError
-from crispvl.options import GenerateOptions
+from crispvl.options import MAX_TOKENS, GenerateOptions
 from crispvl.results.generation import FinishReason, Generation, Timings
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ class TokenStream(Iterator[Token]):
         watched = request.repair_loops and request.constraint is None
         self._watch = LoopWatch(model.vocabulary, request.options) if watched else None
         self._sessions = request.sessions or FreshSessions()
-        self._budget = _token_budget(model, self._prompt_ids, request.options.max_tokens)
+        self._budget = _token_budget(
+            model, self._prompt_ids, request.options.max_tokens or MAX_TOKENS
+        )
         self._transcript = Transcript(model.core.detokenize, model.vocabulary.control_ids)
         self._n_cached = self._n_given = 0
         self._stop_logprob: float | None = None

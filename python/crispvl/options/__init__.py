@@ -47,6 +47,14 @@ KvType: TypeAlias = Literal["auto", "f32", "f16", "q8_0"]
 """Of keys and values; ``q8_0`` takes half of ``f16``'s memory, and reads prompts more slowly."""
 
 
+Layout: TypeAlias = Literal["page", "lines", "blocks", "auto"]
+"""How a page is shown to the model: whole, as it was published; as strips of its lines, many to a
+tile; each block of it by itself; or as suits the page and the model best."""
+
+MAX_TOKENS = 2048
+"""Of an answer, where nothing else is said."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
     """How a model is loaded."""
@@ -106,7 +114,11 @@ class LoadOptions:
 class GenerateOptions:
     """Limits and sampling of one answer."""
 
-    max_tokens: int = _option(2048, "most tokens to generate", metavar="N")
+    max_tokens: int | None = _option(
+        None,
+        f"most tokens to generate; without it, {MAX_TOKENS}, and by lines as many as they take",
+        metavar="N",
+    )
     temperature: float = _option(
         0.0, "0 always takes the likeliest token; higher varies more", metavar="T"
     )
@@ -130,7 +142,7 @@ class GenerateOptions:
     )
 
     def __post_init__(self) -> None:
-        _check("max_tokens", self.max_tokens, int, "at least 1", lambda v: v >= 1)
+        _check_optional_count("max_tokens", self.max_tokens)
         _check("temperature", self.temperature, float, "in 0…100", lambda v: 0 <= v <= 100)
         _check("top_k", self.top_k, int, "in 0…2^63-1", lambda v: 0 <= v < 1 << 63)
         _check(
@@ -186,6 +198,11 @@ class ReadOptions(GenerateOptions, InputOptions):
     min_tiles: int | None = _option(
         None, "fewest tiles per image; without it, the model's number", metavar="N"
     )
+    layout: Layout | None = _option(  # noqa: RUF009
+        None,
+        "show a page whole, as strips of its lines, block by block, or as suits it; without it, "
+        "what the model was made for",
+    )
     skip_blank: bool = _option(True, "give blank pages no text, without asking the model")
     repair_loops: bool = _option(True, "bring the model out of it where it repeats itself")
     groundedness: bool = _option(False, "measure how much the answer owes to the image (slower)")
@@ -206,6 +223,11 @@ class ReadOptions(GenerateOptions, InputOptions):
         InputOptions.__post_init__(self)
         tasks = get_args(Task)
         _check("task", self.task, str, f"one of {', '.join(tasks)}", lambda v: v in tasks)
+        layouts = get_args(Layout)
+        if self.layout is not None:
+            _check(
+                "layout", self.layout, str, f"one of {', '.join(layouts)}", lambda v: v in layouts
+            )
         for name in ("max_tiles", "min_tiles"):
             if getattr(self, name) is not None:
                 _check(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ContextOverflowError, OutOfMemoryError
-from crispvl.options import KvType, LoadOptions
+from crispvl.options import MAX_TOKENS, KvType, LoadOptions
 from crispvl.options.sizes import device_sizes
 from crispvl.plan.advice import advise
 from crispvl.plan.memory_plan import DevicePlan, MemoryPlan
@@ -24,7 +24,6 @@ from crispvl.plan.system_memory import available_bytes, process_bytes
 _PROMPT_TOKENS = 64  # system message, question and marks
 _MOST = 2**31 - 1  # of anything counted, so that products fit the core's 64 bits
 _MARK_TOKENS = 2  # of each image, where it begins and ends
-_ANSWER_TOKENS = 2048  # as many as `GenerateOptions.max_tokens` allows
 
 _Work = tuple[int, int, int]
 """Tiles, prompt tokens and context tokens."""
@@ -187,7 +186,7 @@ class _Planner:
                 f"of {per_page} tiles take {n_prompt}; lower --pages or --tiles"
                 + (", or raise --ctx" if n_ctx else "")
             )
-        n_ctx = n_ctx or min(n_prompt + _ANSWER_TOKENS, context)
+        n_ctx = n_ctx or min(n_prompt + MAX_TOKENS, context)
         shares, devices = self._place((n_tiles, n_prompt, n_ctx))
         return MemoryPlan(
             n_pages=n_pages,

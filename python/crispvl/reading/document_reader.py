@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from PIL import Image
 
 from crispvl.engine.engine import Engine
 from crispvl.engine.groundedness import Groundedness
@@ -22,10 +24,12 @@ from crispvl.events import Event, PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.inputs.images import ImageLike, check_readable
 from crispvl.inputs.ink import is_blank
 from crispvl.inputs.sources import PageSource, open_source
-from crispvl.options import ReadOptions
+from crispvl.options import MAX_TOKENS, ReadOptions
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.prompts.messages import ImagePart, Message
 from crispvl.prompts.tasks import TASKS, question
+from crispvl.reading.layout_choice import chosen_layout
+from crispvl.reading.line_reader import LineReader
 from crispvl.reading.page_window import PageWindow, ReadingSteps
 from crispvl.reading.pages import prepare_page
 from crispvl.reading.stream_count import stream_count
@@ -94,9 +98,10 @@ class DocumentReader:
         self._on_event = on_event
         self._question = question(options.task, prompt, model.config["chat"])
         self._skip_blank = options.skip_blank and prompt is None and TASKS[options.task].reads
+        self._layout = chosen_layout(model.metadata, options, prompt)
         self._keep_pages = keep_pages
         self.tells_text = True
-        self._settings = settings(options, prompt)
+        self._settings = settings(options, prompt, model.metadata)
         self._source = open_source(document, options)
         try:
             pages = list(self._source.pages(options.pages))
@@ -144,6 +149,8 @@ class DocumentReader:
     @property
     def until(self) -> Until:
         """What news of a page it has to go on for."""
+        if self._layout == "lines":
+            return "state"  # lines are told of when they are whole
         is_told = self.tells_text or self._on_event is not None or self._progress is not None
         return "event" if is_told else "state"
 
@@ -215,6 +222,10 @@ class DocumentReader:
         if self._skip_blank and is_blank(image):
             current.known = replace(current.known, blank=True)
             return
+        if self._layout == "lines":
+            current.image_ms = 1000 * (time.perf_counter() - started)
+            yield from self._read_by_lines(image, source.number, current, cancel)
+            return
         prepared = prepare_page(image, source.name, model.config, options)
         n_tiles = len(prepared.tiles)
         current.known = replace(current.known, grid=prepared.grid, n_tiles=n_tiles)
@@ -244,6 +255,26 @@ class DocumentReader:
                 score = measured.result()
             current.known = replace(current.known, groundedness=score)
 
+    def _read_by_lines(
+        self, image: Image.Image, number: int, current: _CurrentPage, cancel: CancelToken | None
+    ) -> PageSteps:
+        model = self._model
+        message = Message("user", (ImagePart(image), self._question))
+        prompt_ids = self._prompts.build([message], [model.config["projector"]["tokens_per_tile"]])
+        current.by_lines = reader = LineReader(
+            model, self._engine, prompt_ids, self._options, cancel
+        )
+        with closing(reader.read(image)) as steps:
+            for item in steps:
+                if isinstance(item, Handle):
+                    yield item
+                elif isinstance(item, Encoded):
+                    yield TilesEncoded(number=number, n_done=item.n_done, n_tiles=item.n_tiles)
+                else:
+                    yield TextRead(number=number, text=item, n_tokens=reader.n_tokens)
+        if not reader.generation.text and reader.generation.finish_reason == "stop":
+            current.known = replace(current.known, has_unread_ink=reader.n_lines > 0)
+
 
 def _told(answer: Handle[Any], number: int) -> PageSteps:
     """Yields what happens to a page until an answer is there."""
@@ -270,9 +301,12 @@ class _CurrentPage:
         self.image_ms = 0.0
         self.answer: Handle[Generation] | None = None  # while it is written
         self.generation: Generation | None = None
+        self.by_lines: LineReader | None = None
 
     @property
     def page(self) -> Page:
+        if self.by_lines is not None:
+            return self.by_lines.told(self.known, self.image_ms)
         generation = self.generation if self.answer is None else self.answer.partial
         if generation is None:
             timings = replace(self.known.timings, image_ms=self.image_ms)
@@ -281,7 +315,18 @@ class _CurrentPage:
         return replace(self.known, generation=generation, timings=timings)
 
 
-def settings(options: ReadOptions, prompt: str | None) -> dict[str, Any]:
-    """Returns what a document is read with, as JSON's types."""
+def settings(
+    options: ReadOptions, prompt: str | None, metadata: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what a document is read with, as JSON's types.
+
+    Args:
+        options: What the caller wants.
+        prompt: What the caller asks.
+        metadata: Of the model's file, which decides where the options leave it open.
+    """
     chosen = {name: value for name, value in asdict(options).items() if name not in NOT_SETTINGS}
-    return {"prompt": prompt, **chosen}
+    layout = chosen_layout(metadata, options, prompt)
+    if options.max_tokens is None and layout != "lines":
+        chosen["max_tokens"] = MAX_TOKENS
+    return {"prompt": prompt, **chosen, "layout": layout}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crispvl.engine.kv_memory import SHARE_OF_MEMORY, free_bytes
-from crispvl.options import ReadOptions
+from crispvl.options import MAX_TOKENS, ReadOptions
 
 if TYPE_CHECKING:
     from crispvl.engine.model import Model
@@ -33,4 +33,4 @@ def _page_tokens(model: Model, options: ReadOptions) -> int:
     n_image: int = (max_tiles + 1) * model.config["projector"]["tokens_per_tile"]
     context: int = model.config["decoder"]["context_length"]  # positions
     n_most: int = round(context / model.config["image"]["position_step"])
-    return min(n_most, n_image + _PROMPT_TOKENS + options.max_tokens)
+    return min(n_most, n_image + _PROMPT_TOKENS + (options.max_tokens or MAX_TOKENS))

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from crispvl.hub.model_file import ModelFile
 from crispvl.inputs.utf8 import encodable
+from crispvl.options import Layout
 from crispvl.results.generation import Confidence, FinishReason, Generation, Timings
 from crispvl.results.grounding import Box, find_boxes
+from crispvl.results.lines import Block, Line, Word, lines_of_text
 from crispvl.results.tables import Table, find_tables, to_csv
 
 if TYPE_CHECKING:
@@ -40,17 +42,6 @@ _WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
-    """Characters between white space, and how sure the model was of them."""
-
-    text: str
-    start: int
-    """Its first character in the page's text, counted from 0."""
-    confidence: float
-    """Probability of the least likely token that has a part in the word."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Page:
     """One page: its text, how sure it is, and what went wrong."""
 
@@ -69,6 +60,14 @@ class Page:
     blank: bool = False
     has_unread_ink: bool = False
     """Whether the model wrote nothing about a page that has ink."""
+    layout: Layout = "page"
+    """How it was shown to the model; never ``auto``."""
+    placed_lines: tuple[Line, ...] = field(default=(), repr=False)
+    """The lines of the text with their places, where it was read by lines."""
+    blocks: tuple[Block, ...] = field(default=(), repr=False)
+    """In reading order, where it was read by lines."""
+    markdown: str | None = field(default=None, repr=False)
+    """The text with headings, lists and tables marked, where it was read by lines."""
     groundedness: float | None = None
     """Nats per token by which the image makes the answer likelier than a blank one; where asked."""
     boxed_text: str | None = field(default=None, repr=False)
@@ -108,7 +107,9 @@ class Page:
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
-        """The words of the text with the probability of each."""
+        """The words of the text with the probability of each, and their places where known."""
+        if self.placed_lines:
+            return tuple(word for line in self.placed_lines for word in line.words)
         if not self.generation:
             return ()
         ends, lowest = [], []
@@ -130,6 +131,11 @@ class Page:
         return tuple(words)
 
     @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines of the text that hold any, with their places where it was read by lines."""
+        return self.placed_lines or lines_of_text(self.text, self.words)
+
+    @cached_property
     def boxes(self) -> tuple[Box, ...]:
         """What the model located on the page, in the page's pixels."""
         return find_boxes(self.boxed_text or self.text, self.width_px, self.height_px)
@@ -149,7 +155,9 @@ class Page:
             "finish_reason": self.finish_reason,
             "confidence": self.confidence,
             "token_confidence": asdict(generation.confidence) if generation else None,
-            "words": [[word.text, round(word.confidence, 4)] for word in self.words],
+            "layout": self.layout,
+            "words": [word.to_list() for word in self.words],
+            "lines": [line.to_dict() for line in self.lines],
             "boxes": [asdict(box) for box in self.boxes],
             "groundedness": self.groundedness,
             "repairs": [repair.to_dict() for repair in generation.repairs] if generation else [],
@@ -250,6 +258,24 @@ class Document:
         from crispvl.results.html import to_html
 
         return to_html(self)
+
+    def to_hocr(self) -> str:
+        """Returns a whole hOCR file: lines and words with their boxes and confidence."""
+        from crispvl.results.hocr import to_hocr
+
+        return to_hocr([self])
+
+    def to_alto(self) -> str:
+        """Returns a whole ALTO 4 file: blocks, lines and words with their boxes and confidence."""
+        from crispvl.results.alto import to_alto
+
+        return to_alto([self])
+
+    def to_tsv(self) -> str:
+        """Returns tab-separated rows with Tesseract's columns, down to the boxes of words."""
+        from crispvl.results.tsv import to_tsv
+
+        return to_tsv([self])
 
     def to_csv(self) -> str:
         """Returns the tables of all pages, an empty line between two."""

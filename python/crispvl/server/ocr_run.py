@@ -59,7 +59,7 @@ class DocumentRun:
             source=upload.name,
             n_pages=len(opened.numbers),
             model=model.ocr.model.file,
-            settings={**settings(options, prompt), "password": None},
+            settings={**settings(options, prompt, model.ocr.model.metadata), "password": None},
         )
 
     @property

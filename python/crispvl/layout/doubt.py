@@ -1,0 +1,67 @@
+"""How far an answer's row can be what its strip shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from crispvl.layout.rows import Row
+from crispvl.layout.strips import Strip
+
+SURE = math.log(0.9)
+"""Mean log-probability of a row's tokens from which on it is believed at once."""
+
+LEAST_CHARACTER = math.log(0.4)
+"""Log-probability under which a single character is worth a second look."""
+
+ADVANCES = 0.2, 1.6
+"""Width of a character, on average over a row, in x-heights: as narrow and as wide as print has."""
+
+IMPLAUSIBLE = 2.0
+"""Taken from the mean log-probability of a row that cannot be what its strip shows."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A row that was read for a strip.
+
+    Attributes:
+        row: What was read.
+        plausible: Whether the strip can show it, as far as its width and its words tell.
+        doubtful: Whether it deserves to be read again.
+    """
+
+    row: Row
+    plausible: bool
+    doubtful: bool
+
+    @property
+    def score(self) -> float:
+        """Higher is surer: the mean log-probability, less what speaks against it."""
+        return self.row.mean_logprob - (0.0 if self.plausible else IMPLAUSIBLE)
+
+
+def judge(strip: Strip, row: Row, x_height: float) -> Reading:
+    """Returns a row with what is to be thought of it.
+
+    Args:
+        strip: What was shown.
+        row: What was read.
+        x_height: Of the strip's line, px of the page.
+    """
+    plausible = _is_plausible(strip, row, x_height)
+    unsure = row.mean_logprob < SURE or min(row.sureness, default=0.0) < LEAST_CHARACTER
+    return Reading(row, plausible, doubtful=unsure or not plausible)
+
+
+def _is_plausible(strip: Strip, row: Row, x_height: float) -> bool:
+    if not row.ended:
+        return False
+    n_characters = max(1, len(row.text))
+    advance = strip.width / (n_characters * x_height)
+    if not ADVANCES[0] <= advance <= ADVANCES[1] and n_characters > 2:
+        return False
+    if not row.text:
+        return strip.width < 2 * x_height
+    n_read, n_shown = len(row.text.split()), len(strip.words)
+    return abs(n_read - n_shown) <= 1 + n_shown // 3

@@ -1,0 +1,201 @@
+"""Reading a page by its lines: found, cut into strips, read many at a time, joined again."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from crispvl.engine.engine import Engine
+from crispvl.engine.handle import Handle
+from crispvl.engine.steps import Encoded
+from crispvl.errors import Cancelled
+from crispvl.layout.composition import TextBuilder, Unit, put_text, text_units
+from crispvl.layout.joining import ReadLine, corners
+from crispvl.layout.page_strips import PageStrips
+from crispvl.layout.strip_format import strip_format
+from crispvl.options import ReadOptions
+from crispvl.reading.page_window import ReadingSteps
+from crispvl.reading.strip_reader import StripReader
+from crispvl.results.document import Page
+from crispvl.results.generation import FinishReason, Generation, Timings
+from crispvl.results.lines import Block, around
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken
+    from crispvl.engine.model import Model
+
+
+@dataclass(frozen=True)
+class Look:
+    """How strips are shown.
+
+    Attributes:
+        scale: Of their height.
+        n_rows: Most strips of a tile; None means as many as it holds.
+        at_unread: Whether only strips are shown for which nothing credible was read.
+    """
+
+    scale: float = 1.0
+    n_rows: int | None = None
+    at_unread: bool = False
+
+
+LOOKS = (Look(), Look(scale=0.85), Look(n_rows=2, at_unread=True))
+"""At every strip; at those in doubt again, smaller and in other company; at what is left."""
+
+
+class LineReader:
+    """Reads one page by its lines.
+
+    Args:
+        model: Reads.
+        engine: Of the same model.
+        prompt_ids: Of the question about one tile.
+        options: Limits and sampling.
+        cancel: Stops within one layer of encoding or one token.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        engine: Engine,
+        prompt_ids: list[int],
+        options: ReadOptions,
+        cancel: CancelToken | None,
+    ) -> None:
+        self._cancel = cancel
+        self._most_tokens = math.inf if options.max_tokens is None else options.max_tokens
+        self._form = strip_format(model.config, model.metadata)
+        self._n_prompt_tokens = len(prompt_ids)
+        self._reader = StripReader(engine, prompt_ids, options, cancel)
+        self._builder = TextBuilder()
+        self._read: list[ReadLine] = []
+        self._blocks: tuple[Block, ...] = ()
+        self._n_lines = 0
+        self._layout_ms = 0.0
+        self._finish_reason: FinishReason | None = None  # until the end is reached
+
+    def read(self, page: Image.Image) -> ReadingSteps[Encoded | str]:
+        """Yields the text of an RGB page in order, and meanwhile what is waited for.
+
+        Raises:
+            Cancelled: `generation` is what there is.
+        """
+        try:
+            yield from self._read_page(np.asarray(page))
+        except Cancelled:
+            if self._cancel is None or not self._cancel.expired:
+                raise
+            self._finish_reason = "time_limit"
+        self._finish_reason = self._finish_reason or "stop"
+
+    def _read_page(self, pixels: NDArray[np.uint8]) -> ReadingSteps[Encoded | str]:
+        started = time.perf_counter()
+        from crispvl._core import find_layout
+
+        layout = find_layout(pixels, self._cancel)
+        self._blocks = tuple(
+            Block(kind=block.kind, box=around([corners(block.quad)])) for block in layout.blocks
+        )
+        self._n_lines = len(layout.lines)
+        strips = PageStrips(pixels, layout.lines, self._form)
+        self._layout_ms += 1000 * (time.perf_counter() - started)
+        units = deque(text_units(layout))
+        for look in LOOKS:
+            with closing(self._look(strips, look)) as looked:
+                for item in looked:
+                    yield item
+                    while units and strips.settled(units[0].lines):
+                        yield from self._write(units.popleft(), strips)
+                    if self._finish_reason is not None:
+                        return
+        for unit in units:
+            yield from self._write(unit, strips)
+            if self._finish_reason is not None:
+                return
+
+    @property
+    def generation(self) -> Generation:
+        """All that was read so far as one answer, without what was read again."""
+        rows = [row for line in self._read for row in line.rows]
+        return Generation(
+            ids=[token_id for row in rows for token_id in row.ids],
+            logprobs=[logprob for row in rows for logprob in row.logprobs[: len(row.ids)]],
+            pieces=[piece for row in rows for piece in row.pieces],
+            finish_reason=self._finish_reason or "cancelled",
+            text=self._builder.text,
+            timings=self._reader.timings + Timings(image_ms=self._layout_ms),
+            n_prompt_tokens=self._n_prompt_tokens * self._reader.n_tiles,
+        )
+
+    @property
+    def n_tokens(self) -> int:
+        """Of the text so far."""
+        return sum(line.n_tokens for line in self._read)
+
+    @property
+    def n_lines(self) -> int:
+        """Lines that were found, whether or not anything was read."""
+        return self._n_lines
+
+    def told(self, page: Page, image_ms: float) -> Page:
+        """Returns the page with what is known of it now.
+
+        Args:
+            page: With what was known before.
+            image_ms: What was spent on its image before.
+        """
+        generation = self.generation
+        timings = generation.timings + Timings(image_ms=image_ms)
+        return replace(
+            page,
+            layout="lines",
+            n_tiles=self._reader.n_tiles,
+            generation=generation,
+            timings=timings,
+            placed_lines=tuple(self._builder.lines),
+            blocks=self._blocks,
+        )
+
+    def _look(self, strips: PageStrips, look: Look) -> ReadingSteps[Encoded]:
+        """Shows strips to the model; tells of each tile that was read."""
+        wanted = strips.unread() if look.at_unread else strips.doubtful()
+        n_rows = look.n_rows or self._form.n_rows
+        groups = [wanted[i : i + n_rows] for i in range(0, len(wanted), n_rows)]
+        started = time.perf_counter()
+        tiles = [strips.tile(group, look.scale) for group in groups]
+        self._layout_ms += 1000 * (time.perf_counter() - started)
+        with closing(self._reader.read(tiles)) as answers:
+            for item in answers:
+                if isinstance(item, Handle):
+                    yield item
+                    continue
+                strips.take(groups[item.i_tile], item.rows, item.finish_reason == "stop")
+                yield Encoded(item.i_tile + 1, len(tiles))
+                if item.finish_reason == "time_limit":
+                    self._finish_reason = "time_limit"
+
+    def _write(self, unit: Unit, strips: PageStrips) -> Iterator[str]:
+        """Adds lines to the text, as far as the limit of tokens allows, and yields what is new."""
+        lines = []
+        for i_line in unit.lines:
+            line = strips.join(i_line)
+            n_left = self._most_tokens - self.n_tokens
+            if line.n_tokens > n_left:
+                self._finish_reason = "length"
+                break
+            lines.append(line)
+            self._read.append(line)
+        n_before = len(self._builder.text)
+        put_text(self._builder, unit, lines)
+        if len(self._builder.text) > n_before:
+            yield self._builder.text[n_before:]

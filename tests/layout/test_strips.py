@@ -1,0 +1,154 @@
+"""Lines become strips that fit on tiles, answers become rows, rows become lines again."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from crispvl._core import find_layout
+from crispvl.errors import ModelFileError
+from crispvl.layout.doubt import judge
+from crispvl.layout.page_strips import PageStrips
+from crispvl.layout.rows import Row, split_rows
+from crispvl.layout.strip_format import STRIP_KEYS, StripFormat, strip_format
+from crispvl.layout.strips import Strip, cut_into_strips, make_tile
+from crispvl.layout.word_places import place_words
+from rendered import RenderedPage
+
+FORM = StripFormat(tile_px=224, n_rows=8, pitch_px=28, height_px=26, left_px=6)
+
+
+def _config(tile_px: int, tokens_per_tile: int) -> dict[str, dict[str, int]]:
+    return {"vision": {"tile_px": tile_px}, "projector": {"tokens_per_tile": tokens_per_tile}}
+
+
+def _rows(*texts: str) -> list[Row]:
+    rows = [Row(text=text, sureness=[-0.01] * len(text), ended=True) for text in texts]
+    for row in rows:
+        row.ids, row.logprobs, row.pieces = [1], [-0.01], [row.text]
+    return rows
+
+
+def test_strips_of_a_published_model_follow_its_rows_of_image_tokens() -> None:
+    form = strip_format(_config(448, 256), {})
+    assert (form.n_rows, form.pitch_px, form.height_px) == (16, 28, 26)
+    assert form.width_px == 448 - 2 * form.left_px
+
+
+def test_strips_follow_what_the_file_says() -> None:
+    said = dict(zip(STRIP_KEYS.values(), (5, 40, 36, 4), strict=True))
+    form = strip_format(_config(224, 64), said)
+    assert (form.n_rows, form.pitch_px, form.height_px, form.left_px) == (5, 40, 36, 4)
+
+
+@pytest.mark.parametrize("said", [{"n_rows": 9}, {"pitch_px": 0}, {"height_px": 400}])
+def test_strips_that_do_not_fit_the_tile_are_refused(said: dict[str, int]) -> None:
+    metadata = {STRIP_KEYS[name]: value for name, value in said.items()}
+    with pytest.raises(ModelFileError, match=r"\[crispvl.strips\]"):
+        strip_format(_config(224, 64), metadata)
+
+
+@pytest.fixture(scope="module")
+def page() -> RenderedPage:
+    page = RenderedPage(dpi=150)
+    page.column(20, 30, 170, n_lines=6)
+    page.write(20, 80, "W" * 60)
+    page.write(20, 90, "Incomprehensibilities")
+    return page
+
+
+def test_every_word_is_on_one_strip_and_every_strip_on_a_tile(page: RenderedPage) -> None:
+    layout = find_layout(page.pixels)
+    for i_line, line in enumerate(layout.lines):
+        strips = cut_into_strips(page.pixels, i_line, line, FORM)
+        words = [word for strip in strips if not strip.within_word for word in strip.words]
+        assert len(words) == len(line.words)
+        for strip in strips:
+            tile = make_tile(page.pixels, layout.lines, [strip], FORM).pixels
+            assert tile.shape == (224, 224, 3)
+            assert (tile[:, FORM.tile_px - FORM.left_px :] == 255).all()
+            assert (tile[FORM.pitch_px :] == 255).all()
+
+
+def test_a_word_wider_than_a_tile_is_cut_between_letters(page: RenderedPage) -> None:
+    layout = find_layout(page.pixels)
+    i_line = next(i for i, line in enumerate(layout.lines) if len(line.words) == 1)
+    strips = cut_into_strips(page.pixels, i_line, layout.lines[i_line], FORM)
+    assert len(strips) > 1
+    assert [strip.within_word for strip in strips] == [False] + [True] * (len(strips) - 1)
+    for left, right in itertools.pairwise(strips):
+        assert left.x_to == right.x_from
+        tile = make_tile(page.pixels, layout.lines, [left], FORM).pixels
+        columns = np.flatnonzero((tile[:26] < 128).any(axis=(0, 2)))
+        assert columns[-1] < FORM.tile_px - FORM.left_px - 1  # the last letter is whole
+
+
+def test_rows_keep_their_tokens_and_how_sure_each_character_is() -> None:
+    tokens = [(5, -0.1, "ab"), (6, -0.2, " "), (7, -0.3, "c\nd"), (8, -0.4, ""), (9, -0.5, "é ")]
+    first, second = split_rows(tokens)
+    assert (first.text, first.ids, first.ended) == ("ab c", [5, 6, 7], True)
+    assert first.sureness == [-0.1, -0.1, -0.2, -0.3]
+    assert (second.text, second.ids, second.ended) == ("dé", [8, 9], False)
+    assert second.sureness == [-0.3, -0.5]
+
+
+def test_an_answer_with_another_number_of_rows_is_given_to_no_strip(page: RenderedPage) -> None:
+    strips = PageStrips(page.pixels, find_layout(page.pixels).lines, FORM)
+    wanted = strips.doubtful()
+    strips.take(wanted[:3], _rows("one", "two"), whole=True)
+    strips.take(wanted[3:5], _rows("one", "two"), whole=False)
+    assert strips.doubtful() == wanted == strips.unread()
+
+
+def test_the_surer_of_two_readings_stays(page: RenderedPage) -> None:
+    strips = PageStrips(page.pixels, find_layout(page.pixels).lines, FORM)
+    sure, unsure = _rows("the quick brown"), _rows("thc qvick brovvn")
+    unsure[0].logprobs = [-1.0]
+    first = strips.doubtful()[0]
+    for rows in (unsure, sure, unsure):
+        strips.take([first], rows, whole=True)
+    assert strips.join(0).text.startswith("the quick brown")
+    assert first not in strips.doubtful()
+
+
+@pytest.mark.parametrize(
+    ("text", "plausible"),
+    [
+        ("two words", True),
+        ("000000000000000000000000000000000000000000000000", False),
+        ("", False),
+        ("a b c d e f g", False),
+    ],
+)
+def test_a_row_that_its_strip_cannot_show_is_doubted(text: str, plausible: bool) -> None:
+    strip = Strip(0, 0.0, 110.0, ((0.0, 45.0), (55.0, 110.0)), 0)
+    (row,) = _rows(text)
+    reading = judge(strip, row, x_height=12.0)
+    assert (reading.plausible, reading.doubtful) == (plausible, not plausible)
+
+
+def test_words_go_to_their_ink_where_both_are_as_many() -> None:
+    places = place_words(["a", "long", "b"], [(0, 10), (20, 60), (70, 80)])
+    assert [(place.start, place.end) for place in places] == [(0, 10), (20, 60), (70, 80)]
+
+
+def test_ink_that_runs_together_is_parted_and_parted_ink_joined() -> None:
+    together = place_words(["one", "two", "three"], [(0, 65), (75, 125)])
+    assert [(place.first, place.last) for place in together] == [(0, 0), (0, 0), (1, 1)]
+    assert 25 < together[0].end <= together[1].start < 40
+    parted = place_words(["once", "again"], [(0, 18), (22, 40), (50, 95)])
+    assert [(place.first, place.last) for place in parted] == [(0, 1), (2, 2)]
+    assert (parted[0].start, parted[0].end) == (0, 40)
+
+
+@pytest.mark.parametrize("n_words", [1, 7])
+@pytest.mark.parametrize("n_ink", [1, 5])
+def test_every_word_has_a_place_within_the_line(n_words: int, n_ink: int) -> None:
+    ink = [(20.0 * i, 20.0 * i + 15) for i in range(n_ink)]
+    places = place_words(["word"] * n_words, ink)
+    assert len(places) == n_words
+    assert all(0 <= place.start < place.end <= ink[-1][1] + 1e-6 for place in places)
+    assert places == sorted(places, key=lambda place: place.start)
+    assert not math.isnan(places[0].start)
