@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import subprocess
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -77,6 +79,59 @@ def test_threads_share_a_reader_and_do_not_mix_their_pages(
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda page: read(ocr, page), pages))
     assert found == [texts[page] for page in pages]
+
+
+def test_threads_that_read_at_once_share_passes_and_get_the_tokens_they_get_alone() -> None:
+    ocr = CrispOCR(threads=1, image_cache_bytes=0)
+    pages = [RECEIPT, CODE] * 2
+    alone = [ocr.recognize(page).pages[0].generation for page in pages[:2]]
+    before = ocr.engine.counts
+    with ThreadPoolExecutor(4) as pool:
+        found = [d.pages[0].generation for d in pool.map(ocr.recognize, pages)]
+    assert [g.ids for g in found if g] == [g.ids for g in alone if g] * 2
+    counts = ocr.engine.counts
+    n_tokens = sum(len(g.ids) for g in found if g)
+    assert counts.n_passes - before.n_passes < n_tokens / 2
+
+
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="processes cannot fork here"
+)
+def test_a_process_that_forks_while_it_reads_goes_on_and_so_does_its_child(
+    ocr: CrispOCR, texts: dict[Path, str]
+) -> None:
+    READER[:] = [ocr]
+    stream = ocr.stream(CODE)
+    first = next(stream)
+    reading = ThreadPoolExecutor(1).submit(read, ocr, CODE)
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        found = pool.submit(read_with_the_parents_reader).result(timeout=120)
+    assert found == texts[RECEIPT]
+    assert first + "".join(stream) == reading.result(timeout=120) == texts[CODE]
+
+
+AT_THE_END = """
+import sys, threading
+from crispvl import CrispOCR
+ocr = CrispOCR(threads=1)
+stream = ocr.stream(sys.argv[1])
+next(stream)  # and nobody reads on
+threading.Thread(target=ocr.recognize, args=(sys.argv[1],), daemon=True).start()
+prepared = ocr.prepare_chat([{"role": "user", "content": "Say much"}])
+begun = threading.Event()
+ocr.engine.submit(prepared.request, lambda event: begun.set())
+begun.wait()
+print("over")
+"""
+
+
+def test_the_interpreter_may_end_while_the_engine_is_at_work() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_END, str(CODE)], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "over\n")
+    assert "Traceback" not in done.stderr
 
 
 def test_tasks_share_a_reader_while_the_loop_runs_on(ocr: CrispOCR, texts: dict[Path, str]) -> None:

@@ -9,15 +9,15 @@ their tiles, which hold their pixels and how they were cut.
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl.engine.embedding_cache import EmbeddingCache
+from crispvl.engine.kept_sessions import KeptSession, KeptSessions
 from crispvl.engine.prefill import EncodeSteps, Prompt, encode, prefill
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 EMBEDDING_BYTES = 64 << 20
 """Most memory for embeddings of images, unless told otherwise: some seventy tiles of a 1B model."""
-
-CHAT_BYTES = 256 << 20
-"""Most memory for the KV caches of conversations; that of the last one is kept in any case."""
 
 CHAT_SPARE_TOKENS = 1024
 """Room beyond a chat's answer, for the questions that follow."""
@@ -53,36 +50,24 @@ class CacheCounts:
     session_bytes: int
 
 
-@dataclass(frozen=True, eq=False)
-class _Idle:
-    session: Session
-    cached: NDArray[np.int64]
-    """What its KV cache holds; see `CachedSessions._fingerprint`."""
-    n_bytes: int
-    is_chat: bool
-
-    def is_continued(self, n_common: int) -> bool:
-        """Whether a prompt with so much in common is worth what else the cache holds."""
-        has_image = bool((self.cached[:n_common] < 0).any())
-        return has_image or 2 * n_common > len(self.cached)
-
-
 class SessionCache:
     """Keeps sessions between answers, and embeddings by image. Any thread may use it.
-
-    Kept are the session of the last page and those of the last conversations.
 
     Args:
         max_bytes: Of embeddings; the least recently used go first. 0 keeps nothing, no session
             either.
-        max_chats: Most conversations whose session is kept, at least 1.
+
+    Attributes:
+        images: Embeddings by what tells images apart.
+        sessions: Those of the last page and the last conversations; how many of these is up to its
+            ``max_chats``.
 
     Raises:
         TypeError: They are no int.
         ValueError: They are negative.
     """
 
-    def __init__(self, max_bytes: int = EMBEDDING_BYTES, max_chats: int = 1) -> None:
+    def __init__(self, max_bytes: int = EMBEDDING_BYTES) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
             raise TypeError(
                 f"[image cache] a number of bytes of type int is expected; found {max_bytes!r}; "
@@ -93,14 +78,8 @@ class SessionCache:
                 f"[image cache] 0 bytes or more are expected; found {max_bytes}; pass 0 to keep "
                 "nothing"
             )
-        self._max_bytes = max_bytes
-        self._max_chats = max_chats
-        self._n_bytes = 0
-        # Reentrant, as a finaliser may give a session back wherever memory is allocated.
-        self._lock = threading.RLock()
-        self._idle: list[_Idle] = []  # the least recently used first
-        self._embeddings: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
-        self._image_hits = self._image_misses = self._prefix_hits = self._prefix_misses = 0
+        self.images = EmbeddingCache(max_bytes)
+        self.sessions = KeptSessions()
 
     def for_chat(self, images: Sequence[NDArray[np.uint8]]) -> CachedSessions:
         """Returns where the session of an answer in a conversation comes from.
@@ -118,82 +97,27 @@ class SessionCache:
         """
         return CachedSessions(self, [tiles], 0, is_chat=False)
 
-    def take(
-        self, n_tokens: int, n_common: Callable[[NDArray[np.int64]], int]
-    ) -> tuple[Session, int] | None:
-        """Returns a kept session with room, and how much of its cache is of use.
-
-        Args:
-            n_tokens: That it must hold.
-            n_common: Says how many tokens a prompt has in common with what a cache holds.
-        """
-        with self._lock:
-            scores = {
-                idle: n_common(idle.cached) for idle in self._idle if idle.session.n_ctx >= n_tokens
-            }
-            continued = [idle for idle, score in scores.items() if idle.is_continued(score)]
-            self._prefix_hits += bool(continued)
-            self._prefix_misses += not continued
-            n_chats = sum(idle.is_chat for idle in self._idle)
-            spare = [idle for idle in scores if not idle.is_chat or n_chats == self._max_chats]
-            chosen = max(continued or spare, key=scores.__getitem__, default=None)
-            if chosen is None:
-                return None
-            self._idle.remove(chosen)
-        return chosen.session, scores[chosen]
-
-    def put(self, session: Session, cached: NDArray[np.int64], n_bytes: int, is_chat: bool) -> None:
-        """Keeps a session; of pages the last one."""
-        if not self._max_bytes:
-            return
-        with self._lock:
-            same = [idle for idle in self._idle if idle.is_chat == is_chat]
-            others = [idle for idle in self._idle if idle.is_chat != is_chat]
-            same.append(_Idle(session, cached, n_bytes, is_chat))
-            most = self._max_chats if is_chat else 1
-            while len(same) > most or (
-                len(same) > 1 and sum(idle.n_bytes for idle in same) > CHAT_BYTES
-            ):
-                del same[0]
-            self._idle = others + same
-
-    def embeddings(self, key: bytes) -> NDArray[np.float32] | None:
-        with self._lock:
-            rows = self._embeddings.get(key)
-            if rows is None:
-                self._image_misses += 1
-            else:
-                self._image_hits += 1
-                self._embeddings.move_to_end(key)
-        return rows
-
-    def keep_embeddings(self, key: bytes, rows: NDArray[np.float32]) -> None:
-        with self._lock:
-            replaced = self._embeddings.pop(key, None)
-            self._n_bytes += rows.nbytes - (0 if replaced is None else replaced.nbytes)
-            self._embeddings[key] = rows
-            while self._n_bytes > self._max_bytes:
-                self._n_bytes -= self._embeddings.popitem(last=False)[1].nbytes
+    def put(self, kept: KeptSession) -> None:
+        """Keeps a session, if anything is to be kept."""
+        if self.images.max_bytes:
+            self.sessions.put(kept)
 
     def clear(self) -> None:
-        with self._lock:
-            self._idle.clear()
-            self._embeddings.clear()
-            self._n_bytes = 0
+        self.images.clear()
+        self.sessions.clear()
 
     @property
     def counts(self) -> CacheCounts:
-        with self._lock:
-            return CacheCounts(
-                image_hits=self._image_hits,
-                image_misses=self._image_misses,
-                image_bytes=self._n_bytes,
-                max_image_bytes=self._max_bytes,
-                prefix_hits=self._prefix_hits,
-                prefix_misses=self._prefix_misses,
-                n_sessions=len(self._idle),
-                session_bytes=sum(idle.n_bytes for idle in self._idle),
-            )
+        return CacheCounts(
+            image_hits=self.images.n_hits,
+            image_misses=self.images.n_misses,
+            image_bytes=self.images.n_bytes,
+            max_image_bytes=self.images.max_bytes,
+            prefix_hits=self.sessions.n_hits,
+            prefix_misses=self.sessions.n_misses,
+            n_sessions=self.sessions.n_kept,
+            session_bytes=self.sessions.n_bytes,
+        )
 
 
 class CachedSessions:
@@ -230,13 +154,14 @@ class CachedSessions:
     def release(self, session: Session, ids: Sequence[int]) -> None:
         n_past = min(session.n_past, len(ids))
         session.rewind(n_past)
+        cached = self._fingerprint(ids[:n_past])
         n_bytes = session.n_ctx * self._kv_bytes
-        self._cache.put(session, self._fingerprint(ids[:n_past]), n_bytes, self._is_chat)
+        self._cache.put(KeptSession(session, cached, n_bytes, self._is_chat))
 
     def _session(self, prompt: Prompt) -> tuple[Session, int]:
         """Returns a session with room, and how many tokens of the prompt it holds."""
         wanted = self._fingerprint(prompt.ids)
-        kept = self._cache.take(
+        kept = self._cache.sessions.take(
             prompt.n_tokens, lambda cached: self._n_common(prompt.model, prompt.ids, wanted, cached)
         )
         if kept is not None:
@@ -277,7 +202,7 @@ class CachedSessions:
                 break
             needed.insert(0, i)
             n_left -= len(self._images[i]) * self._per_tile
-        known = {i: self._cache.embeddings(self._keys[i]) for i in needed}
+        known = {i: self._cache.images.get(self._keys[i]) for i in needed}
         new = [i for i in needed if known[i] is None]
         if new:
             rows = yield from encode(
@@ -288,7 +213,7 @@ class CachedSessions:
                 part = rows[at : at + len(self._images[i]) * self._per_tile]
                 at += len(part)
                 known[i] = part
-                self._cache.keep_embeddings(self._keys[i], part)
+                self._cache.images.keep(self._keys[i], part)
         found = [rows for rows in known.values() if rows is not None]
         return np.concatenate(found)[-n_rows:]
 

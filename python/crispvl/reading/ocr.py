@@ -144,6 +144,11 @@ class CrispOCR(Conversing):
         """Answers what all callers of the model ask, in one batch; after `close` a ValueError."""
         return Engine.of(self.model) if self._engine is None else self._engine
 
+    @property
+    def cache(self) -> SessionCache:
+        """What is kept between answers: images, the last page, the last conversation or more."""
+        return self._cache
+
     def recognize(
         self,
         document: ImageLike,
