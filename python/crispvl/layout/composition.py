@@ -1,21 +1,16 @@
-"""A page's text from its lines, with the place of every line and word in it."""
+"""Text in the making: words of lines, and what is between them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from crispvl.layout.joining import ReadLine
 from crispvl.results.lines import Line, Word
 
-if TYPE_CHECKING:
-    from crispvl import _core
-
 
 class TextBuilder:
-    """Text in the making: words of lines, and what stands between them.
+    """A page's text and the place of every line and word in it.
 
     Attributes:
         text: So far.
@@ -28,7 +23,7 @@ class TextBuilder:
         self._between = ""
 
     def separate(self, between: str) -> None:
-        """Sets what stands between the text so far and what is put next, if anything is."""
+        """Sets what is between the text so far and what is put next, if anything is."""
         if self.text:
             self._between = between
 
@@ -42,7 +37,7 @@ class TextBuilder:
 
         Args:
             line: As it was read.
-            i_block: In which it stands.
+            i_block: Number of its block.
             texts: What to write for its words, where that is not what was read.
         """
         written = [word.text for word in line.words] if texts is None else list(texts)
@@ -51,7 +46,9 @@ class TextBuilder:
         self.put("")
         start, words = len(self.text), []
         for text, word in zip(written, line.words, strict=True):
-            if len(self.text) > start and text:
+            if not text:
+                continue
+            if len(self.text) > start:
                 self.text += " "
             words.append(
                 Word(
@@ -68,43 +65,15 @@ class TextBuilder:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Unit:
-    """What is added to the text at once: lines that belong together.
+def put_row(builder: TextBuilder, lines: Sequence[ReadLine], first: bool) -> None:
+    """Adds a row of plain text.
 
-    Attributes:
-        i_block: In which they stand.
-        lines: Their numbers on the page.
-        first: Whether a block begins with them.
+    Args:
+        builder: Takes it.
+        lines: Of the row, from left to right.
+        first: Whether a block begins with it, which an empty line parts from what was before.
     """
-
-    i_block: int
-    lines: tuple[int, ...]
-    first: bool
-
-
-def text_units(layout: _core.Layout) -> Iterator[Unit]:
-    """Yields the lines of a page one by one in reading order; cells of a table row together."""
-    for i_block, block in enumerate(layout.blocks):
-        first, row = True, None
-        cells: list[int] = []
-        for i_line in block.lines:
-            cell = layout.lines[i_line].cell
-            if cells and (cell is None or cell[0] != row):
-                yield Unit(i_block, tuple(cells), first)
-                first, cells = False, []
-            row = None if cell is None else cell[0]
-            cells.append(i_line)
-            if cell is None:
-                yield Unit(i_block, tuple(cells), first)
-                first, cells = False, []
-        if cells:
-            yield Unit(i_block, tuple(cells), first)
-
-
-def put_text(builder: TextBuilder, unit: Unit, lines: Sequence[ReadLine]) -> None:
-    """Adds a unit as lines of plain text, with an empty line before a block."""
-    builder.separate("\n\n" if unit.first else "\n")
+    builder.separate("\n\n" if first else "\n")
     for line in lines:
-        builder.put_line(line, unit.i_block)
+        builder.put_line(line, line.block)
         builder.separate(" ")

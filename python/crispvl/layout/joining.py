@@ -42,12 +42,14 @@ class ReadLine:
         logprob: Mean over its characters.
         quad: Where it stands.
         rows: From which it was joined.
+        block: Number of its block.
     """
 
     words: tuple[ReadWord, ...]
     logprob: float
     quad: Quad
     rows: tuple[Row, ...]
+    block: int = 0
 
     @property
     def text(self) -> str:
@@ -72,7 +74,7 @@ def join_strips(line: _core.LayoutLine, strips: Sequence[Strip], rows: Sequence[
             words.append(ReadWord(last.text + first.text, min(last.logprob, first.logprob), quad))
         words.extend(found)
     mean = sum(sureness) / len(sureness) if sureness else 0.0
-    return ReadLine(tuple(words), mean, corners(line.quad), tuple(rows))
+    return ReadLine(tuple(words), mean, corners(line.quad), tuple(rows), line.block)
 
 
 def corners(quad: NDArray[np.floating[Any]]) -> Quad:

@@ -259,7 +259,9 @@ class DocumentReader:
         self, image: Image.Image, number: int, current: _CurrentPage, cancel: CancelToken | None
     ) -> PageSteps:
         model = self._model
-        message = Message("user", (ImagePart(image), self._question))
+        # Whatever is made of the lines, they are read as text.
+        asked = question("text", None, model.config["chat"])
+        message = Message("user", (ImagePart(image), asked))
         prompt_ids = self._prompts.build([message], [model.config["projector"]["tokens_per_tile"]])
         current.by_lines = reader = LineReader(
             model, self._engine, prompt_ids, self._options, cancel

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,9 +17,9 @@ from crispvl.engine.engine import Engine
 from crispvl.engine.handle import Handle
 from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
-from crispvl.layout.composition import TextBuilder, Unit, put_text, text_units
 from crispvl.layout.joining import ReadLine, corners
 from crispvl.layout.page_strips import PageStrips
+from crispvl.layout.page_writer import PageWriter, page_writer
 from crispvl.layout.strip_format import strip_format
 from crispvl.options import ReadOptions
 from crispvl.reading.page_window import ReadingSteps
@@ -77,7 +76,9 @@ class LineReader:
         self._form = strip_format(model.config, model.metadata)
         self._n_prompt_tokens = len(prompt_ids)
         self._reader = StripReader(engine, prompt_ids, options, cancel)
-        self._builder = TextBuilder()
+        self._task = options.task
+        self._writer: PageWriter | None = None
+        self._markdown: str | None = None  # until the end is reached
         self._read: list[ReadLine] = []
         self._blocks: tuple[Block, ...] = ()
         self._n_lines = 0
@@ -109,19 +110,16 @@ class LineReader:
         self._n_lines = len(layout.lines)
         strips = PageStrips(pixels, layout.lines, self._form)
         self._layout_ms += 1000 * (time.perf_counter() - started)
-        units = deque(text_units(layout))
+        self._writer = page_writer(self._task, layout)
         for look in LOOKS:
             with closing(self._look(strips, look)) as looked:
                 for item in looked:
                     yield item
-                    while units and strips.settled(units[0].lines):
-                        yield from self._write(units.popleft(), strips)
+                    yield from self._write(self._writer, strips, settled=True)
                     if self._finish_reason is not None:
                         return
-        for unit in units:
-            yield from self._write(unit, strips)
-            if self._finish_reason is not None:
-                return
+        yield from self._write(self._writer, strips, settled=False)
+        self._markdown = self._writer.markdown
 
     @property
     def generation(self) -> Generation:
@@ -132,7 +130,7 @@ class LineReader:
             logprobs=[logprob for row in rows for logprob in row.logprobs[: len(row.ids)]],
             pieces=[piece for row in rows for piece in row.pieces],
             finish_reason=self._finish_reason or "cancelled",
-            text=self._builder.text,
+            text=self._writer.text if self._writer else "",
             timings=self._reader.timings + Timings(image_ms=self._layout_ms),
             n_prompt_tokens=self._n_prompt_tokens * self._reader.n_tiles,
         )
@@ -162,8 +160,9 @@ class LineReader:
             n_tiles=self._reader.n_tiles,
             generation=generation,
             timings=timings,
-            placed_lines=tuple(self._builder.lines),
+            placed_lines=self._writer.lines if self._writer else (),
             blocks=self._blocks,
+            markdown=self._markdown,
         )
 
     def _look(self, strips: PageStrips, look: Look) -> ReadingSteps[Encoded]:
@@ -184,18 +183,24 @@ class LineReader:
                 if item.finish_reason == "time_limit":
                     self._finish_reason = "time_limit"
 
-    def _write(self, unit: Unit, strips: PageStrips) -> Iterator[str]:
-        """Adds lines to the text, as far as the limit of tokens allows, and yields what is new."""
-        lines = []
-        for i_line in unit.lines:
-            line = strips.join(i_line)
-            n_left = self._most_tokens - self.n_tokens
-            if line.n_tokens > n_left:
-                self._finish_reason = "length"
-                break
-            lines.append(line)
-            self._read.append(line)
-        n_before = len(self._builder.text)
-        put_text(self._builder, unit, lines)
-        if len(self._builder.text) > n_before:
-            yield self._builder.text[n_before:]
+    def _write(self, writer: PageWriter, strips: PageStrips, settled: bool) -> Iterator[str]:
+        """Adds what can be added to the text, as far as the limit of tokens allows.
+
+        Args:
+            writer: Of the page.
+            strips: Of the page.
+            settled: Whether only lines are added that were read beyond doubt.
+        """
+        while writer.waiting and not (settled and not strips.settled(writer.waiting)):
+            lines = {}
+            for i_line in writer.waiting:
+                line = strips.join(i_line)
+                if self.n_tokens + line.n_tokens > self._most_tokens:
+                    self._finish_reason = "length"
+                    break
+                lines[i_line] = line
+                self._read.append(line)
+            if text := writer.put(lines):
+                yield text
+            if self._finish_reason is not None:
+                return

@@ -25,11 +25,14 @@ def remarks(page: Page) -> list[str]:
 
 
 def to_markdown(document: Document) -> str:
-    """Returns the text, with a comment before each page that failed or was flagged."""
+    """Returns the text, with a comment before each page that failed or was flagged.
+
+    Pages that were read by lines are Markdown whatever the task was.
+    """
     pages = []
     for page in document.pages:
         comments = "".join(f"<!-- {_uncommented(line)} -->\n" for line in remarks(page))
-        pages.append(comments + page.text)
+        pages.append(comments + (page.text if page.markdown is None else page.markdown))
     return PAGE_BREAK.join(pages)
 
 
