@@ -34,7 +34,7 @@ def ocr(nano: Path) -> CrispOCR:
 def test_text_ids_and_probabilities_are_pythons(
     page: Path, model: LoadedModel, ocr: CrispOCR
 ) -> None:
-    prompt = prompt_for("text", ocr.model.config["chat"])
+    prompt = prompt_for("text", ocr.model.config.chat)
     parts = [{"type": "image", "image": page}, {"type": "text", "text": prompt}]
     found, expected = model.recognize(str(page)), ocr.chat([{"role": "user", "content": parts}])
     generation = expected.generation

@@ -15,13 +15,16 @@ from crispvl.layout.rows import Row, split_rows
 from crispvl.layout.strip_format import STRIP_KEYS, StripFormat, strip_format
 from crispvl.layout.strips import Strip, cut_into_strips, make_tile
 from crispvl.layout.word_places import place_words
+from crispvl.model_config import ModelConfig
 from rendered import RenderedPage
 
 FORM = StripFormat(tile_px=224, n_rows=8, pitch_px=28, height_px=26, left_px=6)
 
 
-def _config(tile_px: int, tokens_per_tile: int) -> dict[str, dict[str, int]]:
-    return {"vision": {"tile_px": tile_px}, "projector": {"tokens_per_tile": tokens_per_tile}}
+def _config(tile_px: int, tokens_per_tile: int) -> ModelConfig:
+    vision = {"tile_px": tile_px, "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    projector = {"tokens_per_tile": tokens_per_tile, "width": 8}
+    return ModelConfig({"vision": vision, "projector": projector})
 
 
 def _rows(*texts: str) -> list[Row]:

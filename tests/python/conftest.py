@@ -151,9 +151,16 @@ class FakeModel:
         }
         self.tensors = [{"name": "a", "shape": [2, 3], "type": "F32", "n_bytes": 24, "file": "m"}]
         self.config: dict[str, dict[str, Any]] = {
-            "vision": {"tile_px": TILE_PX},
+            "vision": {"tile_px": TILE_PX, "mean": (0.5,) * 3, "std": (0.5,) * 3},
             "projector": {"tokens_per_tile": TOKENS_PER_TILE, "width": WIDTH},
-            "decoder": {"context_length": 512, "vocab_size": 272},
+            "decoder": {
+                "context_length": 512,
+                "vocab_size": 272,
+                "n_layers": 2,
+                "width": WIDTH,
+                "tied_head": False,
+                "rope_scaling": "none",
+            },
             "tokenizer": {"bos_id": -1, "eos_id": 256, "add_bos": False, "vocab_size": 266},
             "image": {
                 "min_tiles": 1,

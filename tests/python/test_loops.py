@@ -16,6 +16,7 @@ from crispvl.engine.loop_detector import (
 )
 from crispvl.engine.loop_repair import MIN_WARM_TOKENS, TEMPERATURES
 from crispvl.engine.model import Model
+from crispvl.model_config import ModelConfig
 from crispvl.prompts.vocabulary import Vocabulary
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,7 +95,8 @@ def test_spaces_and_line_breaks_of_byte_level_vocabularies_are_no_letters() -> N
         "tokenizer.ggml.tokens": pieces,
         "tokenizer.ggml.token_type": [1] * 7 + [3],
     }
-    vocabulary = Vocabulary(metadata, {"tokenizer": {"eos_id": 7}})
+    tokenizer = {"bos_id": -1, "eos_id": 7, "add_bos": False, "vocab_size": 8}
+    vocabulary = Vocabulary(metadata, ModelConfig({"tokenizer": tokenizer}))
     filler = [vocabulary.is_filler(i) for i in range(8)]
     assert filler == [True, True, True, True, False, False, False, False]
 

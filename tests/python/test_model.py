@@ -11,6 +11,7 @@ from crispvl.engine.detokenizer import StreamingDetokenizer
 from crispvl.engine.model import Model
 from crispvl.engine.token_stream import Token
 from crispvl.errors import Cancelled, ContextOverflowError
+from crispvl.model_config import ModelConfig
 from crispvl.options import GenerateOptions, LoadOptions, ReadOptions
 from crispvl.prompts.vocabulary import Vocabulary
 from crispvl.results.generation import Confidence
@@ -243,19 +244,21 @@ def test_confidence_is_the_geometric_mean_of_the_probabilities() -> None:
 
 
 def test_special_tokens_are_found_by_type_and_by_role() -> None:
+    facts = FakeModel().config
+    facts["tokenizer"].update(eos_id=5, vocab_size=6)
+    facts["decoder"].update(vocab_size=6)
+    facts["image"].update(start_token_id=3, end_token_id=-1, context_token_id=-1)
+    facts["chat"].update(stop_token_ids=[2])
     vocabulary = Vocabulary(
         {
             "tokenizer.ggml.tokens": ["a", "<think>", "<|im_end|>", "<img>", "", "</s>"],
             "tokenizer.ggml.token_type": [1, 4, 3, 4, 3, 1],
         },
-        {
-            "tokenizer": {"eos_id": 5},
-            "image": {"start_token_id": 3},
-            "chat": {"stop_token_ids": [2]},
-        },
+        ModelConfig(facts),
     )
     assert vocabulary.added == {"<think>": 1, "<|im_end|>": 2, "<img>": 3, "</s>": 5}
     assert vocabulary.control_ids == {2, 3, 4, 5}
     assert vocabulary.control == {"<|im_end|>", "<img>", "</s>"}
     assert vocabulary.stop_ids == {2, 5}
-    assert Vocabulary({}, {"tokenizer": {"eos_id": -1}}).control_ids == frozenset()
+    tokenizer = {"bos_id": -1, "eos_id": -1, "add_bos": False, "vocab_size": 0}
+    assert Vocabulary({}, ModelConfig({"tokenizer": tokenizer})).control_ids == frozenset()

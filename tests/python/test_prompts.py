@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from crispvl.engine.model import Model
 from crispvl.errors import ModelFileError
+from crispvl.model_config import ModelConfig
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.prompts.chat_template import ChatTemplate
 from crispvl.prompts.conversations import CONVERSATIONS
@@ -18,7 +19,7 @@ from crispvl.prompts.messages import ImagePart, Message, parse_messages
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from .conftest import SPECIAL_IDS
+from .conftest import SPECIAL_IDS, FakeModel
 
 IMAGE = ImagePart(b"")
 NANO_TEMPLATE = """\
@@ -65,16 +66,12 @@ def test_ids_of_the_goldens(goldens: Callable[[], Iterator[Path]]) -> None:
         expected = json.loads((folder / "expected.json").read_text())
         added, plain, bos_id = golden_tokenizer(folder)
         names = {"start": "<img>", "end": "</img>", "context": "<IMG_CONTEXT>"}
+        facts = FakeModel().config
+        facts["chat"].update(system_message=expected["system_message"])
+        facts["image"].update({f"{name}_token_id": added[piece] for name, piece in names.items()})
+        facts["tokenizer"].update(add_bos=bos_id >= 0, bos_id=bos_id)
         model = SimpleNamespace(
-            config={
-                "chat": {
-                    "template": "internvl2_5",
-                    "system_message": expected["system_message"],
-                    "jinja": None,
-                },
-                "image": {f"{name}_token_id": added[piece] for name, piece in names.items()},
-                "tokenizer": {"add_bos": bos_id >= 0, "bos_id": bos_id, "eos_id": -1},
-            },
+            config=ModelConfig(facts),
             vocabulary=SimpleNamespace(added=added, control=frozenset(added)),
             tokenize=lambda text, special, plain=plain: plain(text),
         )

@@ -43,7 +43,7 @@ def report(model: Model) -> dict[str, Any]:
         row["bytes"] += tensor["n_bytes"]
     return {
         "architecture": model.metadata.get("general.architecture"),
-        "config": model.config,
+        "config": dict(model.config),
         "tensor_types": by_type,
         "parameters": sum(row["parameters"] for row in by_type.values()),
         "bytes": sum(row["bytes"] for row in by_type.values()),

@@ -91,7 +91,7 @@ def _tokenizer(model: VisionLanguageModel) -> Any:
 
 def _make_tokenizer(model: VisionLanguageModel) -> Any:
     library = import_llguidance()
-    n_vocab: int = model.config["decoder"]["vocab_size"]
+    n_vocab: int = model.config.decoder.vocab_size
     return library.LLTokenizer(
         library.TokenizerWrapper(_Vocabulary(model)),
         n_vocab=n_vocab,
@@ -106,8 +106,8 @@ class _Vocabulary:
         self._model = model
         self.eos_token_id = min(model.vocabulary.stop_ids)
         self.bos_token_id = None
-        n_tokens: int = model.config["tokenizer"]["vocab_size"]
-        n_vocab: int = model.config["decoder"]["vocab_size"]
+        n_tokens: int = model.config.tokenizer.vocab_size
+        n_vocab: int = model.config.decoder.vocab_size
         self.special_token_ids = sorted(model.vocabulary.control_ids)
         to_bytes = model.core.detokenize
         # After another token: SentencePiece drops the space that begins a text.

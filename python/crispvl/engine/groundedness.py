@@ -72,12 +72,12 @@ class Groundedness:
     def _blind_session(self) -> Steps[Session]:
         """Returns a session that holds the prompt, its images blank."""
         model, clock = self._model, Clock({})
-        tile_px = model.config["vision"]["tile_px"]
+        tile_px = model.config.vision.tile_px
         white = np.full((1, tile_px, tile_px, 3), 255, np.uint8)
         rows: list[NDArray[np.float32]] = []
         work = Slice(lambda: rows.extend(model.encode(white, cancel=self.cancel)))
         yield from clock.run("encode_ms", work)
-        n_tiles = self._ids.count(model.config["image"]["context_token_id"]) // len(rows[0])
+        n_tiles = self._ids.count(model.config.image.context_token_id) // len(rows[0])
         embeddings = np.tile(rows[0], (n_tiles, 1)) if n_tiles else None
         session = model.core.new_session(self.n_tokens)
         yield from prefill(session, self._ids, embeddings, self.cancel, clock)

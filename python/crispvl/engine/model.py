@@ -18,6 +18,7 @@ from crispvl.engine.request import Request
 from crispvl.engine.token_stream import Token, TokenStream
 from crispvl.hub.model_file import ModelFile
 from crispvl.inputs.utf8 import check_encodable
+from crispvl.model_config import ModelConfig
 from crispvl.options import GenerateOptions, KvType, LoadOptions
 from crispvl.prompts.vocabulary import Vocabulary
 from crispvl.results.generation import Generation
@@ -46,7 +47,7 @@ class Model:
         self.core = core
         self.file = file
         self.vocab_only = vocab_only
-        self.config: dict[str, dict[str, Any]] = core.config
+        self.config = ModelConfig(core.config)
         """Facts read from the file: vision, projector, decoder, tokenizer, image, chat, source."""
 
     @classmethod
@@ -132,7 +133,7 @@ class Model:
             )
         file = ModelFile(path=Path(path), mmproj=None if mmproj is None else Path(mmproj))
         model = cls(core, vocab_only, file)
-        for warning in model.config["source"]["warnings"]:
+        for warning in model.config.warnings:
             warnings.warn(warning, stacklevel=2)
         return model
 
@@ -259,9 +260,9 @@ class Model:
         ids = self._check_ids(prompt_ids)
         if not ids:
             raise ValueError("[prompt] at least one token is expected; found none; add text")
-        found = ids.count(self.config["image"]["context_token_id"])
+        found = ids.count(self.config.image.context_token_id)
         n_tiles = sum(len(self._check_tiles(tiles)) for tiles in images)
-        expected = n_tiles * self.config["projector"]["tokens_per_tile"]
+        expected = n_tiles * self.config.projector.tokens_per_tile
         if found != expected:
             raise ValueError(
                 f"[prompt] {expected} image tokens are expected for {n_tiles} tiles; found "
@@ -270,8 +271,7 @@ class Model:
         return ids
 
     def _check_ids(self, ids: Sequence[int]) -> list[int]:
-        # The decoder's table may be padded beyond the tokenizer's last token.
-        n_vocab = (self.config.get("decoder") or self.config["tokenizer"])["vocab_size"]
+        n_vocab = self.config.n_vocab
         checked = [int(token_id) for token_id in ids]
         for token_id in checked:
             if not 0 <= token_id < n_vocab:
@@ -289,7 +289,7 @@ class Model:
                 f"[tiles] an array of uint8 is expected; found {found}; "
                 "use crispvl.tiling.tile_image"
             )
-        tile_px = self.config["vision"]["tile_px"]
+        tile_px = self.config.vision.tile_px
         if tiles.ndim != 4 or len(tiles) == 0 or tiles.shape[1:] != (tile_px, tile_px, 3):
             raise ValueError(
                 f"[tiles] [n_tiles, {tile_px}, {tile_px}, 3] with at least one tile is expected; "

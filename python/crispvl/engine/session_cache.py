@@ -139,8 +139,8 @@ class CachedSessions:
 
     def acquire(self, prompt: Prompt) -> EncodeSteps[tuple[Session, int]]:
         model = prompt.model
-        self._context_token = model.config["image"]["context_token_id"]
-        self._per_tile = model.config["projector"]["tokens_per_tile"]
+        self._context_token = model.config.image.context_token_id
+        self._per_tile = model.config.projector.tokens_per_tile
         self._kv_bytes = model.core.kv_bytes
         session, n_common = self._session(prompt)
         rest = prompt.ids[n_common:]
@@ -168,7 +168,7 @@ class CachedSessions:
             session, n_common = kept
             session.rewind(n_common)
             return session, n_common
-        context_length: int = prompt.model.config["decoder"]["context_length"]
+        context_length: int = prompt.model.config.decoder.context_length
         n_wanted = prompt.n_tokens + self._n_spare_tokens
         n_ctx = -(-n_wanted // CONTEXT_STEP) * CONTEXT_STEP
         # A prompt with fractional image positions may have more tokens than the context.
@@ -182,7 +182,7 @@ class CachedSessions:
         wanted: NDArray[np.int64],
         cached: NDArray[np.int64],
     ) -> int:
-        if model.config["decoder"].get("rope_scaling") == "dynamic":
+        if model.config.decoder.rope_scaling == "dynamic":
             return 0  # the angles depend on the length of the whole
         # The last token of the prompt is always computed, for its logits.
         n_same = min(_n_same(cached, wanted), len(prompt_ids) - 1)

@@ -151,7 +151,7 @@ class TokenStream(Iterator[Token]):
 
     def _drafter(self) -> Drafter | NoDrafter:
         # Dynamic scaling gives tokens that are appended together the angles of the last.
-        is_scaled = self._model.config["decoder"].get("rope_scaling") == "dynamic"
+        is_scaled = self._model.config.decoder.rope_scaling == "dynamic"
         wanted = self._request.options.speculate and not is_scaled
         return Drafter(self._prompt_ids) if wanted else NoDrafter()
 
@@ -246,13 +246,13 @@ def _sampler(options: GenerateOptions, temperature: float, seed: int) -> Sampler
 
 def _token_budget(model: VisionLanguageModel, prompt_ids: list[int], max_tokens: int) -> int:
     """Returns how many tokens may be generated: max_tokens, or what the context leaves."""
-    context_length: int = model.config["decoder"]["context_length"]
+    context_length: int = model.config.decoder.context_length
     span = model.core.prompt_span(prompt_ids)
     if span < context_length:
         return min(max_tokens, context_length - span)
-    context_token = model.config["image"]["context_token_id"]
+    context_token = model.config.image.context_token_id
     n_image_tokens = sum(token_id == context_token for token_id in prompt_ids)
-    per_tile = model.config["projector"]["tokens_per_tile"]
+    per_tile = model.config.projector.tokens_per_tile
     raise ContextOverflowError(
         f"[prompt] at most {context_length - 1} positions are expected, so that the model's "
         f"context of {context_length} has room for an answer; found {span} for {len(prompt_ids)} "

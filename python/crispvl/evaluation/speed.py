@@ -165,7 +165,7 @@ class _Bench:
     def __init__(self, model: Model, plan: Plan, report: Report) -> None:
         self._model, self._plan, self._report = model, plan, report
         self._random = np.random.default_rng(0)
-        self.context: int = model.config["decoder"]["context_length"]
+        self.context: int = model.config.decoder.context_length
         if plan.tokens >= self.context:
             raise ValueError(
                 f"[bench] tokens below the model's context of {self.context} are expected; found "
@@ -215,11 +215,11 @@ class _Bench:
 
     def page(self) -> tuple[float, float]:
         """Seconds to the first token of a page of seven tiles, and to its last."""
-        image, width = self._model.config["image"], self._model.config["decoder"]["width"]
-        n_tiles = min(7, image["max_tiles"] + 1)
+        image, width = self._model.config.image, self._model.config.decoder.width
+        n_tiles = min(7, image.max_tiles + 1)
         tiles = self._tiles(n_tiles)
-        per_tile: int = self._model.config["projector"]["tokens_per_tile"]
-        ids = [image["context_token_id"]] * (n_tiles * per_tile) + self._ids(32)
+        per_tile: int = self._model.config.projector.tokens_per_tile
+        ids = [image.context_token_id] * (n_tiles * per_tile) + self._ids(32)
         n_answer = min(PAGE_TOKENS, self.context - len(ids))
         sampler = Sampler()
         first: list[float] = []
@@ -249,7 +249,7 @@ class _Bench:
         return statistics.median(seconds[1:] or seconds)
 
     def _tiles(self, n: int) -> NDArray[np.uint8]:
-        px = self._model.config["vision"]["tile_px"]
+        px = self._model.config.vision.tile_px
         return self._random.integers(0, 256, (n, px, px, 3), np.uint8)
 
     def _ids(self, n: int) -> list[int]:

@@ -15,7 +15,7 @@ from crispvl.layout.word_places import Place, place_words
 from crispvl.results.lines import Quad
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import LayoutLine
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ReadLine:
         return sum(len(row.ids) for row in self.rows)
 
 
-def join_strips(line: _core.LayoutLine, strips: Sequence[Strip], rows: Sequence[Row]) -> ReadLine:
+def join_strips(line: LayoutLine, strips: Sequence[Strip], rows: Sequence[Row]) -> ReadLine:
     """Returns a line from its strips, in order, and the row that was read for each."""
     ink = _Ink(line)
     words: list[ReadWord] = []
@@ -98,7 +98,7 @@ def _words(ink: _Ink, strip: Strip, row: Row) -> list[ReadWord]:
 class _Ink:
     """The words of ink of a line, seen along its baseline."""
 
-    def __init__(self, line: _core.LayoutLine) -> None:
+    def __init__(self, line: LayoutLine) -> None:
         origin, end = np.asarray(line.baseline, np.float64)
         along = (end - origin) / max(1e-6, float(np.linalg.norm(end - origin)))
         self._origin = origin

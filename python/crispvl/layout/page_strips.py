@@ -16,7 +16,7 @@ from crispvl.layout.strip_format import StripFormat
 from crispvl.layout.strips import StripTile, cut_into_strips, make_tile
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import LayoutLine
 
 
 class PageStrips:
@@ -29,7 +29,7 @@ class PageStrips:
     """
 
     def __init__(
-        self, pixels: NDArray[np.uint8], lines: Sequence[_core.LayoutLine], form: StripFormat
+        self, pixels: NDArray[np.uint8], lines: Sequence[LayoutLine], form: StripFormat
     ) -> None:
         self._pixels = pixels
         self._lines = lines

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crispvl.errors import ModelFileError
+from crispvl.model_config import ModelConfig
 
 DEFAULT_LAYOUT_KEY = "crispvl.reading.layout"
 """In a model's file: the layout it was made for; without it, the published rule, ``page``."""
@@ -59,9 +60,7 @@ class StripFormat:
         return i_row * self.pitch_px + (self.pitch_px - height_px) // 2
 
 
-def strip_format(
-    config: Mapping[str, Mapping[str, Any]], metadata: Mapping[str, Any]
-) -> StripFormat:
+def strip_format(config: ModelConfig, metadata: Mapping[str, Any]) -> StripFormat:
     """Returns what a model was trained for, as its file says, or else what its tiles suggest.
 
     Without a word of the file, a strip takes one row of image tokens but for a pixel above and
@@ -70,8 +69,8 @@ def strip_format(
     Raises:
         ModelFileError: What the file says does not fit its tiles.
     """
-    tile_px: int = config["vision"]["tile_px"]
-    n_token_rows = math.isqrt(config["projector"]["tokens_per_tile"])
+    tile_px: int = config.vision.tile_px
+    n_token_rows = math.isqrt(config.projector.tokens_per_tile)
     told = {name: int(metadata[key]) for name, key in STRIP_KEYS.items() if key in metadata}
     pitch_px = told.get("pitch_px", tile_px // n_token_rows)
     suggested = {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from crispvl.layout.strip_format import StripFormat
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import LayoutLine
 
 MARGIN_PX = 3
 """What the core's ``cut_line`` adds to the left and to the right of a strip."""
@@ -53,7 +53,7 @@ class Strip:
 
 
 def cut_into_strips(
-    page: NDArray[np.uint8], i_line: int, line: _core.LayoutLine, form: StripFormat
+    page: NDArray[np.uint8], i_line: int, line: LayoutLine, form: StripFormat
 ) -> list[Strip]:
     """Cuts a line into the fewest strips that a tile holds, between words, of like widths.
 
@@ -109,7 +109,7 @@ def _fill(words: Sequence[tuple[float, float]], limit: float) -> list[list[tuple
 
 
 def _cuts(
-    page: NDArray[np.uint8], line: _core.LayoutLine, start: float, end: float, limit: float
+    page: NDArray[np.uint8], line: LayoutLine, start: float, end: float, limit: float
 ) -> list[float]:
     """Returns where a word too wide for a tile is cut: where it has the least ink, if possible
     between two letters."""
@@ -144,7 +144,7 @@ class StripTile:
 
 def make_tile(
     page: NDArray[np.uint8],
-    lines: Sequence[_core.LayoutLine],
+    lines: Sequence[LayoutLine],
     strips: Sequence[Strip],
     form: StripFormat,
     scale: float = 1.0,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ContextOverflowError, OutOfMemoryError
+from crispvl.model_config import ModelConfig
 from crispvl.options import MAX_TOKENS, KvType, LoadOptions
 from crispvl.options.sizes import device_sizes
 from crispvl.plan.advice import advise
@@ -147,7 +148,7 @@ class _Planner:
         self._n_streams = n_streams
         self._limits = device_sizes(options.max_memory) if options.max_memory else {}
         self._core = self._open(())
-        self.config = self._core.config
+        self.config = ModelConfig(self._core.config)
         self.tensors = self._core.tensors
         self._free = {d["name"]: d["memory_free"] for d in _devices()}
         self._program = process_bytes()
@@ -163,21 +164,21 @@ class _Planner:
     @property
     def max_tiles(self) -> int:
         """Most tiles of a page, by the model itself."""
-        return int(self.config["image"]["max_tiles"])
+        return self.config.image.max_tiles
 
     def tiles_in_context(self) -> int:
         """Tiles of one page, the thumbnail not counted, that the context holds; one at least."""
-        room = int(self.config["decoder"]["context_length"]) - _PROMPT_TOKENS - _MARK_TOKENS
-        n_tiles = room // int(self.config["projector"]["tokens_per_tile"])
-        return max(n_tiles - bool(self.config["image"]["thumbnail"]), 1)
+        room = self.config.decoder.context_length - _PROMPT_TOKENS - _MARK_TOKENS
+        n_tiles = room // self.config.projector.tokens_per_tile
+        return max(n_tiles - self.config.image.thumbnail, 1)
 
     def plan(self, n_pages: int, max_tiles: int, n_ctx: int | None) -> MemoryPlan:
-        image, decoder = self.config["image"], self.config["decoder"]
-        per_page = max_tiles + (1 if image["thumbnail"] and max_tiles > 1 else 0)
+        image, decoder = self.config.image, self.config.decoder
+        per_page = max_tiles + (1 if image.thumbnail and max_tiles > 1 else 0)
         n_tiles = n_pages * per_page
-        n_image = n_tiles * self.config["projector"]["tokens_per_tile"]
+        n_image = n_tiles * self.config.projector.tokens_per_tile
         n_prompt = n_image + _MARK_TOKENS * n_pages + _PROMPT_TOKENS
-        context = decoder["context_length"]
+        context = decoder.context_length
         if self._cut_prompts:
             n_prompt = min(n_prompt, context)
         if n_prompt > (n_ctx or context):
@@ -205,7 +206,7 @@ class _Planner:
         whole = self._measure(self._core, (), work)
         if not self._limits:
             return (), whole
-        n_layers = int(self.config["decoder"]["n_layers"])
+        n_layers = self.config.decoder.n_layers
         kv_cache = sum(d.kv_cache for d in whole) // n_layers
         layers = [self._bytes_of(f"blk.{i}.") + kv_cache for i in range(n_layers)]
         measured: dict[Shares, list[DevicePlan]] = {}
@@ -249,18 +250,18 @@ class _Planner:
 
     def _table_bytes(self) -> int:
         """The token table, where it is no head: looked up by rows, never read as a whole."""
-        if self.config["decoder"]["tied_head"]:
+        if self.config.decoder.tied_head:
             return 0
         return self._bytes_of("token_embd.weight")
 
     def _pixels_and_embeddings(self, n_tiles: int) -> int:
-        tile_px = self.config["vision"]["tile_px"]
-        projector = self.config["projector"]
-        values = int(projector["tokens_per_tile"] * projector["width"])
+        tile_px = self.config.vision.tile_px
+        projector = self.config.projector
+        values = projector.tokens_per_tile * projector.width
         return n_tiles * (3 * int(tile_px) ** 2 + 4 * values)
 
     def _layers_that_fit(self, device: DevicePlan) -> tuple[int, int]:
-        n_layers = int(self.config["decoder"]["n_layers"])
+        n_layers = self.config.decoder.n_layers
         if device.room is None or device.layers == 0:
             return device.layers, n_layers
         own = self._bytes_of("blk.") * device.layers / n_layers + device.kv_cache

@@ -13,9 +13,10 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from crispvl.errors import ModelFileError
+from crispvl.model_config import ModelConfig
 from crispvl.prompts.chat_template import ChatTemplate
 from crispvl.prompts.conversations import CONVERSATIONS
 from crispvl.prompts.messages import IMAGE_PLACEHOLDER, Framed, ImagePart, Message
@@ -26,7 +27,7 @@ class TextModel(Protocol):
     """The part of `crispvl.engine.model.Model` that prompts are made with."""
 
     @property
-    def config(self) -> dict[str, dict[str, Any]]: ...
+    def config(self) -> ModelConfig: ...
 
     @property
     def vocabulary(self) -> Vocabulary: ...
@@ -46,21 +47,22 @@ class PromptBuilder:
 
     def __init__(self, model: TextModel) -> None:
         self._model = model
-        self._chat = model.config["chat"]
-        self._image = model.config["image"]
+        self._chat = model.config.chat
+        self._image = model.config.image
         pieces = {token_id: piece for piece, token_id in model.vocabulary.added.items()}
         self._hidden = HiddenTokens([*model.vocabulary.control, IMAGE_PLACEHOLDER])
         self._added = re.compile(f"({_any_of(model.vocabulary.added).pattern})")
+        image = self._image
         start, end, context = (
-            pieces.get(self._image[f"{name}_token_id"], IMAGE_PLACEHOLDER)
-            for name in ("start", "end", "context")
+            pieces.get(token_id, IMAGE_PLACEHOLDER)
+            for token_id in (image.start_token_id, image.end_token_id, image.context_token_id)
         )
         # Some templates put the start and end tokens around a placeholder themselves.
         self._placeholders = re.compile(
             f"(?:{re.escape(start)})?(?:{_any_of([context, IMAGE_PLACEHOLDER]).pattern})"
             f"(?:{re.escape(end)})?"
         )
-        self._conversation = CONVERSATIONS.get(self._chat["template"] or "")
+        self._conversation = CONVERSATIONS.get(self._chat.template or "")
         self._template: ChatTemplate | None = None
         if self._conversation is None:
             self._template = self._load_template(pieces)
@@ -81,17 +83,17 @@ class PromptBuilder:
             )
         ids = list(self._tokenize(pieces[0]))
         for n_tokens, piece in zip(n_image_tokens, pieces[1:], strict=True):
-            ids.append(self._image["start_token_id"])
-            ids.extend([self._image["context_token_id"]] * n_tokens)
-            ids.append(self._image["end_token_id"])
+            ids.append(self._image.start_token_id)
+            ids.extend([self._image.context_token_id] * n_tokens)
+            ids.append(self._image.end_token_id)
             ids.extend(self._tokenize(piece))
-        tokenizer = self._model.config["tokenizer"]
-        if tokenizer["add_bos"] and ids[:1] != [tokenizer["bos_id"]]:
-            ids.insert(0, tokenizer["bos_id"])
+        tokenizer = self._model.config.tokenizer
+        if tokenizer.add_bos and ids[:1] != [tokenizer.bos_id]:
+            ids.insert(0, tokenizer.bos_id)
         return ids
 
     def _render(self, messages: Sequence[Message]) -> str:
-        system_message: str | None = self._chat["system_message"]
+        system_message = self._chat.system_message
         if self._conversation is not None:
             return self._conversation.render(messages, system_message)
         assert self._template is not None
@@ -107,9 +109,9 @@ class PromptBuilder:
                 yield from self._model.tokenize(self._hidden.restore(piece), special=False)
 
     def _load_template(self, pieces: Mapping[int, str]) -> ChatTemplate:
-        source = self._chat["jinja"]
+        source = self._chat.jinja
         if not source:
-            name = self._chat["template"]
+            name = self._chat.template
             raise ModelFileError(
                 f"[chat template] a Jinja template or one of {sorted(CONVERSATIONS)} is expected; "
                 f"the file names {name!r} and holds no template; convert the model again"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from crispvl.model_config import ChatConfig
 from crispvl.options import Task
 from crispvl.prompts.conversations import GENERAL_PROMPTS
 from crispvl.prompts.messages import Framed
@@ -53,17 +52,17 @@ TASKS: dict[Task, TaskPrompt] = {
 }
 
 
-def prompt_for(task: Task, chat: Mapping[str, Any]) -> str:
+def prompt_for(task: Task, chat: ChatConfig) -> str:
     """Returns the prompt a model was trained on for a task, or else one that any model follows.
 
     Args:
         task: What to ask.
         chat: The ``chat`` section of the model's config.
     """
-    return chat.get(f"prompt_{task}") or TASKS[task].prompt
+    return chat.prompts.get(task) or TASKS[task].prompt
 
 
-def question(task: Task, prompt: str | None, chat: Mapping[str, Any]) -> str | Framed:
+def question(task: Task, prompt: str | None, chat: ChatConfig) -> str | Framed:
     """Returns what to ask: the caller's prompt, framed where the task has a frame, or the task's.
 
     Args:

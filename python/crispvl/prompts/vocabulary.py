@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crispvl.model_config import ModelConfig
+
 _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED = 2, 3, 4, 5  # values of tokenizer.ggml.token_type
 
 _GAPS = {ord(mark): " " for mark in "ĠĊĉč▁"}
@@ -27,17 +29,16 @@ class Vocabulary:
         named_ids: Ids of the tokens that chat templates name, ``bos_token`` and the like.
     """
 
-    def __init__(
-        self, metadata: Mapping[str, Any], config: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, metadata: Mapping[str, Any], config: ModelConfig) -> None:
         pieces: list[str] = metadata.get("tokenizer.ggml.tokens", [])
         kinds: list[int] = metadata.get("tokenizer.ggml.token_type", [1] * len(pieces))
-        image, chat = config.get("image", {}), config.get("chat", {})
-        marks = (image.get(f"{name}_token_id", -1) for name in ("start", "end", "context"))
-        tokenizer = config["tokenizer"]
-        ends = [*(chat.get("stop_token_ids") or []), tokenizer["eos_id"]]
+        marks, ends = list[int](), [config.tokenizer.eos_id]
+        if config.is_whole:
+            image = config.image
+            marks += [image.start_token_id, image.end_token_id, image.context_token_id]
+            ends += config.chat.stop_token_ids
         textless = (i for i, kind in enumerate(kinds) if kind in (_UNKNOWN, _CONTROL, _UNUSED))
-        padding = range(len(pieces), config.get("decoder", {}).get("vocab_size", 0))
+        padding = range(len(pieces), config.n_vocab)
 
         self.stop_ids = frozenset(ends) - {-1}
         self.control_ids = frozenset([*textless, *padding, *marks, *self.stop_ids]) - {-1}
@@ -48,8 +49,8 @@ class Vocabulary:
         }
         self.control = frozenset(p for p, i in self.added.items() if i in self.control_ids)
         self.named_ids: dict[str, int] = {
-            "bos_token": tokenizer.get("bos_id", -1),
-            "eos_token": tokenizer["eos_id"],
+            "bos_token": config.tokenizer.bos_id,
+            "eos_token": config.tokenizer.eos_id,
             "unk_token": _named_id(metadata, "unknown"),
             "pad_token": _named_id(metadata, "padding"),
         }

@@ -171,7 +171,7 @@ class Conversing:
             for part in message.image_parts
         ]
         image_ms = 1000 * (time.perf_counter() - started)
-        per_tile = model.config["projector"]["tokens_per_tile"]
+        per_tile = model.config.projector.tokens_per_tile
         request = Request(
             prompt_ids=self._prompts.build(parsed, [len(tiles) * per_tile for tiles in images]),
             images=images,

@@ -96,7 +96,7 @@ class DocumentReader:
         self._cancel = cancel
         self._progress = progress
         self._on_event = on_event
-        self._question = question(options.task, prompt, model.config["chat"])
+        self._question = question(options.task, prompt, model.config.chat)
         self._skip_blank = options.skip_blank and prompt is None and TASKS[options.task].reads
         self._layout = chosen_layout(model.metadata, options, prompt)
         self._keep_pages = keep_pages
@@ -229,7 +229,7 @@ class DocumentReader:
         prepared = prepare_page(image, source.name, model.config, options)
         n_tiles = len(prepared.tiles)
         current.known = replace(current.known, grid=prepared.grid, n_tiles=n_tiles)
-        n_image_tokens = n_tiles * model.config["projector"]["tokens_per_tile"]
+        n_image_tokens = n_tiles * model.config.projector.tokens_per_tile
         message = Message("user", (ImagePart(image), self._question))
         prompt_ids = self._prompts.build([message], [n_image_tokens])
         current.image_ms = 1000 * (time.perf_counter() - started)
@@ -260,9 +260,9 @@ class DocumentReader:
     ) -> PageSteps:
         model = self._model
         # Whatever is made of the lines, they are read as text.
-        asked = question("text", None, model.config["chat"])
+        asked = question("text", None, model.config.chat)
         message = Message("user", (ImagePart(image), asked))
-        prompt_ids = self._prompts.build([message], [model.config["projector"]["tokens_per_tile"]])
+        prompt_ids = self._prompts.build([message], [model.config.projector.tokens_per_tile])
         current.by_lines = reader = LineReader(
             model, self._engine, prompt_ids, self._options, cancel
         )

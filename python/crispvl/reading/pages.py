@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from crispvl.inputs.images import check_readable
+from crispvl.model_config import ModelConfig
 from crispvl.options import ReadOptions, check_tiles
 from crispvl.tiling import choose_grid, tile_image
 
@@ -25,21 +24,21 @@ class PreparedPage:
     tiles: NDArray[np.uint8]
 
 
-def tile_limits(config: Mapping[str, Mapping[str, Any]], options: ReadOptions) -> tuple[int, int]:
+def tile_limits(config: ModelConfig, options: ReadOptions) -> tuple[int, int]:
     """Returns the fewest and the most tiles of an image, the model's where the options name none.
 
     Raises:
         ValueError: The fewest are more than the most.
     """
-    rule = config["image"]
-    max_tiles: int = options.max_tiles or rule["max_tiles"]
-    min_tiles: int = options.min_tiles or min(rule["min_tiles"], max_tiles)
+    rule = config.image
+    max_tiles = options.max_tiles or rule.max_tiles
+    min_tiles = options.min_tiles or min(rule.min_tiles, max_tiles)
     check_tiles(min_tiles, max_tiles)
     return min_tiles, max_tiles
 
 
 def prepare_page(
-    page: Image.Image, name: str, config: Mapping[str, Mapping[str, Any]], options: ReadOptions
+    page: Image.Image, name: str, config: ModelConfig, options: ReadOptions
 ) -> PreparedPage:
     """Cuts an RGB image as the model was trained, or as the options say.
 
@@ -47,11 +46,11 @@ def prepare_page(
         ImageError: It is too small or thin to hold text.
     """
     check_readable(page, name)
-    tile_px = config["vision"]["tile_px"]
+    tile_px = config.vision.tile_px
     min_tiles, max_tiles = tile_limits(config, options)
     return PreparedPage(
         width_px=page.width,
         height_px=page.height,
         grid=choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles),
-        tiles=tile_image(page, tile_px, max_tiles, min_tiles, config["image"]["thumbnail"]),
+        tiles=tile_image(page, tile_px, max_tiles, min_tiles, config.image.thumbnail),
     )

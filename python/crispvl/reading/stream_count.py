@@ -29,8 +29,8 @@ def stream_count(model: Model, options: ReadOptions) -> int:
 
 def _page_tokens(model: Model, options: ReadOptions) -> int:
     """Tokens of the largest page and its answer."""
-    max_tiles = options.max_tiles or model.config["image"]["max_tiles"]
-    n_image: int = (max_tiles + 1) * model.config["projector"]["tokens_per_tile"]
-    context: int = model.config["decoder"]["context_length"]  # positions
-    n_most: int = round(context / model.config["image"]["position_step"])
+    max_tiles = options.max_tiles or model.config.image.max_tiles
+    n_image: int = (max_tiles + 1) * model.config.projector.tokens_per_tile
+    context: int = model.config.decoder.context_length  # positions
+    n_most: int = round(context / model.config.image.position_step)
     return min(n_most, n_image + _PROMPT_TOKENS + (options.max_tokens or MAX_TOKENS))

@@ -68,7 +68,7 @@ class WrittenAnswer:
     def usage(self) -> Usage:
         assert self.result is not None
         generation = self.result.generation
-        per_tile = self.model.config["projector"]["tokens_per_tile"]
+        per_tile = self.model.config.projector.tokens_per_tile
         n_prompt, n_written = generation.n_prompt_tokens, len(generation.ids)
         return Usage(
             prompt_tokens=n_prompt,

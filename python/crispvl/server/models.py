@@ -47,5 +47,5 @@ def _card(state: ServerState, name: str) -> ModelCard:
     loaded = {model.name: model for model in state.models.loaded}
     context: int | None = None
     if name in loaded:
-        context = loaded[name].ocr.model.config["decoder"]["context_length"]
+        context = loaded[name].ocr.model.config.decoder.context_length
     return ModelCard(id=name, created=state.started, max_model_len=context)

@@ -133,7 +133,7 @@ class DocumentRun:
     async def _show(self, number: int, image: Image.Image) -> wire.PageShown:
         config = self._model.ocr.model.config
         fewest, most = tile_limits(config, self._options)
-        grid = choose_grid(image.width, image.height, most, config["vision"]["tile_px"], fewest)
+        grid = choose_grid(image.width, image.height, most, config.vision.tile_px, fewest)
         shown = None
         if self._upload.fields.preview:
             shown = await anyio.to_thread.run_sync(data_address, image)

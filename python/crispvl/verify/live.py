@@ -42,15 +42,15 @@ def compute_expected(model: Model, checkpoint: str | Path) -> Expected:
         folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
     )
     reference.eval()
-    image = model.config["image"]
-    tiles = _synthetic_tiles(int(model.config["vision"]["tile_px"]))
-    n_image = len(tiles) * int(model.config["projector"]["tokens_per_tile"])
+    image = model.config.image
+    tiles = _synthetic_tiles(model.config.vision.tile_px)
+    n_image = len(tiles) * model.config.projector.tokens_per_tile
     question = model.tokenize("What is written here?", special=False)
     prompts = {
         "image": [
-            image["start_token_id"],
-            *[image["context_token_id"]] * n_image,
-            image["end_token_id"],
+            image.start_token_id,
+            *[image.context_token_id] * n_image,
+            image.end_token_id,
             *question,
         ],
         "text": question,
@@ -158,7 +158,7 @@ def _synthetic_tiles(tile_px: int) -> Any:
 
 
 def _normalised(tiles: Any, model: Model) -> Any:
-    vision = model.config["vision"]
-    mean, std = (np.asarray(vision[key], np.float32) for key in ("mean", "std"))
+    vision = model.config.vision
+    mean, std = (np.asarray(values, np.float32) for values in (vision.mean, vision.std))
     scaled = (tiles.astype(np.float32) / np.float32(255) - mean) / std
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
