@@ -30,10 +30,11 @@ from crispvl.errors import (
 )
 from crispvl.options import GenerateOptions, ReadOptions
 from crispvl.reading.ocr import CrispOCR
-from crispvl.results.document import Document, Page
+from crispvl.results.document import Document
 from crispvl.results.generation import Answer, Confidence, Generation, Timings
 from crispvl.results.grounding import Box
 from crispvl.results.lines import Word
+from crispvl.results.page import Page
 from crispvl.variants import chosen
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from crispvl.results.document import Document, Page
+from crispvl.results.document import Document
+from crispvl.results.page import Page
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,11 @@ from crispvl.cli.records import RecordFile
 from crispvl.errors import DocumentError
 from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.progress import ProgressMeter
-from crispvl.results.document import Document, Page
-from crispvl.results.formats import to_markdown
+from crispvl.results.document import Document
 from crispvl.results.generation import Generation, Timings
 from crispvl.results.html import to_html
+from crispvl.results.markdown import to_markdown
+from crispvl.results.page import Page
 from PIL import Image
 
 from . import pdf_files

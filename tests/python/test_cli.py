@@ -14,9 +14,9 @@ import pytest
 from crispvl.cli import COMMANDS, main
 from crispvl.cli.doctor import model_cache
 from crispvl.cli.examples import EXAMPLES
-from crispvl.cli.output import SUFFIXES
 from crispvl.errors import ModelFileError
 from crispvl.hub import bundled
+from crispvl.results.formats import FORMATS
 
 from .conftest import FakeModel
 
@@ -123,7 +123,7 @@ def latin_1(page: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("form", sorted(SUFFIXES.keys() - {"pdf"}))
+@pytest.mark.parametrize("form", sorted(FORMATS.keys() - {"pdf"}))
 def test_names_that_are_no_utf8_are_read_and_written_out(
     form: str, command: list[str], latin_1: Path, tmp_path: Path, capfd: Capture
 ) -> None:
@@ -163,7 +163,7 @@ def test_view_shows_a_page_whose_name_is_no_utf8(
     assert main(["view", "-m", str(model), shown, "-o", str(tmp_path / "o.html")]) == 0
     text = (tmp_path / "o.html").read_text("utf-8")
     assert r"caf\udce9.png</h1>" in text
-    assert r"<p>m\udcff.gguf</p>" in text
+    assert r"· m\udcff.gguf ·" in text
 
 
 @pytest.mark.parametrize("name", ["recognize", "view", "eval"])

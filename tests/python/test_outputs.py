@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from crispvl.cli import SOME_FAILED, UNUSABLE, main
 from crispvl.cli.output import names_in_folder
+from crispvl.results.formats import FORMATS
 
 from . import pdf_files
 from .conftest import FakeModel
@@ -247,3 +249,11 @@ def test_a_web_address_makes_no_pdf_and_is_not_read_for_it(
     job = [*command, "https://example.org/a.png", "--allow-urls", "--format", "pdf"]
     refused(capfd, [*job, "-o", str(tmp_path / "out.pdf")], "web address")
     assert core.loaded_with == ()
+
+
+def test_the_server_and_the_command_line_write_the_same_formats() -> None:
+    pytest.importorskip("pydantic")
+    from crispvl.server.wire.ocr import OutputFormat
+
+    assert list(get_args(OutputFormat)) == list(FORMATS)
+    assert len({form.suffix for form in FORMATS.values()}) == len(FORMATS)

@@ -18,8 +18,8 @@ from crispvl.engine.model import Model
 from crispvl.errors import Cancelled, DocumentError, ExtractionError, PasswordError
 from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.reading.time_limits import limited
-from crispvl.results.document import Page
 from crispvl.results.generation import Generation, Timings
+from crispvl.results.page import Page
 from PIL import Image
 
 from . import pdf_files

@@ -12,9 +12,10 @@ from xml.etree import ElementTree
 import pytest
 from crispvl.cli import main
 from crispvl.evaluation.text_scores import bar_chart, find_pairs, score, total
-from crispvl.results.document import Document, Page
+from crispvl.results.document import Document
 from crispvl.results.generation import Generation, Timings
 from crispvl.results.html_report import html_report
+from crispvl.results.page import Page
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

@@ -16,8 +16,9 @@ from crispvl.cli.records import Record, RecordFile
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading.document_reader import settings
 from crispvl.reading.ocr import CrispOCR
-from crispvl.results.document import Document, describe_error
-from crispvl.results.formats import document_facts
+from crispvl.results.document import Document
+from crispvl.results.json_lines import document_facts
+from crispvl.results.page import describe_error
 
 
 @dataclass(frozen=True)

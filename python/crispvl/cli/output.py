@@ -13,26 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
+from crispvl.results.formats import FORMATS
 from crispvl.results.outputs import whole_file
-
-SUFFIXES = {
-    "text": ".txt",
-    "markdown": ".md",
-    "html": ".html",
-    "csv": ".csv",
-    "json": ".json",
-    "jsonl": ".jsonl",
-    "hocr": ".hocr",
-    "alto": ".xml",
-    "tsv": ".tsv",
-    "pdf": ".pdf",
-}
-
-ONE_DOCUMENT = frozenset({"html", "pdf"})
-"""Formats whose files hold one document."""
-
-BINARY = frozenset({"pdf"})
-"""Formats that are not written to standard output."""
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -42,10 +24,10 @@ def parse_formats(text: str) -> tuple[str, ...]:
         ValueError: One is not known, or there is none.
     """
     formats = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    unknown = [name for name in formats if name not in SUFFIXES]
+    unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise ValueError(
-            f"[--format] formats of {', '.join(sorted(SUFFIXES))} are expected, with commas "
+            f"[--format] formats of {', '.join(sorted(FORMATS))} are expected, with commas "
             f"between; found {unknown[0]!r}; change it"
         )
     return formats

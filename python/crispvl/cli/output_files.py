@@ -19,7 +19,7 @@ class Wanted:
     """What is written.
 
     Attributes:
-        formats: Keys of `crispvl.cli.output.SUFFIXES`.
+        formats: Keys of `crispvl.results.formats.FORMATS`.
         facts: What the records of all pages have in common.
         resume: Go on where the files end.
         retry_failed: Read again what failed before.

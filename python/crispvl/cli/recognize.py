@@ -13,7 +13,7 @@ from typing import Any
 
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
-from crispvl.cli.output import BINARY, ONE_DOCUMENT, SUFFIXES, names_in_folder, parse_formats
+from crispvl.cli.output import names_in_folder, parse_formats
 from crispvl.cli.output_files import FolderOutputs, OneOutput, Outputs, Paths, Wanted
 from crispvl.cli.progress import ProgressLine
 from crispvl.cli.sinks import Sink
@@ -26,12 +26,12 @@ from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading.document_reader import settings
 from crispvl.reading.ocr import CrispOCR
-from crispvl.results.document import PAGE_BREAK, Document, Page
-from crispvl.results.formats import document_facts, remarks
+from crispvl.results.document import Document
+from crispvl.results.formats import FORMATS
+from crispvl.results.json_lines import document_facts
+from crispvl.results.markdown import remarks
 from crispvl.results.outputs import check_outputs
-
-_TASKS = {"markdown": "markdown", "csv": "table"}
-"""What is asked for where a format is given and no task."""
+from crispvl.results.page import PAGE_BREAK, Page
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=readable(parse_formats),
         default=("text",),
         metavar="FORMATS",
-        help=f"one of {', '.join(sorted(SUFFIXES))}, or several with commas between. text and "
+        help=f"one of {', '.join(sorted(FORMATS))}, or several with commas between. text and "
         "markdown are written as they are read; html marks doubtful words; csv holds the tables; "
         "json (an object per document) and jsonl (a line per page) hold flags, confidence, tokens "
         "and timings too; hocr, alto (version 4) and tsv (Tesseract's columns) hold the place of "
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         files = list(dict.fromkeys(files))  # each has one file there
     _check(args, files, into_folder)
     outputs = _outputs(args, files, into_folder)
-    tasks = {_TASKS.get(form, "text") for form in args.formats}
+    tasks = {FORMATS[form].task for form in args.formats}
     if "task" not in args and len(tasks) == 1:
         (args.task,) = tasks
     options = read_options(args, ReadOptions)
@@ -154,11 +154,12 @@ def _check(args: argparse.Namespace, files: Sequence[str], into_folder: bool) ->
             f"[--format {named}] -o OUT or -o FOLDER/ is expected with several formats; found "
             "standard output; add it"
         )
-    single = next((form for form in args.formats if form in ONE_DOCUMENT), None)
-    on_output = single in BINARY and args.output is None
-    if single is not None and not into_folder and (len(files) > 1 or on_output):
+    single = next((form for form in args.formats if FORMATS[form].holds_one), None)
+    form = FORMATS[single] if single is not None else None
+    on_output = form is not None and form.write is None and args.output is None
+    if form is not None and not into_folder and (len(files) > 1 or on_output):
         raise ValueError(
-            f"[--format {single}] -o OUT{SUFFIXES[single]} for one document, or -o FOLDER/, is "
+            f"[--format {single}] -o OUT{form.suffix} for one document, or -o FOLDER/, is "
             f"expected; found {args.output or 'standard output'} for {len(files)}; change it"
         )
     address = next(filter(is_url, files), None)
@@ -181,12 +182,14 @@ def _outputs(args: argparse.Namespace, files: Sequence[str], into_folder: bool) 
                 f"[output] a folder is expected; found the file '{output}'; choose another name"
             )
         output.mkdir(parents=True, exist_ok=True)
-        names = [names_in_folder(output, files, SUFFIXES[form]) for form in args.formats]
+        names = [names_in_folder(output, files, FORMATS[form].suffix) for form in args.formats]
         paths = [dict(zip(args.formats, row, strict=True)) for row in zip(*names, strict=True)]
     elif len(args.formats) == 1:
         paths = [{args.formats[0]: output}]
     else:
-        named = {form: output.with_name(output.name + SUFFIXES[form]) for form in args.formats}
+        named = {
+            name: output.with_name(output.name + FORMATS[name].suffix) for name in args.formats
+        }
         paths = [{**named}]
     written = [path for by_format in paths for path in by_format.values() if path is not None]
     check_outputs(written, [*files, args.model, args.mmproj], regular=args.resume)

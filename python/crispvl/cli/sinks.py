@@ -11,26 +11,16 @@ from crispvl.cli.output import open_output, write_json
 from crispvl.cli.records import RecordFile
 from crispvl.errors import DocumentError
 from crispvl.inputs.images import ImageLike
-from crispvl.results.alto import to_alto
-from crispvl.results.document import Document, Page
-from crispvl.results.formats import page_records
-from crispvl.results.hocr import to_hocr
-from crispvl.results.tsv import to_tsv
+from crispvl.results.document import Document
+from crispvl.results.formats import FORMATS, Format
+from crispvl.results.json_lines import page_records
+from crispvl.results.page import Page
 
-_WHOLE: Mapping[str, Callable[[Document], str]] = {
-    "html": Document.to_html,
-    "csv": Document.to_csv,
-}
-"""Formats that are made of a whole document at once."""
+Write = Callable[[Sequence[Document]], str]
 
-_TOGETHER: Mapping[str, Callable[[Sequence[Document]], str]] = {
-    "hocr": to_hocr,
-    "alto": to_alto,
-    "tsv": to_tsv,
-}
-"""Formats that are made of all documents at once."""
-
-KEEP_PAGES = frozenset({"json", "pdf", *_WHOLE, *_TOGETHER})
+KEEP_PAGES = frozenset(
+    name for name, form in FORMATS.items() if form.unit in ("document", "documents")
+)
 """Formats whose sinks need the pages of a whole document at once."""
 
 
@@ -85,24 +75,24 @@ class TextSink(Sink):
 
 
 class WholeSink(Sink):
-    """Writes each document in a format of `_WHOLE` when it is done."""
+    """Writes each document when it is done."""
 
-    def __init__(self, stream: IO[str], form: str) -> None:
+    def __init__(self, stream: IO[str], write: Write) -> None:
         super().__init__()
         self._stream = stream
-        self._write = _WHOLE[form]
+        self._write = write
 
     def document(self, document: Document) -> None:
-        self._stream.write(self._write(document))
+        self._stream.write(self._write([document]))
 
 
 class TogetherSink(Sink):
-    """Writes all documents as one file in a format of `_TOGETHER`."""
+    """Writes all documents together."""
 
-    def __init__(self, stream: IO[str], form: str) -> None:
+    def __init__(self, stream: IO[str], write: Write) -> None:
         super().__init__()
         self._stream = stream
-        self._write = _TOGETHER[form]
+        self._write = write
         self._documents: list[Document] = []
 
     def document(self, document: Document) -> None:
@@ -243,7 +233,7 @@ def open_sink(
     """Opens the sink of a format; None is standard output.
 
     Args:
-        form: Key of `crispvl.cli.output.SUFFIXES`.
+        form: Key of `crispvl.results.formats.FORMATS`.
         path: Of the file, which appears when it is complete; records appear one by one.
         n_files: How many documents it will take.
         facts: What the records of all pages have in common.
@@ -266,11 +256,14 @@ def open_sink(
             sink = JsonSink(stream, n_files)
         elif form == "jsonl":
             sink = RecordSink(stream, facts)
-        elif form in _WHOLE:
-            sink = WholeSink(stream, form)
-        elif form in _TOGETHER:
-            sink = TogetherSink(stream, form)
         else:
-            sink = TextSink(stream)
+            sink = _text_sink(FORMATS[form], stream)
         yield sink
         sink.end()
+
+
+def _text_sink(form: Format, stream: IO[str]) -> Sink:
+    if form.write is None or form.unit == "text":
+        return TextSink(stream)
+    kind = WholeSink if form.unit == "document" else TogetherSink
+    return kind(stream, form.write)

@@ -17,7 +17,7 @@ from crispvl.layout.text_rows import TextRow
 from crispvl.layout.typography import Typography
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import Layout
 
 _BULLET = re.compile(r"[•·▪◦‣*–—-]")
 _NUMBER = re.compile(r"(\d{1,3})[.)]")
@@ -44,7 +44,7 @@ class MarkdownWriter:
         layout: Of the page.
     """
 
-    def __init__(self, builder: TextBuilder, layout: _core.Layout) -> None:
+    def __init__(self, builder: TextBuilder, layout: Layout) -> None:
         self._builder = builder
         self._lines = layout.lines
         self._looks = Typography(self._lines)

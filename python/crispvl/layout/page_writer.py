@@ -14,7 +14,7 @@ from crispvl.options import Task
 from crispvl.results.lines import Line
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import Layout, LayoutLine
 
 
 class PageWriter:
@@ -26,7 +26,7 @@ class PageWriter:
         only_tables: Whether all but tables is left out.
     """
 
-    def __init__(self, layout: _core.Layout, as_markdown: bool, only_tables: bool) -> None:
+    def __init__(self, layout: Layout, as_markdown: bool, only_tables: bool) -> None:
         rows = list(text_rows(layout))
         parts = list(blocks_of(rows))
         if only_tables:
@@ -75,10 +75,10 @@ class PageWriter:
         return builder.text
 
 
-def page_writer(task: Task, layout: _core.Layout) -> PageWriter:
+def page_writer(task: Task, layout: Layout) -> PageWriter:
     """Returns the writer of a page for a task that is read by lines."""
     return PageWriter(layout, as_markdown=task != "text", only_tables=task == "table")
 
 
-def _is_table(lines: Sequence[_core.LayoutLine], rows: Sequence[TextRow]) -> bool:
+def _is_table(lines: Sequence[LayoutLine], rows: Sequence[TextRow]) -> bool:
     return all(lines[i].cell is not None for row in rows for i in row.lines)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import Layout, LayoutLine
 
 _SAME_ROW = 0.5
 """Of the lower line's height, that must be level with the other for both to be one row."""
@@ -37,7 +37,7 @@ class TextRow:
     first: bool
 
 
-def text_rows(layout: _core.Layout) -> Iterator[TextRow]:
+def text_rows(layout: Layout) -> Iterator[TextRow]:
     """Yields the rows of a page in reading order.
 
     What follows a line to its right on the same row belongs to it, though it be of another block:
@@ -60,7 +60,7 @@ def text_rows(layout: _core.Layout) -> Iterator[TextRow]:
 
 
 def _is_one_block(
-    lines: Sequence[_core.LayoutLine], places: Sequence[_Place], row: Sequence[int], next_line: int
+    lines: Sequence[LayoutLine], places: Sequence[_Place], row: Sequence[int], next_line: int
 ) -> bool:
     below = lines[next_line]
     if not any(places[i].is_like(places[next_line]) for i in row):
@@ -76,7 +76,7 @@ def _is_one_block(
 class _Place:
     """Where a line is, as seen along itself."""
 
-    def __init__(self, line: _core.LayoutLine) -> None:
+    def __init__(self, line: LayoutLine) -> None:
         start, end = np.asarray(line.baseline, np.float64)
         along = (end - start) / max(1e-6, float(np.linalg.norm(end - start)))
         self._axes = np.array([along, [-along[1], along[0]]])  # along the line, and down from it

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import LayoutLine
 
 _LARGER = 1.2
 """Times the height of the page's text, from which on a line may be a heading."""
@@ -30,7 +30,7 @@ class Typography:
         lines: Of the page.
     """
 
-    def __init__(self, lines: Sequence[_core.LayoutLine]) -> None:
+    def __init__(self, lines: Sequence[LayoutLine]) -> None:
         self._heights = np.array([line.band_px for line in lines], np.float64)
         self._words = [np.asarray(line.words, np.float64) for line in lines]
         self._quads = np.array([line.quad for line in lines], np.float64).reshape(-1, 4, 2)

@@ -34,8 +34,9 @@ from crispvl.reading.page_window import PageWindow, ReadingSteps
 from crispvl.reading.pages import prepare_page
 from crispvl.reading.stream_count import stream_count
 from crispvl.reading.time_limits import limited, shortest
-from crispvl.results.document import Document, Page
+from crispvl.results.document import Document
 from crispvl.results.generation import Generation
+from crispvl.results.page import Page
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken

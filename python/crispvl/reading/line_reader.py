@@ -24,9 +24,9 @@ from crispvl.layout.strip_format import strip_format
 from crispvl.options import ReadOptions
 from crispvl.reading.page_window import ReadingSteps
 from crispvl.reading.strip_reader import StripReader
-from crispvl.results.document import Page
 from crispvl.results.generation import FinishReason, Generation, Timings
 from crispvl.results.lines import Block, around
+from crispvl.results.page import Page
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken

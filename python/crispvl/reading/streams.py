@@ -14,8 +14,9 @@ from crispvl.engine.token_stream import Token, TokenStream
 from crispvl.errors import Cancelled
 from crispvl.events import Event, PageStarted, TextRead
 from crispvl.reading.document_reader import DocumentReader
-from crispvl.results.document import PAGE_BREAK, Document
+from crispvl.results.document import Document
 from crispvl.results.generation import Answer, Generation
+from crispvl.results.page import PAGE_BREAK
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken

@@ -17,15 +17,15 @@ from crispvl.results.block_lines import (
     numbered_pages,
     page_box,
 )
-from crispvl.results.document import Document, Page
 from crispvl.results.lines import Line, Quad, Rectangle
+from crispvl.results.page import DocumentLike, Page
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
 _SCHEMA = "http://www.loc.gov/standards/alto/v4/alto-4-4.xsd"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
-def to_alto(documents: Sequence[Document]) -> str:
+def to_alto(documents: Sequence[DocumentLike]) -> str:
     """Returns a whole XML file, with a ``Page`` per page of all documents.
 
     Where the places of lines are not known, since a page was not read by lines, they have its box.

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from crispvl.results.document import Document, Page
 from crispvl.results.lines import BlockKind, Line, Quad, Rectangle, Word
+from crispvl.results.page import DocumentLike, Page
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def block_lines(page: Page) -> Iterator[BlockLines]:
             yield BlockLines("text", page_box(page), tuple(lines))
 
 
-def numbered_pages(documents: Sequence[Document]) -> Iterator[tuple[int, Document, Page]]:
+def numbered_pages(documents: Sequence[DocumentLike]) -> Iterator[tuple[int, DocumentLike, Page]]:
     """Yields the pages by their own numbers; those of several documents are counted on."""
     before = 0
     for document in documents:

@@ -1,175 +1,31 @@
 """What was read: a `Document` of `Page` objects. Frozen; ``to_dict`` gives plain JSON.
 
-`crispvl.results.formats` writes them as Markdown, HTML and JSON Lines.
+`crispvl.results.formats` lists what they are written as.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
 from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from crispvl.hub.model_file import ModelFile
-from crispvl.inputs.utf8 import encodable
-from crispvl.options import Layout
+from crispvl.results.alto import to_alto
 from crispvl.results.generation import Confidence, FinishReason, Generation, Timings
-from crispvl.results.grounding import Box, find_boxes
-from crispvl.results.lines import Block, Line, Word, lines_of_text
-from crispvl.results.tables import Table, find_tables, to_csv
+from crispvl.results.hocr import to_hocr
+from crispvl.results.html import to_html
+from crispvl.results.json_lines import to_jsonl
+from crispvl.results.markdown import to_markdown
+from crispvl.results.page import PAGE_BREAK, Flag, Page, describe_error
+from crispvl.results.searchable_pdf import write_pdf
+from crispvl.results.tables import to_csv
+from crispvl.results.tsv import to_tsv
 
 if TYPE_CHECKING:
     from crispvl.inputs.images import ImageLike
-
-Flag = Literal["blank", "empty", "low_confidence", "repetition", "truncated"]
-"""``blank``: no ink, so the model was not asked; ``empty``: there is ink, but the model wrote
-nothing; ``low_confidence``: the mean probability is under `LOW_CONFIDENCE`; ``repetition``: the
-model repeated itself, see the generation's ``repairs``;
-``truncated``: the text ends before the page does."""
-
-LOW_CONFIDENCE = 0.7
-"""Pages on which the model's mean token probability is lower deserve a person's look."""
-
-PAGE_BREAK = "\n\n"
-"""Stands between the texts of two pages."""
-
-_WORD = re.compile(r"\S+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """One page: its text, how sure it is, and what went wrong."""
-
-    number: int
-    """Counted from 1."""
-    name: str = ""
-    width_px: int = 0
-    height_px: int = 0
-    grid: tuple[int, int] = (0, 0)
-    """Columns and rows of tiles, the thumbnail left out."""
-    n_tiles: int = 0
-    """Tiles encoded, the thumbnail included."""
-    generation: Generation | None = field(default=None, repr=False)
-    """None where the model was not asked: the page is blank, or could not be loaded."""
-    timings: Timings = field(default_factory=Timings)
-    blank: bool = False
-    has_unread_ink: bool = False
-    """Whether the model wrote nothing about a page that has ink."""
-    layout: Layout = "page"
-    """How it was shown to the model; never ``auto``."""
-    placed_lines: tuple[Line, ...] = field(default=(), repr=False)
-    """The lines of the text with their places, where it was read by lines."""
-    blocks: tuple[Block, ...] = field(default=(), repr=False)
-    """In reading order, where it was read by lines."""
-    markdown: str | None = field(default=None, repr=False)
-    """The text with headings, lists and tables marked, where it was read by lines."""
-    groundedness: float | None = None
-    """Nats per token by which the image makes the answer likelier than a blank one; where asked."""
-    boxed_text: str | None = field(default=None, repr=False)
-    """The text with its ``<ref>`` and ``<box>`` tokens, where the model wrote any."""
-    error: Exception | None = None
-
-    @property
-    def text(self) -> str:
-        return self.generation.text if self.generation else ""
-
-    @property
-    def finish_reason(self) -> FinishReason | None:
-        """None where the page could not be read; a blank page is at its end."""
-        if self.generation:
-            return self.generation.finish_reason
-        return "stop" if self.blank else None
-
-    @property
-    def confidence(self) -> float:
-        """Mean token probability: exp of the mean log-probability, 0 without tokens."""
-        return self.generation.confidence.mean if self.generation else 0.0
-
-    @property
-    def flags(self) -> tuple[Flag, ...]:
-        """What a reader of the text should know, in alphabetical order."""
-        flags: list[Flag] = ["blank"] if self.blank else []
-        if self.has_unread_ink:
-            flags.append("empty")
-        if self.generation:
-            if self.generation.ids and self.confidence < LOW_CONFIDENCE:
-                flags.append("low_confidence")
-            if self.generation.repairs:
-                flags.append("repetition")
-            if self.generation.finish_reason != "stop":
-                flags.append("truncated")
-        return tuple(flags)
-
-    @cached_property
-    def words(self) -> tuple[Word, ...]:
-        """The words of the text with the probability of each, and their places where known."""
-        if self.placed_lines:
-            return tuple(word for line in self.placed_lines for word in line.words)
-        if not self.generation:
-            return ()
-        ends, lowest = [], []
-        end = 0
-        for piece, logprob in zip(self.generation.pieces, self.generation.logprobs, strict=True):
-            end += len(piece)
-            ends.append(end)
-            lowest.append(logprob)
-        words = []
-        i = 0
-        for match in _WORD.finditer(self.text):
-            while i < len(ends) and ends[i] <= match.start():
-                i += 1
-            last = i
-            while last < len(ends) - 1 and ends[last] < match.end():
-                last += 1
-            found = min(lowest[i : last + 1], default=0.0)
-            words.append(Word(text=match[0], start=match.start(), confidence=math.exp(found)))
-        return tuple(words)
-
-    @cached_property
-    def lines(self) -> tuple[Line, ...]:
-        """The lines of the text that hold any, with their places where it was read by lines."""
-        return self.placed_lines or lines_of_text(self.text, self.words)
-
-    @cached_property
-    def boxes(self) -> tuple[Box, ...]:
-        """What the model located on the page, in the page's pixels."""
-        return find_boxes(self.boxed_text or self.text, self.width_px, self.height_px)
-
-    @cached_property
-    def tables(self) -> tuple[Table, ...]:
-        """The tables of the text, Markdown's or HTML's, as rows of cells."""
-        return find_tables(self.text)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the page as JSON's types; times in milliseconds."""
-        generation = self.generation
-        return {
-            "number": self.number,
-            "text": self.text,
-            "flags": list(self.flags),
-            "finish_reason": self.finish_reason,
-            "confidence": self.confidence,
-            "token_confidence": asdict(generation.confidence) if generation else None,
-            "layout": self.layout,
-            "words": [word.to_list() for word in self.words],
-            "lines": [line.to_dict() for line in self.lines],
-            "boxes": [asdict(box) for box in self.boxes],
-            "groundedness": self.groundedness,
-            "repairs": [repair.to_dict() for repair in generation.repairs] if generation else [],
-            "width_px": self.width_px,
-            "height_px": self.height_px,
-            "grid": list(self.grid),
-            "tiles": self.n_tiles,
-            "prompt_tokens": generation.n_prompt_tokens if generation else 0,
-            "tokens": len(generation.ids) if generation else 0,
-            "timings": self.timings.to_dict(),
-            "error": describe_error(self.error),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,32 +105,22 @@ class Document:
 
     def to_markdown(self) -> str:
         """Returns the text, with a comment before each page that failed or was flagged."""
-        from crispvl.results.formats import to_markdown
-
         return to_markdown(self)
 
     def to_html(self) -> str:
         """Returns a whole HTML file, doubtful words marked."""
-        from crispvl.results.html import to_html
-
         return to_html(self)
 
     def to_hocr(self) -> str:
         """Returns a whole hOCR file: lines and words with their boxes and confidence."""
-        from crispvl.results.hocr import to_hocr
-
         return to_hocr([self])
 
     def to_alto(self) -> str:
         """Returns a whole ALTO 4 file: blocks, lines and words with their boxes and confidence."""
-        from crispvl.results.alto import to_alto
-
         return to_alto([self])
 
     def to_tsv(self) -> str:
         """Returns tab-separated rows with Tesseract's columns, down to the boxes of words."""
-        from crispvl.results.tsv import to_tsv
-
         return to_tsv([self])
 
     def to_csv(self) -> str:
@@ -287,8 +133,6 @@ class Document:
 
     def to_jsonl(self) -> str:
         """Returns a line of JSON per page, each complete in itself."""
-        from crispvl.results.formats import to_jsonl
-
         return to_jsonl(self)
 
     def to_pdf(
@@ -313,8 +157,6 @@ class Document:
             ValueError: The source is a web address.
             DocumentError: OCRmyPDF cannot make a PDF of it.
         """
-        from crispvl.results.searchable_pdf import write_pdf
-
         write_pdf(self, self.source if source is None else source, Path(output), password)
 
     def to_dict(self) -> dict[str, Any]:
@@ -340,10 +182,3 @@ class Document:
             "settings": dict(self.settings),
             "error": describe_error(self.error),
         }
-
-
-def describe_error(error: Exception | None) -> dict[str, str] | None:
-    """Returns an exception as JSON's types."""
-    if error is None:
-        return None
-    return {"type": type(error).__name__, "message": encodable(str(error))}

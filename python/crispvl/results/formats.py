@@ -1,66 +1,97 @@
-"""Documents as Markdown and JSON Lines. Plain text is ``str(document)``."""
+"""The formats that documents are written in, each declared once.
+
+The command line, the server and whatever else writes results read this table.
+"""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from crispvl.results.document import PAGE_BREAK, Document, Page, describe_error
+from crispvl.options import Task
+from crispvl.results.alto import to_alto
+from crispvl.results.document import Document
+from crispvl.results.hocr import to_hocr
+from crispvl.results.tsv import to_tsv
 
-
-def remarks(page: Page) -> list[str]:
-    """Returns in words what a reader of a page's text should know."""
-    if page.error is not None:
-        return [f"page {page.number} could not be read: {page.error}"]
-    words = {
-        "blank": "is blank",
-        "empty": "has ink, of which nothing was read",
-        "low_confidence": f"was read with little confidence ({page.confidence:.0%})",
-        "repetition": "made the model repeat itself, which was taken back",
-        "truncated": f"ends early ({page.finish_reason})",
-    }
-    return [f"page {page.number} {words[flag]}" for flag in page.flags]
+Unit: TypeAlias = Literal["text", "page", "document", "documents"]
+"""What is written at once: text as it is read, a page, a document, or all documents."""
 
 
-def to_markdown(document: Document) -> str:
-    """Returns the text, with a comment before each page that failed or was flagged.
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One format.
 
-    Pages that were read by lines are Markdown whatever the task was.
+    Attributes:
+        suffix: Of its files.
+        media_type: Its name in HTTP.
+        unit: What is written at once.
+        write: Makes a text of whole documents; None for what is no text.
+        holds_one: Whether a file holds one document.
+        task: What to ask a model for, where nothing is said.
     """
-    pages = []
-    for page in document.pages:
-        comments = "".join(f"<!-- {_uncommented(line)} -->\n" for line in remarks(page))
-        pages.append(comments + (page.text if page.markdown is None else page.markdown))
-    return PAGE_BREAK.join(pages)
+
+    suffix: str
+    media_type: str
+    unit: Unit
+    write: Callable[[Sequence[Document]], str] | None
+    holds_one: bool = False
+    task: Task = "text"
 
 
-def page_records(document: Document) -> Iterator[dict[str, Any]]:
-    """Yields a record per page, complete in itself; one for a document that could not be opened."""
-    about = document_facts(document)
-    if document.error is not None:
-        yield {
-            "source": document.source, "number": None, "text": "", "flags": [],
-            "error": describe_error(document.error), **about,
-        }  # fmt: skip
-    for page in document.pages:
-        yield {"source": document.source, **page.to_dict(), **about}
+def _each(write: Callable[[Document], str]) -> Callable[[Sequence[Document]], str]:
+    return lambda documents: "".join(map(write, documents))
 
 
-def document_facts(document: Document) -> dict[str, Any]:
-    """Returns what all pages of a document have in common."""
-    return {
-        "model": document.model.to_dict() if document.model else None,
-        "settings": dict(document.settings),
-    }
-
-
-def to_jsonl(document: Document) -> str:
-    """Returns a line of JSON per page."""
-    return "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in page_records(document))
-
-
-def _uncommented(text: str) -> str:
-    """Returns a text that cannot end the comment it is put in."""
-    return re.sub(r"-(?=-|>|$)", "- ", " ".join(text.split()))
+FORMATS: Mapping[str, Format] = {
+    "text": Format(suffix=".txt", media_type="text/plain", unit="text", write=_each(str)),
+    "markdown": Format(
+        suffix=".md",
+        media_type="text/markdown",
+        unit="text",
+        write=_each(Document.to_markdown),
+        task="markdown",
+    ),
+    "html": Format(
+        suffix=".html",
+        media_type="text/html",
+        unit="document",
+        write=_each(Document.to_html),
+        holds_one=True,
+    ),
+    "csv": Format(
+        suffix=".csv",
+        media_type="text/csv",
+        unit="document",
+        write=_each(Document.to_csv),
+        task="table",
+    ),
+    "json": Format(
+        suffix=".json",
+        media_type="application/json",
+        unit="documents",
+        write=_each(Document.to_json),
+    ),
+    "jsonl": Format(
+        suffix=".jsonl",
+        media_type="application/jsonl",
+        unit="page",
+        write=_each(Document.to_jsonl),
+    ),
+    "hocr": Format(
+        suffix=".hocr", media_type="application/xhtml+xml", unit="documents", write=to_hocr
+    ),
+    "alto": Format(suffix=".xml", media_type="application/xml", unit="documents", write=to_alto),
+    "tsv": Format(
+        suffix=".tsv", media_type="text/tab-separated-values", unit="documents", write=to_tsv
+    ),
+    "pdf": Format(
+        suffix=".pdf",
+        media_type="application/pdf",
+        unit="document",
+        write=None,  # `Document.to_pdf` lays the text upon the pages
+        holds_one=True,
+    ),
+}
+"""By the name that ``--format`` takes."""

@@ -19,11 +19,11 @@ from crispvl.results.block_lines import (
     numbered_pages,
     page_box,
 )
-from crispvl.results.document import Document, Page
 from crispvl.results.lines import Line, Quad, Rectangle
+from crispvl.results.page import DocumentLike, Page
 
 
-def to_hocr(documents: Sequence[Document]) -> str:
+def to_hocr(documents: Sequence[DocumentLike]) -> str:
     """Returns a whole XHTML file, with an ``ocr_page`` per page of all documents.
 
     Where the places of lines are not known, since a page was not read by lines, they have its box.
@@ -44,7 +44,7 @@ def to_hocr(documents: Sequence[Document]) -> str:
     )
 
 
-def _page(page_number: int, document: Document, page: Page) -> str:
+def _page(page_number: int, document: DocumentLike, page: Page) -> str:
     name = document.source.replace('"', "'")
     title = f'image "{name}"; {_bbox(page_box(page))}; ppageno {page_number - 1}'
     areas = "".join(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jinja2
 
-from crispvl.results.formats import remarks
+from crispvl.results.markdown import remarks
 
 if TYPE_CHECKING:
-    from crispvl.results.document import Document, Page
+    from crispvl.results.page import DocumentLike, Page
 
 _DOUBTFUL = 0.5
 """Words of less confidence are marked in a document's text."""
@@ -37,7 +37,7 @@ def pieces(page: Page, below: float) -> Iterator[Piece]:
     yield Piece(text[end:], None)
 
 
-def to_html(document: Document) -> str:
+def to_html(document: DocumentLike) -> str:
     """Returns a whole HTML file: the text of each page, doubtful words marked, and the remarks."""
     pages = [
         {"number": page.number, "remarks": remarks(page), "pieces": pieces(page, _DOUBTFUL)}

@@ -10,9 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from crispvl.results.document import Document, Page
-from crispvl.results.formats import remarks
+from crispvl.results.document import Document
 from crispvl.results.html import pieces, render
+from crispvl.results.markdown import remarks
+from crispvl.results.page import Page
 
 MAX_SIDE_PX = 1600
 """Pages are shown scaled down to this size; boxes and tiles keep their places."""

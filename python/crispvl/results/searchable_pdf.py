@@ -22,8 +22,9 @@ from crispvl.inputs.images import ImageLike
 from crispvl.inputs.sources import is_pdf, open_source
 from crispvl.inputs.urls import is_url
 from crispvl.options import InputOptions
-from crispvl.results.document import Document
+from crispvl.results.json_lines import to_jsonl
 from crispvl.results.outputs import whole_file
+from crispvl.results.page import DocumentLike
 
 DEFAULT_DPI = 200
 """Of images that do not tell their resolution."""
@@ -36,7 +37,7 @@ MAX_DPI = 10_000
 
 
 def write_pdf(
-    document: Document, source: ImageLike, output: Path, password: str | None = None
+    document: DocumentLike, source: ImageLike, output: Path, password: str | None = None
 ) -> None:
     """Writes the searchable PDF of a document; see `Document.to_pdf`.
 
@@ -52,7 +53,7 @@ def write_pdf(
         records = Path(folder) / "records.jsonl"
         made = Path(folder) / "made.pdf"
         _write_pages(source, pages, password)
-        records.write_text(document.to_jsonl(), "utf-8")
+        records.write_text(to_jsonl(document), "utf-8")
         numbers = [page.number for page in document.pages if page.text]
         if numbers:
             _run(ocrmypdf, pages, made, ",".join(map(str, numbers)), records)

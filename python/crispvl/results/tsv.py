@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from crispvl.results.block_lines import block_lines, box_of, numbered_pages, page_box
-from crispvl.results.document import Document, Page
 from crispvl.results.lines import Rectangle
+from crispvl.results.page import DocumentLike, Page
 
 COLUMNS = (
     "level", "page_num", "block_num", "par_num", "line_num", "word_num", "left", "top", "width",
@@ -17,7 +17,7 @@ COLUMNS = (
 has the confidence -1."""
 
 
-def to_tsv(documents: Sequence[Document]) -> str:
+def to_tsv(documents: Sequence[DocumentLike]) -> str:
     """Returns the rows of all documents' pages under one heading; boxes in whole pixels.
 
     Where the places of lines are not known, since a page was not read by lines, they have its box.

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from crispvl.results.document import Document
+from crispvl.results.formats import FORMATS
 from crispvl.server.uploads import Upload
 from crispvl.server.wire.ocr import OutputFormat
 
-MEDIA_TYPES: dict[OutputFormat, str] = {
-    "json": "application/json",
-    "jsonl": "application/jsonl",
-    "text": "text/plain; charset=utf-8",
-    "markdown": "text/markdown; charset=utf-8",
-    "html": "text/html; charset=utf-8",
-    "csv": "text/csv; charset=utf-8",
-    "pdf": "application/pdf",
-}
 
-_WRITERS: dict[OutputFormat, Callable[[Document], str]] = {
-    "json": Document.to_json,
-    "text": str,
-    "markdown": Document.to_markdown,
-    "html": Document.to_html,
-    "csv": Document.to_csv,
-    "jsonl": Document.to_jsonl,
-}
+def media_type(kind: OutputFormat) -> str:
+    """Returns a format's name in HTTP, with the characters' encoding where it is text."""
+    named = FORMATS[kind].media_type
+    return f"{named}; charset=utf-8" if named.startswith("text/") else named
 
 
 def write(document: Document, kind: OutputFormat, upload: Upload) -> bytes:
@@ -41,9 +28,10 @@ def write(document: Document, kind: OutputFormat, upload: Upload) -> bytes:
     Raises:
         ImportError: A package is missing that the format needs.
     """
-    if kind == "pdf":
+    to_text = FORMATS[kind].write
+    if to_text is None:
         with tempfile.TemporaryDirectory(prefix="crispvl-") as folder:
             output = Path(folder) / "searchable.pdf"
             document.to_pdf(output, upload.data, upload.fields.password)
             return output.read_bytes()
-    return _WRITERS[kind](document).encode()
+    return to_text([document]).encode()

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from crispvl.results.document import Document
 from crispvl.server.errors import ApiError
 from crispvl.server.events import event_stream
-from crispvl.server.formats import MEDIA_TYPES, write
+from crispvl.server.formats import media_type, write
 from crispvl.server.limits import resources
 from crispvl.server.ocr_run import DocumentRun
 from crispvl.server.sampling import answer_length, read_options
@@ -54,7 +54,7 @@ async def read_document(request: Request) -> Any:
     document = await run.read()
     if fields.format == "json":
         reply = await run.reply()
-        return Response(reply.model_dump_json(), media_type=MEDIA_TYPES["json"])
+        return Response(reply.model_dump_json(), media_type=media_type("json"))
     return await _written(document, upload, fields.format)
 
 
@@ -76,4 +76,4 @@ async def _written(document: Document, upload: Upload, kind: wire.OutputFormat) 
         data = await anyio.to_thread.run_sync(write, document, kind, upload)
     except ImportError as error:
         raise ApiError(422, "This server cannot write that format.", "format_missing") from error
-    return Response(data, media_type=MEDIA_TYPES[kind])
+    return Response(data, media_type=media_type(kind))

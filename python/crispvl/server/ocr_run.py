@@ -14,8 +14,9 @@ from crispvl.events import PageDone, TextRead, TilesEncoded
 from crispvl.options import ReadOptions
 from crispvl.reading.document_reader import settings
 from crispvl.reading.pages import tile_limits
-from crispvl.results.document import Document, Page
+from crispvl.results.document import Document
 from crispvl.results.html_report import data_address
+from crispvl.results.page import Page
 from crispvl.server.decoding import DecodedDocument
 from crispvl.server.page_reading import PageDecoded, PagesReader, Told
 from crispvl.server.pool import ServedModel

@@ -12,7 +12,7 @@ from PIL import Image
 
 from crispvl.events import Event, PageDone
 from crispvl.options import ReadOptions
-from crispvl.results.document import Page
+from crispvl.results.page import Page
 from crispvl.server.decoding import DecodedDocument
 from crispvl.server.errors import ApiError
 from crispvl.server.pool import ServedModel

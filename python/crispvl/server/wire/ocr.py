@@ -8,7 +8,10 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from crispvl.server.wire.common import JsonObject, Reading, Reply, Sampling, Wire
 
-OutputFormat = Literal["json", "jsonl", "text", "markdown", "html", "csv", "pdf"]
+OutputFormat = Literal[
+    "text", "markdown", "html", "csv", "json", "jsonl", "hocr", "alto", "tsv", "pdf"
+]
+"""The names of `crispvl.results.formats`."""
 
 
 class OcrFields(Sampling, Reading):
