@@ -12,6 +12,7 @@ from crispvl import Model, _core
 from crispvl.cli import main
 from crispvl.convert import convert_checkpoint, convert_header
 from crispvl.errors import ContextOverflowError, DeviceError
+from crispvl.options import LoadOptions
 from crispvl.plan import place_model, plan_model
 from tiny import ROWS, make_checkpoint
 from tiny.rows import row, variant
@@ -174,7 +175,9 @@ def test_a_page_is_planned_with_the_tiles_that_the_context_holds(tmp_path: Path)
     convert_checkpoint(tmp_path / "checkpoint", tmp_path / "model.gguf")
     with pytest.raises(ContextOverflowError):
         plan_model(tmp_path / "model.gguf", device="cpu")
-    assert place_model(tmp_path / "model.gguf", None, {"cpu": "2GiB"}) == (("cpu", 2),)
+    assert place_model(tmp_path / "model.gguf", None, LoadOptions(max_memory={"cpu": "2GiB"})) == (
+        ("cpu", 2),
+    )
 
 
 def test_the_command_speaks_json(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,8 +53,8 @@ def answer_all(
     """
     options = read_options(args, ReadOptions)
     with ExitStack() as stack:
-        load = vars(read_options(args, LoadOptions))
-        ocr = stack.enter_context(CrispOCR(model, mmproj, **load))
+        load = read_options(args, LoadOptions)
+        ocr = stack.enter_context(CrispOCR(model, mmproj, load=load))
         about = settings(options, args.prompt, ocr.model.metadata)
         facts = document_facts(Document(source="", model=ocr.model.file, settings=about))
         found: dict[str, Record] = {}

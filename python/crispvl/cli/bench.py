@@ -131,8 +131,7 @@ def table(found: Measurements) -> str:
 def _loader(args: argparse.Namespace) -> Callable[[], Model]:
     file = args.model or bundled.verified_path()
     options = read_options(args, LoadOptions)
-    fields = {name: getattr(options, name) for name in options.__dataclass_fields__}
-    return lambda: Model.load(file, mmproj=args.mmproj, **fields)
+    return lambda: Model.load(file, args.mmproj, options=options)
 
 
 def _numbers(text: str) -> list[int]:

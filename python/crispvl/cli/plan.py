@@ -6,13 +6,11 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Iterator
-from typing import get_args
 
 from crispvl.cli import DONE, SOME_FAILED
-from crispvl.cli.arguments import readable
+from crispvl.cli.arguments import add_options, read_options
 from crispvl.cli.output import write_json
-from crispvl.options import KvType
-from crispvl.options.sizes import parse_device_sizes
+from crispvl.options import LoadOptions
 from crispvl.plan import DevicePlan, MemoryPlan, plan_model
 
 _ROWS = (
@@ -24,26 +22,20 @@ _ROWS = (
 )
 
 
+_NO_MATTER = ("threads", "tokenizer", "image_position_step", "mmap")
+"""Options of loading that change no plan."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="GGUF file; its header is enough")
     parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
     parser.add_argument("--pages", type=int, default=1, help="images in one prompt (default: 1)")
     parser.add_argument("--tiles", type=int, help="most tiles per page, the thumbnail not counted")
     parser.add_argument("--ctx", type=int, help="tokens of KV cache; else prompt and an answer")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda … (default: auto)")
-    parser.add_argument(
-        "--max-memory",
-        type=readable(parse_device_sizes),
-        metavar="SIZES",
-        help="the most to use of each device, like cuda:0=20GiB,cpu=40GiB; splits the layers",
-    )
-    parser.add_argument("--exact", action="store_true", help="plan for float32 throughout")
     parser.add_argument(
         "--streams", type=int, default=1, help="pages read at the same time (default: 1)"
     )
-    parser.add_argument(
-        "--kv-cache", choices=get_args(KvType), default="auto", help="type of the KV cache"
-    )
+    add_options(parser, LoadOptions, leave_out=_NO_MATTER)
     parser.add_argument("--json", action="store_true", help="machine-readable, in bytes")
 
 
@@ -54,11 +46,8 @@ def run(args: argparse.Namespace) -> int:
         n_pages=args.pages,
         max_tiles=args.tiles,
         n_ctx=args.ctx,
-        device=args.device,
-        exact=args.exact,
-        max_memory=args.max_memory,
-        kv_cache=args.kv_cache,
         streams=args.streams,
+        options=read_options(args, LoadOptions),
     )
     if args.json:
         devices = [{**dataclasses.asdict(d), "peak": d.peak, "fits": d.fits} for d in plan.devices]

@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     if shown is None:
         elsewhere = args.output is not None or not sys.stdout.isatty()
         shown = elsewhere and sys.stderr.isatty()
-    with CrispOCR(args.model, args.mmproj, **vars(load)) as ocr:
+    with CrispOCR(args.model, args.mmproj, load=load) as ocr:
         chosen = settings(options, args.prompt, ocr.model.metadata)
         facts = document_facts(Document(source="", model=ocr.model.file, settings=chosen))
         open_outputs = FolderOutputs if into_folder else OneOutput

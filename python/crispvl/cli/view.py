@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     options = read_options(args, ReadOptions)
     output = args.output or Path(f"{Path(args.page).stem}.html")
     check_outputs([output], [args.page, args.model, args.mmproj])
-    with CrispOCR(args.model, args.mmproj, **vars(read_options(args, LoadOptions))) as ocr:
+    with CrispOCR(args.model, args.mmproj, load=read_options(args, LoadOptions)) as ocr:
         document = ocr.recognize(args.page, args.prompt, options=options)
     with open_source(args.page, options) as source:
         numbers = {page.number for page in document.pages if page.width_px}

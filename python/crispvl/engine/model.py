@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from crispvl.engine.token_stream import Token, TokenStream
 from crispvl.hub.model_file import ModelFile
 from crispvl.inputs.utf8 import check_encodable
 from crispvl.model_config import ModelConfig
-from crispvl.options import GenerateOptions, KvType, LoadOptions
+from crispvl.options import GenerateOptions, LoadOptions
 from crispvl.prompts.vocabulary import Vocabulary
 from crispvl.results.generation import Generation
 from crispvl.variants import explain
@@ -58,13 +58,10 @@ class Model:
         device: str = "auto",
         threads: int | None = None,
         vocab_only: bool = False,
-        exact: bool = False,
-        tokenizer: str | os.PathLike[str] | None = None,
-        image_position_step: float | None = None,
-        max_memory: Mapping[str, int | str] | None = None,
+        *,
+        options: LoadOptions | None = None,
         max_tiles: int | None = None,
-        kv_cache: KvType = "auto",
-        mmap: bool = True,
+        **settings: Any,
     ) -> Model:
         """Brings a GGUF file, or a text model and its projector, into memory.
 
@@ -74,19 +71,10 @@ class Model:
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
             threads: CPU threads; None means one per physical core.
             vocab_only: Read the header and the tokenizer, no weights.
-            exact: Compute in float32 throughout: slower, for comparisons.
-            tokenizer: Checkpoint folder or GGUF file whose tokenizer stands in for the model's
-                own; some older files have none.
-            image_position_step: How far an image token advances the position, 1, 1/2 … 1/256
-                (V2PE, arXiv 2412.09616); None means the file's, or else 1.
-            max_memory: The most to use of each device, as ``{"cuda:0": "20GiB", "cpu": "40GiB"}``,
-                instead of ``device``. The decoder's layers are split over these devices, the first
-                ones filled first, as `crispvl.plan` plans it for one page and 2048 tokens.
-            max_tiles: Most tiles of a page to plan for; None means the model's own.
-            kv_cache: Type of keys and values: ``auto``, ``f32``, ``f16`` or ``q8_0``; auto is f16,
-                or f32 for float32 weights and with ``exact``.
-            mmap: Map the files; False copies them, which takes longer and as much memory as they
-                are large, but then they may be changed, cut or unmounted.
+            options: How to load it, device and threads included.
+            max_tiles: Most tiles of a page to plan for with ``max_memory``; None means the model's
+                own.
+            **settings: Single fields of `LoadOptions`, such as ``exact=True``.
 
         Raises:
             FileNotFoundError: A file does not exist.
@@ -98,29 +86,18 @@ class Model:
         from crispvl._core import Model as CoreModel
         from crispvl.convert.vocabulary_file import vocabulary_as_gguf
 
-        options = LoadOptions(
-            device=device,
-            threads=threads,
-            exact=exact,
-            tokenizer=None if tokenizer is None else os.fspath(tokenizer),
-            image_position_step=image_position_step,
-            max_memory=max_memory,
-            kv_cache=kv_cache,
-            mmap=mmap,
-        )
+        options = LoadOptions.of(options, device, threads, **settings)
+        path, partner = os.fspath(path), None if mmproj is None else os.fspath(mmproj)
         shares: Shares = ()
-        if max_memory is not None and not vocab_only:
+        if options.max_memory is not None and not vocab_only:
             from crispvl.plan import place_model
 
-            partner = None if mmproj is None else os.fspath(mmproj)
-            path = os.fspath(path)
-            shares = place_model(
-                path, partner, max_memory, max_tiles=max_tiles, exact=exact, kv_cache=kv_cache
-            )
-        with vocabulary_as_gguf(options.tokenizer) as vocabulary, explain(options.device):
+            shares = place_model(path, partner, options, max_tiles=max_tiles)
+        tokenizer = None if options.tokenizer is None else os.fspath(options.tokenizer)
+        with vocabulary_as_gguf(tokenizer) as vocabulary, explain(options.device):
             core = CoreModel.load(
-                os.fspath(path),
-                None if mmproj is None else os.fspath(mmproj),
+                path,
+                partner,
                 options.device,
                 options.threads or 0,
                 vocab_only,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -57,14 +58,21 @@ MAX_TOKENS = 2048
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How a model is loaded."""
+    """How a model is loaded.
+
+    ``max_memory`` gives the most to use of each device, as ``{"cuda:0": "20GiB", "cpu": "40GiB"}``,
+    instead of ``device``: the decoder's layers are split over these devices, the first ones filled
+    first, as `crispvl.plan` plans it for one page and 2048 tokens. Without ``mmap`` the files are
+    copied, which takes longer and as much memory as they are large, but then they may be changed,
+    cut or unmounted. ``image_position_step`` is that of V2PE (arXiv 2412.09616).
+    """
 
     device: str = _option("auto", "auto, cpu, cuda, cuda:1, metal, vulkan …", metavar="NAME")
     threads: int | None = _option(
         None, "CPU threads; without it, one per physical core", metavar="N"
     )
     exact: bool = _option(False, "compute in float32 throughout: slower, for comparisons")
-    tokenizer: str | None = _option(
+    tokenizer: str | os.PathLike[str] | None = _option(  # noqa: RUF009
         None,
         "checkpoint folder or GGUF file whose tokenizer is used instead of the model's",
         metavar="FILE",
@@ -89,6 +97,25 @@ class LoadOptions:
     mmap: bool = _option(
         True, "map the files; copied, they may change or go away, but load more slowly"
     )
+
+    @classmethod
+    def of(
+        cls,
+        options: LoadOptions | None,
+        device: str = "auto",
+        threads: int | None = None,
+        **settings: Any,
+    ) -> LoadOptions:
+        """Returns options with what else is given; ``auto`` and None leave them as they are.
+
+        Raises:
+            TypeError: There is no such option.
+        """
+        if device != "auto":
+            settings["device"] = device
+        if threads is not None:
+            settings["threads"] = threads
+        return replace(options or cls(), **settings)
 
     def __post_init__(self) -> None:
         _check("device", self.device, str, "a device's name", lambda value: value != "")

@@ -8,14 +8,14 @@ planning process itself, which has loaded just these.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ContextOverflowError, OutOfMemoryError
 from crispvl.model_config import ModelConfig
-from crispvl.options import MAX_TOKENS, KvType, LoadOptions
+from crispvl.options import MAX_TOKENS, LoadOptions
 from crispvl.options.sizes import device_sizes
 from crispvl.plan.advice import advise
 from crispvl.plan.memory_plan import DevicePlan, MemoryPlan
@@ -37,11 +37,9 @@ def plan_model(
     n_pages: int = 1,
     max_tiles: int | None = None,
     n_ctx: int | None = None,
-    device: str = "auto",
-    exact: bool = False,
-    max_memory: Mapping[str, int | str] | None = None,
-    kv_cache: KvType = "auto",
     streams: int = 1,
+    options: LoadOptions | None = None,
+    **settings: Any,
 ) -> MemoryPlan:
     """Plans a model.
 
@@ -51,12 +49,9 @@ def plan_model(
         n_pages: Images in one prompt.
         max_tiles: Most tiles per page, the thumbnail not counted; None means the model's own.
         n_ctx: Tokens the KV cache holds; None means the prompt and an answer of 2048 tokens.
-        device: As for loading; it has to exist on this machine.
-        exact: As for loading.
-        max_memory: The most to use of each device, in bytes or like ``20GiB``; the layers are
-            split over these devices.
-        kv_cache: As for loading.
         streams: Sessions that run at the same time.
+        options: As for loading; the device has to exist on this machine.
+        **settings: Single fields of `LoadOptions`, such as ``device="cpu"``.
 
     Raises:
         ValueError: A count below one or beyond 32 bits, or sizes that are none.
@@ -66,8 +61,7 @@ def plan_model(
         ContextOverflowError: The pages do not fit the model's context.
     """
     _check_counts(pages=n_pages, tiles=max_tiles, ctx=n_ctx, streams=streams)
-    options = LoadOptions(device=device, exact=exact, max_memory=max_memory, kv_cache=kv_cache)
-    planner = _Planner(model, mmproj, options, streams)
+    planner = _Planner(model, mmproj, LoadOptions.of(options, **settings), streams)
     return _advised(planner, n_pages, max_tiles or planner.max_tiles, n_ctx)
 
 
@@ -94,15 +88,14 @@ def _advised(planner: _Planner, n_pages: int, tiles: int, n_ctx: int | None) -> 
 def place_model(
     model: str | Path,
     mmproj: str | Path | None,
-    max_memory: Mapping[str, int | str],
+    options: LoadOptions,
     *,
     max_tiles: int | None = None,
-    exact: bool = False,
-    kv_cache: KvType = "auto",
 ) -> Shares:
-    """Splits a model over devices, with room for one page and an answer of 2048 tokens.
+    """Splits a model over the devices of ``max_memory``.
 
-    Where the context holds less than that, there is room for as much as it holds.
+    There is room for one page and an answer of 2048 tokens, or for as much as the context holds
+    where that is less.
 
     Returns:
         Devices with their numbers of decoder layers.
@@ -111,7 +104,6 @@ def place_model(
         OutOfMemoryError: It does not fit; the message says what would make it.
     """
     _check_counts(tiles=max_tiles)
-    options = LoadOptions(exact=exact, max_memory=max_memory, kv_cache=kv_cache)
     planner = _Planner(model, mmproj, options, 1, cut_prompts=True)
     tiles = min(max_tiles or planner.max_tiles, planner.tiles_in_context())
     plan = _advised(planner, 1, tiles, None)

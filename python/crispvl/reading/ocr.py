@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import fields
 from functools import partial
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from crispvl import hub
@@ -17,7 +17,7 @@ from crispvl.engine.session_cache import EMBEDDING_BYTES, SessionCache
 from crispvl.events import DocumentDone, Event
 from crispvl.hub import bundled
 from crispvl.inputs.images import ImageLike
-from crispvl.options import KvType, ReadOptions
+from crispvl.options import LoadOptions, ReadOptions
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.reading.answering import Conversing
 from crispvl.reading.document_reader import DocumentReader
@@ -41,16 +41,12 @@ class CrispOCR(Conversing):
         mmproj: The projector, where the model comes as two files; found by itself on the hub.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
         threads: CPU threads; None means one per physical core.
-        exact: Compute in float32 throughout: slower, for comparisons.
+        load: How to load the model, device and threads included.
         max_tiles: Most tiles per image, the thumbnail not counted; None means the model's own.
         min_tiles: Fewest tiles per image; None means the model's own.
-        tokenizer: Checkpoint folder or GGUF file whose tokenizer stands in for the model's own.
-        image_position_step: As for `Model.load`.
         image_cache_bytes: Most memory for images that may be asked about again; 0 keeps nothing,
             neither images nor the KV cache of the last page or conversation.
-        max_memory: As for `Model.load`; planned for ``max_tiles``.
-        kv_cache: Type of keys and values: ``auto``, ``f32``, ``f16`` or ``q8_0``.
-        mmap: As for `Model.load`.
+        **settings: Single fields of `LoadOptions`, such as ``exact=True``.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -70,42 +66,29 @@ class CrispOCR(Conversing):
         mmproj: str | os.PathLike[str] | None = None,
         device: str = "auto",
         threads: int | None = None,
-        exact: bool = False,
+        *,
+        load: LoadOptions | None = None,
         max_tiles: int | None = None,
         min_tiles: int | None = None,
-        tokenizer: str | os.PathLike[str] | None = None,
-        image_position_step: float | None = None,
         image_cache_bytes: int = EMBEDDING_BYTES,
-        max_memory: Mapping[str, int | str] | None = None,
-        kv_cache: KvType = "auto",
-        mmap: bool = True,
+        **settings: Any,
     ) -> None:
         self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
         self._cache = SessionCache(image_cache_bytes)
-        self._arguments = (
-            model, mmproj, device, threads, exact, max_tiles, min_tiles, tokenizer,
-            image_position_step, image_cache_bytes, max_memory, kv_cache, mmap,
+        options = LoadOptions.of(load, device, threads, **settings)
+        self._make_again = partial(
+            type(self), model, mmproj, load=options, max_tiles=max_tiles, min_tiles=min_tiles,
+            image_cache_bytes=image_cache_bytes,
         )  # fmt: skip
-        load: dict[str, Any] = {
-            "mmproj": mmproj,
-            "device": device,
-            "threads": threads,
-            "exact": exact,
-            "tokenizer": tokenizer,
-            "image_position_step": image_position_step,
-            "max_memory": max_memory,
-            "kv_cache": kv_cache,
-            "mmap": mmap,
-        }
         if isinstance(model, Model):
-            _refuse_loading(load)
+            _refuse_loading(mmproj, options)
         else:
             file = bundled.verified_path() if model is None else model
             name = hub.parse_name(file)
             if name is not None:
                 projector = None if mmproj is None else os.fspath(mmproj)
-                file, load["mmproj"] = hub.download(name.repo, name.filename, projector)
-            model = Model.load(file, max_tiles=max_tiles, **load)
+                file, mmproj = hub.download(name.repo, name.filename, projector)
+            model = Model.load(file, mmproj, options=options, max_tiles=max_tiles)
         self._model: Model | None = model
         self._engine: Engine | None = Engine.of(model)
         tile_limits(model.config, self._options)  # refuses what the model's own do not allow
@@ -303,12 +286,12 @@ class CrispOCR(Conversing):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets a reader of its own, loaded from the same file."""
-        if isinstance(self._arguments[0], Model):
+        if isinstance(self._make_again.args[0], Model):
             raise TypeError(
                 "[CrispOCR] a reader made from a file is expected, which another process can open; "
                 "found one made from a Model; pass the file's path"
             )
-        return type(self), self._arguments
+        return self._make_again, ()
 
     def __enter__(self) -> CrispOCR:
         return self
@@ -317,10 +300,10 @@ class CrispOCR(Conversing):
         self.close()
 
 
-def _refuse_loading(arguments: Mapping[str, Any]) -> None:
-    """Raises ValueError where an argument is not the default of `Model.load`."""
-    known = signature(Model.load).parameters
-    given = [name for name, value in arguments.items() if value != known[name].default]
+def _refuse_loading(mmproj: object, options: LoadOptions) -> None:
+    """Raises ValueError where a model that is loaded comes with how to load it."""
+    given = [] if mmproj is None else ["mmproj"]
+    given += [f.name for f in fields(options) if getattr(options, f.name) != f.default]
     if given:
         raise ValueError(
             f"[CrispOCR] a Model alone, or a file and how to load it, is expected; found a Model "

@@ -126,7 +126,7 @@ class ModelPool:
             source = self._sources[name]
             self._make_room(source.n_bytes)
             ocr = await anyio.to_thread.run_sync(
-                lambda: CrispOCR(source.model, source.mmproj, **vars(self._load))
+                lambda: CrispOCR(source.model, source.mmproj, load=self._load)
             )
             n_running = self._n_running or stream_count(ocr.model, ReadOptions())
             model = ServedModel(name, ocr, self._new_admission(n_running))
