@@ -63,6 +63,10 @@ class EngineClosedError(CrispVLError, RuntimeError):
     """The engine takes no more requests."""
 
 
+class WorkerDiedError(CrispVLError, RuntimeError):
+    """A process that read a page ended, or said nothing for too long."""
+
+
 class Cancelled(CrispVLError):  # noqa: N818 (it is an event, not a fault)
     """A `CancelToken` stopped the work.
 

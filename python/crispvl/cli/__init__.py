@@ -22,6 +22,7 @@ from crispvl.errors import CrispVLError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "recognize": ("crispvl.cli.recognize", "read the text of images and documents"),
+    "batch": ("crispvl.cli.batch", "read many documents into one table, each page exactly once"),
     "convert": ("crispvl.cli.convert", "make a model file from a Hugging Face checkpoint"),
     "quantize": ("crispvl.cli.quantize", "make a model file smaller"),
     "imatrix": ("crispvl.cli.imatrix", "find which weights matter, for quantize"),

@@ -1,0 +1,71 @@
+"""What a batch is to do, as the processes that share it see it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from crispvl.hub import bundled
+from crispvl.hub.hashing import file_sha256
+from crispvl.options import LoadOptions, ReadOptions
+from crispvl.reading.document_reader import settings
+
+PartFormat: TypeAlias = Literal["parquet", "jsonl"]
+
+MOST_PAGES_PER_TASK = 8
+"""Pages of one document that a worker is given at once: enough to fill its running batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One batch. Frozen and picklable: it is sent to every worker."""
+
+    inputs: tuple[str, ...]
+    """Files, folders, patterns, ``@LIST`` files, and addresses of object stores."""
+    out: str
+    """Folder or address of the table's parts."""
+    format: PartFormat = "parquet"
+    model: str | None = None
+    """GGUF file; None is the bundled model."""
+    mmproj: str | None = None
+    load: LoadOptions = field(default_factory=LoadOptions)
+    read: ReadOptions = field(default_factory=ReadOptions)
+    prompt: str | None = None
+    attempts: int = 3
+    """How often a page is given to a worker that it may end; from the second time on, alone."""
+    page_timeout: float = 600.0
+    """Seconds after which a worker that says nothing is taken for hanging."""
+    retry_failed: bool = False
+    """Whether pages that are recorded with an error are read again."""
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"[batch] attempts of at least 1 expected; found {self.attempts}")
+        if not self.page_timeout > 0:
+            raise ValueError(f"[batch] a page timeout over 0 s expected; found {self.page_timeout}")
+
+    @cached_property
+    def model_hash(self) -> str:
+        """SHA-256 of the model's file or files."""
+        files = [self.model or bundled.path(), self.mmproj]
+        return file_sha256(*(Path(file) for file in files if file is not None))
+
+    @cached_property
+    def settings_hash(self) -> str:
+        """SHA-256 of all that decides what is read from a page, the model left out."""
+        chosen: dict[str, Any] = settings(self.read, self.prompt)
+        chosen.pop("pages", None)  # which pages are read does not change what is read from them
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+    def page_key(self, source: str, document: str, page: int) -> str:
+        """Names one page's reading.
+
+        Of the document's name and SHA-256, the page's number, the model's hash and the settings'.
+        Copies under two names are two documents: each has its rows.
+        """
+        name = f"{source}\0{document}/{page}/{self.model_hash}/{self.settings_hash}"
+        return hashlib.blake2b(name.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,71 @@
+"""The workers of one machine: processes that share the model's memory map."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from crispvl.batch.documents import ReadTask
+from crispvl.batch.isolated import IsolatedReader
+from crispvl.batch.job import Job
+from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
+from crispvl.batch.rows import Row
+
+_TASKS_PER_WORKER = 2  # one being read, one ready
+
+
+def n_cores() -> int:
+    """CPUs that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def read_locally(
+    job: Job,
+    tasks: Iterable[ReadTask | Row],
+    n_workers: int,
+    factory: ReaderFactory = EnginePageReader,
+) -> Iterator[list[Row]]:
+    """Yields the rows of each task as it is done; rows among the tasks are passed on.
+
+    Tasks are taken as workers become free, so that memory does not grow with their number.
+    """
+    n_threads = max(1, n_cores() // n_workers)
+    readers = [IsolatedReader(job, n_threads, factory) for _ in range(n_workers)]
+    free: queue.SimpleQueue[IsolatedReader] = queue.SimpleQueue()
+    for reader in readers:
+        free.put(reader)
+
+    def read(task: ReadTask) -> list[Row]:
+        reader = free.get()
+        try:
+            return list(reader.read(task))
+        finally:
+            free.put(reader)
+
+    running: set[Future[list[Row]]] = set()
+    pool = ThreadPoolExecutor(n_workers)
+    try:
+        for task in tasks:
+            if not isinstance(task, ReadTask):
+                yield [task]
+                continue
+            if len(running) >= _TASKS_PER_WORKER * n_workers:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+            running.add(pool.submit(read, task))
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        for future in running:
+            future.cancel()
+        for reader in readers:
+            reader.close()
+        pool.shutdown()

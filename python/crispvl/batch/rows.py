@@ -1,0 +1,85 @@
+"""A row of the table: one page of one document, or a document that could not be opened."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from crispvl.batch.documents import ReadTask
+from crispvl.batch.job import Job
+from crispvl.batch.storage import Stored
+from crispvl.results.document import Page, describe_error
+
+Row: TypeAlias = dict[str, Any]
+
+NO_PAGE = 0
+"""Number in the row of a document that could not be opened."""
+
+
+def page_row(job: Job, task: ReadTask, page: Page) -> Row:
+    """What was read from a page."""
+    row = _row(job, task, page.number) | {
+        "text": page.text,
+        "lines": [_line(line) for line in getattr(page, "lines", ())],
+        "confidence": page.confidence,
+        "flags": list(page.flags),
+        "finish_reason": page.finish_reason,
+        "width_px": page.width_px,
+        "height_px": page.height_px,
+        "timings": {name: float(ms) for name, ms in page.timings.to_dict().items()},
+    }
+    return row | _error(page.error)
+
+
+def failed_row(job: Job, task: ReadTask, page: int, error: Exception) -> Row:
+    """A page that could not be read."""
+    return _row(job, task, page) | _error(error)
+
+
+def unopened_row(job: Job, found: Stored, error: Exception) -> Row:
+    """A document that could not be opened; its key is made of its version."""
+    task = ReadTask(
+        source=found.name,
+        version=found.version,
+        document=found.version,
+        n_pages=0,
+        pages=(),
+    )
+    return failed_row(job, task, NO_PAGE, error) | {"document": ""}
+
+
+def _row(job: Job, task: ReadTask, page: int) -> Row:
+    return {
+        "key": job.page_key(task.source, task.document, page),
+        "source": task.source,
+        "page": page,
+        "text": "",
+        "lines": [],
+        "confidence": 0.0,
+        "flags": [],
+        "error": None,
+        "error_type": None,
+        "finish_reason": None,
+        "width_px": 0,
+        "height_px": 0,
+        "timings": {},
+        "document": task.document,
+        "version": task.version,
+        "n_pages": task.n_pages,
+        "model": job.model_hash,
+        "settings": job.settings_hash,
+    }
+
+
+def _error(error: Exception | None) -> Row:
+    found = describe_error(error)
+    if found is None:
+        return {}
+    return {"error": found["message"], "error_type": found["type"]}
+
+
+def _line(line: Any) -> Row:
+    return {
+        "text": line.text,
+        "box": [float(edge) for edge in line.box],
+        "confidence": float(line.confidence),
+    }

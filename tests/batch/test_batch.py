@@ -1,0 +1,244 @@
+"""Every page of many documents is in the table exactly once, whatever ends on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyarrow")
+from crispvl.batch.job import Job
+from crispvl.batch.ledger import Ledger
+from crispvl.batch.parts import identities
+from crispvl.batch.rows import NO_PAGE, Row
+from crispvl.batch.run import run_on_this_machine
+from crispvl.batch.storage import Folder
+from crispvl.errors import DocumentError
+from crispvl.options import ReadOptions
+from worker_readers import HangingReader, NamingReader, PoisonedReader, SlowReader, refused
+
+MakePdf = Callable[..., Path]
+
+
+def job(tmp_path: Path, **settings: Any) -> Job:
+    return Job(inputs=(str(tmp_path / "in"),), out=str(tmp_path / "out"), **settings)
+
+
+def rows(tmp_path: Path) -> list[Row]:
+    import pyarrow.dataset
+
+    table = pyarrow.dataset.dataset(tmp_path / "out", format="parquet").to_table()
+    return sorted(table.to_pylist(), key=lambda row: (row["source"], row["page"]))
+
+
+def texts(tmp_path: Path) -> list[str]:
+    return [row["text"] for row in rows(tmp_path)]
+
+
+def expected(*documents: tuple[str, int]) -> list[str]:
+    return [f"{name} {page}" for name, n in documents for page in range(1, n + 1)]
+
+
+def test_each_page_has_a_row_and_a_second_run_starts_no_worker(
+    tmp_path: Path, pdf: MakePdf
+) -> None:
+    pdf("a.pdf", 11)
+    pdf("b.pdf", 2, width=300)
+    first = run_on_this_machine(job(tmp_path), 2, factory=NamingReader)
+    assert first.n_read == 13
+    assert texts(tmp_path) == expected(("a.pdf", 11), ("b.pdf", 2))
+    second = run_on_this_machine(job(tmp_path), 2, factory=refused)
+    assert (second.n_read, second.n_kept) == (0, 13)
+
+
+def test_copies_of_a_document_have_rows_of_their_own(tmp_path: Path, pdf: MakePdf) -> None:
+    original = pdf("a.pdf", 2)
+    original.with_name("b.pdf").write_bytes(original.read_bytes())
+    run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
+    assert texts(tmp_path) == expected(("a.pdf", 2), ("b.pdf", 2))
+
+
+def test_a_changed_document_is_read_again_alone(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 2)
+    pdf("b.pdf", 2)
+    run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
+    (tmp_path / "read.log").unlink()
+    pdf("b.pdf", 2, width=301)
+    assert run_on_this_machine(job(tmp_path), 1, factory=NamingReader).n_read == 2
+    assert (tmp_path / "read.log").read_text().split("\n")[:-1] == ["b.pdf 1", "b.pdf 2"]
+
+
+def test_a_document_that_was_only_touched_is_not_read_again(tmp_path: Path, pdf: MakePdf) -> None:
+    path = pdf("a.pdf", 2)
+    run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
+    os.utime(path, (1, 1))
+    assert run_on_this_machine(job(tmp_path), 1, factory=refused).n_read == 0
+
+
+def test_other_settings_are_other_readings(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 2)
+    run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
+    longer = job(tmp_path, read=ReadOptions(max_tokens=7))
+    assert run_on_this_machine(longer, 1, factory=NamingReader).n_read == 2
+    assert len({row["settings"] for row in rows(tmp_path)}) == 2
+
+
+def test_a_range_of_pages_leaves_the_others_for_a_later_run(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 5)
+    some = job(tmp_path, read=ReadOptions(pages="2-3"))
+    assert run_on_this_machine(some, 1, factory=NamingReader).n_read == 2
+    assert run_on_this_machine(some, 1, factory=refused).n_read == 0
+    assert run_on_this_machine(job(tmp_path), 1, factory=NamingReader).n_read == 3
+    assert texts(tmp_path) == expected(("a.pdf", 5))
+
+
+def test_a_page_that_ends_its_worker_is_recorded_and_costs_no_other(
+    tmp_path: Path, pdf: MakePdf
+) -> None:
+    pdf("a.pdf", 5)
+    pdf("b.pdf", 2, width=300)
+    summary = run_on_this_machine(job(tmp_path, attempts=2), 2, factory=PoisonedReader)
+    assert summary.failures == {"WorkerDiedError": 1}
+    found = rows(tmp_path)
+    assert [(row["page"], row["error_type"]) for row in found[:5]] == [
+        (1, None),
+        (2, None),
+        (3, "WorkerDiedError"),
+        (4, None),
+        (5, None),
+    ]
+    assert "exit code 7" in found[2]["error"]
+    assert [row["error"] for row in found[5:]] == [None, None]
+
+
+def test_a_failed_page_is_read_again_only_when_asked(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 4)
+    run_on_this_machine(job(tmp_path, attempts=1), 1, factory=PoisonedReader)
+    assert run_on_this_machine(job(tmp_path), 1, factory=refused).n_read == 0
+    again = job(tmp_path, retry_failed=True)
+    assert run_on_this_machine(again, 1, factory=NamingReader).n_read == 1
+    assert texts(tmp_path) == expected(("a.pdf", 4))
+
+
+def test_a_worker_that_says_nothing_is_ended(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 3)
+    patient = job(tmp_path, attempts=1, page_timeout=2.0)
+    summary = run_on_this_machine(patient, 1, factory=HangingReader)
+    assert summary.failures["WorkerDiedError"] >= 1
+    assert [row["page"] for row in rows(tmp_path)] == [1, 2, 3]
+    assert "nothing came for 2 s" in rows(tmp_path)[1]["error"]
+
+
+def test_a_document_that_cannot_be_opened_is_one_row(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 1).with_name("b.pdf").write_bytes(b"%PDF-1.4 nothing else")
+    summary = run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
+    assert summary.failures == {"DocumentError": 1}
+    assert [(row["page"], row["n_pages"]) for row in rows(tmp_path)] == [(1, 1), (NO_PAGE, 0)]
+    assert run_on_this_machine(job(tmp_path), 1, factory=refused).n_read == 0
+
+
+def test_an_unusable_model_ends_the_batch_at_once(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 1)
+    with pytest.raises(ValueError, match="no worker expected"):
+        run_on_this_machine(job(tmp_path), 1, factory=refused)
+
+
+def test_no_document_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(DocumentError, match="the folder has none"):
+        run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
+
+
+def test_json_lines_hold_the_same_rows(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 3)
+    lines = job(tmp_path, format="jsonl")
+    assert run_on_this_machine(lines, 1, factory=NamingReader).n_read == 3
+    assert sorted(row["page"] for row in identities(Folder(lines.out), "jsonl")) == [1, 2, 3]
+    assert run_on_this_machine(lines, 1, factory=refused).n_read == 0
+
+
+def test_names_come_from_a_list_too(tmp_path: Path, pdf: MakePdf) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text(f"{pdf('a.pdf', 1)}\n\n{pdf('b.pdf', 2)}\n")
+    listed = Job(inputs=(f"@{names}",), out=str(tmp_path / "out"))
+    assert run_on_this_machine(listed, 1, factory=NamingReader).n_read == 3
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path.append(sys.argv[1])
+from crispvl.batch import run
+from crispvl.batch.job import Job
+from worker_readers import SlowReader
+if __name__ == "__main__":
+    run.ROWS_PER_PART = 4
+    job = Job(inputs=(sys.argv[2],), out=sys.argv[3])
+    run.run_on_this_machine(job, 2, factory=SlowReader)
+"""
+
+
+def test_after_a_killed_driver_the_next_run_reads_what_is_missing(
+    tmp_path: Path, pdf: MakePdf
+) -> None:
+    for i in range(8):
+        pdf(f"{i}.pdf", 10, width=200 + i)
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    here, out = Path(__file__).parent, tmp_path / "out"
+    command = [sys.executable, str(script), str(here), str(tmp_path / "in"), str(out)]
+    driver = subprocess.Popen(command)
+    deadline = time.monotonic() + 120
+    while not list(out.glob("part-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    before = len(rows(tmp_path))
+    assert 0 < before < 80
+    rest = run_on_this_machine(job(tmp_path), 2, factory=SlowReader)
+    assert rest.n_read == 80 - before
+    assert texts(tmp_path) == expected(*((f"{i}.pdf", 10) for i in range(8)))
+
+
+def test_the_ledger_keeps_its_keys_on_disk(tmp_path: Path) -> None:
+    import tracemalloc
+
+    def many(n: int) -> Iterator[Row]:
+        for i in range(n):
+            yield {
+                "key": f"{i:032x}",
+                "source": f"{i}.pdf",
+                "version": "1",
+                "n_pages": 1,
+                "page": 1,
+                "model": "m",
+                "settings": "s",
+                "error_type": None,
+            }
+
+    peaks = []
+    for n in (1_000, 100_000):
+        with Ledger(job(tmp_path)) as ledger:
+            tracemalloc.start()
+            ledger.add(many(n))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            assert ledger.n_pages == n
+    assert peaks[1] < peaks[0] + 100_000
+
+
+def test_the_bundled_model_fills_the_table(tmp_path: Path) -> None:
+    sample = Path(__file__).parents[2] / "examples" / "receipt.png"
+    read = Job(inputs=(str(sample),), out=str(tmp_path / "out"))
+    assert run_on_this_machine(read, 1).n_read == 1
+    [row] = rows(tmp_path)
+    assert "CORNER CAFE" in row["text"]
+    assert row["confidence"] > 0.9
+    assert dict(row["timings"])

@@ -1,0 +1,115 @@
+"""The same batch on a Ray cluster of this machine: the same table, whatever ends on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray", reason="needs crispvl[ray]")
+pytest.importorskip("psutil")
+import psutil
+import ray
+from crispvl.batch.job import Job
+from crispvl.batch.ray_engine import run_on_ray
+from crispvl.batch.run import run_on_this_machine
+from test_batch import expected, job, rows, texts
+from worker_readers import PoisonedReader, SlowReader, refused
+
+MakePdf = Callable[..., Path]
+HERE = str(Path(__file__).parent)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    ray.init(
+        num_cpus=3,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 << 20,
+        runtime_env={"env_vars": {"PYTHONPATH": HERE}},
+    )
+    yield
+    ray.shutdown()
+
+
+def test_the_table_is_that_of_one_machine(tmp_path: Path, pdf: MakePdf, cluster: None) -> None:
+    pdf("a.pdf", 11)
+    pdf("b.pdf", 2, width=300).with_name("c.pdf").write_bytes(b"%PDF-1.4 nothing else")
+    summary = run_on_ray(job(tmp_path, attempts=2), 2, PoisonedReader)
+    assert summary.failures == {"WorkerDiedError": 1, "DocumentError": 1}
+    clustered = rows(tmp_path)
+    alone = Job(inputs=(str(tmp_path / "in"),), out=str(tmp_path / "alone"), attempts=2)
+    run_on_this_machine(alone, 1, factory=PoisonedReader)
+    (tmp_path / "out").rename(tmp_path / "clustered")
+    (tmp_path / "alone").rename(tmp_path / "out")
+    assert [row["key"] for row in rows(tmp_path)] == [row["key"] for row in clustered]
+    assert texts(tmp_path) == [row["text"] for row in clustered]
+
+
+def test_a_second_run_reads_nothing(tmp_path: Path, pdf: MakePdf, cluster: None) -> None:
+    pdf("a.pdf", 3)
+    assert run_on_ray(job(tmp_path), 2, SlowReader).n_read == 3
+    assert run_on_ray(job(tmp_path), 2, refused).n_read == 0
+
+
+def test_killed_workers_cost_no_page_and_write_none_twice(
+    tmp_path: Path, pdf: MakePdf, cluster: None
+) -> None:
+    for i in range(6):
+        pdf(f"{i}.pdf", 20, width=200 + i)
+    stop = threading.Event()
+
+    def kill_some() -> None:
+        for _ in range(3):
+            if stop.wait(4):
+                return
+            for process in psutil.process_iter(["cmdline"]):
+                if "ray::MapWorker" in " ".join(process.info["cmdline"] or []):
+                    os.kill(process.pid, signal.SIGKILL)
+                    break
+
+    killer = threading.Thread(target=kill_some)
+    killer.start()
+    run_on_ray(job(tmp_path), 2, SlowReader)
+    stop.set()
+    killer.join()
+    assert texts(tmp_path) == expected(*((f"{i}.pdf", 20) for i in range(6)))
+
+
+DRIVER = """
+import sys
+sys.path.append(sys.argv[1])
+import ray
+from crispvl.batch.job import Job
+from crispvl.batch.ray_engine import run_on_ray
+from worker_readers import SlowReader
+if __name__ == "__main__":
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False,
+             object_store_memory=100 << 20, runtime_env={"env_vars": {"PYTHONPATH": sys.argv[1]}})
+    run_on_ray(Job(inputs=(sys.argv[2],), out=sys.argv[3]), 1, SlowReader)
+"""
+
+
+def test_a_killed_driver_costs_no_page(tmp_path: Path, pdf: MakePdf, cluster: None) -> None:
+    for i in range(8):
+        pdf(f"{i}.pdf", 20, width=200 + i)
+    script, out = tmp_path / "driver.py", tmp_path / "out"
+    script.write_text(DRIVER)
+    command = [sys.executable, str(script), HERE, str(tmp_path / "in"), str(out)]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not list(out.glob("part-*")) and time.monotonic() < deadline and driver.poll() is None:
+        time.sleep(0.02)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    assert rows(tmp_path)
+    run_on_ray(job(tmp_path), 2, SlowReader)
+    assert texts(tmp_path) == expected(*((f"{i}.pdf", 20) for i in range(8)))
