@@ -57,8 +57,9 @@ class Job:
     @cached_property
     def settings_hash(self) -> str:
         """SHA-256 of all that decides what is read from a page, the model left out."""
-        chosen: dict[str, Any] = settings(self.read, self.prompt)
-        chosen.pop("pages", None)  # which pages are read does not change what is read from them
+        # The model's own choices are part of its hash; which pages are read changes none of them.
+        chosen: dict[str, Any] = settings(self.read, self.prompt, metadata={})
+        chosen.pop("pages", None)
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
     def page_key(self, source: str, document: str, page: int) -> str:

@@ -8,6 +8,7 @@ from crispvl.batch.documents import ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.storage import Stored
 from crispvl.results.document import Page, describe_error
+from crispvl.results.lines import Line
 
 Row: TypeAlias = dict[str, Any]
 
@@ -19,7 +20,7 @@ def page_row(job: Job, task: ReadTask, page: Page) -> Row:
     """What was read from a page."""
     row = _row(job, task, page.number) | {
         "text": page.text,
-        "lines": [_line(line) for line in getattr(page, "lines", ())],
+        "lines": [_line(line) for line in page.lines],
         "confidence": page.confidence,
         "flags": list(page.flags),
         "finish_reason": page.finish_reason,
@@ -77,9 +78,9 @@ def _error(error: Exception | None) -> Row:
     return {"error": found["message"], "error_type": found["type"]}
 
 
-def _line(line: Any) -> Row:
+def _line(line: Line) -> Row:
     return {
         "text": line.text,
-        "box": [float(edge) for edge in line.box],
+        "box": None if line.box is None else [float(edge) for edge in line.box],
         "confidence": float(line.confidence),
     }
