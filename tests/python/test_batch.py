@@ -160,7 +160,7 @@ def test_a_folder_goes_in_and_a_folder_comes_out(
     (scans / "c.png").write_bytes(b"broken")
     job = [*command, str(scans), "-o", str(out), "--resume"]
     assert main(job) == 1
-    assert {file.name: file.read_text() for file in out.iterdir()} == {
+    assert {file.name: file.read_text() for file in out.iterdir() if file.suffix == ".txt"} == {
         "a.txt": "Hello\n", "b.txt": "Hello\n"
     }  # fmt: skip
     (out / "a.txt").write_text("corrected by hand")

@@ -105,7 +105,7 @@ def test_output_goes_to_a_file_or_a_folder(
     (tmp_path / "other.png").write_bytes(page.read_bytes())
     files = [str(page), str(tmp_path / "other.png")]
     assert main([*command, *files, "-o", str(folder), "--format", "markdown"]) == 0
-    assert {file.name for file in folder.iterdir()} == {"page.md", "other.md"}
+    assert {file.name for file in folder.glob("[!.]*")} == {"page.md", "other.md"}
     assert capsys.readouterr().out == ""
 
 

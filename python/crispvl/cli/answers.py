@@ -62,7 +62,7 @@ def answer_all(
         if path is not None:
             records = stack.enter_context(RecordFile(path, args.resume, args.retry_failed))
             records.check_same(facts)
-            found = {record["source"]: record for record in records.found}
+            found = {r["source"]: r for r in records.found if records.holds(r["source"])}
         left = [task for task in tasks if task.key not in found]
         for prompt, group in groupby(left, key=lambda task: task.prompt):
             same = list(group)

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
+from crispvl.cli.manifest import Manifest
 from crispvl.results.formats import FORMATS
 from crispvl.results.outputs import whole_file
 
@@ -50,17 +51,50 @@ def write_json(stream: IO[str], value: Any, indent: int | None) -> None:
     stream.flush()
 
 
-def names_in_folder(folder: Path, inputs: Sequence[str], suffix: str) -> list[Path]:
+def names_in_folder(
+    folder: Path, inputs: Sequence[str], suffix: str, known: Manifest | None = None
+) -> list[Path]:
     """Returns a file per input: its name with another suffix.
 
-    Where several share a name, a hash of its path follows each: an input that is added later, or
-    put elsewhere in the row, must not be given the file of another.
+    Where several would have one name, or it is another document's, a hash of the input's path
+    follows it: an input that is added later, or put elsewhere in the row, must not be given the
+    file of another.
+
+    Args:
+        folder: Where they are.
+        inputs: Files that are read, each once.
+        suffix: Of the names.
+        known: Files that hold documents already.
     """
-    shared = Counter(Path(source).stem.casefold() for source in inputs)
-    paths = []
-    for source in inputs:
-        name = Path(source).stem
-        if shared[name.casefold()] > 1:
-            name += f"-{sha256(os.fsencode(source)).hexdigest()[:8]}"
-        paths.append(folder / f"{name}{suffix}")
-    return paths
+    digests = [""] * len(inputs)
+    while True:
+        names = [
+            _with_suffix(Path(source).stem, digest, suffix)
+            for source, digest in zip(inputs, digests, strict=True)
+        ]
+        shared = Counter(map(str.casefold, names))
+        unclear = [
+            i
+            for i, name in enumerate(names)
+            if not digests[i]
+            and (shared[name.casefold()] > 1 or (known and known.has_another(name, inputs[i])))
+        ]
+        if not unclear:
+            return [folder / name for name in names]
+        for i in unclear:
+            digests[i] = f"-{sha256(os.fsencode(inputs[i])).hexdigest()[:8]}"
+
+
+_MAX_NAME_BYTES = 255
+"""What common file systems allow."""
+
+
+def _with_suffix(stem: str, digest: str, suffix: str) -> str:
+    """Returns a name; of one that would be too long, the stem is cut and a hash stands for it."""
+    room = _MAX_NAME_BYTES - len(f"{digest}{suffix}")
+    raw = os.fsencode(stem)
+    if len(raw) > room:
+        digest = digest or f"-{sha256(raw).hexdigest()[:8]}"
+        room = _MAX_NAME_BYTES - len(f"{digest}{suffix}")
+        stem = os.fsdecode(raw[:room].decode("utf-8", "ignore").encode())
+    return f"{stem}{digest}{suffix}"

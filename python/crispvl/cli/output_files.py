@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from crispvl.cli import complain
+from crispvl.cli.manifest import Manifest
 from crispvl.cli.sinks import KEEP_PAGES, SeveralSinks, Sink, open_sink
+from crispvl.inputs.images import source_name
 
 Paths: TypeAlias = Mapping[str, Path | None]
 """The file of each format; None is standard output."""
@@ -38,7 +42,7 @@ class Outputs(ExitStack):
 
     Attributes:
         keeps_pages: Whether a format needs the pages of a whole document at once.
-        n_failed_before: Pages that failed in the run that is continued.
+        n_failed: Pages that failed in the run that is continued, and outputs that failed.
     """
 
     def __init__(self, files: Sequence[str], paths: Sequence[Paths], wanted: Wanted) -> None:
@@ -47,7 +51,7 @@ class Outputs(ExitStack):
         self._paths = paths
         self._wanted = wanted
         self.keeps_pages = not KEEP_PAGES.isdisjoint(wanted.formats)
-        self.n_failed_before = 0
+        self.n_failed = 0
 
     def sink(self, i_file: int) -> Sink | None:
         """Returns where a file's text goes; None where it is there already."""
@@ -56,19 +60,19 @@ class Outputs(ExitStack):
     def done(self, i_file: int) -> None:
         """Is told that nothing more comes of a file."""
 
-    def _open(self, stack: ExitStack, paths: Paths, n_files: int) -> Sink:
-        wanted = self._wanted
+    def _open(self, stack: ExitStack, paths: Paths, files: Sequence[str]) -> Sink:
+        wanted, names = self._wanted, [source_name(file) for file in files]
         sinks = [
             stack.enter_context(
                 open_sink(
-                    form, path, n_files, wanted.facts, wanted.resume, wanted.retry_failed,
+                    form, path, names, wanted.facts, wanted.resume, wanted.retry_failed,
                     wanted.password,
                 )
             )
             for form, path in paths.items()
         ]  # fmt: skip
         sink = sinks[0] if len(sinks) == 1 else SeveralSinks(sinks)
-        self.n_failed_before += sink.n_failed_before
+        self.n_failed += sink.n_failed_before
         return sink
 
 
@@ -77,7 +81,7 @@ class OneOutput(Outputs):
 
     def __enter__(self) -> OneOutput:
         super().__enter__()
-        self._sink = self._open(self, self._paths[0], len(self._files))
+        self._sink = self._open(self, self._paths[0], self._files)
         return self
 
     def sink(self, i_file: int) -> Sink | None:
@@ -85,22 +89,57 @@ class OneOutput(Outputs):
 
 
 class FolderOutputs(Outputs):
-    """A sink per file, in a folder."""
+    """A sink per file, in a folder whose manifest says which documents its files hold.
+
+    Raises:
+        ValueError: What is to be continued was made with another model or other settings.
+    """
 
     def __enter__(self) -> FolderOutputs:
         super().__enter__()
         self._sinks: dict[int, tuple[Sink, ExitStack]] = {}
+        found = [path for paths in self._paths for path in paths.values() if path is not None]
+        self._manifest = Manifest(found[0].parent)
+        if self._wanted.resume:
+            self._manifest.check_same((path.name for path in found), self._wanted.facts)
         return self
 
     def sink(self, i_file: int) -> Sink | None:
         if i_file not in self._sinks:
-            paths = self._paths[i_file]
-            has_all = all(path is not None and path.exists() for path in paths.values())
-            if self._wanted.resume and "jsonl" not in paths and has_all:
+            if self._is_done(i_file):
                 return None
-            stack = self.enter_context(ExitStack())
-            self._sinks[i_file] = self._open(stack, paths, 1), stack
+            stack, file = self.enter_context(ExitStack()), self._files[i_file]
+            try:
+                self._sinks[i_file] = self._open(stack, self._paths[i_file], [file]), stack
+            except OSError as error:
+                self._fail(i_file, error)
+                return None
         return self._sinks[i_file][0]
 
     def done(self, i_file: int) -> None:
-        self._sinks.pop(i_file)[1].close()
+        sink, stack = self._sinks.pop(i_file)
+        try:
+            stack.close()
+            for path in self._paths[i_file].values():
+                if sink.n_opened > 0 and path is not None and path.exists():
+                    self._manifest.add(self._files[i_file], path.name, self._wanted.facts)
+        except OSError as error:
+            self._fail(i_file, error)
+
+    def _is_done(self, i_file: int) -> bool:
+        paths = self._paths[i_file]
+        if not self._wanted.resume or "jsonl" in paths:  # whose records tell which pages are done
+            return False
+        return all(
+            path is not None
+            and path.exists()
+            and self._manifest.has(path.name, self._files[i_file])
+            for path in paths.values()
+        )
+
+    def _fail(self, i_file: int, error: OSError) -> None:
+        """Counts an output that cannot be written; a full disk concerns all of them."""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise error
+        complain(f"{source_name(self._files[i_file])}: {error}")
+        self.n_failed += 1

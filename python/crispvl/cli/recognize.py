@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
+from crispvl.cli.manifest import Manifest
 from crispvl.cli.output import names_in_folder, parse_formats
 from crispvl.cli.output_files import FolderOutputs, OneOutput, Outputs, Paths, Wanted
 from crispvl.cli.progress import ProgressLine
@@ -30,8 +32,11 @@ from crispvl.results.document import Document
 from crispvl.results.formats import FORMATS
 from crispvl.results.json_lines import document_facts
 from crispvl.results.markdown import remarks
-from crispvl.results.outputs import check_outputs
+from crispvl.results.outputs import check_outputs, is_stream
 from crispvl.results.page import PAGE_BREAK, Page
+
+_TOLD = (CrispVLError, OSError, ValueError)
+"""Errors whose message says what it is about."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,8 +95,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     files = list(expand(args.files))
     into_folder = args.output is not None and _is_folder(args.output)
-    if into_folder:
-        files = list(dict.fromkeys(files))  # each has one file there
+    if into_folder or (args.output is not None and args.formats == ("jsonl",)):
+        files = _each_once(files)  # it has one file there, or one record per page
     _check(args, files, into_folder)
     outputs = _outputs(args, files, into_folder)
     tasks = {FORMATS[form].task for form in args.formats}
@@ -117,11 +122,18 @@ def run(args: argparse.Namespace) -> int:
         ):
             reader = _Reader(ocr, options, args.prompt, line, len(files) > 1 and not shown)
             reader.read(files, sinks)
-    return SOME_FAILED if reader.n_failed + sinks.n_failed_before else DONE
+    return SOME_FAILED if reader.n_failed + sinks.n_failed else DONE
 
 
 def _is_folder(name: str) -> bool:
     return os.path.isdir(name) or name.endswith(("/", os.sep))
+
+
+def _each_once(files: Iterable[str]) -> list[str]:
+    first: dict[str, str] = {}
+    for file in files:
+        first.setdefault(file if is_url(file) else os.path.normpath(file), file)
+    return list(first.values())
 
 
 def _check(args: argparse.Namespace, files: Sequence[str], into_folder: bool) -> None:
@@ -182,7 +194,10 @@ def _outputs(args: argparse.Namespace, files: Sequence[str], into_folder: bool) 
                 f"[output] a folder is expected; found the file '{output}'; choose another name"
             )
         output.mkdir(parents=True, exist_ok=True)
-        names = [names_in_folder(output, files, FORMATS[form].suffix) for form in args.formats]
+        known = Manifest(output) if args.resume else None
+        names = [
+            names_in_folder(output, files, FORMATS[form].suffix, known) for form in args.formats
+        ]
         paths = [dict(zip(args.formats, row, strict=True)) for row in zip(*names, strict=True)]
     elif len(args.formats) == 1:
         paths = [{args.formats[0]: output}]
@@ -223,7 +238,7 @@ class _Reader:
                 sink, name = outputs.sink(i_file), source_name(file)
                 if sink is not None and not sink.holds(name):
                     wanted.append((i_file, name, sink))
-                    sink.source = sys.stdin.buffer.read() if file == "-" else file
+                    sink.source = _kept(file)
                     yield sink.source
 
         def skip(i_document: int, number: int) -> bool:
@@ -266,9 +281,7 @@ class _Reader:
     def _end(self, file: str, document: Document, sink: Sink, n_done: int) -> None:
         error = document.error
         if error is not None:
-            if not isinstance(error, (CrispVLError, OSError, ValueError)):
-                raise error
-            complain(str(error))
+            complain(str(error) if isinstance(error, _TOLD) else f"{file}: {error!r}")
             self.n_failed += 1
             document = replace(document, source=file)
         else:
@@ -289,3 +302,23 @@ class _Reader:
         elif page.flags != ("blank",):
             for remark in remarks(page):
                 complain(f"{file}: {remark}")
+
+
+class _Kept(io.BytesIO):
+    """What can be read once only, such as a pipe, under its name."""
+
+    name = ""
+
+
+def _kept(file: str) -> Any:
+    """Returns a file, or what it holds where it can be read once only."""
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        if not is_stream(Path(file)):
+            return file
+        kept = _Kept(Path(file).read_bytes())
+    except OSError:  # told where it is opened
+        return file
+    kept.name = file
+    return kept

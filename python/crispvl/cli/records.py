@@ -1,56 +1,87 @@
 """A file of JSON Lines, a record per page, that a later run can continue.
 
-Each record is written whole and flushed at once, so that a run that is killed loses the page it was
-at and no other.
+Each record is written whole and at once, so that a run that is killed loses the page it was at and
+no other. One run writes a file at a time.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
+from crispvl.cli.file_lock import open_locked
 from crispvl.errors import DocumentError
-from crispvl.results.outputs import whole_file
+from crispvl.results.outputs import is_stream, whole_file
 
 Record = Mapping[str, Any]
+Key: TypeAlias = tuple[str, int | None]
+"""A document's name and the number of a page; None is the document, which could not be opened."""
 
 
 class RecordFile:
     """Records on their way to a file. Use it as a context.
 
+    Of two records of a page the later one counts; the earlier is taken out when the file is closed.
+
     Args:
         path: The file; made if it is not there, and emptied unless ``resume`` is set.
         resume: Keep the records that are there, and know which pages they hold.
-        retry_failed: Forget those among them that failed.
+        retry_failed: Know nothing of those among them that failed.
 
     Raises:
         DocumentError: The file holds something else than records.
+        ValueError: Another run writes it.
     """
 
     def __init__(self, path: Path, resume: bool = False, retry_failed: bool = False) -> None:
         self._path = path
-        self.found: list[Record] = []
-        """The records that were there."""
-        if resume and path.exists():
-            self.found, n_bytes = _read(path)
-            with path.open("r+b") as file:
-                file.truncate(n_bytes)
-            if retry_failed and any(record["error"] for record in self.found):
-                self.found = [record for record in self.found if not record["error"]]
-                _write(path, self.found)
-        self._file = path.open("a" if resume else "w", encoding="utf-8")
-        self._done = {(record["source"], record["number"]) for record in self.found}
+        self._n_bytes = 0
+        self._is_crowded = False  # some pages have several records
+        self._found: dict[Key, Record] = {}
+        self._is_stream = is_stream(path)
+        if self._is_stream:
+            self._file: IO[bytes] = path.open("wb", buffering=0)
+        else:
+            self._file = open_locked(path)
+            try:
+                self._begin(resume)
+            except BaseException:
+                self._file.close()
+                raise
+        self._done = {
+            key for key, record in self._found.items() if not (retry_failed and record["error"])
+        }
+
+    def _begin(self, resume: bool) -> None:
+        if resume:
+            records, self._n_bytes = self._read()
+            self._found = _newest(records)
+            self._is_crowded = len(self._found) < len(records)
+        self._file.truncate(self._n_bytes)
+
+    def _read(self) -> tuple[list[Record], int]:
+        self._file.seek(0)
+        return _read(self._file.read(), self._path)
+
+    @property
+    def found(self) -> list[Record]:
+        """The newest record of each page that was there."""
+        return list(self._found.values())
 
     def holds(self, source: str, number: int | None = None) -> bool:
         """Returns whether a page was read before; without a number, that opening failed before."""
-        return (source, number) in self._done
+        return _key(source, number) in self._done
 
-    @property
-    def n_failed(self) -> int:
-        """How many of the records found are of pages that failed."""
-        return sum(record["error"] is not None for record in self.found)
+    def n_failed(self, sources: Container[str]) -> int:
+        """Returns how many pages of these documents failed before, and are not read again."""
+        return sum(
+            self._found[key]["error"] is not None
+            for key in self._done
+            if self._found[key]["source"] in sources
+        )
 
     def check_same(self, facts: Mapping[str, Any]) -> None:
         """Raises ValueError where the records found were made otherwise than is going to be done.
@@ -58,32 +89,71 @@ class RecordFile:
         Args:
             facts: Fields that all records share: ``model`` and ``settings``.
         """
-        for record in self.found:
-            for name, value in facts.items():
-                if record.get("model") is not None and record.get(name) != value:
-                    raise ValueError(
-                        f"[{self._path}] records of the same {name} are expected, so that they can "
-                        f"be continued; found {_difference(record.get(name), value)}; give the "
-                        "same options, or another output"
-                    )
+        check_same(self._path, self.found, facts)
 
     def append(self, record: Record) -> None:
         """Writes a record, to the disk's own cache at least."""
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-        self._file.flush()
+        line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
+        try:
+            write_whole(self._file, line)
+        except OSError:
+            if not self._is_stream:
+                self._file.truncate(self._n_bytes)  # no part of a record is left
+            raise
+        self._n_bytes += len(line)
+        key = _key(record["source"], record["number"])
+        self._is_crowded |= key in self._found or (key[0], None) in self._found
 
     def __enter__(self) -> RecordFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        try:
+            if self._is_crowded:
+                _write(self._path, _newest(self._read()[0]).values())
+        finally:
+            self._file.close()
 
 
-def _read(path: Path) -> tuple[list[Record], int]:
+def check_same(path: Path, records: Iterable[Record], facts: Mapping[str, Any]) -> None:
+    """Raises ValueError where records tell other facts; the path is for the message."""
+    for record in records:
+        for name, value in facts.items():
+            if record.get("model") is not None and record.get(name) != value:
+                raise ValueError(
+                    f"[{path}] records of the same {name} are expected, so that they can "
+                    f"be continued; found {_difference(record.get(name), value)}; give the "
+                    "same options, or another output"
+                )
+
+
+def write_whole(file: IO[bytes], data: bytes) -> None:
+    """Writes to an unbuffered file, which may take less at once."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+
+
+def _key(source: str, number: int | None) -> Key:
+    return os.path.normpath(source), number
+
+
+def _newest(records: Iterable[Record]) -> dict[Key, Record]:
+    """Returns the last record of each page, in the order in which the pages came first."""
+    newest: dict[Key, Record] = {}
+    for record in records:
+        source, number = _key(record["source"], record["number"])
+        if number is not None:
+            newest.pop((source, None), None)  # it could be opened this time
+        newest[source, number] = record
+    return newest
+
+
+def _read(data: bytes, path: Path) -> tuple[list[Record], int]:
     """Returns the whole records of a file and their bytes; a last line that is cut is left out."""
     records: list[Record] = []
     n_bytes = 0
-    for line in path.read_bytes().splitlines(keepends=True):
+    for line in data.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
         try:
@@ -99,7 +169,7 @@ def _read(path: Path) -> tuple[list[Record], int]:
     return records, n_bytes
 
 
-def _write(path: Path, records: list[Record]) -> None:
+def _write(path: Path, records: Iterable[Record]) -> None:
     text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     with whole_file(path) as stream:
         stream.write(text.encode())

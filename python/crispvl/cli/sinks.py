@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -185,6 +186,8 @@ class PdfSink(Sink):
     def document(self, document: Document) -> None:
         if document.error is not None:
             return
+        if isinstance(self.source, io.BytesIO):
+            self.source.seek(0)  # it was read before
         try:
             document.to_pdf(self._path, self.source, self._password)
         except (OSError, ValueError) as error:
@@ -194,13 +197,15 @@ class PdfSink(Sink):
 class RecordSink(Sink):
     """Writes a line of JSON per page, to a file that a later run can continue or to a stream."""
 
-    def __init__(self, out: RecordFile | IO[str], facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, out: RecordFile | IO[str], facts: Mapping[str, Any], sources: Collection[str]
+    ) -> None:
         super().__init__()
         self._out = out
         self._facts = facts
         if isinstance(out, RecordFile):
             out.check_same(facts)
-            self.n_failed_before = out.n_failed
+            self.n_failed_before = out.n_failed(sources)
 
     def holds(self, source: str, number: int | None = None) -> bool:
         return isinstance(self._out, RecordFile) and self._out.holds(source, number)
@@ -224,7 +229,7 @@ class RecordSink(Sink):
 def open_sink(
     form: str,
     path: Path | None,
-    n_files: int,
+    sources: Sequence[str],
     facts: Mapping[str, Any],
     resume: bool,
     retry: bool,
@@ -235,7 +240,7 @@ def open_sink(
     Args:
         form: Key of `crispvl.results.formats.FORMATS`.
         path: Of the file, which appears when it is complete; records appear one by one.
-        n_files: How many documents it will take.
+        sources: The documents that it will take.
         facts: What the records of all pages have in common.
         resume: Continue the records that are there.
         retry: Forget those among them that failed.
@@ -247,15 +252,15 @@ def open_sink(
         return
     if form == "jsonl" and path is not None:
         with RecordFile(path, resume, retry) as records:
-            yield RecordSink(records, facts)
+            yield RecordSink(records, facts, sources)
         return
     sink: Sink
     # Without any text, a later --resume must find nothing that looks done.
     with open_output(path, keep=lambda: form == "json" or sink.n_opened > 0) as stream:
         if form == "json":
-            sink = JsonSink(stream, n_files)
+            sink = JsonSink(stream, len(sources))
         elif form == "jsonl":
-            sink = RecordSink(stream, facts)
+            sink = RecordSink(stream, facts, sources)
         else:
             sink = _text_sink(FORMATS[form], stream)
         yield sink

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from crispvl.convert.dtypes import n_bytes
 from crispvl.convert.metadata import Entry
 from crispvl.errors import ModelFileError
-from crispvl.results.outputs import behind_links, check_outputs
+from crispvl.results.outputs import behind_links, check_outputs, part_beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +133,7 @@ def _pad(out: BinaryIO) -> None:
 @contextmanager
 def _temporary_beside(path: Path) -> Iterator[Path]:
     """A name in the same folder, where renaming is atomic; no such file outlives the block."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = part_beside(path)
     try:
         yield temporary
     finally:

@@ -19,7 +19,7 @@ from crispvl.errors import ImageError
 from crispvl.inputs.data_uri import data_uri_name, decode_data_uri, is_data_uri
 from crispvl.inputs.decoding import decode
 from crispvl.inputs.pixels import to_rgb
-from crispvl.inputs.utf8 import encodable
+from crispvl.inputs.utf8 import encodable, path_name
 
 ImageLike: TypeAlias = (
     str
@@ -92,12 +92,12 @@ def check_readable(image: Image.Image, where: str = "image") -> None:
 def source_name(source: ImageLike, default: str = "image") -> str:
     """Returns the path an image comes from, or the default where it comes from memory.
 
-    It can be written as UTF-8, whatever the path is; see `crispvl.inputs.utf8.encodable`.
+    It can be written as UTF-8, whatever the path is; see `crispvl.inputs.utf8.path_name`.
     """
     if isinstance(source, str) and is_data_uri(source):
         return data_uri_name(source)
     if isinstance(source, (str, os.PathLike)):
-        return encodable(os.fspath(source))
+        return path_name(source)
     name = getattr(source, "name", None) or getattr(source, "filename", None)
     return encodable(name) if isinstance(name, str) else default
 

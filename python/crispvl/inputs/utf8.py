@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 def encodable(text: str) -> str:
     r"""Returns a text with what UTF-8 cannot hold written out, as Python's error stream does it.
@@ -9,6 +11,18 @@ def encodable(text: str) -> str:
     Of a name, that is each byte that is no UTF-8: 0xE9 is ``\udce9`` in Python.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def path_name(path: str | os.PathLike[str]) -> str:
+    """Returns a file's name as text: its bytes as UTF-8, in whatever encoding the locale has them.
+
+    So the records of one run are found by another one in another locale. See `encodable` for bytes
+    that are no UTF-8.
+    """
+    try:
+        return encodable(os.fsencode(path).decode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:  # no file here can have this name
+        return encodable(os.fspath(path))
 
 
 def check_encodable(text: str) -> str:

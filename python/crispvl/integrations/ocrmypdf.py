@@ -24,7 +24,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from crispvl._version import __version__
-from crispvl.inputs.utf8 import encodable
+from crispvl.inputs.utf8 import path_name
 from crispvl.reading.ocr import CrispOCR
 from crispvl.results.text_lines import TextBox, place_lines, place_words
 
@@ -155,7 +155,7 @@ def _recorded(path: str, document: str) -> dict[int, str]:
 
 
 def _is_same(source: str | None, document: str) -> bool:
-    return source is not None and os.path.abspath(source) == os.path.abspath(encodable(document))
+    return source is not None and os.path.abspath(source) == os.path.abspath(path_name(document))
 
 
 @hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +65,7 @@ def whole_file(path: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[
             yield stream
         return
     target = behind_links(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = part_beside(target)
     file = _opened(part, path)
     try:
         with file:
@@ -73,6 +74,14 @@ def whole_file(path: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[
             part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def part_beside(path: Path) -> Path:
+    """Returns a name for what is still being written, in the folder where it will be renamed.
+
+    It is short: a name that is as long as the system allows leaves no room for a suffix.
+    """
+    return path.with_name(f".{secrets.token_hex(4)}.part")
 
 
 def behind_links(path: PathLike) -> Path:
@@ -87,7 +96,7 @@ def is_stream(path: Path) -> bool:
 
 def _opened(part: Path, path: Path) -> IO[bytes]:
     try:
-        return part.open("wb")
+        return part.open("xb")
     except OSError as error:  # names the file that was asked for, not ours
         raise OSError(error.errno, error.strerror, str(path)) from None
 

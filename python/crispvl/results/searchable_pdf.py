@@ -23,7 +23,7 @@ from crispvl.inputs.sources import is_pdf, open_source
 from crispvl.inputs.urls import is_url
 from crispvl.options import InputOptions
 from crispvl.results.json_lines import to_jsonl
-from crispvl.results.outputs import whole_file
+from crispvl.results.outputs import is_stream, whole_file
 from crispvl.results.page import DocumentLike
 
 DEFAULT_DPI = 200
@@ -115,6 +115,11 @@ def _whole(source: Any) -> Any:
     if isinstance(source, str) and is_data_uri(source):
         return decode_data_uri(source)
     if isinstance(source, (str, os.PathLike)):
+        if is_stream(Path(source)):
+            raise ValueError(
+                f"[{source}] a file that can be read again is expected; found a fifo or a device; "
+                "read its bytes once, and pass them as source="
+            )
         return Path(source)
     if hasattr(source, "read"):
         return source.read()

@@ -1,0 +1,58 @@
+"""Which document each file of a folder holds, so that a later run goes on where one ended."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from crispvl.cli.records import check_same, write_whole
+from crispvl.inputs.images import source_name
+
+
+class Manifest:
+    """The list of a folder's outputs: a hidden file of JSON Lines.
+
+    Several runs may add to it. What is no line of it, such as the end of a run that was killed, is
+    passed over: the document is read again.
+
+    Args:
+        folder: Where the outputs are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / ".crispvl.jsonl"
+        self._by_output: dict[str, Mapping[str, Any]] = {}
+        for line in self._path.read_bytes().splitlines() if self._path.is_file() else ():
+            with suppress(ValueError, KeyError, TypeError):
+                entry = json.loads(line)
+                self._by_output[entry["output"]] = {**entry, "source": entry["source"]}
+
+    def has(self, output: str, source: str) -> bool:
+        """Returns whether a file holds a document."""
+        entry = self._by_output.get(output)
+        return entry is not None and _same(entry["source"]) == _same(source_name(source))
+
+    def has_another(self, output: str, source: str) -> bool:
+        """Returns whether a file holds another document."""
+        return output in self._by_output and not self.has(output, source)
+
+    def check_same(self, outputs: Iterable[str], facts: Mapping[str, Any]) -> None:
+        """Raises ValueError where one of the files was made with another model or settings."""
+        found = [self._by_output[name] for name in outputs if name in self._by_output]
+        check_same(self._path, found, facts)
+
+    def add(self, source: str, output: str, facts: Mapping[str, Any]) -> None:
+        """Notes that a file holds a document, whole."""
+        line = json.dumps(
+            {"source": source_name(source), "output": output, **facts}, ensure_ascii=False
+        )
+        with self._path.open("ab", buffering=0) as file:
+            write_whole(file, f"{line}\n".encode())
+
+
+def _same(source: str) -> str:
+    return os.path.normpath(source)

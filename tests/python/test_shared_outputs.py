@@ -1,0 +1,196 @@
+"""Outputs that several runs write: locked, continued, and nobody's document lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crispvl.cli import main
+from crispvl.cli.output import names_in_folder
+from crispvl.cli.records import RecordFile
+from crispvl.inputs.utf8 import path_name
+
+from .conftest import FakeModel
+
+Capture = pytest.CaptureFixture[str]
+posix = pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+
+HOLDER = """
+import sys
+from pathlib import Path
+from crispvl.cli.records import RecordFile
+with RecordFile(Path(sys.argv[1])) as file:
+    file.append({"source": "first", "number": 1, "error": None})
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def command(core: FakeModel, page: Path) -> list[str]:
+    return ["recognize", "-m", str(page)]
+
+
+def records(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_an_output_that_another_process_writes_is_refused_and_kept(
+    command: list[str], page: Path, tmp_path: Path, capsys: Capture, more: list[str]
+) -> None:
+    out = tmp_path / "out.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"begun\n"
+        job = [*command, str(page), "--format", "jsonl", "-o", str(out), *more]
+        assert main(job) == 2
+        message = capsys.readouterr().err
+        assert f"[{out}]" in message
+        if sys.platform in ("linux", "darwin"):
+            assert f"process {process.pid} is writing" in message
+        assert [record["source"] for record in records(out)] == ["first"]
+    finally:
+        process.communicate(b"")
+    assert main([*command, str(page), "--format", "jsonl", "-o", str(out)]) == 0
+    assert [record["source"] for record in records(out)] == [str(page)]
+
+
+def test_two_runs_of_one_process_do_not_share_an_output(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    with RecordFile(out), pytest.raises(ValueError, match="another run is writing"):
+        RecordFile(out)
+    with RecordFile(out) as file:
+        file.append({"source": "a", "number": 1, "error": None})
+    assert len(records(out)) == 1
+
+
+def test_records_of_failures_that_are_not_tried_again_stay(
+    command: list[str], page: Path, tmp_path: Path
+) -> None:
+    bad, other = tmp_path / "bad.png", tmp_path / "other.png"
+    bad.write_bytes(b"broken")
+    other.write_bytes(b"broken")
+    job = [*command, "--format", "jsonl", "-o", str(tmp_path / "out.jsonl")]
+    assert main([*job, str(bad), str(other)]) == 1
+    other.write_bytes(page.read_bytes())
+    assert main([*job, str(other), "--resume", "--retry-failed"]) == 0
+    found = {record["source"]: record["error"] for record in records(tmp_path / "out.jsonl")}
+    assert found[str(other)] is None
+    assert found[str(bad)]["type"] == "ImageError"
+    assert len(records(tmp_path / "out.jsonl")) == 2
+    assert main([*job, str(other), "--resume"]) == 0  # the failure is of another call
+
+
+def test_a_page_that_is_given_twice_is_read_once(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    again = os.path.join(page.parent, ".", page.name)
+    job = [*command, str(page), again, str(page), "--format", "jsonl", "-o", str(out)]
+    assert main(job) == 0
+    assert main([*job, "--resume"]) == 0
+    assert [record["source"] for record in records(out)] == [str(page)]
+    assert len(core.prompts) == 1
+
+
+@pytest.mark.parametrize("form", ["text", "json", "jsonl", "markdown"])
+def test_a_folder_takes_no_document_for_another_of_the_same_name(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path, form: str
+) -> None:
+    out = tmp_path / "out"
+    names = []
+    for folder, answer in (("a", b"Alpha"), ("b", b"Beta")):
+        (tmp_path / folder).mkdir()
+        names.append(str(tmp_path / folder / "x.png"))
+        Path(names[-1]).write_bytes(page.read_bytes())
+        core.answer = list(answer)
+        assert main([*command, names[-1], "--format", form, "-o", f"{out}/", "--resume"]) == 0
+    files = [file for file in out.iterdir() if not file.name.startswith(".")]
+    texts = [file.read_text() for file in files]
+    assert len(files) == 2
+    assert sum("Alpha" in text for text in texts) == sum("Beta" in text for text in texts) == 1
+    n_before = len(core.prompts)
+    for name in names:
+        assert main([*command, name, "--format", form, "-o", f"{out}/", "--resume"]) == 0
+    assert len(core.prompts) == n_before
+    assert len(list(out.iterdir())) == 3
+
+
+def test_a_folder_is_not_continued_with_another_prompt(
+    command: list[str], page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    job = [*command, str(page), "-o", f"{tmp_path / 'out'}/"]
+    assert main(job) == 0
+    assert main([*job, "--resume"]) == 0
+    assert main([*job, "--resume", "--prompt", "What is the total?"]) == 2
+    assert "prompt None instead of 'What is the total?'" in capsys.readouterr().err
+    assert main([*job, "--prompt", "What is the total?"]) == 0
+
+
+def test_a_name_that_looks_like_one_of_ours_loses_no_document(tmp_path: Path) -> None:
+    twins = ["a/x.png", "b/x.png"]
+    made = names_in_folder(tmp_path, twins, ".txt")
+    crafted = [*twins, f"c/{made[0].stem}.png", "scan-20240101.png"]
+    names = names_in_folder(tmp_path, crafted, ".txt")
+    assert len({name.name.casefold() for name in names}) == 4
+    assert names[:2] == made
+    assert names[3].name == "scan-20240101.txt"
+
+
+@posix
+def test_a_file_is_recorded_under_one_name_in_every_locale(monkeypatch: Any) -> None:
+    raw = "café.png".encode()
+    assert path_name(os.fsdecode(raw)) == "café.png"
+    monkeypatch.setattr(os, "fsencode", lambda name: name.encode("latin-1"))
+    assert path_name(raw.decode("latin-1")) == "café.png"
+    assert path_name("\u4e00.png") == "\u4e00.png"  # no file has this name there
+
+
+@posix
+@pytest.mark.parametrize("form", ["text", "jsonl", "markdown"])
+def test_names_as_long_as_the_system_allows_are_read_among_others(
+    command: list[str], page: Path, tmp_path: Path, form: str
+) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    for stem in ("a" * 241, "ä" * 125, "a" * 251, "short"):
+        (scans / f"{stem}.png").write_bytes(page.read_bytes())
+    job = [*command, str(scans), "--format", form, "-o", f"{out}/"]
+    assert main(job) == 0
+    files = [file for file in out.iterdir() if not file.name.startswith(".")]
+    assert len(files) == 4
+    assert all("Hello" in file.read_text() for file in files)
+    assert not list(out.glob("*.part"))
+    assert main([*job, "--resume"]) == 0
+
+
+@posix
+def test_an_output_that_cannot_be_opened_is_its_own_documents_failure(
+    command: list[str], page: Path, tmp_path: Path, capsys: Capture, monkeypatch: Any
+) -> None:
+    other = tmp_path / "other.png"
+    other.write_bytes(page.read_bytes())
+    opened: Callable[..., Any] = Path.open
+
+    def refuse(self: Path, *arguments: Any, **more: Any) -> Any:
+        if self.name == "page.jsonl":
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *arguments, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    out = tmp_path / "out"
+    job = [*command, str(page), str(other), "--format", "jsonl", "-o", f"{out}/"]
+    assert main(job) == 1
+    assert "Permission denied" in capsys.readouterr().err
+    assert len(records(out / "other.jsonl")) == 1
