@@ -7,20 +7,14 @@ The environment offers what templates are written against in transformers: trimm
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 import jinja2
-from jinja2 import nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from crispvl.errors import ModelFileError
 from crispvl.prompts.messages import ImagePart, Message, flatten, plain
+from crispvl.prompts.template_sandbox import LimitError, compile_template, render_template
 
 _PROBE = "d1f0b7c2"
 """A text that no template writes by itself."""
@@ -34,17 +28,21 @@ class ChatTemplate:
         variables: Strings the template may use, such as ``bos_token``.
 
     Raises:
-        ModelFileError: The text is no template.
+        ModelFileError: The text is no template, or one that costs too much; see
+            `crispvl.prompts.template_sandbox`.
     """
 
     def __init__(self, source: str, variables: Mapping[str, str] | None = None) -> None:
         self._variables = dict(variables or {})
         try:
-            self._template = _environment().from_string(source)
+            self._template = compile_template(source)
+        except LimitError as error:
+            raise _refused(error) from error
         except jinja2.TemplateError as error:
             raise ModelFileError(
                 f"[chat template] a Jinja template is expected; {error}; convert the model again"
             ) from error
+        self._accepts_parts = self._try_parts()
 
     def render(self, messages: Sequence[Message]) -> str:
         """Returns the prompt up to where the model's answer begins.
@@ -61,15 +59,22 @@ class ChatTemplate:
         bare = self._shown_bare(messages)
         return self._render([_as_dict(message, i in bare) for i, message in enumerate(messages)])
 
-    @cached_property
-    def _accepts_parts(self) -> bool:
-        """Whether the template walks through content parts: found by trying it."""
+    def _try_parts(self) -> bool:
+        """Returns whether the template walks through content parts: found by trying it.
+
+        Raises:
+            ModelFileError: It costs too much, with parts or with plain text.
+        """
         parts = [{"type": "image"}, {"type": "text", "text": _PROBE}]
-        try:
-            prompt = self._render([{"role": "user", "content": parts}])
-        except ModelFileError:
-            return False
-        return _PROBE in prompt and "'type'" not in prompt  # not a printed list
+        shown = ""
+        for content in (_PROBE, parts):
+            try:
+                shown = self._run([{"role": "user", "content": content}])
+            except LimitError as error:
+                raise _refused(error) from error
+            except _FAILURES:
+                shown = ""
+        return _PROBE in shown and "'type'" not in shown  # not a printed list
 
     def _shown_bare(self, messages: Sequence[Message]) -> frozenset[int]:
         """Returns which messages may be a plain string: many templates show that, some lose it."""
@@ -86,21 +91,32 @@ class ChatTemplate:
 
     def _render(self, messages: list[dict[str, Any]]) -> str:
         try:
-            return self._template.render(
-                messages=messages,
-                tools=None,
-                documents=None,
-                add_generation_prompt=True,
-                **self._variables,
-            )
-        except jinja2.TemplateError as error:
-            reason = str(error)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            reason = f"{type(error).__name__}: {error}"
-        raise ModelFileError(
-            f"[chat template] a prompt is expected; the template answered {reason!r}; change the "
-            "messages, or convert the model with another template"
+            return self._run(messages)
+        except _FAILURES as error:
+            raise _refused(error) from error
+
+    def _run(self, messages: list[dict[str, Any]]) -> str:
+        variables = {**self._variables, "messages": messages, "add_generation_prompt": True}
+        return render_template(self._template, {**variables, "tools": None, "documents": None})
+
+
+_FAILURES = (
+    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
+"""What a template can fail with."""
+
+
+def _refused(error: Exception) -> ModelFileError:
+    reason = str(error) if isinstance(error, jinja2.TemplateError) else repr(error)
+    if isinstance(error, LimitError):
+        return ModelFileError(
+            f"[chat template] a template of bounded cost is expected; this one {reason}; convert "
+            "the model with another template"
         )
+    return ModelFileError(
+        f"[chat template] a prompt is expected; the template answered {reason!r}; change the "
+        "messages, or convert the model with another template"
+    )
 
 
 def _is_text(message: Message) -> bool:
@@ -120,44 +136,3 @@ def _as_dict(message: Message, bare: bool = False) -> dict[str, Any]:
             content.append({"type": "text", "text": f"{part.label}: "})
         content.append({"type": "image"})
     return {"role": message.role, "content": content}
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment
-
-
-class _Generation(Extension):
-    """Around what the assistant wrote, a mark for training; the prompt is as without it."""
-
-    tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
-
-    def parse(self, parser: Parser) -> nodes.Node:
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return nodes.Scope(body, lineno=line)
-
-
-def _to_json(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    return json.dumps(
-        value,
-        ensure_ascii=ensure_ascii,
-        indent=indent,
-        separators=separators,
-        sort_keys=sort_keys,
-    )
-
-
-def _raise_exception(message: str) -> NoReturn:
-    raise jinja2.TemplateError(message)
