@@ -1,15 +1,19 @@
 // What every function of the C API is wrapped in: exceptions become a status and a thread's text.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <exception>
+#include <iterator>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.h"
+#include "capi/struct_fields.h"
 #include "include/crispvl.h"
 
 namespace crispvl::capi {
@@ -59,6 +63,22 @@ T& deref(T* pointer, const char* what) {
                                          "; found NULL; check the status of the call that made it");
 }
 
+/// A caller's enumeration as a number: it may be none of the values that C++ lets one load.
+template <class Enum>
+std::underlying_type_t<Enum> number_of(const Enum& value) {
+    std::underlying_type_t<Enum> number;
+    std::memcpy(&number, &value, sizeof number);
+    return number;
+}
+
+/// How much of a struct is copied where the other side's has `n_bytes`: whole fields.
+template <class T>
+size_t whole_fields(size_t n_bytes) {
+    if (n_bytes >= sizeof(T)) return sizeof(T);
+    const auto& offsets = k_field_offsets<T>;
+    return *(std::upper_bound(std::begin(offsets), std::end(offsets), n_bytes) - 1);
+}
+
 /// Copies a struct that may be of an older or a newer header over `known`'s defaults.
 /// Throws Error{argument} where its size cannot be, or where it sets fields this library lacks.
 template <class T>
@@ -78,14 +98,14 @@ void read_struct(const T* params, T& known, const char* init) {
                         "crispvl.h; update the library or leave the field at its default");
         }
     }
-    std::memcpy(&known, params, n_bytes < sizeof(T) ? n_bytes : sizeof(T));
+    std::memcpy(&known, params, whole_fields<T>(n_bytes));
 }
 
 /// Writes as much of a struct as the caller's header has; what is beyond ours becomes 0.
 template <class T>
 void write_struct(const T& value, T* out, size_t struct_size) {
     std::memset(static_cast<void*>(out), 0, struct_size);
-    std::memcpy(static_cast<void*>(out), &value, struct_size < sizeof(T) ? struct_size : sizeof(T));
+    std::memcpy(static_cast<void*>(out), &value, whole_fields<T>(struct_size));
 }
 
 /// Copies `n` values where there is room; with a null `out` only the count is set.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <vector>
 
 #include "capi/guard.h"
 #include "image/decode.h"
@@ -11,7 +11,8 @@
 namespace crispvl::capi {
 namespace {
 
-PixelFormat pixel_format(crispvl_image_format format) {
+// `format` is a crispvl_image_format, if it is one.
+PixelFormat pixel_format(int64_t format) {
     switch (format) {
         case CRISPVL_IMAGE_GREY8:
             return PixelFormat::grey;
@@ -27,12 +28,12 @@ PixelFormat pixel_format(crispvl_image_format format) {
             break;
     }
     throw Error(ErrorKind::argument, "[image] expected a crispvl_image_format; found " +
-                                         std::to_string(static_cast<int>(format)) +
+                                         std::to_string(format) +
                                          "; set the format to one of its values");
 }
 
 PixelView checked_view(const crispvl_image& image) {
-    const PixelFormat format = pixel_format(image.format);
+    const PixelFormat format = pixel_format(number_of(image.format));
     const int64_t width = image.width_px, height = image.height_px;
     if (width < 1 || height < 1 || width * height > k_max_pixels) {
         throw Error(ErrorKind::image, "[image] expected 1 to " + std::to_string(k_max_pixels) +
@@ -66,7 +67,19 @@ std::string read_file(const char* path) {
         throw Error(ErrorKind::image, "[image] expected a readable image file; '" +
                                           std::string(path) + "' is none; check the path");
     }
-    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    std::string bytes;
+    std::vector<char> buffer(size_t{1} << 16);
+    while (stream.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) ||
+           stream.gcount() > 0) {
+        bytes.append(buffer.data(), static_cast<size_t>(stream.gcount()));
+    }
+    if (stream.bad()) {
+        throw Error(ErrorKind::image, "[image] expected a file that can be read to its end; '" +
+                                          std::string(path) + "' could not after " +
+                                          std::to_string(bytes.size()) +
+                                          " bytes; check the disk it is on");
+    }
+    return bytes;
 }
 
 }  // namespace
@@ -75,7 +88,7 @@ RgbImage open_image(const crispvl_image* image) {
     const crispvl_image& checked = deref(image, "an image");
     require((checked.path != nullptr) != (checked.data != nullptr),
             "[image] expected either a path or data; found both or neither; set one of them");
-    if (checked.format != CRISPVL_IMAGE_ENCODED) {
+    if (number_of(checked.format) != CRISPVL_IMAGE_ENCODED) {
         require(checked.data != nullptr,
                 "[image] expected pixels in data; found a path; leave the format 0 for a file");
         return to_rgb(checked_view(checked));

@@ -136,7 +136,7 @@ const char* crispvl_version(void) {
 }
 
 const char* crispvl_status_name(crispvl_status status) {
-    switch (status) {
+    switch (int64_t{number_of(status)}) {
         case CRISPVL_OK:
             return "ok";
         case CRISPVL_ERROR_ARGUMENT:

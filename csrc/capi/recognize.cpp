@@ -73,8 +73,9 @@ crispvl_status give_result(crispvl_result** out, Work&& work) {
 
 std::string prompt_for(const ChatConfig& chat, const crispvl_recognize_params& params) {
     if (params.prompt != nullptr) return params.prompt;
-    const bool markdown = params.task == CRISPVL_TASK_MARKDOWN;
-    require(markdown || params.task == CRISPVL_TASK_TEXT,
+    const auto task = number_of(params.task);
+    const bool markdown = task == CRISPVL_TASK_MARKDOWN;
+    require(markdown || task == CRISPVL_TASK_TEXT,
             "[params] expected a crispvl_task; found another value; set the task to one of them");
     const std::string& own = markdown ? chat.prompt_markdown : chat.prompt_text;
     return own.empty() ? std::string(general_prompt(markdown)) : own;

@@ -59,9 +59,8 @@ void sync_folder(const fs::path& folder) {
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path) {
     const fs::path wanted = fs::u8path(path);
-    const fs::path temporary =
-        wanted.parent_path() /
-        fs::u8path("." + wanted.filename().u8string() + "." + random_suffix() + ".part");
+    // Short: a name as long as the system allows leaves no room for a suffix.
+    const fs::path temporary = wanted.parent_path() / fs::u8path("." + random_suffix() + ".part");
     temporary_ = temporary.u8string();
     file_ = open_new(temporary);
     if (file_ == nullptr) {

@@ -269,6 +269,27 @@ def test_structs_of_other_headers_are_understood(library: Library, model: Loaded
     assert list(info[20:]) == [9] * 44
 
 
+def test_a_struct_that_ends_within_a_field_is_read_up_to_it(
+    library: Library, nano: Path, model: LoadedModel
+) -> None:
+    image, result = image_of(PIXELS), c_void_p()
+    params = library.params(max_tokens=1, prompt="ask")  # half of the prompt's address is none
+    params.struct_size = capi.RecognizeParams.prompt.offset + 4
+    library.call("recognize", model.handle, byref(image), byref(params), byref(result))
+    library.crispvl_result_free(result)
+    load = capi.LoadParams()
+    library.crispvl_load_params_init(byref(load), c_size_t(sizeof(load)))
+    load.path, load.device = str(nano).encode(), b"nonsense"
+    load.struct_size = capi.LoadParams.device.offset + 3
+    handle = c_void_p()
+    library.call("model_load", byref(load), byref(handle))
+    library.crispvl_model_free(handle)
+    info = (ctypes.c_uint8 * 64)(*[9] * 64)
+    n_bytes = capi.ModelInfo.device.offset + 4
+    library.call("model_get_info", model.handle, byref(info), c_size_t(n_bytes))
+    assert list(info[capi.ModelInfo.device.offset :]) == [0] * 4 + [9] * (64 - n_bytes)
+
+
 def test_a_vocabulary_alone_tokenizes_and_refuses_the_rest(library: Library, nano: Path) -> None:
     model = library.load(path=str(nano), vocab_only=1)
     assert model.detokenize(model.tokenize("hello", False)) == b"hello"

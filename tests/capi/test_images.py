@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import capi_library as capi
 import numpy as np
@@ -252,3 +253,10 @@ def test_damaged_files_give_pixels_or_an_image_error(
     except CapiError as error:
         statuses.append(error.status)
     assert set(statuses) == {capi.IMAGE}
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="no file here fails to be read")
+def test_a_file_that_cannot_be_read_to_its_end_is_an_image_error(model: LoadedModel) -> None:
+    with pytest.raises(CapiError, match="could not after 0 bytes") as raised:
+        model.recognize("/proc/self/mem")  # its first page is never mapped: EIO
+    assert raised.value.status == capi.IMAGE

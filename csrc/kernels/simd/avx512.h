@@ -213,8 +213,13 @@ inline Bits right(Bits words, int n) {
 inline Bits right_signed(Bits words, int n) {
     return reinterpret_cast<Bits>(reinterpret_cast<SignedWords>(words) >> n);
 }
+// Wraps around, which values that are no numbers may make it do; the intrinsic's own sum must not.
 inline int32_t sum_of_words(Bits x) {
-    return _mm512_reduce_add_epi32(x);
+    const __m256i eight =
+        _mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    four = _mm_add_epi32(four, _mm_srli_si128(four, 8));
+    return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_srli_si128(four, 4)));
 }
 // Each word as a byte; it fits.
 inline void store_as_bytes(int8_t* p, Bits words) {
