@@ -83,3 +83,24 @@ class Cancelled(CrispVLError):  # noqa: N818 (it is an event, not a fault)
 
 class InternalError(CrispVLError, RuntimeError):
     """An invariant of crispvl's own code does not hold; please report it."""
+
+
+def explained(error: Exception, where: str) -> Exception:
+    """Returns Python's own MemoryError, which says nothing, as one that does; others as they are.
+
+    Args:
+        error: What ended the work on one item.
+        where: The item's name.
+    """
+    if not isinstance(error, MemoryError) or isinstance(error, CrispVLError):
+        return error
+    told = OutOfMemoryError(
+        f"[{where}] enough memory for this item is expected; it ran out{_reason(error)}; free "
+        "memory, or scale the item down"
+    )
+    told.__cause__ = error
+    return told
+
+
+def _reason(error: Exception) -> str:
+    return f" ({error})" if str(error) else ""

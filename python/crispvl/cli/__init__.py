@@ -3,7 +3,7 @@
 Each subcommand is a module with ``add_arguments(parser)`` and ``run(args) -> int``, loaded only
 when it is called. What a command produces goes to standard output, all else to standard error.
 Exit codes: 0 done, 1 some items failed, 2 wrong usage or unusable model, 130 interrupted, 141 the
-reader of the output went away.
+reader of the output went away, 128 and its number for another signal.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import argparse
 import importlib
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
 
 from crispvl._version import __version__
 from crispvl.cli.examples import EXIT_CODES, epilog
-from crispvl.errors import CrispVLError
+from crispvl.cli.signals import Terminated, ended_by_signals
+from crispvl.errors import CrispVLError, explained
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "recognize": ("crispvl.cli.recognize", "read the text of images and documents"),
@@ -53,12 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     warnings.formatwarning = lambda message, *_: f"crispvl: {message}\n"  # without our source line
     try:
-        args = _parser(arguments).parse_args(arguments)
-        code: int = args.run(args)
-        sys.stdout.flush()
-        return code
+        with ended_by_signals():
+            args = _parser(arguments).parse_args(arguments)
+            code: int = args.run(args)
+            sys.stdout.flush()
+            return code
     except SystemExit as stop:  # argparse, after its own message
         return stop.code if isinstance(stop.code, int) else UNUSABLE
+    except Terminated as stop:
+        complain(f"ended by {signal.Signals(stop.number).name}")
+        return 128 + stop.number
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
@@ -68,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except (CrispVLError, OSError, ValueError, ImportError) as error:
         complain(str(error))
+        return UNUSABLE
+    except MemoryError as error:
+        complain(str(explained(error, "memory")))
         return UNUSABLE
 
 

@@ -19,7 +19,7 @@ from crispvl.engine.request import Request
 from crispvl.engine.session_cache import SessionCache
 from crispvl.engine.steps import Encoded
 from crispvl.engine.waiting import Until
-from crispvl.errors import Cancelled
+from crispvl.errors import Cancelled, explained
 from crispvl.events import Event, PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.inputs.images import ImageLike, check_readable
 from crispvl.inputs.ink import is_blank
@@ -208,9 +208,10 @@ class DocumentReader:
             error.partial = self.document
             raise
         except Exception as error:  # whatever one page does must not lose the others
+            told = explained(error, source.name)
             if self._source.n_pages == 1:
-                raise
-            current.known = replace(current.known, error=error)
+                raise told from told.__cause__
+            current.known = replace(current.known, error=told)
 
     def _read_page(
         self, source: PageSource, current: _CurrentPage, cancel: CancelToken | None

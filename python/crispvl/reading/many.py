@@ -9,7 +9,7 @@ from typing import TypeAlias
 from crispvl.engine.engine import Engine
 from crispvl.engine.handle import Handle
 from crispvl.engine.waiting import Until
-from crispvl.errors import Cancelled
+from crispvl.errors import Cancelled, explained
 from crispvl.events import DocumentDone, Event
 from crispvl.inputs.images import ImageLike, source_name
 from crispvl.reading.document_reader import DocumentReader, PageSteps
@@ -76,7 +76,8 @@ class ManyReader:
                 self._open[i_document] = reader = self._open_reader(i_document, document)
                 reader.tells_text = self.tells_text
             except Exception as error:  # whatever one item does must not lose the others
-                self._errors[i_document] = source_name(document), error
+                name = source_name(document)
+                self._errors[i_document] = name, explained(error, name)
             else:
                 for page in reader.pages():
                     yield self._guarded(i_document, page)

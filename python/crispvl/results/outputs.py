@@ -66,9 +66,8 @@ def whole_file(path: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[
         return
     target = behind_links(path)
     part = part_beside(target)
-    file = _opened(part, path)
     try:
-        with file:
+        with _opened(part, path) as file:
             yield file
         if keep():
             part.replace(target)
