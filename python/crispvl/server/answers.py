@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from crispvl.engine.model import Model
-from crispvl.engine.token_stream import Token
-from crispvl.reading.streams import AnswerStream
+from crispvl.engine.token_stream import Token, TokenStream
+from crispvl.options import ReadOptions
+from crispvl.reading.ocr import CrispOCR
 from crispvl.results.generation import Answer, FinishReason
+from crispvl.server.conversation import Turn
 from crispvl.server.errors import ApiError
 from crispvl.server.stop_texts import StopTexts
 from crispvl.server.wire.common import AnswerTimings, PromptTokensDetails, Usage
@@ -26,6 +28,40 @@ class Piece:
 
     text: str
     tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An answer that the engine is ready to write.
+
+    Attributes:
+        n_tiles: Of all images of the prompt.
+        image_ms: What cutting them up took.
+    """
+
+    tokens: TokenStream
+    n_tiles: int = 0
+    image_ms: float = 0.0
+
+    @property
+    def result(self) -> Answer:
+        """What has been written so far."""
+        generation = self.tokens.generation
+        timings = replace(generation.timings, image_ms=self.image_ms)
+        return Answer(generation=generation, n_tiles=self.n_tiles, timings=timings)
+
+
+def begin_chat(
+    ocr: CrispOCR, turns: list[Turn], options: ReadOptions, cancel: CancelToken
+) -> Begun:
+    """Makes the answer to a conversation ready."""
+    stream = ocr.chat_stream(turns, options=options, cancel=cancel)
+    return Begun(stream._tokens, stream._n_tiles, stream._image_ms)
+
+
+def begin_prompt(model: Model, ids: list[int], options: ReadOptions, cancel: CancelToken) -> Begun:
+    """Makes the continuation of a prompt ready."""
+    return Begun(TokenStream(model, ids, None, options, cancel))
 
 
 @dataclass
@@ -104,7 +140,7 @@ class WrittenAnswer:
 @asynccontextmanager
 async def write_answer(
     worker: Worker,
-    begin: Callable[[CancelToken], AnswerStream],
+    begin: Callable[[CancelToken], Begun],
     answer: WrittenAnswer,
 ) -> AsyncIterator[AsyncIterator[Piece]]:
     """Writes an answer while the context lasts; the first piece is empty: the prompt is accepted.
@@ -115,18 +151,18 @@ async def write_answer(
 
     def work(cancel: CancelToken, give: Callable[[Token | None], None]) -> None:
         try:
-            stream = begin(cancel)
+            begun = begin(cancel)
         except (ValueError, TypeError) as error:
             if type(error) in (ValueError, TypeError):  # a slip in the request
                 raise ApiError(400, str(error), "invalid_value") from error
             raise
         give(None)
         try:
-            for token in stream._tokens:
+            for token in begun.tokens:
                 give(token)
         finally:
-            stream.close()
-            answer.result = stream.result
+            begun.tokens.close()
+            answer.result = begun.result
 
     async def pieces(items: Running[Token | None]) -> AsyncIterator[Piece]:
         async for item in items:

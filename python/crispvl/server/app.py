@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from crispvl._version import __version__
 from crispvl.options import LoadOptions
 from crispvl.options.sizes import parse_size
-from crispvl.server import chat, errors, health, metrics, models, ocr, page
+from crispvl.server import chat, completions, errors, health, metrics, models, ocr, page, tokenize
 from crispvl.server.admission import Admission
 from crispvl.server.auth import CallerCheck, KeyCheck
 from crispvl.server.decoding import DecoderPool
@@ -64,7 +64,7 @@ def create_app(
 
     app = FastAPI(title="crispvl", version=__version__, lifespan=lifespan, redirect_slashes=False)
     app.state.server = state
-    for module in (chat, ocr, models, health, metrics, page):
+    for module in (chat, completions, ocr, tokenize, models, health, metrics, page):
         app.include_router(module.router)
     errors.install(app)
     _add_middleware(app, state, keys)

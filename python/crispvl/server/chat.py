@@ -5,21 +5,23 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from crispvl._version import __version__
-from crispvl.server.answers import Piece
-from crispvl.server.chat_run import ChatRun, begin_chat
+from crispvl.server.answers import Piece, begin_chat
 from crispvl.server.events import DONE, event_stream
 from crispvl.server.limits import resources
 from crispvl.server.logprobs import TokenTexts
 from crispvl.server.requests import JsonRoute
+from crispvl.server.runs import Run, begin_answers
+from crispvl.server.sampling import answer_length, read_options
 from crispvl.server.state import server_state
 from crispvl.server.wire import chat as wire
-from crispvl.server.wire.common import ERRORS, Usage
+from crispvl.server.wire.common import ERRORS, OpenAIFinishReason
 
 FINGERPRINT = f"crispvl-{__version__}"
 
@@ -30,7 +32,15 @@ router = APIRouter(tags=["chat"], responses=ERRORS, route_class=JsonRoute)
 async def chat_completions(request: Request, body: wire.ChatRequest) -> Any:
     """Answers a conversation, about images and documents or none."""
     state = server_state(request)
-    run = await begin_chat(state, body, resources(request.scope))
+    stack = resources(request.scope)
+    asked = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    n_tokens = answer_length(asked, state.options.max_tokens)
+    options = [read_options(body, body, n_tokens, i) for i in range(body.n or 1)]
+    model = await stack.enter_async_context(state.models.use(body.model))
+    queue_ms = await stack.enter_async_context(model.admission.turn())
+    turns = await state.conversations.build(body.messages, options[0])
+    begins = [partial(begin_chat, model.ocr, turns, chosen) for chosen in options]
+    run = await begin_answers(state, model, queue_ms, begins, body.stops, stack)
     writer = _Writer(run, body)
     if body.stream:
         return event_stream(writer.chunks(), DONE)
@@ -40,7 +50,7 @@ async def chat_completions(request: Request, body: wire.ChatRequest) -> Any:
 class _Writer:
     """Puts what a run writes into OpenAI's forms."""
 
-    def __init__(self, run: ChatRun, body: wire.ChatRequest) -> None:
+    def __init__(self, run: Run, body: wire.ChatRequest) -> None:
         self._run = run
         self._body = body
         self._texts = TokenTexts(run.model.ocr.model) if body.logprobs else None
@@ -54,9 +64,7 @@ class _Writer:
 
     async def reply(self) -> Response:
         answers = self._run.answers
-        texts = [""] * len(answers)
-        async for i, piece in self._run.pieces():
-            texts[i] += piece.text
+        texts = await self._run.texts()
         choices = [
             wire.Choice(
                 index=i,
@@ -69,7 +77,10 @@ class _Writer:
             for i, answer in enumerate(answers)
         ]
         reply = wire.ChatReply(
-            **self._head, choices=choices, usage=self._usage(), timings=answers[0].timings
+            **self._head,
+            choices=choices,
+            usage=self._run.usage(len(self._run.answers)),
+            timings=answers[0].timings,
         )
         return Response(reply.model_dump_json(), media_type="application/json")
 
@@ -85,7 +96,9 @@ class _Writer:
             chunk.timings = answer.timings
             yield chunk
         if self._wants_usage:
-            yield wire.ChatChunk(**self._head, choices=[], usage=self._usage())
+            yield wire.ChatChunk(
+                **self._head, choices=[], usage=self._run.usage(len(self._run.answers))
+            )
 
     @property
     def _wants_usage(self) -> bool:
@@ -97,7 +110,7 @@ class _Writer:
         i: int,
         delta: wire.Delta,
         piece: Piece | None = None,
-        finish_reason: wire.OpenAIFinishReason | None = None,
+        finish_reason: OpenAIFinishReason | None = None,
     ) -> wire.ChatChunk:
         logprobs = self._texts.logprobs(piece.tokens) if self._texts and piece else None
         choice = wire.ChunkChoice(
@@ -107,11 +120,3 @@ class _Writer:
         if self._wants_usage:
             chunk.usage = None  # in every chunk but the last, as OpenAI has it
         return chunk
-
-    def _usage(self) -> Usage:
-        """Returns the prompt once, and the tokens of all answers."""
-        answers = self._run.answers
-        usage = answers[0].usage
-        usage.completion_tokens = sum(answer.usage.completion_tokens for answer in answers)
-        usage.total_tokens = usage.prompt_tokens + usage.completion_tokens
-        return usage

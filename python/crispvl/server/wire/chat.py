@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Discriminator, Field, Tag
 from crispvl.server.wire.common import (
     AnswerTimings,
     JsonObject,
+    OpenAIFinishReason,
     Reading,
     Reply,
     Sampling,
@@ -139,9 +140,6 @@ class AnswerMessage(Reply):
     role: Literal["assistant"] = "assistant"
     content: str
     refusal: None = None
-
-
-OpenAIFinishReason = Literal["stop", "length"]
 
 
 class Choice(Reply):

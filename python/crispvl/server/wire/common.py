@@ -21,6 +21,8 @@ class Reply(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+OpenAIFinishReason = Literal["stop", "length"]
+
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
