@@ -1,0 +1,160 @@
+"""``/v1/ocr``: documents in every form, and what comes back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from crispvl import CrispOCR
+from PIL import Image
+
+from .conftest import EXAMPLES, data_address, encoded
+
+PATH = "/v1/ocr"
+
+
+@pytest.fixture(scope="module")
+def expected(ocr: CrispOCR, receipt: bytes) -> str:
+    return ocr.recognize(receipt).text
+
+
+@pytest.fixture(scope="module")
+def three_pages() -> bytes:
+    """A TIFF of a receipt, a blank page, and a paragraph."""
+    pages = [Image.open(EXAMPLES / "receipt.png").convert("RGB")]
+    pages.append(Image.new("RGB", (300, 300), "white"))
+    pages.append(Image.open(EXAMPLES / "paragraph.png").convert("RGB"))
+    return encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+
+
+def events(client: httpx.Client, data: bytes, **fields: str) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    files = {"file": ("pages.tif", data)}
+    with client.stream("POST", PATH, files=files, data={"stream": "true", **fields}) as response:
+        assert response.status_code == 200
+        name = ""
+        for line in response.iter_lines():
+            if line.startswith("event: "):
+                name = line[7:]
+            if line.startswith("data: "):
+                found.append((name, json.loads(line[6:])))
+    return found
+
+
+def test_a_document_may_come_in_a_form_as_it_is_or_in_json(
+    client: httpx.Client, receipt: bytes, expected: str
+) -> None:
+    address = data_address(receipt)
+    responses = [
+        client.post(PATH, files={"file": ("scan.png", receipt, "image/png")}),
+        client.post(PATH, content=receipt, headers={"content-type": "image/png"}),
+        client.post(PATH, content=receipt, headers={"content-type": "application/octet-stream"}),
+        client.post(PATH, json={"document": address}),
+        client.post(PATH, json={"document": {"type": "image_url", "image_url": address}}),
+        client.post(PATH, json={"document": {"type": "image_url", "image_url": {"url": address}}}),
+        client.post(PATH, json={"document": {"type": "document_url", "document_url": address}}),
+        client.post("/ocr/", files={"document": ("scan.png", receipt)}),
+    ]
+    for response in responses:
+        assert response.status_code == 200, response.text
+        reply = response.json()
+        assert reply["text"] == expected
+        (page,) = reply["pages"]
+        assert (page["index"], page["number"], page["text"]) == (0, 1, expected)
+        assert page["dimensions"] == {"width": 300, "height": 316, "dpi": None}
+        assert reply["usage_info"]["pages_processed"] == 1
+    assert responses[0].json()["source"] == "scan.png"
+
+
+@pytest.mark.parametrize(
+    ("kind", "beginning"),
+    [("text", "CORNER"), ("markdown", "CORNER"), ("html", "<!doctype"), ("jsonl", '{"source"')],
+)
+def test_a_document_comes_back_in_the_format_that_is_asked_for(
+    client: httpx.Client, receipt: bytes, kind: str, beginning: str
+) -> None:
+    response = client.post(PATH, files={"file": receipt}, data={"format": kind})
+    assert response.status_code == 200
+    assert response.text.startswith(beginning)
+    again = client.post(
+        PATH, params={"format": kind}, content=receipt, headers={"content-type": "image/png"}
+    )
+    assert again.headers["content-type"] == response.headers["content-type"]
+
+
+def test_a_searchable_pdf_comes_back(client: httpx.Client, receipt: bytes) -> None:
+    pytest.importorskip("ocrmypdf", reason="the extra ocrmypdf is not installed")
+    response = client.post(PATH, files={"file": receipt}, data={"format": "pdf"})
+    assert response.headers["content-type"] == "application/pdf"
+    assert response.content.startswith(b"%PDF-")
+
+
+def test_pages_are_read_like_the_document_without_a_server(
+    client: httpx.Client, ocr: CrispOCR, three_pages: bytes
+) -> None:
+    document = ocr.recognize(three_pages)
+    reply = client.post(PATH, files={"file": three_pages}).json()
+    assert [page["number"] for page in reply["pages"]] == [1, 2, 3]
+    assert [page["text"] for page in reply["pages"]] == [page.text for page in document.pages]
+    assert reply["pages"][1]["flags"] == ["blank"]
+    some = client.post(PATH, files={"file": three_pages}, data={"pages": "2-"}).json()
+    assert [page["number"] for page in some["pages"]] == [2, 3]
+
+
+def test_events_tell_of_each_page_as_it_is_read(client: httpx.Client, three_pages: bytes) -> None:
+    found = events(client, three_pages, preview="true")
+    names = [name for name, _ in found]
+    assert names[0] == "document"
+    assert names[-1] == "done"
+    assert found[0][1] == {"n_pages": 3, "numbers": [1, 2, 3], "model": "crispvl-nano"}
+    for number in (1, 2, 3):
+        own = [(name, data) for name, data in found if data.get("number") == number]
+        assert own[0][0] == "started"
+        assert own[0][1]["image"].startswith("data:image/")
+        assert own[-1][0] == "page"
+        text = "".join(data["text"] for name, data in own if name == "text")
+        assert text == own[-1][1]["text"]
+    assert found[-1][1]["text"] == "\n\n".join(page["text"] for page in found[-1][1]["pages"])
+
+
+def test_a_document_that_is_kept_can_be_had_in_other_formats(
+    client: httpx.Client, receipt: bytes, expected: str
+) -> None:
+    reply = client.post(PATH, files={"file": receipt}, data={"keep": "true"}).json()
+    assert client.get(f"{PATH}/{reply['id']}").text == expected
+    markdown = client.get(f"{PATH}/{reply['id']}", params={"format": "markdown"})
+    assert markdown.headers["content-type"].startswith("text/markdown")
+    assert client.get(f"{PATH}/another").status_code == 404
+    assert client.get(f"{PATH}/{reply['id']}", params={"format": "doc"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("files", "data", "status"),
+    [
+        ({"file": b""}, {}, 400),
+        ({"file": b"no picture"}, {}, 400),
+        ({"file": b"%PDF-1.7 nothing"}, {}, 400),
+        ({"other": b"x"}, {}, 400),
+        ({"file": "receipt"}, {"pages": "9"}, 422),
+        ({"file": "receipt"}, {"pages": "x"}, 400),
+        ({"file": "receipt"}, {"format": "doc"}, 400),
+        ({"file": "receipt"}, {"max_tiles": "many"}, 400),
+        ({"file": "receipt"}, {"model": "gpt-9"}, 404),
+    ],
+)
+def test_what_cannot_be_read_is_said(
+    client: httpx.Client, receipt: bytes, files: dict[str, Any], data: dict[str, str], status: int
+) -> None:
+    files = {name: receipt if value == "receipt" else value for name, value in files.items()}
+    response = client.post(PATH, files=files, data=data)
+    assert response.status_code == status, response.text
+    assert response.json()["error"]["message"]
+
+
+def test_a_content_type_that_is_no_document_is_a_415(client: httpx.Client) -> None:
+    response = client.post(PATH, content=b"hello", headers={"content-type": "text/plain"})
+    assert response.status_code == 415
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    assert client.post(PATH, content=b"no form", headers=headers).status_code == 400
