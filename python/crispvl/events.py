@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from crispvl.results.document import Document
+from crispvl.results.lines import Line, Quad
 from crispvl.results.page import Page
 
 
@@ -32,6 +33,23 @@ class TilesEncoded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinesFound:
+    """The lines of a page were found, before any of them is read. Only callbacks get it."""
+
+    number: int
+    quads: tuple[Quad, ...]
+    """In reading order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineRead:
+    """A line was read for good, with its place. Only callbacks get it."""
+
+    number: int
+    line: Line
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextRead:
     """Text was written, in whole characters; no later event takes it back."""
 
@@ -55,4 +73,4 @@ class DocumentDone:
     document: Document
 
 
-Event: TypeAlias = PageStarted | TilesEncoded | TextRead | PageDone
+Event: TypeAlias = PageStarted | TilesEncoded | LinesFound | LineRead | TextRead | PageDone

@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
         server = importlib.import_module("crispvl.server.serve")
         pool = importlib.import_module("crispvl.server.pool")
     except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] == "crispvl":
+            raise
         raise ImportError(
             f"[serve] the package {error.name} is expected; it is not installed; run "
             "pip install 'crispvl[server]'"

@@ -1,4 +1,4 @@
-"""Answers that cannot but follow a JSON schema: only tokens that keep to it are sampled.
+"""Answers that cannot but follow a form, such as a JSON schema: other tokens are not sampled.
 
 The grammar engine is llguidance. It needs each token's bytes, gathered once per model.
 """
@@ -18,32 +18,24 @@ if TYPE_CHECKING:
     from crispvl.engine.interface import VisionLanguageModel
 
 
-class JsonConstraint:
+class GrammarConstraint:
     """Samples the tokens of one answer. Of the sampling options, temperature and seed hold.
 
     Args:
         model: Whose tokens they are.
-        json_schema: What the answer has to follow.
+        grammar: As llguidance writes it.
         temperature: 0 always takes the likeliest token that is allowed.
         seed: Of the choice where the temperature is higher.
 
     Raises:
         ImportError: The package llguidance is not installed.
-        ValueError: The schema uses what the grammar engine does not know.
+        ValueError: The grammar uses what the grammar engine does not know.
     """
 
     def __init__(
-        self,
-        model: VisionLanguageModel,
-        json_schema: Mapping[str, Any],
-        temperature: float = 0.0,
-        seed: int = 0,
+        self, model: VisionLanguageModel, grammar: str, temperature: float = 0.0, seed: int = 0
     ) -> None:
         library = import_llguidance()
-        # Free white space would let a small model write blanks for ever.
-        grammar = library.LLMatcher.grammar_from_json_schema(
-            json.dumps(json_schema), defaults={"whitespace_flexible": False}
-        )
         self._matcher: Any = library.LLMatcher(_tokenizer(model), grammar, log_level=0)
         self._check()
         self._temperature = temperature
@@ -73,9 +65,36 @@ class JsonConstraint:
         if self._matcher.is_error():
             reason = " ".join(self._matcher.get_error().split())[:300]
             raise ValueError(
-                f"[schema] a JSON schema that decoding can be constrained to is expected; {reason};"
-                " simplify it, or pass constrained=False"
+                "[schema] a JSON schema or a regular expression that decoding can be bound to is "
+                f"expected; {reason}; simplify it, or decode without"
             )
+
+
+class JsonConstraint(GrammarConstraint):
+    """Keeps an answer to a JSON schema; the further arguments are `GrammarConstraint`'s."""
+
+    def __init__(
+        self,
+        model: VisionLanguageModel,
+        json_schema: Mapping[str, Any],
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        # Free white space would let a small model write blanks for ever.
+        grammar = import_llguidance().LLMatcher.grammar_from_json_schema(
+            json.dumps(json_schema), defaults={"whitespace_flexible": False}
+        )
+        super().__init__(model, grammar, temperature, seed)
+
+
+class RegexConstraint(GrammarConstraint):
+    """Has an answer match a regular expression as a whole, in Rust's syntax."""
+
+    def __init__(
+        self, model: VisionLanguageModel, pattern: str, temperature: float = 0.0, seed: int = 0
+    ) -> None:
+        grammar = import_llguidance().LLMatcher.grammar_from_regex(pattern)
+        super().__init__(model, grammar, temperature, seed)
 
 
 _tokenizers: WeakKeyDictionary[VisionLanguageModel, Any] = WeakKeyDictionary()

@@ -20,7 +20,15 @@ from crispvl.engine.session_cache import SessionCache
 from crispvl.engine.steps import Encoded
 from crispvl.engine.waiting import Until
 from crispvl.errors import Cancelled, explained
-from crispvl.events import Event, PageDone, PageStarted, TextRead, TilesEncoded
+from crispvl.events import (
+    Event,
+    LineRead,
+    LinesFound,
+    PageDone,
+    PageStarted,
+    TextRead,
+    TilesEncoded,
+)
 from crispvl.inputs.images import ImageLike, check_readable
 from crispvl.inputs.ink import is_blank
 from crispvl.inputs.sources import PageSource, open_source
@@ -36,6 +44,7 @@ from crispvl.reading.stream_count import stream_count
 from crispvl.reading.time_limits import limited, shortest
 from crispvl.results.document import Document
 from crispvl.results.generation import Generation
+from crispvl.results.lines import Line
 from crispvl.results.page import Page
 
 if TYPE_CHECKING:
@@ -144,7 +153,7 @@ class DocumentReader:
         with closing(iter(window)) as events:
             for event in events:
                 self.tell(event)
-                if not isinstance(event, TilesEncoded):
+                if not isinstance(event, TilesEncoded | LinesFound | LineRead):
                     yield event
 
     @property
@@ -274,6 +283,10 @@ class DocumentReader:
                     yield item
                 elif isinstance(item, Encoded):
                     yield TilesEncoded(number=number, n_done=item.n_done, n_tiles=item.n_tiles)
+                elif isinstance(item, Line):
+                    yield LineRead(number=number, line=item)
+                elif isinstance(item, tuple):
+                    yield LinesFound(number=number, quads=item)
                 else:
                     yield TextRead(number=number, text=item, n_tokens=reader.n_tokens)
         if not reader.generation.text and reader.generation.finish_reason == "stop":

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,16 @@ from crispvl.options import ReadOptions
 from crispvl.reading.page_window import ReadingSteps
 from crispvl.reading.strip_reader import StripReader
 from crispvl.results.generation import FinishReason, Generation, Timings
-from crispvl.results.lines import Block, around
+from crispvl.results.lines import Block, Line, Quad, around
 from crispvl.results.page import Page
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
     from crispvl.engine.model import Model
+
+
+Told: TypeAlias = Encoded | tuple[Quad, ...] | str | Line
+"""A tile was read; the lines of the page were found; what is new of the text, and its lines."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,10 @@ class LineReader:
         self._layout_ms = 0.0
         self._finish_reason: FinishReason | None = None  # until the end is reached
 
-    def read(self, page: Image.Image) -> ReadingSteps[Encoded | str]:
-        """Yields the text of an RGB page in order, and meanwhile what is waited for.
+    def read(self, page: Image.Image) -> ReadingSteps[Told]:
+        """Yields the places of an RGB page's lines, then its text and lines in order.
+
+        Between them comes what is waited for.
 
         Raises:
             Cancelled: `generation` is what there is.
@@ -99,7 +105,7 @@ class LineReader:
             self._finish_reason = "time_limit"
         self._finish_reason = self._finish_reason or "stop"
 
-    def _read_page(self, pixels: NDArray[np.uint8]) -> ReadingSteps[Encoded | str]:
+    def _read_page(self, pixels: NDArray[np.uint8]) -> ReadingSteps[Told]:
         started = time.perf_counter()
         from crispvl._core import find_layout
 
@@ -108,6 +114,7 @@ class LineReader:
             Block(kind=block.kind, box=around([corners(block.quad)])) for block in layout.blocks
         )
         self._n_lines = len(layout.lines)
+        yield tuple(corners(line.quad) for line in layout.lines)
         strips = PageStrips(pixels, layout.lines, self._form)
         self._layout_ms += 1000 * (time.perf_counter() - started)
         self._writer = page_writer(self._task, layout)
@@ -183,7 +190,7 @@ class LineReader:
                 if item.finish_reason == "time_limit":
                     self._finish_reason = "time_limit"
 
-    def _write(self, writer: PageWriter, strips: PageStrips, settled: bool) -> Iterator[str]:
+    def _write(self, writer: PageWriter, strips: PageStrips, settled: bool) -> Iterator[str | Line]:
         """Adds what can be added to the text, as far as the limit of tokens allows.
 
         Args:
@@ -200,7 +207,9 @@ class LineReader:
                     break
                 lines[i_line] = line
                 self._read.append(line)
+            n_lines_before = len(writer.lines)
             if text := writer.put(lines):
                 yield text
+            yield from writer.lines[n_lines_before:]
             if self._finish_reason is not None:
                 return

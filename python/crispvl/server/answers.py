@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
+
+from crispvl.engine.engine import Engine
+from crispvl.engine.handle import Handle
 from crispvl.engine.model import Model
-from crispvl.engine.token_stream import Token, TokenStream
+from crispvl.engine.request import Request
+from crispvl.engine.token_stream import Token
+from crispvl.errors import CrispVLError, EngineBusyError
 from crispvl.options import ReadOptions
-from crispvl.reading.ocr import CrispOCR
-from crispvl.results.generation import Answer, FinishReason
-from crispvl.server.conversation import Turn
+from crispvl.reading.answering import PreparedChat
+from crispvl.results.generation import Answer, FinishReason, Generation
 from crispvl.server.errors import ApiError
 from crispvl.server.stop_texts import StopTexts
-from crispvl.server.wire.common import AnswerTimings, PromptTokensDetails, Usage
+from crispvl.server.wire.common import AnswerTimings, OpenAIFinishReason, PromptTokensDetails, Usage
 from crispvl.server.worker import Running, Worker
 
 if TYPE_CHECKING:
@@ -30,38 +36,16 @@ class Piece:
     tokens: tuple[Token, ...] = ()
 
 
-@dataclass(frozen=True)
-class Begun:
-    """An answer that the engine is ready to write.
-
-    Attributes:
-        n_tiles: Of all images of the prompt.
-        image_ms: What cutting them up took.
-    """
-
-    tokens: TokenStream
-    n_tiles: int = 0
-    image_ms: float = 0.0
-
-    @property
-    def result(self) -> Answer:
-        """What has been written so far."""
-        generation = self.tokens.generation
-        timings = replace(generation.timings, image_ms=self.image_ms)
-        return Answer(generation=generation, n_tiles=self.n_tiles, timings=timings)
+Prepare = Callable[["CancelToken"], PreparedChat]
+"""Makes an answer ready for the engine; it is called in a thread."""
 
 
-def begin_chat(
-    ocr: CrispOCR, turns: list[Turn], options: ReadOptions, cancel: CancelToken
-) -> Begun:
-    """Makes the answer to a conversation ready."""
-    stream = ocr.chat_stream(turns, options=options, cancel=cancel)
-    return Begun(stream._tokens, stream._n_tiles, stream._image_ms)
-
-
-def begin_prompt(model: Model, ids: list[int], options: ReadOptions, cancel: CancelToken) -> Begun:
-    """Makes the continuation of a prompt ready."""
-    return Begun(TokenStream(model, ids, None, options, cancel))
+def prepare_prompt(ids: list[int], options: ReadOptions, cancel: CancelToken) -> PreparedChat:
+    """Returns a prompt without a chat format, ready to be continued."""
+    request = Request(
+        prompt_ids=ids, options=options, repair_loops=options.repair_loops, cancel=cancel
+    )
+    return PreparedChat(request=request, n_tiles=0, image_ms=0.0)
 
 
 @dataclass
@@ -75,16 +59,30 @@ class WrittenAnswer:
     model: Model
     queue_ms: float
     stops: StopTexts
-    result: Answer | None = None
+    handle: Handle[Generation] | None = None
+    chat: PreparedChat | None = None
     tokens: list[Token] = field(default_factory=list)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to tell of it."""
+        return self.handle is not None or "result" in vars(self)
+
+    @cached_property
+    def result(self) -> Answer:
+        """The engine's answer; asked for once it has ended."""
+        assert self.handle is not None
+        assert self.chat is not None
+        generation = self.handle.partial
+        timings = replace(generation.timings, image_ms=self.chat.image_ms)
+        return Answer(generation=generation, n_tiles=self.chat.n_tiles, timings=timings)
+
+    @property
     def finish_reason(self) -> FinishReason:
-        assert self.result is not None
         return "stop" if self.stops.found is not None else self.result.finish_reason
 
     @property
-    def openai_finish_reason(self) -> Literal["stop", "length"]:
+    def openai_finish_reason(self) -> OpenAIFinishReason:
         """``stop``, or ``length`` for whatever cut the answer."""
         return "stop" if self.finish_reason == "stop" else "length"
 
@@ -97,12 +95,10 @@ class WrittenAnswer:
     @property
     def confidence(self) -> float:
         """Mean probability of the tokens."""
-        assert self.result is not None
         return self.result.confidence
 
     @property
     def usage(self) -> Usage:
-        assert self.result is not None
         generation = self.result.generation
         per_tile = self.model.config.projector.tokens_per_tile
         n_prompt, n_written = generation.n_prompt_tokens, len(generation.ids)
@@ -112,13 +108,12 @@ class WrittenAnswer:
             total_tokens=n_prompt + n_written,
             prompt_tokens_details=PromptTokensDetails(
                 image_tokens=self.result.n_tiles * per_tile,
-                cached_tokens=getattr(generation, "n_cached_tokens", 0),
+                cached_tokens=generation.n_cached_tokens,
             ),
         )
 
     @property
     def timings(self) -> AnswerTimings:
-        assert self.result is not None
         generation, took = self.result.generation, self.result.timings
         prompt_ms = took.encode_ms + took.prefill_ms
         n_prompt, n_written = generation.n_prompt_tokens, len(generation.ids)
@@ -139,45 +134,41 @@ class WrittenAnswer:
 
 @asynccontextmanager
 async def write_answer(
-    worker: Worker,
-    begin: Callable[[CancelToken], Begun],
-    answer: WrittenAnswer,
+    worker: Worker, engine: Engine, prepare: Prepare, answer: WrittenAnswer
 ) -> AsyncIterator[AsyncIterator[Piece]]:
-    """Writes an answer while the context lasts; the first piece is empty: the prompt is accepted.
+    """Has an answer written while the context lasts.
 
     Raises:
         ApiError: The engine cannot take the prompt.
     """
+    from crispvl._core import CancelToken
 
-    def work(cancel: CancelToken, give: Callable[[Token | None], None]) -> None:
+    token = CancelToken()
+    async with AsyncExitStack() as stack:
         try:
-            begun = begin(cancel)
-        except (ValueError, TypeError) as error:
-            if type(error) in (ValueError, TypeError):  # a slip in the request
-                raise ApiError(400, str(error), "invalid_value") from error
-            raise
-        give(None)
-        try:
-            for token in begun.tokens:
-                give(token)
-        finally:
-            begun.tokens.close()
-            answer.result = begun.result
+            chat = await anyio.to_thread.run_sync(prepare, token)
+            entered = worker.in_engine(engine, chat.request, token)
+            running, handle = await stack.enter_async_context(entered)
+        except EngineBusyError:
+            raise ApiError(429, "The engine is busy.", "queue_full", retry_after=5) from None
+        except ValueError as error:
+            if isinstance(error, CrispVLError):
+                raise
+            raise ApiError(400, str(error), "invalid_value") from error  # a slip in the request
+        answer.handle, answer.chat = handle, chat
+        yield _pieces(running, answer)
 
-    async def pieces(items: Running[Token | None]) -> AsyncIterator[Piece]:
-        async for item in items:
-            if not isinstance(item, Token):
-                yield Piece("")
-                continue
-            answer.tokens.append(item)
-            yield Piece(answer.stops.push(item.text), (item,))
-            if answer.stops.found is not None:
-                await items.stop()
-                return
-        yield Piece(answer.stops.finish())
 
-    async with worker.run(work) as items:
-        yield pieces(items)
+async def _pieces(running: Running[Any], answer: WrittenAnswer) -> AsyncIterator[Piece]:
+    async for event in running:
+        if not isinstance(event, Token):
+            continue
+        answer.tokens.append(event)
+        yield Piece(answer.stops.push(event.text), (event,))
+        if answer.stops.found is not None:
+            await running.stop()
+            return
+    yield Piece(answer.stops.finish())
 
 
 def _per_second(n: int, ms: float) -> float:

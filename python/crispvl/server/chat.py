@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from crispvl._version import __version__
-from crispvl.server.answers import Piece, begin_chat
+from crispvl.options import ReadOptions
+from crispvl.reading.answering import PreparedChat
+from crispvl.reading.ocr import CrispOCR
+from crispvl.server.answers import Piece, write_answer
+from crispvl.server.constraints import asked_form, make_constraint
+from crispvl.server.conversation import Turn
 from crispvl.server.events import DONE, event_stream
 from crispvl.server.limits import resources
+from crispvl.server.line_answers import pages_to_read, write_pages
 from crispvl.server.logprobs import TokenTexts
 from crispvl.server.requests import JsonRoute
-from crispvl.server.runs import Run, begin_answers
+from crispvl.server.runs import Run, Write, begin_answers
 from crispvl.server.sampling import answer_length, read_options
-from crispvl.server.state import server_state
+from crispvl.server.state import ServerState, server_state
 from crispvl.server.wire import chat as wire
 from crispvl.server.wire.common import ERRORS, OpenAIFinishReason
 
 FINGERPRINT = f"crispvl-{__version__}"
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken
 
 router = APIRouter(tags=["chat"], responses=ERRORS, route_class=JsonRoute)
 
@@ -39,12 +48,32 @@ async def chat_completions(request: Request, body: wire.ChatRequest) -> Any:
     model = await stack.enter_async_context(state.models.use(body.model))
     queue_ms = await stack.enter_async_context(model.admission.turn())
     turns = await state.conversations.build(body.messages, options[0])
-    begins = [partial(begin_chat, model.ocr, turns, chosen) for chosen in options]
-    run = await begin_answers(state, model, queue_ms, begins, body.stops, stack)
+    writes = [_writing(state, model.ocr, turns, chosen, body) for chosen in options]
+    run = await begin_answers(state, model, queue_ms, writes, body.stops, stack)
     writer = _Writer(run, body)
     if body.stream:
         return event_stream(writer.chunks(), DONE)
     return await writer.reply()
+
+
+def _writing(
+    state: ServerState,
+    ocr: CrispOCR,
+    turns: Sequence[Turn],
+    options: ReadOptions,
+    body: wire.ChatRequest,
+) -> Write:
+    """Returns how an answer is written: by reading the pictures' lines, or in the model's words."""
+    form = asked_form(body)
+    pages = [] if body.logprobs or form is not None else pages_to_read(ocr, turns, options)
+    if pages:
+        return partial(write_pages, state.worker, ocr, pages, options)
+
+    def prepare(token: CancelToken) -> PreparedChat:
+        bound = None if form is None else make_constraint(form, ocr.model, options)
+        return ocr.prepare_chat(turns, options=options, cancel=token, constraint=bound)
+
+    return partial(write_answer, state.worker, ocr.engine, prepare)
 
 
 class _Writer:

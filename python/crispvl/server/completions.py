@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from crispvl.engine.model import Model
 from crispvl.engine.token_stream import Token
-from crispvl.server.answers import begin_prompt
+from crispvl.server.answers import prepare_prompt, write_answer
 from crispvl.server.chat import FINGERPRINT
 from crispvl.server.errors import ApiError
 from crispvl.server.events import DONE, event_stream
@@ -44,8 +44,10 @@ async def completions(request: Request, body: wire.CompletionRequest) -> Any:
     if len(prompts) * n_per_prompt > MAX_ANSWERS:
         raise ApiError(400, f"At most {MAX_ANSWERS} answers are expected.", "invalid_value", "n")
     queue_ms = await stack.enter_async_context(model.admission.turn())
-    begins = [partial(begin_prompt, model.ocr.model, ids, o) for ids in prompts for o in options]
-    run = await begin_answers(state, model, queue_ms, begins, body.stops, stack)
+    prepares = [partial(prepare_prompt, ids, o) for ids in prompts for o in options]
+    engine = model.ocr.engine
+    writes = [partial(write_answer, state.worker, engine, prepare) for prepare in prepares]
+    run = await begin_answers(state, model, queue_ms, writes, body.stops, stack)
     echoes = [model.ocr.model.detokenize(ids) if body.echo else "" for ids in prompts]
     writer = _Writer(run, body, [echo for echo in echoes for _ in options])
     if body.stream:

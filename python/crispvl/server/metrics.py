@@ -65,7 +65,7 @@ class Metrics:
 
     def count_answer(self, model: str, answer: WrittenAnswer) -> None:
         """Counts an answer that has ended, completely or not."""
-        if answer.result is None:
+        if not answer.has_begun:
             return
         usage, timings = answer.usage, answer.timings
         details = usage.prompt_tokens_details

@@ -43,7 +43,8 @@ async def read_document(request: Request) -> Any:
     state = server_state(request)
     upload = await read_upload(request, state.media)
     fields = upload.fields
-    n_tokens = answer_length(fields.max_tokens, state.options.max_tokens)
+    asked = fields.max_tokens
+    n_tokens = None if asked is None else answer_length(asked, state.options.max_tokens)
     options = read_options(fields, fields, n_tokens)
     stack = resources(request.scope)
     model = await stack.enter_async_context(state.models.use(fields.model))

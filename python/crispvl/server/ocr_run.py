@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import Any
 
 import anyio.to_thread
 from PIL import Image
 from pydantic import BaseModel
 
-from crispvl.events import PageDone, TextRead, TilesEncoded
+from crispvl.events import LineRead, LinesFound, PageDone, TextRead, TilesEncoded
 from crispvl.options import ReadOptions
 from crispvl.reading.document_reader import settings
 from crispvl.reading.pages import tile_limits
@@ -121,15 +122,17 @@ class DocumentRun:
                     self._state.metrics.pages.labels(self._model.name).inc()
                 yield number, event
 
-    async def _describe(self, number: int, event: object) -> NamedEvent | None:
+    async def _describe(self, number: int, event: Any) -> NamedEvent | None:
         if isinstance(event, PageDecoded):
             return "started", await self._show(number, event.image)
         if isinstance(event, PageDone):
             return "page", _page(event.page)
-        if isinstance(event, TilesEncoded | TextRead):
-            name = "tiles" if isinstance(event, TilesEncoded) else "text"
-            return name, wire.PageEvent(**{**asdict(event), "number": number})
-        return None
+        if isinstance(event, LineRead):
+            return "line", wire.LineEvent(number=number, line=event.line.to_dict())
+        name = {TilesEncoded: "tiles", TextRead: "text", LinesFound: "layout"}.get(type(event))
+        if name is None:
+            return None
+        return name, wire.PageEvent(**{**vars(event), "number": number})
 
     async def _show(self, number: int, image: Image.Image) -> wire.PageShown:
         config = self._model.ocr.model.config

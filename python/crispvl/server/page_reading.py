@@ -117,7 +117,7 @@ class PagesReader:
                 for _ in stream.events():
                     pass
 
-            async with self._worker.run(work) as events:
+            async with self._worker.in_thread(work) as events:
                 async for event in events:
                     if isinstance(event, PageDone):
                         event = PageDone(page=replace(event.page, number=number, name=""))

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
-from crispvl.server.answers import Begun, Piece, WrittenAnswer, write_answer
+from crispvl.server.answers import Piece, WrittenAnswer
 from crispvl.server.merging import merge
 from crispvl.server.pool import ServedModel
 from crispvl.server.state import ServerState
 from crispvl.server.stop_texts import StopTexts
 from crispvl.server.wire.common import Usage
-
-if TYPE_CHECKING:
-    from crispvl._core import CancelToken
 
 
 class Run:
@@ -67,11 +63,15 @@ class Run:
         )
 
 
+Write = Callable[[WrittenAnswer], AbstractAsyncContextManager[AsyncIterator[Piece]]]
+"""Has an answer written while the context lasts."""
+
+
 async def begin_answers(
     state: ServerState,
     model: ServedModel,
     queue_ms: float,
-    begins: Sequence[Callable[[CancelToken], Begun]],
+    writes: Sequence[Write],
     stops: Sequence[str],
     stack: AsyncExitStack,
 ) -> Run:
@@ -81,7 +81,7 @@ async def begin_answers(
         state: The server's.
         model: Who answers.
         queue_ms: How long the request has waited.
-        begins: Per answer, makes it ready; called in a thread.
+        writes: One per answer.
         stops: Texts at which answers end.
         stack: Holds what the answers use, until the request ends.
 
@@ -89,11 +89,9 @@ async def begin_answers(
         ApiError: The engine cannot take a prompt.
     """
     answers, writing = [], []
-    for begin in begins:
+    for write in writes:
         answer = WrittenAnswer(model.ocr.model, queue_ms, StopTexts(stops))
         stack.callback(state.metrics.count_answer, model.name, answer)
-        pieces = await stack.enter_async_context(write_answer(state.worker, begin, answer))
-        await anext(pieces)  # the engine has taken the prompt
+        writing.append(await stack.enter_async_context(write(answer)))
         answers.append(answer)
-        writing.append(pieces)
     return Run(model, answers, writing)

@@ -12,7 +12,7 @@ from crispvl.server.wire.common import Reading, Sampling
 _SMALLEST = 1e-6
 """Stands for a bound of 0 or 1 that leaves the likeliest token alone."""
 
-_READING_FIELDS = ("max_tiles", "min_tiles", "pages", "task", "dpi", "password")
+_READING_FIELDS = ("max_tiles", "min_tiles", "pages", "task", "layout", "dpi", "password")
 
 
 def read_options(

@@ -1,13 +1,16 @@
-"""Blocking work in threads, which can be cancelled, and what it gives out in asynchronous code."""
+"""What runs for a request, in a thread or in the engine, as an asynchronous iterator."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from crispvl.engine.engine import Engine
+from crispvl.engine.handle import Handle
+from crispvl.engine.request import Request
 from crispvl.errors import Cancelled
 from crispvl.server.errors import ApiError
 
@@ -16,57 +19,52 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-
-class _End:
-    """Comes after the last item."""
-
-
-_END = _End()
-
-
 _SHUTTING_DOWN = ApiError(503, "The server is shutting down.", "shutting_down", retry_after=10)
 
 
 class Running(Generic[Item]):
-    """Work that a thread does.
+    """What runs: its items come out of ``async for``, and in the end what it raised.
 
-    What it gives out and raises comes out of ``async for``; an `ApiError` where the time limit or
-    the end of the server stopped it.
+    That is an `ApiError` where the time limit or the end of the server stopped it. `give` and
+    `finish` may be called from any thread.
+
+    Args:
+        token: Stops it.
+        time_limit: Seconds after which it is stopped.
     """
 
-    def __init__(
-        self,
-        work: Callable[[CancelToken, Callable[[Item], None]], None],
-        threads: ThreadPoolExecutor,
-        time_limit: float,
-    ) -> None:
-        from crispvl._core import CancelToken
-
-        self._token = CancelToken()
-        self._items: asyncio.Queue[Item | _End] = asyncio.Queue()
+    def __init__(self, token: CancelToken, time_limit: float) -> None:
+        self._token = token
+        self._loop = asyncio.get_running_loop()
+        self._items: asyncio.Queue[Item | None] = asyncio.Queue()
+        self._ended: asyncio.Future[BaseException | None] = self._loop.create_future()
         self._reason: ApiError | None = None
-        loop = asyncio.get_running_loop()
-
-        def give(item: Item) -> None:
-            loop.call_soon_threadsafe(self._items.put_nowait, item)
-
         late = ApiError(408, f"The answer took over {time_limit:g} s.", "deadline_exceeded")
-        self._timer = loop.call_later(time_limit, self.end, late)
-        self._thread = loop.run_in_executor(threads, work, self._token, give)
-        self._thread.add_done_callback(lambda _: self._items.put_nowait(_END))
+        self._timer = self._loop.call_later(time_limit, self.end, late)
 
     def __aiter__(self) -> Running[Item]:
         return self
 
     async def __anext__(self) -> Item:
         item = await self._items.get()
-        if not isinstance(item, _End):
+        if item is not None:
             return item
-        try:
-            await self._thread
-        except Cancelled:
-            raise self._reason or StopAsyncIteration from None
-        raise StopAsyncIteration
+        error = await self._ended
+        if isinstance(error, Cancelled):
+            error = self._reason
+        raise error or StopAsyncIteration
+
+    def give(self, item: Item) -> None:
+        with suppress(RuntimeError):  # the server has ended meanwhile
+            self._loop.call_soon_threadsafe(self._items.put_nowait, item)
+
+    def finish(self, error: BaseException | None) -> None:
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._finish, error)
+
+    def _finish(self, error: BaseException | None) -> None:
+        self._ended.set_result(error)
+        self._items.put_nowait(None)
 
     def end(self, reason: ApiError) -> None:
         """Stops it; whoever iterates is told why."""
@@ -76,36 +74,70 @@ class Running(Generic[Item]):
     async def stop(self) -> None:
         """Stops it, and waits until it has stopped."""
         self._timer.cancel()
-        self._token.cancel()
-        await asyncio.wait((self._thread,))
-        if not self._thread.cancelled():
-            self._thread.exception()  # looked at, so that nobody is told it was not
+        if not self._ended.done():
+            self._token.cancel()
+        await asyncio.wait((self._ended,))
 
 
 class Worker:
-    """Runs what blocks: a thread for each answer that is being written.
+    """Runs things and knows all that run.
 
     Args:
-        time_limit: Seconds that one run may take.
-        n_threads: Most of them; further runs wait.
+        time_limit: Seconds that each may take.
+        n_threads: Most that run in threads at once; further ones wait.
     """
 
     def __init__(self, time_limit: float, n_threads: int = 64) -> None:
         self._time_limit = time_limit
-        self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="crispvl-answer")
+        self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="crispvl-page")
         self._running: set[Running[Any]] = set()
 
     @asynccontextmanager
-    async def run(
+    async def in_thread(
         self, work: Callable[[CancelToken, Callable[[Item], None]], None]
     ) -> AsyncIterator[Running[Item]]:
-        """Runs in a thread while the context lasts.
+        """Runs a function in a thread while the context lasts.
 
         Args:
-            work: Called in the thread with a token, which makes it raise `Cancelled`, and with a
-                function to give out items.
+            work: Is called with a token, which makes it raise `Cancelled`, and with a function to
+                give out items.
         """
-        running = Running(work, self._threads, self._time_limit)
+        from crispvl._core import CancelToken
+
+        token = CancelToken()
+        async with self._known(Running[Item](token, self._time_limit)) as running:
+            thread = self._threads.submit(work, token, running.give)
+            thread.add_done_callback(lambda done: running.finish(done.exception()))
+            yield running
+
+    @asynccontextmanager
+    async def in_engine(
+        self, engine: Engine, request: Request, token: CancelToken
+    ) -> AsyncIterator[tuple[Running[Any], Handle[Any]]]:
+        """Has an engine answer a request while the context lasts.
+
+        Args:
+            engine: Answers.
+            request: Has the token as its own, or as the parent of its own.
+            token: Stops it.
+        """
+
+        def tell(event: Any) -> None:
+            if isinstance(event, Handle):
+                running.finish(event.error)
+            else:
+                running.give(event)
+
+        async with self._known(Running[Any](token, self._time_limit)) as running:
+            try:
+                handle = engine.submit(request, tell, block=False)
+            except BaseException as error:
+                running.finish(error)
+                raise
+            yield running, handle
+
+    @asynccontextmanager
+    async def _known(self, running: Running[Item]) -> AsyncIterator[Running[Item]]:
         self._running.add(running)
         try:
             yield running
@@ -114,7 +146,7 @@ class Worker:
             self._running.discard(running)
 
     def stop(self) -> None:
-        """Stops everything that runs; each run ends with an `ApiError` that says why."""
+        """Stops everything that runs."""
         for running in list(self._running):
             running.end(_SHUTTING_DOWN)
 

@@ -100,6 +100,11 @@ class PageEvent(Reply):
     number: int
 
 
+class LineEvent(PageEvent):
+    line: JsonObject
+    """Text, confidence and place, as in a page's ``lines``."""
+
+
 class PageShown(PageEvent):
     """A page that is about to be read."""
 

@@ -1,0 +1,111 @@
+"""Answers to "what does this say?" from models that read whole pages by their lines.
+
+A small model that was trained on lines sees too little of a page that is squeezed into its tiles.
+What a conversation asks of it about larger pictures is answered by reading them, as
+`crispvl.CrispOCR.recognize` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from crispvl.options import ReadOptions
+from crispvl.prompts.messages import ImagePart
+from crispvl.reading.layout_choice import chosen_layout
+from crispvl.reading.ocr import CrispOCR
+from crispvl.reading.pages import tile_limits
+from crispvl.results.document import Document
+from crispvl.results.generation import Answer, FinishReason, Generation
+from crispvl.results.page import PAGE_BREAK
+from crispvl.server.answers import Piece, WrittenAnswer
+from crispvl.server.conversation import Turn
+from crispvl.server.worker import Worker
+from crispvl.tiling import choose_grid
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken
+
+
+def pages_to_read(ocr: CrispOCR, turns: Sequence[Turn], options: ReadOptions) -> list[Image.Image]:
+    """Returns the pictures of a first question, where they are to be read instead of shown.
+
+    Args:
+        ocr: Whose model is asked.
+        turns: The conversation.
+        options: Whose layout goes before the model's own.
+    """
+    asked = [turn for turn in turns if turn["role"] != "system"]
+    parts = [part for part in asked[-1]["content"] if isinstance(part, ImagePart)]
+    if len(asked) != 1 or not parts:
+        return []
+    pages = [part.image for part in parts if isinstance(part.image, Image.Image)]
+    if options.layout is None:
+        own = chosen_layout(ocr.model.metadata, options, None)
+        is_small = all(_fits_one_tile(ocr, page, options) for page in pages)
+        return [] if own == "page" or is_small else pages
+    return [] if options.layout == "page" else pages
+
+
+def _fits_one_tile(ocr: CrispOCR, page: Image.Image, options: ReadOptions) -> bool:
+    config = ocr.model.config
+    fewest, most = tile_limits(config, options)
+    return choose_grid(*page.size, most, config["vision"]["tile_px"], fewest) == (1, 1)
+
+
+@asynccontextmanager
+async def write_pages(
+    worker: Worker,
+    ocr: CrispOCR,
+    pages: Sequence[Image.Image],
+    options: ReadOptions,
+    answer: WrittenAnswer,
+) -> AsyncIterator[AsyncIterator[Piece]]:
+    """Reads pages one after another, while the context lasts; their texts are the answer."""
+    read: list[Document] = []
+
+    def work(cancel: CancelToken, give: Callable[[str], None]) -> None:
+        for page in pages:
+            if read:
+                give(PAGE_BREAK)
+            stream = ocr.stream(page, options=options, cancel=cancel)
+            try:
+                for text in stream:
+                    give(text)
+            finally:
+                stream.close()
+                read.append(stream.result)
+
+    async def pieces() -> AsyncIterator[Piece]:
+        async for text in running:
+            yield Piece(answer.stops.push(text))
+            if answer.stops.found is not None:
+                break
+        await running.stop()
+        answer.result = _answer(read)
+        yield Piece(answer.stops.finish())
+
+    async with worker.in_thread(work) as running:
+        yield pieces()
+
+
+def _answer(read: Sequence[Document]) -> Answer:
+    """Returns what was read as one answer."""
+    pages = [page for document in read for page in document.pages]
+    generations = [page.generation for page in pages if page.generation]
+    reasons: list[FinishReason] = [page.finish_reason or "stop" for page in pages]
+    cut: FinishReason = next((reason for reason in reasons if reason != "stop"), "stop")
+    timings = sum((document.timings for document in read[1:]), read[0].timings)
+    whole = Generation(
+        ids=[token_id for generation in generations for token_id in generation.ids],
+        logprobs=[logprob for generation in generations for logprob in generation.logprobs],
+        finish_reason=cut,
+        text=PAGE_BREAK.join(document.text for document in read),
+        timings=timings,
+        n_prompt_tokens=sum(generation.n_prompt_tokens for generation in generations),
+    )
+    n_tiles = sum(document.n_tiles for document in read)
+    return Answer(generation=whole, n_tiles=n_tiles, timings=timings)
