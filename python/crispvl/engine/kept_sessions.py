@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from crispvl._core import Session
 
-CHAT_BYTES = 256 << 20
-"""Most memory for the KV caches of conversations; that of the last one is kept in any case."""
+MAX_SPARE = 16
+"""Most sessions kept for their memory alone, which is ready to be written to."""
+
+MAX_BYTES = 256 << 20
+"""Most memory for the KV caches of pages, and of conversations; those of the last are kept in any
+case."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +38,7 @@ class KeptSession:
 
 
 class KeptSessions:
-    """Keeps the session of the last page and those of the last conversations.
+    """Keeps the session of the last page, those of the last conversations, and some spare ones.
 
     Any thread may use it.
 
@@ -78,9 +82,11 @@ class KeptSessions:
         with self._lock:
             same = [other for other in self._kept if other.is_chat == kept.is_chat]
             others = [other for other in self._kept if other.is_chat != kept.is_chat]
+            if not kept.is_chat:  # of pages only the last is asked about again
+                same = [replace(other, cached=other.cached[:0]) for other in same]
             same.append(kept)
-            n_most = self.max_chats if kept.is_chat else 1
-            while len(same) > n_most or (len(same) > 1 and _n_bytes(same) > CHAT_BYTES):
+            n_most = self.max_chats if kept.is_chat else MAX_SPARE
+            while len(same) > n_most or (len(same) > 1 and _n_bytes(same) > MAX_BYTES):
                 del same[0]
             self._kept = others + same
 

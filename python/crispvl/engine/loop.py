@@ -231,7 +231,7 @@ class Loop:
         changed, self._scheduler.changed = self._scheduler.changed, []
         calls: list[tuple[Running[Any], Listener, Any]] = []
         for running in changed:
-            for waiter in [waiter for waiter in running.waiters if waiter.is_satisfied]:
+            for waiter in [w for w in running.waiters if w.is_satisfied_by(running)]:
                 self._forget(waiter)
                 waiter.tell()
             listener = self._listeners.get(running)

@@ -7,11 +7,9 @@ letters nor digits may go on for longer.
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 MAX_PERIOD = 256
 """Longest loop that is found, in tokens: a paragraph, or a dozen rows of a table."""
@@ -53,18 +51,25 @@ class LoopDetector:
 
     def __init__(self, is_filler: Callable[[int], bool]) -> None:
         self._is_filler = is_filler
-        self._ids: list[int] = []
-        self._recent: NDArray[np.int64] = np.full(MAX_PERIOD, -1, np.int64)  # [0] is the last token
-        # [p - 1]: tokens that equal the one p before
-        self._runs: NDArray[np.int64] = np.zeros(MAX_PERIOD, np.int64)
+        self.rewind(0)
 
     def push(self, token_id: int) -> Loop | None:
         """Takes the next token and returns the loop that it completes, if it does."""
-        self._runs = np.where(self._recent == token_id, self._runs + 1, 0)
-        self._recent = np.concatenate([[token_id], self._recent[:-1]])
+        n_tokens = len(self._ids)
+        places = self._places[token_id]
+        while places and n_tokens - places[0] > MAX_PERIOD:
+            places.popleft()
+        before = self._runs.get
+        self._runs = {n_tokens - i: before(n_tokens - i, 0) + 1 for i in reversed(places)}
+        self._longest = max(self._runs.values(), default=0)
+        places.append(n_tokens)
         self._ids.append(token_id)
-        for i in np.flatnonzero(self._runs + _PERIODS >= _MIN_STRETCH):
-            period, run = int(_PERIODS[i]), int(self._runs[i])
+        return self._completed() if self._longest >= _MIN_RUN else None
+
+    def _completed(self) -> Loop | None:
+        for period, run in self._runs.items():  # the shortest first
+            if run + period < _MIN_STRETCH[period]:
+                continue
             is_filler = all(map(self._is_filler, self._ids[-period:]))
             if not is_filler or run + period >= MIN_FILLER_TOKENS:
                 return Loop(len(self._ids) - run, period, (run + period) // period)
@@ -73,20 +78,26 @@ class LoopDetector:
     @property
     def n_settled(self) -> int:
         """How many tokens no loop can take back any more, whatever comes next."""
-        return len(self._ids) - int(self._runs.max())
+        return len(self._ids) - self._longest
 
     def rewind(self, n_tokens: int) -> None:
         """Forgets all but the first tokens."""
-        kept = self._ids[:n_tokens]
-        self._ids = []
-        self._recent[:] = -1
-        self._runs[:] = 0
+        kept = self._ids[:n_tokens] if n_tokens else []
+        self._ids: list[int] = []
+        self._places: defaultdict[int, deque[int]] = defaultdict(deque)
+        """Where each token was, among the last `MAX_PERIOD`."""
+        self._runs: dict[int, int] = {}
+        """By period: tokens up to the last that equal the one a period before."""
+        self._longest = 0
         for token_id in kept:
             self.push(token_id)
 
 
-_PERIODS = np.arange(1, MAX_PERIOD + 1)
-_MIN_STRETCH = np.maximum(
-    np.where(_PERIODS < SHORT_PERIOD, MIN_SHORT_TOKENS, MIN_TOKENS),
-    _PERIODS * np.where(_PERIODS < LONG_PERIOD, MIN_COUNT, MIN_LONG_COUNT),
-)
+def _min_stretch(period: int) -> int:
+    """Returns the fewest tokens of a loop, the first time included."""
+    min_tokens = MIN_SHORT_TOKENS if period < SHORT_PERIOD else MIN_TOKENS
+    return max(min_tokens, period * (MIN_COUNT if period < LONG_PERIOD else MIN_LONG_COUNT))
+
+
+_MIN_STRETCH = [_min_stretch(period) for period in range(MAX_PERIOD + 1)]
+_MIN_RUN = min(_MIN_STRETCH[period] - period for period in range(1, MAX_PERIOD + 1))

@@ -142,12 +142,17 @@ class TokenStream(Iterator[Token]):
         )
         session, self._n_cached = yield from self._sessions.acquire(prompt)
         ahead = Lookahead(session, self._drafter(), self.cancel, clock, prompt.n_tokens)
+        is_sound = True
         try:
             yield from self._write(ahead, clock)
+        except Exception as error:
+            is_sound = isinstance(error, Cancelled)
+            raise
         finally:
             clock.lap("decode_ms")
             ahead.settle()
-            self._sessions.release(session, [*self._prompt_ids, *self._transcript.ids])
+            if is_sound:
+                self._sessions.release(session, [*self._prompt_ids, *self._transcript.ids])
 
     def _drafter(self) -> Drafter | NoDrafter:
         # Dynamic scaling gives tokens that are appended together the angles of the last.

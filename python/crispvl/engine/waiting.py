@@ -65,6 +65,10 @@ class Waiter(Generic[AwaitedT]):
     def is_satisfied(self) -> bool:
         return (all if self._until == "all" else any)(map(self._has_news, self.tasks))
 
+    def is_satisfied_by(self, changed: AwaitedT) -> bool:
+        """Returns whether it is satisfied now that one of its tasks has changed."""
+        return self._has_news(changed) and (self._until != "all" or self.is_satisfied)
+
     def _has_news(self, running: AwaitedT) -> bool:
         if running.is_done or self._until in ("end", "all"):
             return running.is_done
