@@ -4,7 +4,7 @@
 namespace crispvl::kernels {
 
 // The last two become what the next product takes: BF16 in a product of BF16, rounded rows
-// (int8_kernels.h) in one of bytes.
+// (int8/kernels.h) in one of bytes.
 enum class Epilogue {
     store_f32,
     store_bf16,

@@ -52,3 +52,12 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert TEST_COMMAND in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     if os.name == "posix":
         assert (ROOT / ".ci" / "run").stat().st_mode & stat.S_IXUSR
+
+
+def test_files_that_the_documentation_names_exist(committed: list[Path]) -> None:
+    names = re.compile(r"`((?:python|csrc|tests|docs|benchmarks|cmake|models)/[\w./-]*[\w/])`")
+    for page in committed:
+        if page.suffix == ".md" and page.is_file():
+            found = names.findall(page.read_text("utf-8"))
+            missing = [name for name in found if not (ROOT / name).exists()]
+            assert not missing, f"{page.relative_to(ROOT)} names {missing}"

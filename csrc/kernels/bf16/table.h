@@ -1,4 +1,4 @@
-// The BF16 kernels of each instruction set; bf16_kernels.h says what they do.
+// The BF16 kernels of each instruction set; bf16/kernels.h says what they do.
 #pragma once
 
 #include "kernels/bf16/kernels.h"

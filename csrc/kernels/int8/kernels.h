@@ -1,7 +1,7 @@
 // 8-bit kernels: weights in the blocks of their GGUF types times activations rounded to 8 bits,
 // summed in integers within a block and in F32 between blocks: by fours on VNNI (`vpdpbusd`), by
 // pairs on AVX2.
-// Plain pointers and sizes only, as in bf16_kernels.h.
+// Plain pointers and sizes only, as in bf16/kernels.h.
 //
 // Activations are rounded in blocks of 32 inputs; a rounded row is its blocks, padded to 64 bytes.
 #pragma once
@@ -93,7 +93,7 @@ void quantise_bf16_rows(const uint16_t* x, int64_t n_rows, int64_t n_in, void* y
 
 // ---- many rows, weights packed beforehand -------------------------------------------------------
 //
-// A packed matrix W [n_out, n_in] lies in panels of 16 outputs (int8_panel.h); the last
+// A packed matrix W [n_out, n_in] lies in panels of 16 outputs (int8/panel.h); the last
 // panel repeats its last output.
 
 inline constexpr int64_t kInt8PanelOutputs = 16;

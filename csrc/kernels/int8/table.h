@@ -1,4 +1,4 @@
-// The 8-bit kernels of each instruction set; int8_kernels.h says what they do.
+// The 8-bit kernels of each instruction set; int8/kernels.h says what they do.
 #pragma once
 
 #include "kernels/int8/kernels.h"

@@ -1,5 +1,5 @@
 // Sixteen floats as the kernels see them, in two registers of AVX2; what the functions do is said
-// in simd_avx512.h. Only for files compiled with AVX2, FMA and F16C.
+// in simd/avx512.h. Only for files compiled with AVX2, FMA and F16C.
 #pragma once
 
 #include <immintrin.h>
@@ -298,7 +298,7 @@ inline Floats low_halves(Bits words) {
     return widen_f16(low_halves_of(words & splat_word(0xffff)));
 }
 
-#if !defined(__AVXVNNI__)  // else simd_vnni.h
+#if !defined(__AVXVNNI__)  // else simd/vnni.h
 
 // Pairs of products are summed in 16 bits while there is room: a product with 4, 5 or 6 bits is
 // below 2^11, 2^12 or 2^13. With 8 bits there is none, so weights become magnitudes up to 128 and x

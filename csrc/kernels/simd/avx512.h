@@ -1,4 +1,4 @@
-// Sixteen floats as the kernels see them, in one register of AVX-512. simd_avx2.h has the same
+// Sixteen floats as the kernels see them, in one register of AVX-512. simd/avx2.h has the same
 // names for two registers of AVX2. Only for files compiled with AVX-512.
 #pragma once
 

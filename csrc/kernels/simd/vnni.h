@@ -1,5 +1,5 @@
 // Products of bytes where one instruction sums four of them into a word (`vpdpbusd`), in AVX-512 or
-// AVX-VNNI. simd_avx2.h has the same names for instructions that sum in 16 bits.
+// AVX-VNNI. simd/avx2.h has the same names for instructions that sum in 16 bits.
 #pragma once
 
 namespace crispvl::kernels {
