@@ -11,7 +11,7 @@ from typing import Any
 from crispvl.batch.documents import ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, page_row
-from crispvl.results.document import Page
+from crispvl.results.page import Page
 
 
 class NamingReader:

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 from crispvl.batch.documents import ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.storage import Stored
-from crispvl.results.document import Page, describe_error
 from crispvl.results.lines import Line
+from crispvl.results.page import Page, describe_error
 
 Row: TypeAlias = dict[str, Any]
 

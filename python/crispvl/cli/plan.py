@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Iterator
 
 from crispvl.cli import DONE, SOME_FAILED
-from crispvl.cli.arguments import add_options, read_options
+from crispvl.cli.arguments import add_options, read_options, readable
 from crispvl.cli.output import write_json
 from crispvl.options import LoadOptions
+from crispvl.options.sizes import parse_size
 from crispvl.plan import DevicePlan, MemoryPlan, plan_model
+from crispvl.plan.fleet import FleetPlan, Machine, plan_fleet
+from crispvl.plan.system_memory import available_bytes
 
 _ROWS = (
     ("weights", "weights"),
@@ -29,17 +33,33 @@ _NO_MATTER = ("threads", "tokenizer", "image_position_step", "mmap")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="GGUF file; its header is enough")
     parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
-    parser.add_argument("--pages", type=int, default=1, help="images in one prompt (default: 1)")
+    parser.add_argument(
+        "--pages",
+        type=int,
+        default=1,
+        help="images in one prompt (default: 1); with --rate, pages to read in all",
+    )
     parser.add_argument("--tiles", type=int, help="most tiles per page, the thumbnail not counted")
     parser.add_argument("--ctx", type=int, help="tokens of KV cache; else prompt and an answer")
     parser.add_argument(
         "--streams", type=int, default=1, help="pages read at the same time (default: 1)"
     )
+    fleet = parser.add_argument_group("many pages, from the measured rate of one worker")
+    fleet.add_argument("--rate", type=float, metavar="PAGES_PER_S", help="of one worker")
+    fleet.add_argument("--hours", type=float, help="time to plan machines for; else one machine")
+    fleet.add_argument("--cores", type=int, help="of a machine (default: this one's)")
+    fleet.add_argument(
+        "--memory", type=readable(parse_size), help="of a machine (default: what is free on this)"
+    )
+    fleet.add_argument("--worker-cores", type=int, default=1, help="threads of a worker")
+    fleet.add_argument("--price", type=float, metavar="PER_HOUR", help="of a machine")
     add_options(parser, LoadOptions, leave_out=_NO_MATTER)
     parser.add_argument("--json", action="store_true", help="machine-readable, in bytes")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.rate is not None:
+        return _run_fleet(args)
     plan = plan_model(
         args.model,
         args.mmproj,
@@ -56,6 +76,46 @@ def run(args: argparse.Namespace) -> int:
     else:
         sys.stdout.writelines(f"{line}\n" for line in _lines(plan))
     return DONE if plan.fits else SOME_FAILED
+
+
+def _run_fleet(args: argparse.Namespace) -> int:
+    options = read_options(args, LoadOptions)
+    memory = plan_model(
+        args.model,
+        args.mmproj,
+        max_tiles=args.tiles,
+        n_ctx=args.ctx,
+        streams=args.streams,
+        options=options,
+    )
+    machine = Machine(
+        n_cores=args.cores or os.cpu_count() or 1,
+        n_bytes=args.memory or available_bytes() or 0,
+        price_per_hour=args.price,
+    )
+    plan = plan_fleet(
+        memory,
+        machine,
+        n_pages=args.pages,
+        pages_per_second=args.rate,
+        cores_per_worker=args.worker_cores,
+        hours=args.hours,
+    )
+    if args.json:
+        write_json(sys.stdout, dataclasses.asdict(plan), indent=2)
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in _fleet_lines(plan))
+    return DONE
+
+
+def _fleet_lines(plan: FleetPlan) -> Iterator[str]:
+    yield f"pages               {plan.n_pages}"
+    yield f"memory per worker   {_size(plan.worker_bytes).strip()}"
+    yield f"workers per machine {plan.workers_per_machine}"
+    yield f"machines            {plan.n_machines}"
+    yield f"hours               {plan.hours:.2f}"
+    if plan.cost is not None:
+        yield f"cost                {plan.cost:.2f} ({plan.cost_per_1000_pages:.4f} per 1000 pages)"
 
 
 def _lines(plan: MemoryPlan) -> Iterator[str]:
