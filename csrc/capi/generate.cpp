@@ -147,7 +147,7 @@ void generate(const crispvl_model& model, const Request& request,
     CancelInterrupt interrupt(params.cancel);
     Clock clock;
 
-    std::vector<float> embeddings;
+    RoutedPrompt prompt{request.prompt_ids, {}};
     if (request.n_tiles > 0) {
         TileProgress progress;
         if (params.on_progress != nullptr) {
@@ -156,13 +156,20 @@ void generate(const crispvl_model& model, const Request& request,
                                    params.user_data);
             };
         }
-        embeddings = core.encode(request.tiles.data(), request.n_tiles, &interrupt, progress);
+        if (core.config().router) {
+            const TileVariants variants =
+                core.encode_variants(request.tiles.data(), request.n_tiles, &interrupt, progress);
+            prompt = route(core.config(), request.prompt_ids, variants);
+        } else {
+            prompt.rows = core.encode(request.tiles.data(), request.n_tiles, &interrupt, progress);
+        }
     }
     clock.lap(info.encode_ms);
 
-    Session session(model.core, static_cast<int64_t>(request.prompt_ids.size()) + budget);
-    session.prefill(request.prompt_ids, embeddings.empty() ? nullptr : embeddings.data(),
-                    request.n_tiles * core.config().image.tokens_per_tile, &interrupt);
+    Session session(model.core, static_cast<int64_t>(prompt.ids.size()) + budget);
+    const int64_t width = core.config().decoder.width;
+    session.prefill(prompt.ids, prompt.rows.empty() ? nullptr : prompt.rows.data(),
+                    static_cast<int64_t>(prompt.rows.size()) / width, &interrupt);
     clock.lap(info.prefill_ms);
 
     Answer answer(model, params, result);

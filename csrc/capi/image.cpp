@@ -100,12 +100,13 @@ RgbImage open_image(const crispvl_image* image) {
     return decode_image(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
 }
 
-TilingConfig tiling_config(const ModelConfig& config, int32_t min_tiles, int32_t max_tiles) {
+TilingConfig tiling_config(const ModelConfig& config, int32_t min_tiles, int32_t max_tiles,
+                           bool alone) {
     require(
         min_tiles >= 0 && max_tiles >= 0,
         "[tiling] expected min_tiles and max_tiles of at least 0; found less; 0 is the model's");
     TilingConfig tiling{config.vision.tile_px, config.image.min_tiles, config.image.max_tiles,
-                        config.image.thumbnail};
+                        config.image.thumbnail, alone && config.image.multi_scale};
     if (max_tiles > 0) tiling.max_tiles = max_tiles;
     tiling.min_tiles = min_tiles > 0 ? min_tiles : std::min(tiling.min_tiles, tiling.max_tiles);
     return tiling;

@@ -19,14 +19,15 @@ crispvl_recognize_params default_recognize_params(size_t struct_size) {
     return params;
 }
 
-// An image's tiles join the request's.
+// An image's tiles join the request's; `alone`: it is the only one.
 void add_image(const crispvl_model& model, const crispvl_image* image,
-               const crispvl_recognize_params& params, Request& request,
+               const crispvl_recognize_params& params, bool alone, Request& request,
                std::vector<int64_t>& n_image_tokens, crispvl_result_info& info) {
     const ModelConfig& config = model.core->config();
     const RgbImage page = open_image(image);
     check_readable(page.width, page.height);
-    const Tiles tiles = tile_image(page, tiling_config(config, params.min_tiles, params.max_tiles));
+    const Tiles tiles =
+        tile_image(page, tiling_config(config, params.min_tiles, params.max_tiles, alone));
     request.tiles.insert(request.tiles.end(), tiles.pixels.begin(), tiles.pixels.end());
     request.n_tiles += tiles.n_tiles;
     n_image_tokens.push_back(tiles.n_tiles * config.image.tokens_per_tile);
@@ -44,7 +45,8 @@ void answer(const crispvl_model& model, const Conversation& conversation,
     Request request;
     std::vector<int64_t> n_image_tokens;
     for (const crispvl_image* image : conversation.images) {
-        add_image(model, image, params, request, n_image_tokens, result.info);
+        add_image(model, image, params, /*alone=*/conversation.images.size() == 1, request,
+                  n_image_tokens, result.info);
     }
     if (conversation.images.size() != 1) {  // the answer to several images is no one's page
         result.info.width_px = result.info.height_px = 0;

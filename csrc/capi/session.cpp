@@ -34,7 +34,8 @@ crispvl_status crispvl_tile_image(const crispvl_model* model, const crispvl_imag
     return guarded([&] {
         deref(n_tiles, "a place for the count") = 0;
         const crispvl_model& checked = with_weights(model);
-        const TilingConfig config = tiling_config(checked.core->config(), min_tiles, max_tiles);
+        const TilingConfig config =
+            tiling_config(checked.core->config(), min_tiles, max_tiles, /*alone=*/true);
         const Tiles found = tile_image(open_image(image), config);
         size_t n_bytes = 0;
         *n_tiles = static_cast<size_t>(found.n_tiles);

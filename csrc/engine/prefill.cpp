@@ -25,8 +25,13 @@ struct Prefill::Chunk {
 };
 
 Prefill::Prefill(Session& session, std::vector<int32_t> ids, const float* embeddings,
-                 int64_t n_rows)
-    : session_(session), ids_(std::move(ids)), embeddings_(embeddings), n_start_(session.n_past_) {
+                 int64_t n_rows, int64_t n_total)
+    : session_(session),
+      ids_(std::move(ids)),
+      embeddings_(embeddings),
+      n_rows_(embeddings != nullptr ? n_rows : 0),
+      n_total_(n_total),
+      n_start_(session.n_past_) {
     if (ids_.empty()) {
         throw Error(ErrorKind::argument, "[session] expected a prompt; it is empty");
     }
@@ -43,6 +48,7 @@ Prefill::Prefill(Session& session, std::vector<int32_t> ids, const float* embedd
     }
     session.check_fits(static_cast<int64_t>(ids_.size()));
     positions_ = session.positions_after(ids_, embeddings != nullptr);
+    if (n_total_ == 0) n_total_ = session.span(positions_.back());
 }
 
 // What follows the last image is a chunk of its own: to the last bit it is computed as it is where
@@ -79,6 +85,7 @@ void Prefill::step(Interrupt* interrupt, Trace* trace) {
                     "[session] expected a prompt with a chunk left, in a session that was not "
                     "used in between; begin the prompt again");
     }
+    if (i_next_ == 0) session_.align_rope(n_total_, interrupt);
     const Chunk chunk = next_chunk(trace != nullptr ? ids_.size() : chunk_end());
     run(chunk, interrupt, trace);
     i_next_ += chunk.ids.size();
@@ -86,7 +93,13 @@ void Prefill::step(Interrupt* interrupt, Trace* trace) {
         embeddings_ += static_cast<int64_t>(chunk.image_columns.size()) *
                        session_.model_->config().decoder.width;
     }
-    if (chunk.is_last) session_.commit(positions_);
+    if (!chunk.is_last) return;
+    std::vector<float> rows;
+    if (session_.remembers() && embeddings_ != nullptr) {
+        const int64_t width = session_.model_->config().decoder.width;
+        rows.assign(embeddings_ - n_rows_ * width, embeddings_);
+    }
+    session_.commit(ids_, std::move(rows), positions_, n_total_);
 }
 
 void Prefill::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {
@@ -101,7 +114,7 @@ void Prefill::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {
     ggml_tensor* ids = g.input(GGML_TYPE_I32, n_new);
     ggml_tensor* positions = g.input(GGML_TYPE_I32, n_new);
     const SequenceStep sequence =
-        sequence_step(g, session_.cache_, /*i_first=*/0, chunk.n_past, n_new);
+        sequence_step(g, session_.cache_, /*i_first=*/0, chunk.n_past, n_new, c.window);
     ggml_tensor* x = decoder.embed(g, ids);
     ggml_tensor *image_rows = nullptr, *image_columns = nullptr;
     if (n_image > 0) {
@@ -110,8 +123,7 @@ void Prefill::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {
         x = ggml_set_rows(g.ctx(), x, image_rows, image_columns);
     }
     x = g.tap(x, "llm_embed");
-    const Rope rope(c.rope, c.d_head, session_.span(positions_.back()));
-    x = decoder(g, x, rope, positions, {sequence});
+    x = decoder(g, x, decoder.rope(g, n_total_), positions, {sequence});
     ggml_tensor* logits = nullptr;
     if (chunk.is_last) {
         ggml_tensor* last = ggml_view_2d(g.ctx(), x, c.width, 1, x->nb[1],

@@ -9,8 +9,10 @@ namespace crispvl {
 
 class Prefill {
 public:
-    // As Session::prefill. `session` and `embeddings` have to outlive the work.
-    Prefill(Session& session, std::vector<int32_t> ids, const float* embeddings, int64_t n_rows);
+    // As Session::prefill. `session` and `embeddings` have to outlive the work. `n_total`:
+    // positions of the sequence that this is the beginning of; 0: it is all there is.
+    Prefill(Session& session, std::vector<int32_t> ids, const float* embeddings, int64_t n_rows,
+            int64_t n_total = 0);
 
     bool done() const { return i_next_ == ids_.size(); }
 
@@ -29,6 +31,8 @@ private:
     Session& session_;
     std::vector<int32_t> ids_, positions_;  // positions in units
     const float* embeddings_;               // of the image tokens not computed yet
+    int64_t n_rows_;                        // image tokens in all
+    int64_t n_total_;                       // positions of the whole sequence
     int64_t n_start_;                       // tokens in the session before
     size_t i_next_ = 0;
 };

@@ -107,7 +107,51 @@ void Session::decode(int32_t id, Interrupt* interrupt) {
     decode_batch({this}, {{id}}, interrupt);
 }
 
-void Session::commit(const std::vector<int32_t>& positions) {
+bool Session::remembers() const {
+    return model_->config().decoder.rope.scaling == RopeScaling::longrope;
+}
+
+void Session::align_rope(int64_t n_total, Interrupt* interrupt) {
+    if (!remembers() || n_past_ == 0) return;
+    const bool is_long = model_->config().decoder.rope.is_long(n_total);
+    if (is_long != is_long_ || is_stale_) replay(n_total, interrupt);
+}
+
+void Session::replay(int64_t n_total, Interrupt* interrupt) {
+    const History history = std::move(history_);
+    const std::vector<int32_t> positions = std::move(positions_);
+    const std::vector<float> logits = logits_;
+    const int64_t n_past = n_past_, width = model_->config().decoder.width;
+    const auto forget = [&] {
+        history_ = {};
+        positions_.clear();
+        n_past_ = 0;
+    };
+    forget();
+    try {
+        for (const History::Piece& piece : history.pieces()) {
+            const int64_t n_rows = static_cast<int64_t>(piece.rows.size()) / width;
+            Prefill work(*this, piece.ids, n_rows > 0 ? piece.rows.data() : nullptr, n_rows,
+                         n_total);
+            while (!work.done()) work.step(interrupt);
+        }
+        is_stale_ = false;
+    } catch (...) {
+        history_ = history;
+        positions_ = positions;
+        logits_ = logits;
+        n_past_ = n_past;
+        is_stale_ = true;
+        throw;
+    }
+}
+
+void Session::commit(const std::vector<int32_t>& ids, std::vector<float> rows,
+                     const std::vector<int32_t>& positions, int64_t n_total) {
+    if (remembers()) {
+        history_.append(ids, std::move(rows));
+        is_long_ = model_->config().decoder.rope.is_long(n_total);
+    }
     n_past_ += static_cast<int64_t>(positions.size());
     positions_.insert(positions_.end(), positions.begin(), positions.end());
     std::swap(logits_, next_logits_);
@@ -138,24 +182,35 @@ void Session::decode_batch(const std::vector<Session*>& sessions,
         sessions[i]->check_fits(static_cast<int64_t>(ids[i].size()));
         positions.push_back(sessions[i]->positions_after(ids[i], /*has_images=*/false));
     }
+    for (size_t i = 0; i < sessions.size(); ++i) {
+        sessions[i]->align_rope(sessions[i]->span(positions[i].back()), interrupt);
+    }
     for (size_t first = 0, n = 0; first < sessions.size(); first += n) {
         n = 1;
         while (first + n < sessions.size() && n < Decoder::kMaxSequences &&
-               sessions[first]->shares_rope(ids[first]) &&
-               sessions[first + n]->shares_rope(ids[first + n])) {
+               share_rope(*sessions[first], ids[first], *sessions[first + n], ids[first + n])) {
             ++n;
         }
         run_batch(sessions, ids, first, n, interrupt);
     }
     // Only now, when every group is computed: an error changes nothing.
-    for (size_t i = 0; i < sessions.size(); ++i) sessions[i]->commit(positions[i]);
+    for (size_t i = 0; i < sessions.size(); ++i) {
+        sessions[i]->commit(ids[i], {}, positions[i], sessions[i]->span(positions[i].back()));
+    }
 }
 
-// Dynamic NTK gives a sequence beyond the trained length a base of its own.
-bool Session::shares_rope(const std::vector<int32_t>& ids) const {
-    const RopeConfig& rope = model_->config().decoder.rope;
-    return rope.scaling != RopeScaling::dynamic ||
-           span(positions_after(ids, /*has_images=*/false).back()) <= rope.original_context;
+// Dynamic NTK gives a sequence beyond the trained length a base of its own; longrope has one set of
+// factors for each side of it.
+bool Session::share_rope(const Session& a, const std::vector<int32_t>& ids_of_a, const Session& b,
+                         const std::vector<int32_t>& ids_of_b) {
+    const RopeConfig& rope = a.model_->config().decoder.rope;
+    const auto n_total = [](const Session& session, const std::vector<int32_t>& ids) {
+        return session.span(session.positions_after(ids, /*has_images=*/false).back());
+    };
+    if (rope.scaling == RopeScaling::dynamic) {
+        return std::max(n_total(a, ids_of_a), n_total(b, ids_of_b)) <= rope.original_context;
+    }
+    return rope.is_long(n_total(a, ids_of_a)) == rope.is_long(n_total(b, ids_of_b));
 }
 
 void Session::run_batch(const std::vector<Session*>& sessions,
@@ -171,7 +226,7 @@ void Session::run_batch(const std::vector<Session*>& sessions,
         const Session& session = *sessions[i];
         const int64_t n_new = static_cast<int64_t>(ids[i].size());
         steps.push_back(sequence_step(g, session.cache_, static_cast<int64_t>(all_ids.size()),
-                                      session.n_past_, n_new));
+                                      session.n_past_, n_new, c.window));
         const std::vector<int32_t> positions = session.positions_after(ids[i], false);
         all_positions.insert(all_positions.end(), positions.begin(), positions.end());
         all_ids.insert(all_ids.end(), ids[i].begin(), ids[i].end());
@@ -181,7 +236,7 @@ void Session::run_batch(const std::vector<Session*>& sessions,
     ggml_tensor* id_input = g.input(GGML_TYPE_I32, n);
     ggml_tensor* positions = g.input(GGML_TYPE_I32, n);
     ggml_tensor* x = model.decoder().embed(g, id_input);
-    x = model.decoder()(g, x, Rope(c.rope, c.d_head, n_longest), positions, steps);
+    x = model.decoder()(g, x, model.decoder().rope(g, n_longest), positions, steps);
     ggml_tensor* logits = model.decoder().logits(g, x);
     g.output(logits);
     model.executor().run(
@@ -234,6 +289,8 @@ void Session::rewind(int64_t n_past) {
     }
     n_past_ = n_past;
     positions_.resize(static_cast<size_t>(n_past));
+    if (n_past == 0) is_stale_ = false;
+    history_.truncate(n_past, model_->config().image.context_id, model_->config().decoder.width);
     logits_.clear();
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/history.h"
 #include "engine/sampler.h"
 #include "model/model.h"
 
@@ -62,17 +63,29 @@ private:
     std::vector<int32_t> positions_after(const std::vector<int32_t>& ids, bool has_images) const;
     // Whole positions up to `last` units.
     int64_t span(int32_t last) const;
-    bool shares_rope(const std::vector<int32_t>& ids) const;
+    // Whether a step that appends such ids rotates the keys of both sessions alike.
+    static bool share_rope(const Session& a, const std::vector<int32_t>& ids_of_a, const Session& b,
+                           const std::vector<int32_t>& ids_of_b);
+    // Computes the cached tokens anew where a sequence of `n_total` positions rotates its keys in
+    // another way than they were (longrope), as transformers does.
+    void align_rope(int64_t n_total, Interrupt* interrupt);
+    void replay(int64_t n_total, Interrupt* interrupt);
     static void run_batch(const std::vector<Session*>& sessions,
                           const std::vector<std::vector<int32_t>>& ids, size_t first,
                           size_t n_sessions, Interrupt* interrupt);
     // What appends tokens computes next_logits_; this makes them and the tokens the session's own.
-    void commit(const std::vector<int32_t>& positions);
+    // `rows`: the embeddings of their images. `n_total`: of the rope that they were rotated with.
+    void commit(const std::vector<int32_t>& ids, std::vector<float> rows,
+                const std::vector<int32_t>& positions, int64_t n_total);
+    bool remembers() const;
 
     std::shared_ptr<const Model> model_;
     KvCache cache_;
     int64_t n_past_ = 0;
     std::vector<int32_t> positions_;           // of the cached tokens, in units
+    History history_;                          // of the cached tokens, where it may be replayed
+    bool is_long_ = false;                     // how they were rotated: see RopeConfig::is_long
+    bool is_stale_ = false;                    // the cache's keys are to be computed anew
     std::vector<float> logits_, next_logits_;  // [n_rows, vocab_size]; swapped, not allocated anew
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "gguf/dialect_deduce.h"
+#include "gguf/dialect_text_archs.h"
 #include "gguf/schema.h"
 #include "text/tokenizer.h"
 
@@ -51,9 +52,10 @@ void read_single(ModelSource& source, const DialectFiles& files) {
                                                source.describe() + " has version " +
                                                std::to_string(version) + "; use a newer crispvl");
     }
-    for (const auto& part : files.main) {
-        for (const GgufTensor& tensor : part->tensors()) source.add_tensor(tensor);
-    }
+    const TextArch& arch = text_arch(source);
+    add_text_tensors(source, files.main, arch);
+    deduce_text_switches(source, arch);
+    deduce_vision_switches(source);
 }
 
 void use_tokenizer(ModelSource& source, const GgufFile& file) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "gguf/dialect_crispembed.h"
 #include "gguf/dialect_deduce.h"
+#include "gguf/dialect_text_archs.h"
 #include "gguf/schema.h"
 
 namespace crispvl {
@@ -121,6 +122,9 @@ void deduce_vision(ModelSource& source) {
     source.deduce(kMinTiles, count(source, theirs("min_dynamic_patch")));
     source.deduce(kMaxTiles, count(source, theirs("max_dynamic_patch")));
     source.deduce(kThumbnail, source.boolean(theirs("use_thumbnail")));
+    if (source.has(theirs("use_msac"))) {
+        source.deduce(kMultiScale, source.boolean(theirs("use_msac")));
+    }
     deduce_vision_switches(source);
 }
 
@@ -157,7 +161,7 @@ void deduce_text(ModelSource& source) {
     source.deduce(kRopeFactor, factor);
     source.deduce(kRopeOriginal, trained);
     source.deduce(key(kTextContext), static_cast<int64_t>(static_cast<double>(trained) * stretch));
-    deduce_decoder_switches(source);
+    deduce_text_switches(source, text_arch(source));
 }
 
 }  // namespace

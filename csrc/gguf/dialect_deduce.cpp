@@ -82,7 +82,7 @@ void deduce_decoder_switches(ModelSource& source) {
     const char* qk_norm = has(".attn_q_norm.weight") ? "per_head" : "none";
     deduce_if_absent(source, kDecoderQkvBias, has(".attn_q.bias"));
     deduce_if_absent(source, kDecoderOutBias, has(".attn_output.bias"));
-    deduce_if_absent(source, kDecoderMlpBias, has(".ffn_up.bias"));
+    deduce_if_absent(source, kDecoderMlpBias, has(".ffn_up.bias") || has(".ffn_up_exps.bias"));
     deduce_if_absent(source, kDecoderQkNorm, std::string(qk_norm));
     deduce_if_absent(source, kDecoderTiedHead,
                      !has_tensor(source, std::string(kOutput) + ".weight"));
@@ -103,6 +103,7 @@ void deduce_vision_switches(ModelSource& source) {
     deduce_if_absent(source, kMinTiles, int64_t{1});
     deduce_if_absent(source, kMaxTiles, int64_t{12});
     deduce_if_absent(source, kThumbnail, true);
+    deduce_if_absent(source, kMultiScale, false);
 }
 
 void deduce_image_tokens(ModelSource& source) {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "gguf/dialect_deduce.h"
+#include "gguf/dialect_text_archs.h"
 #include "gguf/schema.h"
 
 namespace crispvl {
@@ -14,28 +15,8 @@ namespace {
 using namespace dialect;
 using namespace schema;
 
-// What llama.cpp decides by architecture: the pairing of rotary dimensions (llama_model_rope_type).
-// Its converter permutes the rows of q and k where neighbours pair.
-struct TextArch {
-    const char* name;
-    const char* rope_layout;
-};
-constexpr TextArch kTextArchs[] = {
-    {"qwen2", "half"}, {"qwen3", "half"}, {"internlm2", "interleaved"}, {"llama", "interleaved"}};
-
-const TextArch& text_arch(const ModelSource& source) {
-    const std::string arch = source.text(kArchitecture);
-    for (const TextArch& row : kTextArchs) {
-        if (arch == row.name) return row;
-    }
-    throw Error(ErrorKind::model_file,
-                "[config] expected the text model of an InternVL (qwen2, qwen3, internlm2 or "
-                "llama); " +
-                    source.describe() + " is '" + arch + "'; give an InternVL model");
-}
-
 // The converter can fuse q, k and v (`--fuse-qkv`); rows are q, then k, then v.
-void add_tensors(ModelSource& source, const GgufParts& parts, int64_t d_q, int64_t d_kv) {
+void add_vision_tensors(ModelSource& source, const GgufParts& parts, int64_t width) {
     const std::string fused = ".attn_qkv.";
     for (const auto& part : parts) {
         for (const GgufTensor& tensor : part->tensors()) {
@@ -47,9 +28,9 @@ void add_tensors(ModelSource& source, const GgufParts& parts, int64_t d_q, int64
             const std::string block = tensor.name.substr(0, at);
             const std::string kind = tensor.name.substr(at + fused.size());
             add_row_blocks(source, tensor,
-                           {{block + ".attn_q." + kind, d_q},
-                            {block + ".attn_k." + kind, d_kv},
-                            {block + ".attn_v." + kind, d_kv}});
+                           {{block + ".attn_q." + kind, width},
+                            {block + ".attn_k." + kind, width},
+                            {block + ".attn_v." + kind, width}});
         }
     }
 }
@@ -62,16 +43,18 @@ void deduce_rope(ModelSource& source, const TextArch& arch) {
     deduce_if_absent(source, std::string(arch.name) + "." + kTextRopeTheta, 10000.0);
     deduce_if_absent(source, kRopeLayout, std::string(arch.rope_layout));
     const bool has_factor = source.has(prefix + "factor");
-    const std::string type = source.has(prefix + "type") ? source.text(prefix + "type")
-                             : has_factor                ? "linear"
-                                                         : "none";
+    const std::string type = has_tensor(source, kRopeFactors)       ? "factors"
+                             : has_tensor(source, kRopeLongFactors) ? "longrope"
+                             : source.has(prefix + "type")          ? source.text(prefix + "type")
+                             : has_factor                           ? "linear"
+                                                                    : "none";
     deduce_if_absent(source, kRopeScaling, type);
     const double factor = number("factor", 1.0);
     deduce_if_absent(source, kRopeFactor, factor);
     deduce_if_absent(source, kRopeBetaFast, number("yarn_beta_fast", 32.0));
     deduce_if_absent(source, kRopeBetaSlow, number("yarn_beta_slow", 1.0));
     // Ours is the whole factor; llama.cpp's stands beside YaRN's own (llama-context.cpp).
-    const double yarn = factor > 1 ? 0.1 * std::log(factor) + 1 : 1.0;
+    const double yarn = type == "yarn" && factor > 1 ? 0.1 * std::log(factor) + 1 : 1.0;
     deduce_if_absent(source, kRopeAttnFactor, yarn * number("attn_factor", 1.0));
     const std::string context = std::string(arch.name) + "." + kTextContext;
     const std::string original = prefix + "original_context_length";
@@ -94,9 +77,9 @@ void read_text(ModelSource& source, const GgufParts& parts) {
                                                std::to_string(source.integer(rotary)) +
                                                "; give the text file of an InternVL");
     }
-    add_tensors(source, parts, n_heads * d_head, count(source, key(kTextKvHeads)) * d_head);
+    add_text_tensors(source, parts, arch);
     deduce_rope(source, arch);
-    deduce_decoder_switches(source);
+    deduce_text_switches(source, arch);
 }
 
 // ---- the projector ------------------------------------------------------------------------------
@@ -158,7 +141,7 @@ void read_vision(ModelSource& source, const GgufFile& text, const GgufParts& par
     const GgufFile& mmproj = *parts.front();
     check_projector(text, mmproj);
     const int64_t width = count(source, kVisionWidth);
-    add_tensors(source, parts, width, width);
+    add_vision_tensors(source, parts, width);
     check_width(source, text, mmproj);
     compare_origins(source, text, mmproj);
     const std::optional<GgufValue> use_silu = mmproj.find("clip.use_silu");

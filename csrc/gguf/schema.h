@@ -40,6 +40,14 @@ inline constexpr const char* kDecoderOutBias = "crispvl.decoder.attn_out_bias";
 inline constexpr const char* kDecoderMlpBias = "crispvl.decoder.mlp_bias";
 inline constexpr const char* kDecoderQkNorm = "crispvl.decoder.qk_norm";
 inline constexpr const char* kDecoderTiedHead = "crispvl.decoder.tied_head";
+inline constexpr const char* kDecoderSinks = "crispvl.decoder.attention_sinks";
+// Of each layer, whether its queries see only the newest keys.
+inline constexpr const char* kDecoderSlidingLayers = "crispvl.decoder.sliding_layers";
+inline constexpr const char* kMlpGate = "crispvl.decoder.mlp.gate";
+inline constexpr const char* kMlpAlpha = "crispvl.decoder.mlp.alpha";
+inline constexpr const char* kMlpLimit = "crispvl.decoder.mlp.limit";
+inline constexpr const char* kRouterBias = "crispvl.decoder.experts.router_bias";
+inline constexpr const char* kExpertsNormalised = "crispvl.decoder.experts.normalised";
 inline constexpr const char* kRopeLayout = "crispvl.decoder.rope.layout";
 inline constexpr const char* kRopeScaling = "crispvl.decoder.rope.scaling.type";
 inline constexpr const char* kRopeFactor = "crispvl.decoder.rope.scaling.factor";
@@ -47,11 +55,17 @@ inline constexpr const char* kRopeOriginal = "crispvl.decoder.rope.scaling.origi
 inline constexpr const char* kRopeBetaFast = "crispvl.decoder.rope.scaling.beta_fast";
 inline constexpr const char* kRopeBetaSlow = "crispvl.decoder.rope.scaling.beta_slow";
 inline constexpr const char* kRopeAttnFactor = "crispvl.decoder.rope.scaling.attn_factor";
+inline constexpr const char* kRopeTruncate = "crispvl.decoder.rope.scaling.truncate";
 inline constexpr const char* kImageStart = "crispvl.image.start_token_id";
 inline constexpr const char* kImageEnd = "crispvl.image.end_token_id";
 inline constexpr const char* kImageContext = "crispvl.image.context_token_id";
 inline constexpr const char* kPositionStep = "crispvl.image.position_step";
 inline constexpr const char* kThumbnail = "crispvl.image.thumbnail";
+inline constexpr const char* kMultiScale = "crispvl.image.multi_scale";
+inline constexpr const char* kRouterHeads = "crispvl.router.head_count";
+inline constexpr const char* kRouterEpsilon = "crispvl.router.norm_epsilon";
+inline constexpr const char* kRouterRelative = "crispvl.router.relative_threshold";  // absent: none
+inline constexpr const char* kRouterAbsolute = "crispvl.router.absolute_threshold";
 inline constexpr const char* kChatTemplate = "crispvl.chat.template";
 inline constexpr const char* kChatSystem = "crispvl.chat.system_message";
 inline constexpr const char* kChatStopIds = "crispvl.chat.stop_token_ids";
@@ -86,17 +100,26 @@ inline constexpr const char* kTextKvHeads = "attention.head_count_kv";
 inline constexpr const char* kTextHeadDim = "attention.key_length";
 inline constexpr const char* kTextEpsilon = "attention.layer_norm_rms_epsilon";
 inline constexpr const char* kTextRopeTheta = "rope.freq_base";
+inline constexpr const char* kTextWindow = "attention.sliding_window";
+inline constexpr const char* kTextExperts = "expert_count";  // absent: one MLP per block
+inline constexpr const char* kTextExpertsUsed = "expert_used_count";
+inline constexpr const char* kTextExpertMlp = "expert_feed_forward_length";
 
 // ---- tensors ------------------------------------------------------------------------------------
 inline constexpr const char* kTokenEmbedding = "token_embd";
 inline constexpr const char* kOutputNorm = "output_norm";
 inline constexpr const char* kOutput = "output";
+inline constexpr const char* kRopeFactors = "rope_freqs.weight";
+inline constexpr const char* kRopeShortFactors = "rope_factors_short.weight";
+inline constexpr const char* kRopeLongFactors = "rope_factors_long.weight";
 inline constexpr const char* kPatchEmbedding = "v.patch_embd";
 inline constexpr const char* kClassEmbedding = "v.class_embd";
 inline constexpr const char* kPositionEmbedding = "v.position_embd.weight";
 inline constexpr const char* kProjectorNorm = "mm.model.mlp.0";
 inline constexpr const char* kProjectorUp = "mm.model.mlp.1";
 inline constexpr const char* kProjectorOut = "mm.model.mlp.3";
+inline constexpr const char* kSmallProjector = "mm.small.mlp";
+inline constexpr const char* kRouter = "mm.router";
 
 inline std::string text_block(int64_t i) {
     return "blk." + std::to_string(i);

@@ -86,6 +86,10 @@ std::vector<double> ModelSource::reals(std::string_view key) const {
     return require<std::vector<double>>(*this, key, "an array of numbers");
 }
 
+std::vector<bool> ModelSource::booleans(std::string_view key) const {
+    return require<std::vector<bool>>(*this, key, "an array of bools");
+}
+
 std::vector<std::pair<std::string, GgufValue>> ModelSource::keys() const {
     std::vector<std::pair<std::string, GgufValue>> all;
     std::set<std::string> seen;

@@ -33,6 +33,7 @@ public:
     std::vector<std::string> texts(std::string_view key) const;
     std::vector<int64_t> integers(std::string_view key) const;
     std::vector<double> reals(std::string_view key) const;
+    std::vector<bool> booleans(std::string_view key) const;
     // Every key with its value, each once.
     std::vector<std::pair<std::string, GgufValue>> keys() const;
 

@@ -13,6 +13,7 @@ struct TilingConfig {
     int64_t tile_px;               // edge of a tile
     int64_t min_tiles, max_tiles;  // the thumbnail not counted
     bool thumbnail;                // appended where there is more than one tile
+    bool multi_scale = false;      // cut once more, into a grid without an edge of the first one
 };
 
 struct Grid {
@@ -25,9 +26,11 @@ struct Grid {
 Grid choose_grid(int64_t width, int64_t height, const TilingConfig& config);
 
 struct Tiles {
-    Grid grid;
-    int64_t n_tiles;              // the thumbnail included
-    std::vector<uint8_t> pixels;  // [n_tiles, tile_px, tile_px, 3], rows first, thumbnail last
+    Grid grid;        // the first one
+    int64_t n_tiles;  // the thumbnail included
+    // [n_tiles, tile_px, tile_px, 3], rows first, thumbnail last; a second grid's before the
+    // first's
+    std::vector<uint8_t> pixels;
 };
 
 /// Cuts a page into tiles. Throws Error{argument}.

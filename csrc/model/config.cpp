@@ -1,5 +1,6 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <utility>
 
@@ -25,6 +26,9 @@ constexpr int64_t kLargest = int64_t{1} << 24;
 constexpr int64_t kMostLayers = 1024;
 // Four times the largest vocabulary; bounds the memory for tokens that the file does not name.
 constexpr int64_t kMostRows = int64_t{1} << 20;
+// Four times what any model has; a token's experts are nodes of the graph, in every layer.
+constexpr int64_t kMostExperts = 2048;
+constexpr int64_t kMostExpertsUsed = 32;
 
 int64_t dimension(const ModelSource& source, const std::string& key, int64_t largest = kLargest) {
     const int64_t value = source.integer(key);
@@ -133,18 +137,67 @@ RopeConfig read_rope(const ModelSource& source, const std::string& arch) {
                                     {{"none", RopeScaling::none},
                                      {"linear", RopeScaling::linear},
                                      {"dynamic", RopeScaling::dynamic},
-                                     {"yarn", RopeScaling::yarn}});
-    if (c.scaling != RopeScaling::none) c.factor = positive(source, kRopeFactor);
-    if (c.factor < 1) throw invalid(source, kRopeFactor, "at least 1", std::to_string(c.factor));
-    if (c.scaling == RopeScaling::dynamic || c.scaling == RopeScaling::yarn) {
+                                     {"yarn", RopeScaling::yarn},
+                                     {"factors", RopeScaling::factors},
+                                     {"longrope", RopeScaling::longrope}});
+    const auto is = [&](std::initializer_list<RopeScaling> kinds) {
+        return std::find(kinds.begin(), kinds.end(), c.scaling) != kinds.end();
+    };
+    if (is({RopeScaling::linear, RopeScaling::dynamic, RopeScaling::yarn})) {
+        c.factor = positive(source, kRopeFactor);
+        if (c.factor < 1) {
+            throw invalid(source, kRopeFactor, "at least 1", std::to_string(c.factor));
+        }
+    }
+    if (is({RopeScaling::dynamic, RopeScaling::yarn, RopeScaling::longrope})) {
         c.original_context = dimension(source, kRopeOriginal);
     }
     if (c.scaling == RopeScaling::yarn) {
         c.beta_fast = positive(source, kRopeBetaFast);
         c.beta_slow = positive(source, kRopeBetaSlow);
+        c.truncate = source.boolean(kRopeTruncate);
+    }
+    if (is({RopeScaling::yarn, RopeScaling::longrope})) {
         c.attn_factor = positive(source, kRopeAttnFactor);
     }
     return c;
+}
+
+GateConfig read_gate(const ModelSource& source) {
+    GateConfig c;
+    c.kind = choice<GateKind>(source, kMlpGate,
+                              {{"silu", GateKind::silu}, {"clamped", GateKind::clamped}});
+    if (c.kind == GateKind::clamped) {
+        c.alpha = positive(source, kMlpAlpha);
+        c.limit = positive(source, kMlpLimit);
+    }
+    return c;
+}
+
+std::optional<ExpertsConfig> read_experts(const ModelSource& source, const std::string& arch) {
+    const std::string n_key = arch + "." + kTextExperts, used_key = arch + "." + kTextExpertsUsed;
+    if (!source.has(n_key)) return std::nullopt;
+    ExpertsConfig c{};
+    c.n = dimension(source, n_key, kMostExperts);
+    c.n_used = dimension(source, used_key, kMostExpertsUsed);
+    if (c.n_used > c.n) {
+        throw invalid(source, used_key, "at most " + std::to_string(c.n), std::to_string(c.n_used));
+    }
+    c.d_mlp = dimension(source, arch + "." + kTextExpertMlp);
+    c.router_bias = source.boolean(kRouterBias);
+    c.normalised = source.boolean(kExpertsNormalised);
+    return c;
+}
+
+// Which layers slide. Throws where their number is not that of the layers.
+std::vector<bool> read_sliding_layers(const ModelSource& source, int64_t n_layers) {
+    std::vector<bool> layers = source.booleans(kDecoderSlidingLayers);
+    if (static_cast<int64_t>(layers.size()) != n_layers) {
+        throw invalid(source, kDecoderSlidingLayers,
+                      "one value for each of " + std::to_string(n_layers) + " layers",
+                      std::to_string(layers.size()) + " values");
+    }
+    return layers;
 }
 
 DecoderConfig read_decoder(const ModelSource& source) {
@@ -165,6 +218,13 @@ DecoderConfig read_decoder(const ModelSource& source) {
     c.qk_norm = choice<DecoderQkNorm>(
         source, kDecoderQkNorm,
         {{"none", DecoderQkNorm::none}, {"per_head", DecoderQkNorm::per_head}});
+    c.sinks = source.boolean(kDecoderSinks);
+    c.sliding_layers = read_sliding_layers(source, c.n_layers);
+    if (std::count(c.sliding_layers.begin(), c.sliding_layers.end(), true) > 0) {
+        c.window = dimension(source, key(kTextWindow));
+    }
+    c.gate = read_gate(source);
+    c.experts = read_experts(source, c.arch);
     c.tied_head = source.boolean(kDecoderTiedHead);
     c.rope = read_rope(source, c.arch);
     const auto embedding = source.tensors().find(std::string(kTokenEmbedding) + ".weight");
@@ -198,10 +258,42 @@ ImageConfig read_image(const ModelSource& source, const VisionConfig& vision,
     c.min_tiles = dimension(source, kMinTiles, kMostTiles);
     c.max_tiles = dimension(source, kMaxTiles, kMostTiles);
     c.thumbnail = source.boolean(kThumbnail);
+    c.multi_scale = source.boolean(kMultiScale);
     c.start_id = token_id(source, kImageStart, vocab_size);
     c.end_id = token_id(source, kImageEnd, vocab_size);
     c.context_id = token_id(source, kImageContext, vocab_size);
-    c.tokens_per_tile = vision.n_patches() / (projector.unshuffle * projector.unshuffle);
+    const int64_t n_gathered = projector.unshuffle * projector.unshuffle;
+    c.tokens_per_tile = vision.n_patches() / n_gathered;
+    c.tokens_per_small_tile = c.tokens_per_tile / n_gathered;
+    return c;
+}
+
+float share(const ModelSource& source, const char* key) {
+    const double value = source.real(key);
+    if (!(value >= 0 && value <= 1)) {
+        throw invalid(source, key, "from 0 to 1", std::to_string(value));
+    }
+    return static_cast<float>(value);
+}
+
+std::optional<RouterConfig> read_router(const ModelSource& source, const VisionConfig& vision,
+                                        const ProjectorConfig& projector) {
+    if (!source.has(kRouterRelative)) return std::nullopt;
+    RouterConfig c{};
+    c.n_heads = dimension(source, kRouterHeads);
+    c.norm_epsilon = positive(source, kRouterEpsilon);
+    c.relative_threshold = share(source, kRouterRelative);
+    c.absolute_threshold = share(source, kRouterAbsolute);
+    if (vision.width % c.n_heads != 0) {
+        throw invalid(source, kRouterHeads, "a divisor of the width", std::to_string(c.n_heads));
+    }
+    const int64_t n_squared = projector.unshuffle * projector.unshuffle;
+    if (vision.grid() % n_squared != 0) {
+        throw invalid(source, kUnshuffle,
+                      "of a square that divides the " + std::to_string(vision.grid()) +
+                          " patches along a tile's edge",
+                      std::to_string(projector.unshuffle));
+    }
     return c;
 }
 
@@ -267,6 +359,7 @@ ModelConfig read_config(const ModelSource& source) {
     c.decoder = read_decoder(source);
     c.vision = read_vision(source);
     c.projector = read_projector(source, c.vision, c.decoder.width);
+    c.router = read_router(source, c.vision, c.projector);
     c.image = read_image(source, c.vision, c.projector, c.decoder.vocab_size);
     c.chat = read_chat(source, c.decoder.vocab_size);
     if (source.has(kPositionStep)) {

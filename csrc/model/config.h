@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "gguf/source.h"
+#include "nn/experts.h"
 #include "text/tokenizer.h"
 
 namespace crispvl {
@@ -18,7 +19,9 @@ enum class NormKind { layer_norm, rms_norm };
 enum class VisionQkNorm { none, full };       // full: RMS over all heads together (InternViT-6B)
 enum class DecoderQkNorm { none, per_head };  // per_head: RMS over each head (Qwen3)
 enum class RopeLayout { half, interleaved };  // pairs (i, i + d/2) or (2i, 2i + 1)
-enum class RopeScaling { none, linear, dynamic, yarn };
+// factors: a divisor of each frequency (Llama 3.1). longrope: two sets of them, one up to the
+// trained length and one beyond (arXiv 2402.13753, Phi-3).
+enum class RopeScaling { none, linear, dynamic, yarn, factors, longrope };
 
 struct VisionConfig {
     int64_t n_layers, width, n_heads, d_mlp;
@@ -45,11 +48,27 @@ struct RopeConfig {
     RopeLayout layout;
     float theta;
     RopeScaling scaling;
-    float factor = 1;              // linear, dynamic, yarn
-    int64_t original_context = 0;  // dynamic, yarn: the trained length in tokens
-    float beta_fast = 32, beta_slow = 1, attn_factor = 1;  // yarn
+    float factor = 1;                     // linear, dynamic, yarn
+    int64_t original_context = 0;         // dynamic, yarn, longrope: the trained length in tokens
+    float beta_fast = 32, beta_slow = 1;  // yarn
+    bool truncate = true;                 // yarn: the ramp begins and ends at whole dimensions
+    float attn_factor = 1;                // yarn, longrope
     // V2PE (arXiv 2412.09616): an image token advances the position by 1/units, text by 1.
     int64_t position_units = 1;
+
+    // Whether a sequence of so many positions takes the second set of longrope's factors.
+    bool is_long(int64_t n_total) const {
+        return scaling == RopeScaling::longrope && n_total > original_context;
+    }
+};
+
+// InternVL3.5-Flash: finds the tiles that few tokens are enough for.
+struct RouterConfig {
+    int64_t n_heads;
+    float norm_epsilon;
+    // A tile gives tokens up where its score is above this quantile of all tiles' and reaches the
+    // absolute one.
+    float relative_threshold, absolute_threshold;
 };
 
 struct DecoderConfig {
@@ -58,15 +77,25 @@ struct DecoderConfig {
     float norm_epsilon;
     bool qkv_bias, attn_out_bias, mlp_bias;
     DecoderQkNorm qk_norm;
+    bool sinks;      // a learnt logit per head joins each softmax and takes part of its weight
+    int64_t window;  // newest keys that a query of a sliding layer sees, its own among them
+    std::vector<bool> sliding_layers;  // of each layer, whether it slides
+    GateConfig gate;
+    std::optional<ExpertsConfig> experts;  // in place of the MLP of d_mlp
     bool tied_head;
     RopeConfig rope;
+
+    // Keys a query of layer `i` sees; 0: all.
+    int64_t window_of(size_t i) const { return sliding_layers[i] ? window : 0; }
 };
 
 struct ImageConfig {
     int64_t min_tiles, max_tiles;
     bool thumbnail;
+    bool multi_scale;                      // a page alone in its prompt is cut into two grids
     int32_t start_id, end_id, context_id;  // <img>, </img>, <IMG_CONTEXT>
     int64_t tokens_per_tile;
+    int64_t tokens_per_small_tile;  // where a router has it give tokens up
 };
 
 struct ChatConfig {
@@ -78,6 +107,7 @@ struct ChatConfig {
 struct ModelConfig {
     VisionConfig vision;
     ProjectorConfig projector;
+    std::optional<RouterConfig> router;
     DecoderConfig decoder;
     ImageConfig image;
     ChatConfig chat;

@@ -15,7 +15,7 @@ constexpr int64_t kTokensWorthStreaming = 24;
 using kernels::Epilogue;
 using kernels::RowEpilogue;
 
-AttentionConfig attention_config(const DecoderConfig& c) {
+AttentionConfig attention_config(const DecoderConfig& c, int64_t window) {
     return {c.width,
             c.n_heads,
             c.n_kv_heads,
@@ -24,7 +24,9 @@ AttentionConfig attention_config(const DecoderConfig& c) {
             c.attn_out_bias,
             c.qk_norm == DecoderQkNorm::per_head ? QkNorm::per_head : QkNorm::none,
             c.norm_epsilon,
-            "attn_output"};
+            "attn_output",
+            c.sinks,
+            window};
 }
 
 const std::string kTable = std::string(schema::kTokenEmbedding) + ".weight";
@@ -41,18 +43,28 @@ Linear output_head(Weights& weights, const DecoderConfig& c, ggml_tensor* embedd
 
 }  // namespace
 
-DecoderBlock::DecoderBlock(const Scope& scope, const DecoderConfig& c)
+DecoderBlock::DecoderBlock(const Scope& scope, const DecoderConfig& c, int64_t window)
     : attention_norm_(scope / "attn_norm", NormKind::rms_norm, c.width, c.norm_epsilon),
-      attention_(scope, attention_config(c)),
-      mlp_norm_(scope / "ffn_norm", NormKind::rms_norm, c.width, c.norm_epsilon),
-      mlp_(scope, c.width, c.d_mlp, c.mlp_bias) {}
+      attention_(scope, attention_config(c, window)),
+      mlp_norm_(scope / "ffn_norm", NormKind::rms_norm, c.width, c.norm_epsilon) {
+    if (c.experts) {
+        experts_.emplace(scope, c.width, *c.experts, c.gate, c.mlp_bias);
+    } else {
+        mlp_.emplace(scope, c.width, c.d_mlp, c.gate, c.mlp_bias);
+    }
+}
 
 ggml_tensor* DecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
                                       ggml_tensor* positions,
                                       const std::vector<SequenceStep>& steps,
                                       size_t i_layer) const {
     x = ggml_add(g.ctx(), x, attention_(g, attention_norm_(g, x), rope, positions, steps, i_layer));
-    return ggml_add(g.ctx(), x, mlp_(g, mlp_norm_(g, x)));
+    return feed_forward(g, x);
+}
+
+ggml_tensor* DecoderBlock::feed_forward(Graph& g, ggml_tensor* x) const {
+    ggml_tensor* y = mlp_norm_(g, x);
+    return ggml_add(g.ctx(), x, mlp_ ? (*mlp_)(g, y) : (*experts_)(g, y));
 }
 
 std::optional<StreamedDecoderBlock::Operands> StreamedDecoderBlock::best_operands(
@@ -70,27 +82,34 @@ std::optional<StreamedDecoderBlock::Operands> StreamedDecoderBlock::best_operand
     const std::optional<Operand> out = best([&](Operand operand) {
         return StreamedLinear::supports({&a.out()}, operand, Epilogue::residual_f32);
     });
+    if (!qkv || !out) return std::nullopt;
+    if (!b.has_plain_mlp()) return Operands{*qkv, *out, std::nullopt};
     const std::optional<Operand> mlp = best([&](Operand operand) {
-        const SwigluMlp& m = b.mlp_;
+        const GatedMlp& m = *b.mlp_;
         return StreamedLinear::supports({&m.gate(), &m.up()}, operand, Epilogue::swiglu) &&
                StreamedLinear::supports({&m.down()}, operand, Epilogue::residual_f32);
     });
-    if (!qkv || !out || !mlp) return std::nullopt;
-    return Operands{*qkv, *out, *mlp};
+    if (!mlp) return std::nullopt;
+    return Operands{*qkv, *out, mlp};
 }
 
 StreamedDecoderBlock::StreamedDecoderBlock(const DecoderBlock& b, const Operands& operands)
     : attention_norm_(b.attention_norm_, operands.qkv),
       qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, operands.qkv,
            Epilogue::store_f32),
-      attention_(&b.attention_),
       out_({&b.attention_.out()}, operands.out, Epilogue::residual_f32),
-      mlp_norm_(b.mlp_norm_, operands.mlp),
-      gate_up_({&b.mlp_.gate(), &b.mlp_.up()}, operands.mlp, Epilogue::swiglu),
-      down_({&b.mlp_.down()}, operands.mlp, Epilogue::residual_f32) {}
+      block_(&b) {
+    if (!operands.mlp) return;
+    const GatedMlp& m = *b.mlp_;
+    const Operand operand = *operands.mlp;
+    mlp_.emplace(Mlp{PackedNorm(b.mlp_norm_, operand),
+                     StreamedLinear({&m.gate(), &m.up()}, operand, Epilogue::swiglu),
+                     StreamedLinear({&m.down()}, operand, Epilogue::residual_f32)});
+}
 
 bool StreamedDecoderBlock::uses(Operand operand) const {
-    return qkv_.operand() == operand || out_.operand() == operand || down_.operand() == operand;
+    return qkv_.operand() == operand || out_.operand() == operand ||
+           (mlp_ && mlp_->down.operand() == operand);
 }
 
 ggml_tensor* StreamedDecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
@@ -98,38 +117,45 @@ ggml_tensor* StreamedDecoderBlock::operator()(Graph& g, ggml_tensor* x, const Ro
                                               const std::vector<SequenceStep>& steps,
                                               size_t i_layer, ggml_tensor* scratch) const {
     ggml_tensor* qkv = qkv_(g, attention_norm_(g, x), scratch);
-    ggml_tensor* y = attention_->attend_past(g, qkv, rope, positions, steps, i_layer);
+    ggml_tensor* y = block_->attention_.attend_past(g, qkv, rope, positions, steps, i_layer);
     x = out_(g, to_operand(g, out_.operand(), y), scratch, /*residual=*/x);
-    return down_(g, gate_up_(g, mlp_norm_(g, x), scratch), scratch, /*residual=*/x);
+    if (!mlp_) return block_->feed_forward(g, x);
+    return mlp_->down(g, mlp_->gate_up(g, mlp_->norm(g, x), scratch), scratch, /*residual=*/x);
 }
 
 bool DirectDecoderBlock::supports(const DecoderBlock& b) {
     const Attention& a = b.attention_;
-    const SwigluMlp& m = b.mlp_;
-    return DirectLinear::supports({&a.q(), &a.k(), &a.v()}, RowEpilogue::store) &&
-           DirectLinear::supports({&a.out()}, RowEpilogue::residual) &&
-           DirectLinear::supports({&m.gate(), &m.up()}, RowEpilogue::swiglu) &&
+    const bool suits_attention =
+        DirectLinear::supports({&a.q(), &a.k(), &a.v()}, RowEpilogue::store) &&
+        DirectLinear::supports({&a.out()}, RowEpilogue::residual);
+    if (!suits_attention || !b.has_plain_mlp()) return suits_attention;
+    const GatedMlp& m = *b.mlp_;
+    return DirectLinear::supports({&m.gate(), &m.up()}, RowEpilogue::swiglu) &&
            DirectLinear::supports({&m.down()}, RowEpilogue::residual);
 }
 
 DirectDecoderBlock::DirectDecoderBlock(const DecoderBlock& b)
     : qkv_({&b.attention_.q(), &b.attention_.k(), &b.attention_.v()}, RowEpilogue::store),
       attention_norm_(b.attention_norm_, qkv_),
-      attention_(&b.attention_),
       out_({&b.attention_.out()}, RowEpilogue::residual),
-      gate_up_({&b.mlp_.gate(), &b.mlp_.up()}, RowEpilogue::swiglu),
-      mlp_norm_(b.mlp_norm_, gate_up_),
-      down_({&b.mlp_.down()}, RowEpilogue::residual) {}
+      block_(&b) {
+    if (!b.has_plain_mlp()) return;
+    const GatedMlp& m = *b.mlp_;
+    const DirectLinear gate_up({&m.gate(), &m.up()}, RowEpilogue::swiglu);
+    mlp_.emplace(Mlp{gate_up, DirectLinear({&m.down()}, RowEpilogue::residual),
+                     DirectNorm(b.mlp_norm_, gate_up)});
+}
 
 ggml_tensor* DirectDecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
                                             ggml_tensor* positions,
                                             const std::vector<SequenceStep>& steps,
                                             size_t i_layer) const {
     ggml_tensor* qkv = qkv_(g, attention_norm_(g, x));
-    ggml_tensor* y = attention_->attend_past(g, qkv, rope, positions, steps, i_layer);
+    ggml_tensor* y = block_->attention_.attend_past(g, qkv, rope, positions, steps, i_layer);
     x = out_(g, out_.input(g, y), /*residual=*/x);
-    y = gate_up_(g, mlp_norm_(g, x));
-    return down_(g, down_.input(g, y), /*residual=*/x);
+    if (!mlp_) return block_->feed_forward(g, x);
+    y = mlp_->gate_up(g, mlp_->norm(g, x));
+    return mlp_->down(g, mlp_->down.input(g, y), /*residual=*/x);
 }
 
 Decoder::Decoder(Weights& weights, const DecoderConfig& c, const std::vector<size_t>& places,
@@ -141,8 +167,22 @@ Decoder::Decoder(Weights& weights, const DecoderConfig& c, const std::vector<siz
       head_(output_head(weights, c, embedding_, i_host, places.back())) {
     for (size_t i = 0; i < places.size(); ++i) {
         const Scope scope(weights, schema::text_block(static_cast<int64_t>(i)), places[i]);
-        blocks_.emplace_back(scope, c);
+        blocks_.emplace_back(scope, c, c.window_of(i));
     }
+    const int64_t n_pairs = c.d_head / 2;
+    if (c.rope.scaling == RopeScaling::factors) {
+        rope_divisors_ = weights.take(schema::kRopeFactors, {n_pairs}, i_host);
+    }
+    if (c.rope.scaling == RopeScaling::longrope) {
+        rope_divisors_ = weights.take(schema::kRopeShortFactors, {n_pairs}, i_host);
+        long_rope_divisors_ = weights.take(schema::kRopeLongFactors, {n_pairs}, i_host);
+    }
+}
+
+Rope Decoder::rope(Graph& g, int64_t n_total) const {
+    const bool is_long = config_.rope.is_long(n_total);
+    return Rope(g, config_.rope, config_.d_head, n_total,
+                is_long ? long_rope_divisors_ : rope_divisors_);
 }
 
 ggml_tensor* Decoder::embed(Graph& g, ggml_tensor* ids) const {

@@ -1,6 +1,6 @@
-// The language model: Qwen2, Qwen3, InternLM2 and InternLM3 are rows of DecoderConfig.
-// Follows transformers' modeling_qwen2.py / modeling_qwen3.py and OpenGVLab's
-// modeling_internlm2.py.
+// The language model: Qwen2, Qwen3, InternLM2, InternLM3, Llama, Mistral, Phi-3, Qwen3-MoE and
+// gpt-oss are rows of DecoderConfig. Follows transformers' modeling files of these names and
+// OpenGVLab's modeling_internlm2.py.
 #pragma once
 
 #include <optional>
@@ -10,6 +10,7 @@
 #include "nn/cpu/direct.h"
 #include "nn/cpu/packed.h"
 #include "nn/cpu/streamed.h"
+#include "nn/experts.h"
 #include "nn/mlp.h"
 
 namespace crispvl {
@@ -17,25 +18,33 @@ namespace crispvl {
 // x += attention(norm(x)); x += mlp(norm(x))
 class DecoderBlock {
 public:
-    DecoderBlock(const Scope& scope, const DecoderConfig& config);
+    DecoderBlock(const Scope& scope, const DecoderConfig& config, int64_t window);
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
                             const std::vector<SequenceStep>& steps, size_t i_layer) const;
+
+    // The second half: x + mlp(norm(x)).
+    ggml_tensor* feed_forward(Graph& g, ggml_tensor* x) const;
 
 private:
     friend class StreamedDecoderBlock;
     friend class DirectDecoderBlock;
 
+    // Whether the products of our kernels, which know silu alone, can serve the MLP.
+    bool has_plain_mlp() const { return mlp_ && mlp_->gate_kind() == GateKind::silu; }
+
     Norm attention_norm_;
     Attention attention_;
     Norm mlp_norm_;
-    SwigluMlp mlp_;
+    std::optional<GatedMlp> mlp_;
+    std::optional<Experts> experts_;  // in place of mlp_
 };
 
 // The same block on our CPU kernels, for prompts.
 class StreamedDecoderBlock {
 public:
     struct Operands {
-        Operand qkv, out, mlp;
+        Operand qkv, out;
+        std::optional<Operand> mlp;  // none: the plain block's own
     };
     // The fastest that this CPU has kernels for, or none.
     static std::optional<Operands> best_operands(const DecoderBlock& block);
@@ -49,10 +58,13 @@ public:
 private:
     PackedNorm attention_norm_;
     StreamedLinear qkv_;
-    const Attention* attention_;  // of the plain block, which outlives this one
     StreamedLinear out_;
-    PackedNorm mlp_norm_;
-    StreamedLinear gate_up_, down_;
+    struct Mlp {
+        PackedNorm norm;
+        StreamedLinear gate_up, down;
+    };
+    std::optional<Mlp> mlp_;     // none: the plain block's
+    const DecoderBlock* block_;  // outlives this one
 };
 
 // The same block on our CPU kernels, for a few tokens.
@@ -64,12 +76,15 @@ public:
                             const std::vector<SequenceStep>& steps, size_t i_layer) const;
 
 private:
+    struct Mlp {
+        DirectLinear gate_up, down;
+        DirectNorm norm;
+    };
     DirectLinear qkv_;
     DirectNorm attention_norm_;
-    const Attention* attention_;  // of the plain block, which outlives this one
-    DirectLinear out_, gate_up_;
-    DirectNorm mlp_norm_;
-    DirectLinear down_;
+    DirectLinear out_;
+    std::optional<Mlp> mlp_;     // none: the plain block's
+    const DecoderBlock* block_;  // outlives this one
 };
 
 class Decoder {
@@ -82,6 +97,8 @@ public:
     Decoder(Weights& weights, const DecoderConfig& config, const std::vector<size_t>& places,
             size_t i_host);
 
+    // For a step after which the longest sequence has `n_total` positions.
+    Rope rope(Graph& g, int64_t n_total) const;
     // ids I32 [n_tokens] -> [width, n_tokens]
     ggml_tensor* embed(Graph& g, ggml_tensor* ids) const;
     // x [width, n_tokens] -> normalised hidden states [width, n_tokens]
@@ -96,7 +113,8 @@ public:
     bool uses(Operand operand) const;
 
     size_t max_nodes(size_t n_sequences) const {
-        return 64 + blocks_.size() * (48 + 16 * n_sequences);
+        const size_t n_mlp = config_.experts ? Experts::max_nodes(*config_.experts) : 0;
+        return 64 + blocks_.size() * (48 + n_mlp + 16 * n_sequences);
     }
 
 private:
@@ -105,6 +123,9 @@ private:
 
     DecoderConfig config_;
     ggml_tensor* embedding_;  // [width, vocab_size]
+    // F32 [d_head / 2], where the rotary frequencies have divisors: of all lengths or of those up
+    // to the trained one, and of those beyond; else null.
+    ggml_tensor *rope_divisors_ = nullptr, *long_rope_divisors_ = nullptr;
     std::vector<DecoderBlock> blocks_;
     std::vector<StreamedDecoderBlock> streamed_;  // empty, or one for each block: many tokens
     std::vector<DirectDecoderBlock> direct_;      // empty, or one for each block: a few tokens

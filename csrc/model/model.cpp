@@ -89,9 +89,11 @@ struct Model::Network {
           weights(source),
           vision(weights, c.vision),
           projector(weights, c.vision, c.projector),
+          small_projector(optional_small_projector(weights, c)),
+          router(optional_router(weights, c)),
           decoder(weights, c.decoder, places, backends.i_cpu()),
           executor(backends,
-                   std::max(vision.max_nodes(), decoder.max_nodes(Decoder::kMaxSequences)),
+                   std::max(max_encoder_nodes(), decoder.max_nodes(Decoder::kMaxSequences)),
                    [&source] { source.require_unchanged(); }) {
         if (options.measure_only) {
             weights.finish_without_data(backends);
@@ -111,11 +113,27 @@ struct Model::Network {
         }
     }
 
+    static std::optional<SmallProjector> optional_small_projector(Weights& weights,
+                                                                  const ModelConfig& c) {
+        if (!c.router) return std::nullopt;
+        return SmallProjector(weights, c.vision, c.projector);
+    }
+    static std::optional<TileRouter> optional_router(Weights& weights, const ModelConfig& c) {
+        if (!c.router) return std::nullopt;
+        return TileRouter(weights, c.vision, *c.router);
+    }
+    size_t max_encoder_nodes() const {
+        const size_t n_routing = router ? TileRouter::kMaxNodes + SmallProjector::kMaxNodes : 0;
+        return vision.max_nodes() + n_routing;
+    }
+
     Backends backends;
     std::vector<size_t> places;
     Weights weights;
     VisionEncoder vision;
     Projector projector;
+    std::optional<SmallProjector> small_projector;  // with a router
+    std::optional<TileRouter> router;
     Decoder decoder;
     mutable Executor executor;
 };
@@ -218,33 +236,75 @@ int64_t Model::tiles_per_graph() const {
 
 std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
                                  const TileProgress& progress, Trace* trace) const {
-    const VisionConfig& vision = config().vision;
-    const int64_t n_group = tiles_per_graph();
-    const int64_t tile_bytes = vision.tile_px * vision.tile_px * 3;
+    const int64_t tile_bytes = config().vision.tile_px * config().vision.tile_px * 3;
     const int64_t d_tile = config().image.tokens_per_tile * config().projector.d_out;
     std::vector<float> out(static_cast<size_t>(n_tiles * d_tile));
-    for (int64_t i = 0; i < n_tiles; i += n_group) {
-        const int64_t n = std::min(n_group, n_tiles - i);
-        encode_group(tiles + i * tile_bytes, n, out.data() + i * d_tile, interrupt, trace);
-        if (progress) progress(i + n, n_tiles);
-    }
+    for_groups(n_tiles, progress, [&](int64_t i, int64_t n) {
+        const GroupOutputs group{out.data() + i * d_tile, nullptr, nullptr};
+        encode_group(tiles + i * tile_bytes, n, group, interrupt, trace);
+    });
     return out;
 }
 
-void Model::encode_group(const uint8_t* tiles, int64_t n_tiles, float* out, Interrupt* interrupt,
-                         Trace* trace) const {
+TileVariants Model::encode_variants(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
+                                    const TileProgress& progress, Trace* trace) const {
+    if (!config().router) {
+        throw Error(ErrorKind::argument, "[encode] expected a model with a router of tiles; " +
+                                             source_.describe() + " has none; call encode");
+    }
+    const int64_t tile_bytes = config().vision.tile_px * config().vision.tile_px * 3;
+    const int64_t d_large = config().image.tokens_per_tile * config().projector.d_out;
+    const int64_t d_small = config().image.tokens_per_small_tile * config().projector.d_out;
+    TileVariants found;
+    found.large.resize(static_cast<size_t>(n_tiles * d_large));
+    found.small.resize(static_cast<size_t>(n_tiles * d_small));
+    found.scores.resize(static_cast<size_t>(n_tiles));
+    for_groups(n_tiles, progress, [&](int64_t i, int64_t n) {
+        const GroupOutputs group{found.large.data() + i * d_large, found.small.data() + i * d_small,
+                                 found.scores.data() + i};
+        encode_group(tiles + i * tile_bytes, n, group, interrupt, trace);
+    });
+    return found;
+}
+
+void Model::for_groups(int64_t n_tiles, const TileProgress& progress,
+                       const std::function<void(int64_t, int64_t)>& group) const {
+    const int64_t n_group = tiles_per_graph();
+    for (int64_t i = 0; i < n_tiles; i += n_group) {
+        const int64_t n = std::min(n_group, n_tiles - i);
+        group(i, n);
+        if (progress) progress(i + n, n_tiles);
+    }
+}
+
+void Model::encode_group(const uint8_t* tiles, int64_t n_tiles, const GroupOutputs& out,
+                         Interrupt* interrupt, Trace* trace) const {
     const Network& net = network();
     const VisionConfig& c = config().vision;
     std::vector<float> patches;
     net.vision.cut_patches(tiles, n_tiles, patches);
-    Graph g(net.vision.max_nodes(), /*taps_enabled=*/trace != nullptr, is_exact());
+    Graph g(net.max_encoder_nodes(), /*taps_enabled=*/trace != nullptr, is_exact());
     ggml_tensor* input = g.input(GGML_TYPE_F32, c.d_patch(), c.n_patches(), n_tiles);
-    ggml_tensor* tokens = net.projector(g, net.vision(g, input));
+    ggml_tensor* encoded = net.vision(g, input);
+    ggml_tensor *tokens = net.projector(g, encoded), *few = nullptr, *scores = nullptr;
     g.output(tokens);
+    if (out.scores != nullptr) {
+        few = (*net.small_projector)(g, encoded);
+        scores = (*net.router)(g, encoded);
+        g.output(few);
+        g.output(scores);
+    }
     net.executor.run(
         g, [&] { ggml_backend_tensor_set(input, patches.data(), 0, ggml_nbytes(input)); },
         [&] {
-            ggml_backend_tensor_get(tokens, out, 0, ggml_nbytes(tokens));
+            ggml_backend_tensor_get(tokens, out.large, 0, ggml_nbytes(tokens));
+            if (scores != nullptr) {
+                ggml_backend_tensor_get(few, out.small, 0, ggml_nbytes(few));
+                for (int64_t i = 0; i < n_tiles; ++i) {
+                    ggml_backend_tensor_get(scores, out.scores + i,
+                                            static_cast<size_t>(i) * scores->nb[2], sizeof(float));
+                }
+            }
             if (trace != nullptr) read_taps(g, *trace);
         },
         interrupt);

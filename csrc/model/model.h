@@ -13,6 +13,8 @@
 #include "model/config.h"
 #include "model/decoder.h"
 #include "model/projector.h"
+#include "model/routing.h"
+#include "model/tile_router.h"
 #include "model/vision_encoder.h"
 #include "runtime/executor.h"
 
@@ -86,6 +88,10 @@ public:
     // `trace` (may be null) receives the encoder's stages for all tiles.
     std::vector<float> encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
                               const TileProgress& progress, Trace* trace = nullptr) const;
+    // For a model with a router: tiles with all their tokens and with few, and the scores that
+    // route() chooses by. Throws Error{argument} for another model.
+    TileVariants encode_variants(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
+                                 const TileProgress& progress, Trace* trace = nullptr) const;
 
     // Tiles that one graph encodes: what is encoded in parts of so many is encoded alike.
     int64_t tiles_per_graph() const;
@@ -94,8 +100,15 @@ private:
     struct Network;  // everything that needs weights
 
     const Network& network() const;
-    void encode_group(const uint8_t* tiles, int64_t n_tiles, float* out, Interrupt* interrupt,
-                      Trace* trace) const;
+    // Where the tokens of a group of tiles go; `small` and `scores` may be null.
+    struct GroupOutputs {
+        float *large, *small, *scores;
+    };
+    void encode_group(const uint8_t* tiles, int64_t n_tiles, const GroupOutputs& out,
+                      Interrupt* interrupt, Trace* trace) const;
+    // Calls group(first, n) for all groups of `n_tiles`.
+    void for_groups(int64_t n_tiles, const TileProgress& progress,
+                    const std::function<void(int64_t, int64_t)>& group) const;
 
     LoadOptions options_;
     ModelSource source_;

@@ -23,7 +23,8 @@ Attention::Attention(const Scope& block, const AttentionConfig& c)
       v_(block / "attn_v", c.width, c.n_kv_heads * c.d_head, c.qkv_bias),
       out_(block / c.out_name, c.n_heads * c.d_head, c.width, c.out_bias),
       q_norm_(qk_norm(block / "attn_q_norm", c, c.n_heads)),
-      k_norm_(qk_norm(block / "attn_k_norm", c, c.n_kv_heads)) {}
+      k_norm_(qk_norm(block / "attn_k_norm", c, c.n_kv_heads)),
+      sinks_(c.sinks ? (block / "attn_sinks").weight({c.n_heads}) : nullptr) {}
 
 Attention::Qkv Attention::project(Graph& g, ggml_tensor* x) const {
     const int64_t n_tokens = x->ne[1], n_tiles = x->ne[2];
@@ -45,6 +46,7 @@ ggml_tensor* Attention::attend(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_te
     ggml_tensor* x = ggml_flash_attn_ext(g.ctx(), q, k, v, mask, scale, /*max_bias=*/0.0f,
                                          /*logit_softcap=*/0.0f);
     ggml_prec_set_acc(x, GGML_PREC_F32);
+    if (sinks_ != nullptr) ggml_flash_attn_ext_add_sinks(x, sinks_);
     return ggml_reshape_3d(g.ctx(), x, x->ne[0] * x->ne[1], x->ne[2], x->ne[3]);
 }
 
@@ -86,7 +88,8 @@ ggml_tensor* Attention::attend_past(Graph& g, Qkv qkv, const Rope& rope, ggml_te
     qkv.k = rope(g, qkv.k, positions);
     for (const SequenceStep& step : steps) store(g, qkv, step, i_layer);
     if (steps.front().kernel == PastKernel::cached) {
-        return CachedAttention::apply(g, qkv.q, config_.n_kv_heads, steps, i_layer);
+        return CachedAttention::apply(g, qkv.q, {config_.n_kv_heads, config_.window, sinks_}, steps,
+                                      i_layer);
     }
     ggml_tensor* all = nullptr;
     for (const SequenceStep& step : steps) {
@@ -110,23 +113,28 @@ void Attention::store(Graph& g, const Qkv& qkv, const SequenceStep& step, size_t
 
 ggml_tensor* Attention::attend_sequence(Graph& g, const Qkv& qkv, const SequenceStep& step,
                                         size_t i_layer) const {
-    const int64_t d_head = config_.d_head, n_kv = step.n_past + step.n_new;
+    const int64_t d_head = config_.d_head, n_unseen = step.n_unseen(config_.window);
+    const int64_t n_seen = step.n_kv() - n_unseen;
     ggml_tensor *k = step.cache->k(i_layer), *v = step.cache->v(i_layer);
     // This sequence's columns of the batch's queries [d_head, n_heads, n_batch].
     ggml_tensor* q = ggml_view_3d(g.ctx(), qkv.q, d_head, config_.n_heads, step.n_new, qkv.q->nb[1],
                                   qkv.q->nb[2], static_cast<size_t>(step.i_first) * qkv.q->nb[2]);
     if (step.kernel == PastKernel::causal) {
         const auto rows = [&](ggml_tensor* cache) {
-            return ggml_view_3d(g.ctx(), cache, d_head, config_.n_kv_heads, n_kv,
-                                ggml_row_size(cache->type, d_head), cache->nb[1], 0);
+            return ggml_view_3d(g.ctx(), cache, d_head, config_.n_kv_heads, n_seen,
+                                ggml_row_size(cache->type, d_head), cache->nb[1],
+                                static_cast<size_t>(n_unseen) * cache->nb[1]);
         };
-        return CausalAttention::apply(g, q, rows(k), rows(v), step.scratch);
+        return CausalAttention::apply(g, q, rows(k), rows(v), sinks_, config_.window, step.scratch);
     }
     const auto heads = [&](ggml_tensor* cache) {
-        return ggml_view_3d(g.ctx(), cache, d_head, n_kv, config_.n_kv_heads, cache->nb[1],
-                            ggml_row_size(cache->type, d_head), 0);
+        return ggml_view_3d(g.ctx(), cache, d_head, n_seen, config_.n_kv_heads, cache->nb[1],
+                            ggml_row_size(cache->type, d_head),
+                            static_cast<size_t>(n_unseen) * cache->nb[1]);
     };
-    return attend(g, ggml_permute(g.ctx(), q, 0, 2, 1, 3), heads(k), heads(v), step.mask);
+    const bool slides = config_.window > 0 && step.n_kv() > config_.window;
+    return attend(g, ggml_permute(g.ctx(), q, 0, 2, 1, 3), heads(k), heads(v),
+                  slides ? step.window_mask : step.mask);
 }
 
 }  // namespace crispvl

@@ -20,6 +20,8 @@ struct AttentionConfig {
     QkNorm qk_norm;
     float norm_epsilon;
     const char* out_name;  // the output projection's name in the file
+    bool sinks = false;    // a learnt logit per head that takes part in each softmax
+    int64_t window = 0;    // newest keys that a query sees, its own among them; 0: all
 };
 
 // What reads the KV cache: ggml's attention on any device, or on a CPU one of our kernels, for many
@@ -33,8 +35,18 @@ struct SequenceStep {
     int64_t i_first, n_past, n_new;
     ggml_tensor* rows;  // I64 [n_new], the cache rows to write
     ggml_tensor* mask;  // F16 [n_past + n_new, n_new]; null when n_new is 1: all is visible
+    // The same of sliding layers, from the oldest key that a new token sees there; null where all
+    // that is left is visible.
+    ggml_tensor* window_mask = nullptr;
+    int64_t window = 0;  // of window_mask
     PastKernel kernel = PastKernel::ggml;
     ggml_tensor* scratch = nullptr;  // of CausalAttention
+
+    int64_t n_kv() const { return n_past + n_new; }
+    // Keys of the past that no new token sees through a window; 0 for no window.
+    int64_t n_unseen(int64_t n_newest) const {
+        return n_newest == 0 || n_past < n_newest ? 0 : n_past + 1 - n_newest;
+    }
 };
 
 class Attention {
@@ -58,6 +70,7 @@ public:
     const Linear& k() const { return k_; }
     const Linear& v() const { return v_; }
     const Linear& out() const { return out_; }
+    const ggml_tensor* sinks() const { return sinks_; }  // F32 [n_heads]; null: none
 
 private:
     struct Qkv {
@@ -75,6 +88,7 @@ private:
     AttentionConfig config_;
     Linear q_, k_, v_, out_;
     std::optional<Norm> q_norm_, k_norm_;
+    ggml_tensor* sinks_;
 };
 
 }  // namespace crispvl

@@ -1,6 +1,7 @@
-// The two feed-forward blocks: GELU (encoder) and SwiGLU (decoder).
+// The two feed-forward blocks: GELU (encoder) and gated (decoder).
 #pragma once
 
+#include "nn/gate.h"
 #include "nn/linear.h"
 
 namespace crispvl {
@@ -22,22 +23,26 @@ private:
     Linear up_, down_;
 };
 
-// down(silu(gate(x)) * up(x))
-class SwigluMlp {
+// down(silu(gate(x)) * up(x)), or another gate in place of silu
+class GatedMlp {
 public:
-    SwigluMlp(const Scope& block, int64_t width, int64_t d_mlp, bool bias)
-        : gate_(block / "ffn_gate", width, d_mlp, bias),
+    GatedMlp(const Scope& block, int64_t width, int64_t d_mlp, const GateConfig& gate, bool bias)
+        : gating_(gate),
+          gate_(block / "ffn_gate", width, d_mlp, bias),
           up_(block / "ffn_up", width, d_mlp, bias),
           down_(block / "ffn_down", d_mlp, width, bias) {}
 
     ggml_tensor* operator()(Graph& g, ggml_tensor* x) const {
-        return down_(g, ggml_swiglu_split(g.ctx(), gate_(g, x), up_(g, x)));
+        ggml_tensor* gate = gate_(g, x);
+        return down_(g, gating_(g, gate, up_(g, x)));
     }
+    GateKind gate_kind() const { return gating_.kind; }
     const Linear& gate() const { return gate_; }
     const Linear& up() const { return up_; }
     const Linear& down() const { return down_; }
 
 private:
+    GateConfig gating_;
     Linear gate_, up_, down_;
 };
 

@@ -6,8 +6,9 @@
 namespace crispvl {
 
 // Tokens `n_past` … `n_past + n_new` of a sequence, in columns from `i_first` of the batch.
+// `window`: keys that queries of the sliding layers see; 0: no layer slides.
 SequenceStep sequence_step(Graph& g, const KvCache& cache, int64_t i_first, int64_t n_past,
-                           int64_t n_new);
+                           int64_t n_new, int64_t window);
 void set_inputs(const SequenceStep& step);
 
 // Sets an input that a node reads; others have no memory. `tensor` may be null.

@@ -67,7 +67,9 @@ ggml_tensor* Weights::declare(const std::string& name, const std::vector<int64_t
                             ggml_type_name(found.type));
         return nullptr;
     }
-    if (ne.size() == 1 && found.type != GGML_TYPE_F32) {
+    // What is added or scales, biases of experts among them.
+    const bool is_bias = name.size() > 5 && name.compare(name.size() - 5, 5, ".bias") == 0;
+    if ((ne.size() == 1 || is_bias) && found.type != GGML_TYPE_F32) {
         problems_.push_back("'" + name + "' should be f32; it is " + ggml_type_name(found.type));
         return nullptr;
     }

@@ -69,7 +69,10 @@ public:
     ggml_tensor* weight(std::initializer_list<int64_t> ne) const {
         return weights_->take(path_ + ".weight", ne, i_backend_);
     }
-    ggml_tensor* bias(int64_t n) const { return weights_->take(path_ + ".bias", {n}, i_backend_); }
+    ggml_tensor* bias(int64_t n) const { return bias({n}); }
+    ggml_tensor* bias(std::initializer_list<int64_t> ne) const {
+        return weights_->take(path_ + ".bias", ne, i_backend_);
+    }
     const std::string& path() const { return path_; }
     Weights& weights() const { return *weights_; }
 

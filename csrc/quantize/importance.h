@@ -12,8 +12,8 @@
 namespace crispvl {
 
 struct ColumnSums {
-    std::vector<float> sum_squares;  // per input column of the weight
-    int64_t n_rows = 0;              // activations summed
+    std::vector<float> sum_squares;  // per input column of the weight: [n_experts, n_columns]
+    std::vector<int64_t> n_rows;     // activations summed, of each expert; one where there are none
 };
 
 class ImportanceCollector {
@@ -34,10 +34,13 @@ public:
 
 private:
     void add(const ggml_tensor& product);
+    // `chosen`: I32 [n_used, n_tokens], the experts that meet each row of `x`.
+    void add_experts(ColumnSums& sums, const ggml_tensor& x, const ggml_tensor& chosen);
 
     std::shared_ptr<const Model> model_;
     std::map<std::string, ColumnSums> sums_;
-    std::vector<float> values_;
+    std::vector<float> values_;  // of the activations at hand
+    std::vector<int32_t> chosen_;
 };
 
 }  // namespace crispvl

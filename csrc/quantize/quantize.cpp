@@ -21,6 +21,11 @@ int64_t n_rows_of(const GgufTensor& tensor) {
     return tensor.ne[1] * tensor.ne[2] * tensor.ne[3];
 }
 
+// A matrix for each expert, or one.
+int64_t n_matrices_of(const GgufTensor& tensor) {
+    return tensor.ne[2] * tensor.ne[3];
+}
+
 // Throws when two parts of a split file hold one tensor.
 std::map<std::string, const GgufTensor*> tensors_by_name(const GgufParts& input) {
     std::map<std::string, const GgufTensor*> found;
@@ -55,12 +60,12 @@ void check(const GgufParts& input, const QuantizeJob& job) {
         }
         const auto importance = job.importance.find(name);
         if (importance != job.importance.end() &&
-            importance->second.size() != static_cast<size_t>(it->ne[0])) {
-            throw Error(ErrorKind::argument, "[quantize] expected an importance per column of '" +
-                                                 name + "', " + std::to_string(it->ne[0]) +
-                                                 "; found " +
-                                                 std::to_string(importance->second.size()) +
-                                                 "; make the importance matrix with this model");
+            importance->second.size() != static_cast<size_t>(it->ne[0] * n_matrices_of(*it))) {
+            throw Error(ErrorKind::argument,
+                        "[quantize] expected an importance per column of '" + name + "', " +
+                            std::to_string(it->ne[0] * n_matrices_of(*it)) + "; found " +
+                            std::to_string(importance->second.size()) +
+                            "; make the importance matrix with this model");
         }
     }
 }
@@ -117,17 +122,22 @@ void write_tensor(const GgufFile& input, const GgufTensor& tensor, const Quantiz
     const size_t from_bytes = ggml_row_size(tensor.type, tensor.ne[0]);
     const size_t to_bytes = ggml_row_size(to, tensor.ne[0]);
     const auto importance = job.importance.find(tensor.name);
+    const bool is_weighted = importance != job.importance.end();
     const int64_t n_rows = n_rows_of(tensor);
     const int64_t n_step =
         std::max<int64_t>(1, static_cast<int64_t>(kPieceBytes / std::max<size_t>(to_bytes, 1)));
-    for (int64_t first = 0; first < n_rows; first += n_step) {
+    for (int64_t first = 0, n = 0; first < n_rows; first += n) {
         input.require_unchanged();
+        // Each expert's columns have importances of their own.
+        const int64_t i_matrix = first / tensor.ne[1];
+        const int64_t end = is_weighted ? (i_matrix + 1) * tensor.ne[1] : n_rows;
+        n = std::min(n_step, end - first);
         RowsJob rows{tensor.data + static_cast<size_t>(first) * from_bytes,
                      tensor.type,
                      to,
                      tensor.ne[0],
-                     std::min(n_step, n_rows - first),
-                     importance == job.importance.end() ? nullptr : importance->second.data(),
+                     n,
+                     is_weighted ? importance->second.data() + i_matrix * tensor.ne[0] : nullptr,
                      tensor.name};
         piece.resize(to_bytes * static_cast<size_t>(rows.n_rows));
         convert_rows(rows, piece.data(), job.n_threads, interrupt);

@@ -13,7 +13,7 @@ namespace {
 
 // ggml's evaluation callback: asked first whether a node is wanted, then called with its result.
 bool show_product(ggml_tensor* node, bool ask, void* observer) {
-    const bool is_product = node->op == GGML_OP_MUL_MAT;
+    const bool is_product = node->op == GGML_OP_MUL_MAT || node->op == GGML_OP_MUL_MAT_ID;
     if (!ask && is_product) (*static_cast<Executor::Observer*>(observer))(*node);
     return is_product || !ask;
 }
@@ -34,7 +34,10 @@ int useful_threads(ggml_cgraph* graph, int n_threads) {
     for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
         const ggml_tensor* node = ggml_graph_node(graph, i);
         // Our own operations are mostly products over their first source.
-        if (node->op != GGML_OP_MUL_MAT && node->op != GGML_OP_CUSTOM) continue;
+        if (node->op != GGML_OP_MUL_MAT && node->op != GGML_OP_MUL_MAT_ID &&
+            node->op != GGML_OP_CUSTOM) {
+            continue;
+        }
         n_flop += 2.0 * static_cast<double>(node->src[0]->ne[0]) *
                   static_cast<double>(ggml_nelements(node));
     }
@@ -144,6 +147,7 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
                     "[engine] expected memory for the compute buffers; " + take_log_error() +
                         "; lower max_tiles or the context, or close other models");
     }
+    graph.set_constants();
     set_inputs();
     ggml_backend_cpu_set_n_threads(backends_.cpu(),
                                    useful_threads(graph.cgraph(), backends_.n_threads));

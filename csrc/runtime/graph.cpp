@@ -17,6 +17,18 @@ ggml_tensor* Graph::input(ggml_type type, int64_t ne0, int64_t ne1, int64_t ne2)
     return x;
 }
 
+ggml_tensor* Graph::constant(std::vector<float> values) {
+    ggml_tensor* x = input(GGML_TYPE_F32, static_cast<int64_t>(values.size()));
+    constants_.emplace_back(x, std::move(values));
+    return x;
+}
+
+void Graph::set_constants() const {
+    for (const auto& [x, values] : constants_) {
+        if (x->buffer != nullptr) ggml_backend_tensor_set(x, values.data(), 0, ggml_nbytes(x));
+    }
+}
+
 void Graph::output(ggml_tensor* x) {
     ggml_set_output(x);
     expand(x);

@@ -23,6 +23,10 @@ public:
 
     // A tensor whose data the caller sets before the graph runs.
     ggml_tensor* input(ggml_type type, int64_t ne0, int64_t ne1 = 1, int64_t ne2 = 1);
+    // F32 numbers that are known when the graph is built.
+    ggml_tensor* constant(std::vector<float> values);
+    // Hands each constant that the allocated graph reads its numbers.
+    void set_constants() const;
     // Keeps `x` readable after the graph ran.
     void output(ggml_tensor* x);
     // When taps are enabled, names `x` and keeps its value for reading. Returns `x`.
@@ -49,6 +53,7 @@ private:
     ggml_cgraph* cgraph_;
     bool taps_enabled_, is_exact_;
     std::vector<std::pair<std::string, ggml_tensor*>> taps_;
+    std::vector<std::pair<ggml_tensor*, std::vector<float>>> constants_;
     std::vector<std::shared_ptr<const void>> kept_;
 };
 

@@ -90,6 +90,16 @@ class Model:
     def tokenize(self, text: str, special: bool) -> list[int]: ...
     def detokenize(self, ids: list[int], skip_special: bool = False) -> bytes: ...
     def find_token(self, piece: str) -> int: ...
+    def encode_variants(
+        self, tiles: NDArray[np.uint8], cancel: CancelToken | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
+    def route(
+        self,
+        prompt_ids: list[int],
+        large: NDArray[np.float32],
+        small: NDArray[np.float32],
+        scores: NDArray[np.float32],
+    ) -> tuple[list[int], NDArray[np.float32]]: ...
     def encode(
         self,
         tiles: NDArray[np.uint8],
@@ -153,6 +163,7 @@ def tile_image(
     max_tiles: int = 12,
     min_tiles: int = 1,
     thumbnail: bool = True,
+    multi_scale: bool = False,
 ) -> NDArray[np.uint8]: ...
 
 @final
@@ -282,7 +293,7 @@ class ImportanceCollector:
 
     def __init__(self, model: Model) -> None: ...
     @property
-    def sums(self) -> dict[str, tuple[NDArray[np.float32], int]]: ...
+    def sums(self) -> dict[str, tuple[NDArray[np.float32], int | NDArray[np.int64]]]: ...
     def close(self) -> None: ...
 
 def convert_rows(

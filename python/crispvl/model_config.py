@@ -50,6 +50,8 @@ class ImageConfig:
     min_tiles: int
     max_tiles: int
     thumbnail: bool
+    multi_scale: bool
+    """Whether a page is cut twice, with two numbers of tiles."""
     start_token_id: int
     end_token_id: int
     context_token_id: int
@@ -131,6 +133,11 @@ class ModelConfig(Mapping[str, Facts]):
     @property
     def tokenizer(self) -> TokenizerConfig:
         return self._section(TokenizerConfig, "tokenizer")
+
+    @property
+    def has_router(self) -> bool:
+        """Whether tiles may have fewer tokens than the projector gives them."""
+        return self._facts.get("router") is not None
 
     @property
     def warnings(self) -> list[str]:

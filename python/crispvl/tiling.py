@@ -11,6 +11,7 @@ Arrays are row-major: ``[n_tiles, height, width, 3]``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +20,9 @@ from PIL import Image
 
 from crispvl.inputs.images import ImageLike, open_image
 from crispvl.options import MOST_TILES
+
+_FEWEST_FINE = 3
+"""Tiles of a second grid."""
 
 
 def choose_grid(
@@ -50,10 +54,44 @@ def choose_grid(
             f"[tiling] 1 <= min_tiles <= max_tiles <= {MOST_TILES} is expected; found "
             f"min_tiles={min_tiles} and max_tiles={max_tiles}; change them"
         )
+    return _closest(width, height, tile_px, _candidate_grids(min_tiles, max_tiles))
+
+
+def choose_second_grid(
+    width: int, height: int, first: tuple[int, int], max_tiles: int = 12, tile_px: int = 448
+) -> tuple[int, int]:
+    """Returns the grid in which a page is cut once more, beside its first one (multi-scale).
+
+    Of the grids of three tiles and more that have no edge in common with the first one, the
+    closest; ``(1, 1)`` where there is none. Follows H2OVL-Mississippi's ``image_process.py``.
+
+    Args:
+        width: Page width in pixels.
+        height: Page height in pixels.
+        first: The grid of `choose_grid`.
+        max_tiles: Most tiles of either grid, the thumbnail not counted.
+        tile_px: Edge of a tile in pixels.
+    """
+    candidates = [
+        (columns, rows)
+        for columns, rows in _candidate_grids(_FEWEST_FINE, max_tiles)
+        if first[0] % columns and first[1] % rows
+    ]
+    return _closest(width, height, tile_px, candidates)
+
+
+def most_tiles(max_tiles: int, thumbnail: bool, multi_scale: bool) -> int:
+    """Returns how many tiles a page of at most ``max_tiles`` can become, thumbnail included."""
+    return (2 if multi_scale else 1) * max_tiles + (thumbnail and max_tiles > 1)
+
+
+def _closest(
+    width: int, height: int, tile_px: int, candidates: Sequence[tuple[int, int]]
+) -> tuple[int, int]:
     aspect = width / height
     closest = float("inf")
     chosen = (1, 1)
-    for columns, rows in _candidate_grids(min_tiles, max_tiles):
+    for columns, rows in candidates:
         distance = abs(aspect - columns / rows)
         # On a tie the larger grid wins where the page has pixels for at least half of it.
         fills_half = width * height > 0.5 * tile_px * tile_px * columns * rows
@@ -69,6 +107,7 @@ def tile_image(
     max_tiles: int = 12,
     min_tiles: int = 1,
     thumbnail: bool = True,
+    multi_scale: bool = False,
 ) -> NDArray[np.uint8]:
     """Cuts an image into tiles, rows first, with the thumbnail last.
 
@@ -78,18 +117,32 @@ def tile_image(
         max_tiles: Most tiles, the thumbnail not counted.
         min_tiles: Fewest tiles.
         thumbnail: Whether to append the whole image as one more tile when there are several.
+        multi_scale: Whether to cut it twice: the tiles of `choose_second_grid`, those of
+            `choose_grid`, and the thumbnail, whatever ``thumbnail`` says. Where the second grid is
+            one tile this is the thumbnail.
 
     Returns:
         uint8 RGB ``[n_tiles, tile_px, tile_px, 3]``, before normalisation.
     """
     page = open_image(image)
-    columns, rows = choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles)
+    grid = choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles)
+    if not multi_scale:
+        return _cut(page, grid, tile_px, thumbnail)
+    second = choose_second_grid(page.width, page.height, grid, max_tiles, tile_px)
+    fine, coarse = (_cut(page, g, tile_px, thumbnail=True) for g in (second, grid))
+    return np.concatenate([fine[:-1], coarse[:-1], fine[-1:]])
+
+
+def _cut(
+    page: Image.Image, grid: tuple[int, int], tile_px: int, thumbnail: bool
+) -> NDArray[np.uint8]:
+    columns, rows = grid
     n_tiles = columns * rows
     with_thumbnail = thumbnail and n_tiles > 1
     tiles = np.empty((n_tiles + with_thumbnail, tile_px, tile_px, 3), dtype=np.uint8)
-    grid = np.asarray(_resize(page, columns * tile_px, rows * tile_px))
+    resized = np.asarray(_resize(page, columns * tile_px, rows * tile_px))
     tiles[:n_tiles] = (
-        grid.reshape(rows, tile_px, columns, tile_px, 3)
+        resized.reshape(rows, tile_px, columns, tile_px, 3)
         .swapaxes(1, 2)
         .reshape(n_tiles, tile_px, tile_px, 3)
     )

@@ -22,6 +22,10 @@ const char* name_of(RopeScaling scaling) {
             return "dynamic";
         case RopeScaling::yarn:
             return "yarn";
+        case RopeScaling::factors:
+            return "factors";
+        case RopeScaling::longrope:
+            return "longrope";
         default:
             return "none";
     }
@@ -43,24 +47,41 @@ py::dict projector(const ProjectorConfig& c, const ImageConfig& image) {
                     "norm_epsilon"_a = c.norm_epsilon);
 }
 
+py::object experts(const std::optional<ExpertsConfig>& c) {
+    if (!c) return py::none();
+    return py::dict("n"_a = c->n, "n_used"_a = c->n_used, "d_mlp"_a = c->d_mlp,
+                    "router_bias"_a = c->router_bias, "normalised"_a = c->normalised);
+}
+
 py::dict decoder(const DecoderConfig& c) {
-    return py::dict("arch"_a = c.arch, "n_layers"_a = c.n_layers, "width"_a = c.width,
-                    "n_heads"_a = c.n_heads, "n_kv_heads"_a = c.n_kv_heads, "d_head"_a = c.d_head,
-                    "d_mlp"_a = c.d_mlp, "vocab_size"_a = c.vocab_size,
-                    "context_length"_a = c.context_length, "norm_epsilon"_a = c.norm_epsilon,
-                    "qkv_bias"_a = c.qkv_bias, "attn_out_bias"_a = c.attn_out_bias,
-                    "mlp_bias"_a = c.mlp_bias,
-                    "qk_norm"_a = c.qk_norm == DecoderQkNorm::per_head ? "per_head" : "none",
-                    "tied_head"_a = c.tied_head, "rope_theta"_a = c.rope.theta,
-                    "rope_layout"_a = c.rope.layout == RopeLayout::half ? "half" : "interleaved",
-                    "rope_scaling"_a = name_of(c.rope.scaling), "rope_factor"_a = c.rope.factor);
+    return py::dict(
+        "arch"_a = c.arch, "n_layers"_a = c.n_layers, "width"_a = c.width, "n_heads"_a = c.n_heads,
+        "n_kv_heads"_a = c.n_kv_heads, "d_head"_a = c.d_head, "d_mlp"_a = c.d_mlp,
+        "vocab_size"_a = c.vocab_size, "context_length"_a = c.context_length,
+        "norm_epsilon"_a = c.norm_epsilon, "qkv_bias"_a = c.qkv_bias,
+        "attn_out_bias"_a = c.attn_out_bias, "mlp_bias"_a = c.mlp_bias,
+        "qk_norm"_a = c.qk_norm == DecoderQkNorm::per_head ? "per_head" : "none",
+        "sinks"_a = c.sinks, "window"_a = c.window, "sliding_layers"_a = c.sliding_layers,
+        "mlp_gate"_a = c.gate.kind == GateKind::clamped ? "clamped" : "silu",
+        "experts"_a = experts(c.experts), "tied_head"_a = c.tied_head,
+        "rope_theta"_a = c.rope.theta,
+        "rope_layout"_a = c.rope.layout == RopeLayout::half ? "half" : "interleaved",
+        "rope_scaling"_a = name_of(c.rope.scaling), "rope_factor"_a = c.rope.factor);
 }
 
 py::dict image(const ImageConfig& c, const RopeConfig& rope) {
     return py::dict("min_tiles"_a = c.min_tiles, "max_tiles"_a = c.max_tiles,
-                    "thumbnail"_a = c.thumbnail, "start_token_id"_a = c.start_id,
-                    "end_token_id"_a = c.end_id, "context_token_id"_a = c.context_id,
+                    "thumbnail"_a = c.thumbnail, "multi_scale"_a = c.multi_scale,
+                    "start_token_id"_a = c.start_id, "end_token_id"_a = c.end_id,
+                    "context_token_id"_a = c.context_id,
                     "position_step"_a = 1.0 / static_cast<double>(rope.position_units));
+}
+
+py::object router(const ModelConfig& c) {
+    if (!c.router) return py::none();
+    return py::dict("tokens_per_small_tile"_a = c.image.tokens_per_small_tile,
+                    "relative_threshold"_a = c.router->relative_threshold,
+                    "absolute_threshold"_a = c.router->absolute_threshold);
 }
 
 py::object text_or_none(const std::string& value) {
@@ -112,6 +133,7 @@ py::dict describe_config(const Model& model) {
     const ModelConfig& c = model.config();
     all["vision"] = vision(c.vision);
     all["projector"] = projector(c.projector, c.image);
+    all["router"] = router(c);
     all["decoder"] = decoder(c.decoder);
     all["image"] = image(c.image, c.decoder.rope);
     all["chat"] = chat(c.chat);

@@ -27,12 +27,12 @@ PixelView view_of(const py::array_t<uint8_t, py::array::c_style>& pixels) {
 namespace {
 
 py::array_t<uint8_t> tile(const py::array_t<uint8_t, py::array::c_style>& pixels, int64_t tile_px,
-                          int64_t max_tiles, int64_t min_tiles, bool thumbnail) {
+                          int64_t max_tiles, int64_t min_tiles, bool thumbnail, bool multi_scale) {
     const PixelView view = view_of(pixels);
     Tiles tiles;
     {
         const WithoutGil without;
-        tiles = tile_image(to_rgb(view), {tile_px, min_tiles, max_tiles, thumbnail});
+        tiles = tile_image(to_rgb(view), {tile_px, min_tiles, max_tiles, thumbnail, multi_scale});
     }
     py::array_t<uint8_t> out({tiles.n_tiles, tile_px, tile_px, int64_t{3}});
     std::copy(tiles.pixels.begin(), tiles.pixels.end(), out.mutable_data());
@@ -43,7 +43,7 @@ py::array_t<uint8_t> tile(const py::array_t<uint8_t, py::array::c_style>& pixels
 
 void bind_image(py::module_& m) {
     m.def("tile_image", &tile, "pixels"_a, "tile_px"_a = 448, "max_tiles"_a = 12, "min_tiles"_a = 1,
-          "thumbnail"_a = true);
+          "thumbnail"_a = true, "multi_scale"_a = false);
     m.def(
         "choose_grid",
         [](int64_t width, int64_t height, int64_t max_tiles, int64_t tile_px, int64_t min_tiles) {

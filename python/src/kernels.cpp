@@ -121,9 +121,10 @@ py::array_t<float> swiglu(const Floats& x, const Floats& gate, const Floats& up)
     return widened(y, {n_rows, width});
 }
 
-// q [n_new, n_heads, d_head], k and v float16 [n_kv, n_kv_heads, d_head]
+// q [n_new, n_heads, d_head], k and v float16 [n_kv, n_kv_heads, d_head], sinks [n_heads]
 py::array_t<float> causal_attention(const Floats& q, const py::array& k, const py::array& v,
-                                    int n_threads) {
+                                    int n_threads, int64_t window,
+                                    const std::optional<Floats>& sinks) {
     const py::array keys = py::array::ensure(k, py::array::c_style);
     const py::array values = py::array::ensure(v, py::array::c_style);
     std::vector<uint16_t> y(static_cast<size_t>(q.size()));
@@ -135,6 +136,8 @@ py::array_t<float> causal_attention(const Floats& q, const py::array& k, const p
                                           q.shape(1),
                                           keys.shape(1),
                                           q.shape(2),
+                                          window,
+                                          sinks ? sinks->data() : nullptr,
                                           y.data()};
     const auto scratch = kernels::allocate_aligned<uint8_t>(kernels::attention_scratch_bytes(job));
     run_shares(n_threads,
@@ -145,7 +148,9 @@ py::array_t<float> causal_attention(const Floats& q, const py::array& k, const p
 // Per sequence q [n_new, n_heads, d_head], k and v float16 [n_kv, n_kv_heads, d_head]
 std::vector<py::array_t<float>> cached_attention(const std::vector<Floats>& q,
                                                  const std::vector<py::array>& k,
-                                                 const std::vector<py::array>& v, int n_threads) {
+                                                 const std::vector<py::array>& v, int n_threads,
+                                                 int64_t window,
+                                                 const std::optional<Floats>& sinks) {
     std::vector<kernels::CachedSequence> sequences;
     std::vector<float> queries;
     int64_t n_tokens = 0;
@@ -158,10 +163,15 @@ std::vector<py::array_t<float>> cached_attention(const std::vector<Floats>& q,
         n_tokens += n_new;
     }
     std::vector<float> y(queries.size());
-    const kernels::CachedAttentionJob job{
-        queries.data(), sequences.data(), static_cast<int64_t>(sequences.size()),
-        q[0].shape(1),  k[0].shape(1),    q[0].shape(2),
-        y.data()};
+    const kernels::CachedAttentionJob job{queries.data(),
+                                          sequences.data(),
+                                          static_cast<int64_t>(sequences.size()),
+                                          q[0].shape(1),
+                                          k[0].shape(1),
+                                          q[0].shape(2),
+                                          window,
+                                          sinks ? sinks->data() : nullptr,
+                                          y.data()};
     run_shares(n_threads, [&](int ith, int nth) { kernels::cached_attention(job, ith, nth); });
     std::vector<py::array_t<float>> found;
     const float* next = y.data();
@@ -185,8 +195,10 @@ void bind_kernels(py::module_& m) {
           "n_threads"_a = 1);
     k.def("attention_bf16", &attention, "qkv"_a, "n_threads"_a = 1);
     k.def("swiglu_bf16", &swiglu, "x"_a, "gate"_a, "up"_a);
-    k.def("cached_attention", &cached_attention, "q"_a, "k"_a, "v"_a, "n_threads"_a = 1);
-    k.def("causal_attention_bf16", &causal_attention, "q"_a, "k"_a, "v"_a, "n_threads"_a = 1);
+    k.def("cached_attention", &cached_attention, "q"_a, "k"_a, "v"_a, "n_threads"_a = 1,
+          "window"_a = 0, "sinks"_a = py::none());
+    k.def("causal_attention_bf16", &causal_attention, "q"_a, "k"_a, "v"_a, "n_threads"_a = 1,
+          "window"_a = 0, "sinks"_a = py::none());
     bind_int8_kernels(k);
 }
 

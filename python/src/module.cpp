@@ -108,20 +108,53 @@ py::array_t<float> encode(const Model& model, const py::array& tiles, const Canc
                                         model.config().projector.d_out});
 }
 
+// -> large [n_tiles, tokens_per_tile, width], small [n_tiles, tokens_per_small_tile, width], scores
+py::tuple encode_variants(const Model& model, const py::array& tiles, const CancelToken* cancel) {
+    const auto pixels = checked_tiles(tiles, model.config().vision.tile_px);
+    TileVariants found = run_interruptible(cancel, [&](Interrupt* interrupt) {
+        return model.encode_variants(pixels.data(), pixels.shape(0), interrupt, TileProgress());
+    });
+    const ImageConfig& image = model.config().image;
+    const py::ssize_t n = pixels.shape(0), width = model.config().projector.d_out;
+    return py::make_tuple(to_numpy(std::move(found.large), {n, image.tokens_per_tile, width}),
+                          to_numpy(std::move(found.small), {n, image.tokens_per_small_tile, width}),
+                          to_numpy(std::move(found.scores), {n}));
+}
+
+using Rows = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+// -> the prompt's ids that are left, and their image tokens' rows [n, width]
+py::tuple route_prompt(const Model& model, const std::vector<int32_t>& ids, const Rows& large,
+                       const Rows& small, const Rows& scores) {
+    const auto values = [](const Rows& array) {
+        return std::vector<float>(array.data(), array.data() + array.size());
+    };
+    RoutedPrompt routed =
+        route(model.config(), ids, {values(large), values(small), values(scores)});
+    const py::ssize_t width = model.config().projector.d_out;
+    const py::ssize_t n_rows = static_cast<py::ssize_t>(routed.rows.size()) / width;
+    return py::make_tuple(routed.ids, to_numpy(std::move(routed.rows), {n_rows, width}));
+}
+
 py::dict trace(const std::shared_ptr<Model>& model, const std::optional<py::array>& tiles,
                const std::vector<int32_t>& prompt_ids) {
     py::array_t<uint8_t> pixels;
     if (tiles) pixels = checked_tiles(*tiles, model->config().vision.tile_px);
     Trace stages;
     run_interruptible(nullptr, [&](Interrupt* interrupt) {
-        std::vector<float> tokens;
+        RoutedPrompt prompt{prompt_ids, {}};
         const int64_t n_tiles = pixels.ndim() == 4 ? pixels.shape(0) : 0;
-        if (n_tiles > 0) {
-            tokens = model->encode(pixels.data(), n_tiles, interrupt, TileProgress(), &stages);
+        if (n_tiles > 0 && model->config().router) {
+            prompt = route(
+                model->config(), prompt_ids,
+                model->encode_variants(pixels.data(), n_tiles, interrupt, TileProgress(), &stages));
+        } else if (n_tiles > 0) {
+            prompt.rows = model->encode(pixels.data(), n_tiles, interrupt, TileProgress(), &stages);
         }
-        Session session(model, static_cast<int64_t>(prompt_ids.size()));
-        session.prefill(prompt_ids, n_tiles > 0 ? tokens.data() : nullptr,
-                        n_tiles * model->config().image.tokens_per_tile, interrupt, &stages);
+        const int64_t width = model->config().decoder.width;
+        Session session(model, static_cast<int64_t>(prompt.ids.size()));
+        session.prefill(prompt.ids, n_tiles > 0 ? prompt.rows.data() : nullptr,
+                        static_cast<int64_t>(prompt.rows.size()) / width, interrupt, &stages);
     });
     py::dict all;
     for (auto& [name, array] : stages) {
@@ -245,6 +278,8 @@ void bind_model(py::module_& m) {
             },
             "piece"_a)
         .def("encode", &encode, "tiles"_a, "cancel"_a = nullptr, "progress"_a = nullptr)
+        .def("encode_variants", &encode_variants, "tiles"_a, "cancel"_a = nullptr)
+        .def("route", &route_prompt, "prompt_ids"_a, "large"_a, "small"_a, "scores"_a)
         .def("trace", &trace, "tiles"_a, "prompt_ids"_a)
         .def(
             "prompt_span",

@@ -145,7 +145,13 @@ py::dict sums(const ImportanceCollector& collector) {
     py::dict all;
     for (const auto& [name, entry] : collector.sums()) {
         const auto n = static_cast<py::ssize_t>(entry.sum_squares.size());
-        all[text(name)] = py::make_tuple(to_numpy(entry.sum_squares, {n}), entry.n_rows);
+        const auto n_matrices = static_cast<py::ssize_t>(entry.n_rows.size());
+        if (n_matrices == 1) {
+            all[text(name)] = py::make_tuple(to_numpy(entry.sum_squares, {n}), entry.n_rows[0]);
+            continue;
+        }
+        all[text(name)] = py::make_tuple(to_numpy(entry.sum_squares, {n_matrices, n / n_matrices}),
+                                         py::array_t<int64_t>(n_matrices, entry.n_rows.data()));
     }
     return all;
 }

@@ -21,7 +21,7 @@ from tiny.rows import row
 
 def plan(shape: tuple[int, ...], precise: bool = False, rows: object = None) -> TensorPlan:
     return TensorPlan(
-        name="t", shape=shape, source="t", source_shape=shape, rows=rows, precise=precise
+        name="t", shape=shape, sources=("t",), source_shape=shape, rows=rows, precise=precise
     )
 
 
@@ -29,7 +29,7 @@ def encoded(path: Path, dtype: str, kind: Type, values: NDArray[np.float32]) -> 
     """The bytes a tensor gets in a file of ``kind`` when the checkpoint holds it as ``dtype``."""
     write_safetensors(path, {"t": values}, dtype)
     tensor = read_safetensors(path)["t"]
-    return np.concatenate(list(dtypes.encode(plan(values.shape), tensor, kind)))
+    return np.concatenate(list(dtypes.encode(plan(values.shape), [tensor], kind)))
 
 
 MATRIX = np.random.default_rng(3).standard_normal((48, 64)).astype(np.float32)
@@ -118,7 +118,7 @@ def test_memory_does_not_grow_with_the_tensor(
     backwards = plan(shape, rows=np.arange(shape[0])[::-1])
     tracemalloc.start()
     try:
-        n_bytes = sum(chunk.nbytes for chunk in dtypes.encode(backwards, tensor, Type.Q8_0))
+        n_bytes = sum(chunk.nbytes for chunk in dtypes.encode(backwards, [tensor], Type.Q8_0))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

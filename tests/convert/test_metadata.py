@@ -55,6 +55,9 @@ EXPECTED = {
     "crispvl.decoder.mlp_bias": False,
     "crispvl.decoder.qk_norm": "none",
     "crispvl.decoder.tied_head": False,
+    "crispvl.decoder.sliding_layers": [False, False],
+    "crispvl.decoder.attention_sinks": False,
+    "crispvl.decoder.mlp.gate": "silu",
     "crispvl.decoder.rope.layout": "half",
     "crispvl.decoder.rope.scaling.type": "none",
     "clip.has_vision_encoder": True,
@@ -83,6 +86,7 @@ EXPECTED = {
     "crispvl.projector.downsample_ratio": 0.5,
     "crispvl.projector.unshuffle_version": "v2",
     "crispvl.image.thumbnail": True,
+    "crispvl.image.multi_scale": False,
     "crispvl.chat.template": "internvl2_5",
 }
 

@@ -1,4 +1,4 @@
-"""Every released dense size, from its config alone: names, shapes, types, parameters."""
+"""Every released size, from its config alone: names, shapes, types, parameters."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ SHARED_TEXT = {
     "tie_word_embeddings": False,
 }
 
+ARCHITECTURES = {
+    "internlm3": "llama",
+    "mistral": "llama",
+    "qwen3_moe": "qwen3moe",
+    "gpt_oss": "gpt-oss",
+}
+
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -55,20 +62,21 @@ def config_of(model: dict[str, Any]) -> dict[str, Any]:
         "downsample_ratio": 0.5,
         "select_layer": -1,
         "ps_version": "v2",
-        "template": "internvl2_5",
+        "template": model.get("template", "internvl2_5"),
         "dynamic_image_size": True,
         "min_dynamic_patch": 1,
         "max_dynamic_patch": 12,
         "use_thumbnail": True,
         "vision_config": vision | TABLE["vision"][model["vision"]],
         "llm_config": SHARED_TEXT | TABLE["text"][model["text"]],
+        **model.get("config", {}),
     }
 
 
 def expected_shapes(model: dict[str, Any]) -> Shapes:
     """The tensors that the architecture has, written out once more and apart from the converter."""
     v, t = TABLE["vision"][model["vision"]], TABLE["text"][model["text"]]
-    w, m, d, f = v["hidden_size"], v["intermediate_size"], t["hidden_size"], t["intermediate_size"]
+    w, m, d = v["hidden_size"], v["intermediate_size"], t["hidden_size"]
     head = t.get("head_dim", d // t["num_attention_heads"])
     q, kv = t["num_attention_heads"] * head, t["num_key_value_heads"] * head
     layer_norm, qk_norm, qkv_bias = (
@@ -103,17 +111,64 @@ def expected_shapes(model: dict[str, Any]) -> Shapes:
         block |= {"ffn_up.weight": (m, w), "ffn_up.bias": (m,)}
         block |= {"ffn_down.weight": (w, m), "ffn_down.bias": (w,)}
         shapes |= {f"v.blk.{i}.{name}": shape for name, shape in block.items()}
+    family = t["model_type"]
     for i in range(t["num_hidden_layers"]):
-        block = {"attn_norm.weight": (d,), "ffn_norm.weight": (d,)}
-        for part, n_rows in (("attn_q", q), ("attn_k", kv), ("attn_v", kv)):
+        norm = "post_attention_norm" if family == "gpt_oss" else "ffn_norm"
+        block = {"attn_norm.weight": (d,), f"{norm}.weight": (d,), "attn_output.weight": (d, q)}
+        rows = {"attn_q": q, "attn_k": kv, "attn_v": kv}
+        for part, n_rows in ({"attn_qkv": q + 2 * kv} if family == "phi3" else rows).items():
             block[f"{part}.weight"] = (n_rows, d)
-            if t["model_type"] == "qwen2":
+            if family in ("qwen2", "gpt_oss"):
                 block[f"{part}.bias"] = (n_rows,)
-        if t["model_type"] == "qwen3":
+        if family in ("qwen3", "qwen3_moe"):
             block |= {"attn_q_norm.weight": (head,), "attn_k_norm.weight": (head,)}
-        block |= {"attn_output.weight": (d, q), "ffn_down.weight": (d, f)}
-        block |= {"ffn_gate.weight": (f, d), "ffn_up.weight": (f, d)}
+        if family == "gpt_oss":
+            block |= {"attn_output.bias": (d,), "attn_sinks.weight": (t["num_attention_heads"],)}
+        block |= expected_mlp(t)
         shapes |= {f"blk.{i}.{name}": shape for name, shape in block.items()}
+    if family == "phi3":
+        shapes |= {f"rope_factors_{kind}.weight": (head // 2,) for kind in ("short", "long")}
+    if model.get("config", {}).get("flash_mode"):
+        shapes |= expected_router(w, d)
+    return shapes
+
+
+def expected_mlp(t: dict[str, Any]) -> Shapes:
+    d, f = t["hidden_size"], t["intermediate_size"]
+    if t["model_type"] == "phi3":
+        return {"ffn_up.weight": (2 * f, d), "ffn_down.weight": (d, f)}
+    if t["model_type"] not in ("qwen3_moe", "gpt_oss"):
+        return {"ffn_gate.weight": (f, d), "ffn_up.weight": (f, d), "ffn_down.weight": (d, f)}
+    n, f = t.get("num_experts") or t["num_local_experts"], t.get("moe_intermediate_size", f)
+    block: Shapes = {"ffn_gate_inp.weight": (n, d), "ffn_down_exps.weight": (n, d, f)}
+    block |= {"ffn_gate_exps.weight": (n, f, d), "ffn_up_exps.weight": (n, f, d)}
+    if t["model_type"] == "gpt_oss":
+        block |= {"ffn_gate_inp.bias": (n,), "ffn_down_exps.bias": (n, d)}
+        block |= {"ffn_gate_exps.bias": (n, f), "ffn_up_exps.bias": (n, f)}
+    return block
+
+
+def expected_router(w: int, d: int) -> Shapes:
+    """InternVL3.5-Flash's second projector and router; the published code builds them so."""
+
+    def linear(name: str, n_out: int, n_in: int) -> Shapes:
+        return {f"{name}.weight": (n_out, n_in), f"{name}.bias": (n_out,)}
+
+    def norm(name: str, n: int) -> Shapes:
+        return {f"{name}.weight": (n,), f"{name}.bias": (n,)}
+
+    shapes = norm("mm.small.mlp.0", 16 * w) | linear("mm.small.mlp.1", 2 * d, 16 * w)
+    shapes |= linear("mm.small.mlp.4", 2 * d, 2 * d) | linear("mm.small.mlp.7", d, 2 * d)
+    shapes |= {"mm.router.query.weight": (w,)} | norm("mm.router.norm", w)
+    shapes |= linear("mm.router.out", 2, w)
+    for i in range(2):
+        for part in ("q", "k", "v", "out"):
+            shapes |= linear(f"mm.router.pool.{i}.attn_{part}", w, w)
+        shapes |= norm(f"mm.router.pool_norm.{i}", w)
+    for i in range(4):
+        block = f"mm.router.mlp.{i}"
+        shapes |= linear(f"{block}.up", 4 * w, w) | linear(f"{block}.down", w, 4 * w)
+        shapes |= norm(f"{block}.norm", w)
     return shapes
 
 
@@ -124,8 +179,13 @@ def test_header_has_the_tensors_of_the_released_size(model: dict[str, Any], tmp_
     assert header.shapes == expected_shapes(model)
     n_parameters = sum(math.prod(shape) for shape in header.shapes.values())
     assert round(n_parameters / 1e9, 1) == model["parameters_b"]
-    # Every matrix of every released size fits the blocks of q8_0.
-    matrices = {n for n, s in header.shapes.items() if len(s) == 2 and "position" not in n}
+    # Every matrix of every released size fits the blocks of q8_0; a router stays as it is.
+    precise = ("position", "ffn_gate_inp", "bias")
+    matrices = {
+        name
+        for name, shape in header.shapes.items()
+        if len(shape) in (2, 3) and not any(part in name for part in precise)
+    }
     assert {header.types[name] for name in matrices} == {Type.Q8_0}
 
 
@@ -135,7 +195,7 @@ def test_header_says_what_the_config_says(model: dict[str, Any], tmp_path: Path)
     fields = HeaderReader(tmp_path / "header.gguf").fields
     keys = {name: field.contents() for name, field in fields.items()}
     text = TABLE["text"][model["text"]]
-    arch = {"internlm3": "llama"}.get(text["model_type"], text["model_type"])
+    arch = ARCHITECTURES.get(text["model_type"], text["model_type"])
     assert keys["general.architecture"] == arch
     assert keys[f"{arch}.block_count"] == text["num_hidden_layers"]
     assert keys[f"{arch}.rope.freq_base"] == text["rope_theta"]
@@ -143,8 +203,9 @@ def test_header_says_what_the_config_says(model: dict[str, Any], tmp_path: Path)
     assert keys[f"{arch}.attention.key_length"] == text.get(
         "head_dim", text["hidden_size"] // text["num_attention_heads"]
     )
-    assert keys[f"{arch}.context_length"] == 65536
-    assert keys["crispvl.decoder.rope.scaling.original_context_length"] == 32768
+    if "rope_scaling" not in text:
+        assert keys[f"{arch}.context_length"] == 65536
+        assert keys["crispvl.decoder.rope.scaling.original_context_length"] == 32768
     assert keys["crispvl.decoder.tied_head"] is False
     assert keys["clip.vision.projection_dim"] == text["hidden_size"]
 
@@ -166,7 +227,8 @@ def test_the_zoo_tells_the_size_in_every_type_and_the_command(
     for kind in heads[3:]:
         chosen = assign(tensors, RECIPES[kind.split(",")[0]])
         assert sizes[kind] == f"{sum(tensor.n_bytes for tensor in chosen) / 1e9:.1f}", kind
-    assert f"--model OpenGVLab/{name} --output {name.lower()}.gguf --dtype bf16\n" in ZOO
+    owner = model.get("owner", "OpenGVLab")
+    assert f"--model {owner}/{name} --output {name.lower()}.gguf --dtype bf16\n" in ZOO
 
 
 @pytest.mark.parametrize(("size_gb", "name"), re.findall(r"([\d.]+) GB for (\S+)-AWQ", ZOO))

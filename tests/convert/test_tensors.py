@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -155,20 +156,39 @@ VISION_BLOCK = {
 TEXT_BLOCK = {
     "attn_norm": "norm1", "ffn_norm": "norm2", "attn_q": "q", "attn_k": "k", "attn_v": "v",
     "attn_q_norm": "q_norm", "attn_k_norm": "k_norm", "attn_output": "out", "ffn_gate": "gate",
-    "ffn_up": "up", "ffn_down": "down",
+    "ffn_up": "up", "ffn_down": "down", "post_attention_norm": "norm2", "ffn_gate_inp": "router",
+    "attn_sinks": "sinks",
 }  # fmt: skip
+
+ROUTER_NAMES = [
+    (r"mm\.small\.mlp\.", "small."),
+    (r"mm\.router\.query\.weight", "pool.query_token"),
+    (r"mm\.router\.pool\.0\.attn_", "pool.attn1."),
+    (r"mm\.router\.pool\.1\.attn_", "pool.attn2."),
+    (r"mm\.router\.pool_norm\.0", "pool.norm1"),
+    (r"mm\.router\.pool_norm\.1", "pool.norm2"),
+    (r"mm\.router\.mlp\.0\.", "gating.block1."),
+    (r"mm\.router\.mlp\.1\.", "gating.block2."),
+    (r"mm\.router\.mlp\.2\.", "gating.block3."),
+    (r"mm\.router\.mlp\.3\.", "gating.block4."),
+    (r"mm\.router\.norm", "gating.gate.0"),
+    (r"mm\.router\.out", "gating.gate.1"),
+]
 
 
 def oracle_name(name: str) -> str:
     """``v.blk.0.attn_q.weight`` to ``vision.0.q.weight`` and so on."""
     if name in ORACLE_NAMES:
         return ORACLE_NAMES[name]
+    for pattern, new in ROUTER_NAMES:
+        if re.match(pattern, name):
+            return re.sub(pattern, new, name)
     module, _, part = name.rpartition(".")
     if module in ORACLE_NAMES:
         return f"{ORACLE_NAMES[module]}.{part}"
     side, names = ("vision", VISION_BLOCK) if name.startswith("v.") else ("decoder", TEXT_BLOCK)
     i, _, block = module.removeprefix("v.").removeprefix("blk.").partition(".")
-    suffix = "" if block.startswith("ls") else f".{part}"
+    suffix = "" if block.startswith(("ls", "attn_sinks")) else f".{part}"
     return f"{side}.{i}.{names[block]}{suffix}"
 
 
@@ -180,17 +200,65 @@ def neox_to_neighbours(array: NDArray[np.float64], n_heads: int) -> NDArray[np.f
     return array[order]
 
 
+def by_oracle_name(tensors: Arrays, tiny_row: Row) -> Arrays:
+    """The file's values as the oracle names them; what the file joins is cut apart."""
+    found: Arrays = {}
+    for name, array in tensors.items():
+        if name.startswith("rope_"):
+            continue
+        if ".attn_qkv." in name:
+            d_q, d_kv = 4 * tiny_row.d_head, tiny_row.n_kv_heads * tiny_row.d_head
+            parts = np.split(array, [d_q, d_q + d_kv])
+            for part, values in zip("qkv", parts, strict=True):
+                found[oracle_name(name.replace("attn_qkv", f"attn_{part}"))] = values
+        elif tiny_row.family == "phi3" and re.match(r"blk\.\d+\.ffn_up", name):
+            for part, values in zip(("gate", "up"), np.split(array, 2), strict=True):
+                found[oracle_name(name.replace("ffn_up", f"ffn_{part}"))] = values
+        elif "_exps." in name:
+            _, i, module, kind = name.split(".")
+            part = module.removeprefix("ffn_").removesuffix("_exps")
+            part += "_bias" if kind == "bias" else ""
+            for e, values in enumerate(array):
+                found[f"decoder.{i}.expert.{e}.{part}"] = values
+        else:
+            found[oracle_name(name)] = array
+    return found
+
+
+def used_by_oracle(checkpoint: Path) -> Arrays:
+    """What the oracle computes with, the router's joined matrices cut apart."""
+    loaded = load_checkpoint(checkpoint)
+    used: Arrays = {}
+    for name, array in loaded.weights.items():
+        kind, part = name.split(".")[:2]
+        if kind == "vision" and part.isdigit() and int(part) >= loaded.vision.n_layers:
+            continue  # later than the layer whose output is taken
+        if kind == "pool" and part[-1] in "34":
+            continue  # built, and never asked
+        if kind == "gating":
+            for i, new in (("0", "up"), ("3", "down"), ("5", "norm")):
+                name = re.sub(rf"(block\d)\.{i}\.", rf"\1.{new}.", name)
+        if "in_proj" in name:
+            for x, values in zip("qkv", np.split(array, 3), strict=True):
+                used[name.replace("in_proj_", f"{x}.")] = values
+        else:
+            used[name.replace("out_proj", "out")] = array
+    return used
+
+
 @pytest.mark.parametrize("tiny_row", ROWS, ids=lambda r: r.name)
 def test_every_value_arrives(tiny_row: Row, tmp_path: Path) -> None:
     checkpoint, tensors = converted(tiny_row, tmp_path)
-    want = load_checkpoint(checkpoint).weights
+    want = used_by_oracle(checkpoint)
     heads = {"q": 4, "k": tiny_row.n_kv_heads}
-    permuted = tiny_row.family in ("internlm2", "internlm3", "llama")
-    assert {oracle_name(name) for name in tensors} == set(want)
-    for name, found in tensors.items():
-        expected = want[oracle_name(name)]
-        part = oracle_name(name).split(".")[-2]
-        if permuted and name.startswith("blk.") and part in heads:
+    permuted = tiny_row.family in ("internlm2", "internlm3", "llama", "mistral")
+    arrays = by_oracle_name(tensors, tiny_row)
+    assert arrays.keys() == set(want)
+    for name, found in arrays.items():
+        expected = want[name]
+        expected = expected.reshape(found.shape) if "query_token" in name else expected
+        part = name.split(".")[-2]
+        if permuted and name.startswith("decoder.") and part in heads:
             expected = neox_to_neighbours(expected, heads[part])
         np.testing.assert_array_equal(found, expected.astype(np.float32), name)
 

@@ -53,7 +53,8 @@ def write_pair(
     writer.add_name(name)
     _add_text_keys(writer, model)
     add_llamacpp_vocabulary(writer, model)
-    for tensor_name, array in _fused(_text_tensors(model), fused):
+    is_phi3 = model.settings.config.decoder.family.arch == "phi3"
+    for tensor_name, array in _joined_mlp(_fused(_text_tensors(model), fused or is_phi3), is_phi3):
         add_tensor(writer, tensor_name, array, types or {})
     finish(writer)
 
@@ -90,7 +91,16 @@ def _add_text_keys(writer: gguf.GGUFWriter, model: ForeignModel) -> None:
     if d.family.arch == "llama":
         writer.add_rope_dimension_count(d.d_head)
         writer.add_vocab_size(d.vocab_size)
+    if d.experts is not None:
+        writer.add_expert_count(d.experts.n)
+        writer.add_expert_used_count(d.experts.n_used)
+        writer.add_expert_feed_forward_length(d.experts.d_mlp)
+    if d.window and d.family.arch in ("gpt-oss", "phi3"):
+        writer.add_sliding_window(d.window)
     scaling = d.rope_scaling
+    if scaling.type == "longrope":
+        writer.add_rope_scaling_orig_ctx_len(scaling.original_context_length)
+        writer.add_rope_scaling_attn_factors(scaling.attn_factor)
     if scaling.type in ("linear", "yarn"):
         writer.add_rope_scaling_type(gguf.RopeScalingType(scaling.type))
         writer.add_rope_scaling_factor(scaling.factor)
@@ -128,6 +138,7 @@ def _add_vision_keys(writer: gguf.GGUFWriter, model: ForeignModel, tile_keys: bo
 
 def _text_tensors(model: ForeignModel) -> Tensors:
     d = model.settings.config.decoder
+    scaling = d.rope_scaling
     yield from model.linear("token_embd", "decoder.embed")
     yield from model.linear("output_norm", "decoder.norm")
     if not model.settings.tied_head:
@@ -141,9 +152,33 @@ def _text_tensors(model: ForeignModel) -> Tensors:
         yield from model.linear(f"{theirs}.attn_v", f"{ours}.v")
         yield from model.linear(f"{theirs}.attn_output", f"{ours}.out")
         yield from model.linear(f"{theirs}.attn_norm", f"{ours}.norm1")
-        yield from model.linear(f"{theirs}.ffn_norm", f"{ours}.norm2")
+        norm = "post_attention_norm" if d.family.arch == "gpt-oss" else "ffn_norm"
+        yield from model.linear(f"{theirs}.{norm}", f"{ours}.norm2")
+        yield from _mlp_tensors(model, theirs, ours)
+    for name, factors in (
+        ("rope_freqs" if scaling.type == "factors" else "rope_factors_short", scaling.divisors),
+        ("rope_factors_long", scaling.long_divisors),
+    ):
+        if factors:
+            yield f"{name}.weight", np.array(factors, np.float32)
+
+
+def _mlp_tensors(model: ForeignModel, theirs: str, ours: str) -> Tensors:
+    d = model.settings.config.decoder
+    weights = model.reference.checkpoint.weights
+    if d.experts is None:
         for part in ("gate", "up", "down"):
             yield from model.linear(f"{theirs}.ffn_{part}", f"{ours}.{part}")
+        return
+    if f"{ours}.sinks" in weights:
+        yield f"{theirs}.attn_sinks.weight", model.array(f"{ours}.sinks")
+    yield from model.linear(f"{theirs}.ffn_gate_inp", f"{ours}.router")
+    for part in ("gate", "up", "down"):
+        for kind, end in (("weight", ""), ("bias", "_bias")):
+            names = [f"{ours}.expert.{e}.{part}{end}" for e in range(d.experts.n)]
+            if names[0] in weights:
+                stack = np.stack([model.array(name) for name in names])
+                yield f"{theirs}.ffn_{part}_exps.{kind}", stack
 
 
 _NEIGHBOURS = ("internlm2", "llama")
@@ -183,6 +218,18 @@ _VISION_MODULES = (
     ("ffn_up", "fc1"),
     ("ffn_down", "fc2"),
 )
+
+
+def _joined_mlp(tensors: Tensors, joined: bool) -> Tensors:
+    """The same tensors, or gate and up of each block stacked as ``ffn_up``."""
+    gate: NDArray[np.float32] | None = None
+    for name, array in tensors:
+        if joined and name.endswith("ffn_gate.weight"):
+            gate = array
+        elif joined and gate is not None and name.endswith("ffn_up.weight"):
+            yield name, np.concatenate([gate, array])
+        else:
+            yield name, array
 
 
 def _fused(tensors: Tensors, fused: bool) -> Tensors:

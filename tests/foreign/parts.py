@@ -45,7 +45,7 @@ def add_tensor(
 ) -> None:
     """Adds an array, matrices in the type that the first matching pattern names."""
     kind = next((t for pattern, t in types.items() if re.search(pattern, name)), Type.F32)
-    if array.ndim < 2 or kind == Type.F32:
+    if array.ndim < 2 or name.endswith(".bias") or kind == Type.F32:
         writer.add_tensor(name, np.ascontiguousarray(array, np.float32))
     elif kind == Type.F16:
         writer.add_tensor(name, array.astype(np.float16))

@@ -191,6 +191,31 @@ def test_causal_attention_sees_the_past_and_itself_only(
     assert_close(found, expected, 2.5e-2)
 
 
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 90), st.integers(1, 80), st.integers(1, 130), st.floats(-6, 40),
+    N_THREADS, st.integers(0, 1000),
+)  # fmt: skip
+def test_windows_and_sinks_take_their_share_of_the_attention(
+    n_past: int, n_new: int, window: int, sink: float, n_threads: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    q = rng.standard_normal((n_new, 2, 64), np.float32)
+    k, v = rng.standard_normal((2, n_past + n_new, 1, 64), np.float32).astype(np.float16)
+    sinks = np.array([sink, sink / 2], np.float32)
+    age = np.arange(n_new)[:, None] + n_past - np.arange(n_past + n_new)
+    scores = np.einsum("qhd,kd->hqk", q.astype(np.float64), k[:, 0].astype(np.float64)) / 8
+    scores = np.where((age < 0) | (age >= window), -np.inf, scores)
+    peaks = np.maximum(scores.max(-1), sinks[:, None])
+    weights = np.exp(scores - peaks[..., None])
+    weights /= (weights.sum(-1) + np.exp(sinks[:, None] - peaks))[..., None]
+    expected = np.einsum("hqk,kd->qhd", weights, v[:, 0].astype(np.float64))
+    found = kernels.causal_attention_bf16(q, k, v, n_threads, window, sinks)
+    assert_close(found, expected, 2.5e-2)
+    cached = kernels.cached_attention([q], [k], [v], n_threads, window, sinks)[0]
+    assert_close(cached, expected, 2e-6)
+
+
 @pytest.mark.parametrize("turns", [0.0, 0.3])
 def test_what_all_keys_share_takes_none_of_their_digits(turns: float) -> None:
     """Their common part turns slowly from key to key, by `turns` from first to last."""

@@ -9,7 +9,7 @@ import pytest
 from cpus import FEATURES, cpu_with
 from crispvl import Model
 from crispvl.convert import convert_checkpoint
-from goldens import GOLDENS, Golden, min_cosine
+from goldens import GOLDENS, Golden, golden_folder, min_cosine
 
 # Smallest cosine of an image token with the published one, by the file's type.
 PROJECTOR_COSINE = {"f16": 0.9999, "bf16": 0.9999, "q8_0": 0.999}
@@ -17,7 +17,7 @@ PROJECTOR_COSINE = {"f16": 0.9999, "bf16": 0.9999, "q8_0": 0.999}
 
 @pytest.fixture(scope="module", params=GOLDENS)
 def golden(request: pytest.FixtureRequest, shared_dir: Path) -> Golden:
-    return Golden(shared_dir / "goldens" / request.param)
+    return Golden(golden_folder(shared_dir, request.param))
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,14 @@ from crispvl import Model, _core
 from crispvl.convert import convert_checkpoint
 from crispvl.options import KvType
 from crispvl.plan import plan_model
-from goldens import GOLDENS, Golden, min_cosine
+from goldens import GOLDENS, Golden, golden_folder, min_cosine
 from tiny import ROWS, Row, make_checkpoint
 from tiny.rows import row
 
 # Smallest cosine of logits with those of a float32 cache; docs/numerics.md says why.
 LOGITS_COSINE: dict[KvType, float] = {"f16": 0.99999, "q8_0": 0.9995}
-WIDE = [r for r in ROWS if r.d_head % 32 == 0]
+# Without a mixture's choice of experts, which jumps where two are nearly even.
+WIDE = [r for r in ROWS if r.d_head % 32 == 0 and r.family not in ("qwen3_moe", "gpt_oss")]
 PROMPT = np.random.default_rng(0).integers(1, 250, 40).tolist()
 
 
@@ -39,7 +40,7 @@ def test_logits_are_near_those_of_a_float32_cache(tiny_row: Row, tmp_path: Path)
 def test_goldens_keep_their_logits_over_a_small_cache(
     name: str, shared_dir: Path, tmp_path: Path
 ) -> None:
-    golden = Golden(shared_dir / "goldens" / name)
+    golden = Golden(golden_folder(shared_dir, name))
     convert_checkpoint(golden.folder, tmp_path / "model.gguf", "f32")
     model = Model.load(tmp_path / "model.gguf", device="cpu")
     if model.config["decoder"]["d_head"] % 32:

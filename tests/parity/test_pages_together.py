@@ -16,7 +16,7 @@ from crispvl.engine.engine import Engine
 from crispvl.engine.request import Request
 from crispvl.hub import bundled
 from crispvl.options import GenerateOptions
-from goldens import GOLDENS, Golden
+from goldens import GOLDENS, Golden, golden_folder
 from tiny import ROWS, Row, make_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +60,7 @@ def test_tiny_models_say_the_same_together(row: Row, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_goldens_say_the_same_together(name: str, shared_dir: Path, tmp_path: Path) -> None:
-    golden = Golden(shared_dir / "goldens" / name)
+    golden = Golden(golden_folder(shared_dir, name))
     convert_checkpoint(golden.folder, tmp_path / "model.gguf", "f32")
     model = Model.load(tmp_path / "model.gguf", device="cpu")
     assert_same_together(model, OPTIONS[0])

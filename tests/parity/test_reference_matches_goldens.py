@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from goldens import GOLDENS, Golden
+from goldens import GOLDENS, Golden, golden_folder
 from reference import Reference
 
 
 @pytest.fixture(scope="module", params=GOLDENS)
 def golden(request: pytest.FixtureRequest, shared_dir: Path) -> Golden:
-    return Golden(shared_dir / "goldens" / request.param)
+    return Golden(golden_folder(shared_dir, request.param))
 
 
 def test_every_stage_is_the_published_one(golden: Golden) -> None:

@@ -21,6 +21,15 @@ ROWS = [
     row("vision-6b-hf"),
     row("qwen3-hf-tied"),
     row("llama-hf-bias"),
+    row("mistral-hf"),
+    row("qwen3-sliding-hf"),
+    row("qwen3-moe-hf"),
+    row("gpt-oss-hf"),
+    row("phi3-hf"),
+    row("rope-yarn-whole-ramp"),
+    row("rope-llama3"),
+    variant(row("qwen3-moe-not-normalised"), layout="hf"),
+    variant(row("qwen2-sliding"), layout="hf"),
     row("rope-yarn-new-spelling"),
     *(variant(row(f"rope-{kind}"), layout="hf") for kind in ("linear", "dynamic", "yarn")),
 ]
@@ -32,7 +41,7 @@ def test_logits_and_image_tokens_are_those_of_transformers(tiny_row: Row, tmp_pa
     transformers = pytest.importorskip("transformers")
     folder = make_checkpoint(tiny_row, tmp_path / "checkpoint")
     model: Any = transformers.InternVLForConditionalGeneration.from_pretrained(
-        folder, dtype=torch.float64, attn_implementation="eager"
+        folder, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager"
     )
     reference = Reference(folder)
     vision = reference.checkpoint.vision

@@ -12,7 +12,7 @@ from crispvl.convert import convert_checkpoint
 from crispvl.engine import token_stream
 from crispvl.hub import bundled
 from crispvl.options import GenerateOptions
-from goldens import GOLDENS, Golden
+from goldens import GOLDENS, Golden, golden_folder
 from tiny import ROWS, Row, make_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +78,7 @@ def test_tiny_models_answer_the_same(row: Row, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_goldens_answer_the_same(name: str, shared_dir: Path, tmp_path: Path) -> None:
-    golden = Golden(shared_dir / "goldens" / name)
+    golden = Golden(golden_folder(shared_dir, name))
     convert_checkpoint(golden.folder, tmp_path / "model.gguf", "f32")
     model = Model.load(tmp_path / "model.gguf", device="cpu")
     assert_guesses_change_nothing(model, golden.prompt_ids("image"), golden.tiles, GREEDY)

@@ -14,7 +14,7 @@ import pytest
 from crispvl import Model
 from crispvl.convert import convert_checkpoint
 from foreign import ForeignModel
-from goldens import GOLDENS, Golden, min_cosine
+from goldens import GOLDENS, Golden, golden_folder, min_cosine
 from numpy.typing import NDArray
 
 llama_cpp = pytest.importorskip("llama_cpp")
@@ -36,6 +36,8 @@ ROWS = [
     "internlm3-qkv-bias",
     "internlm3-bias",
     "llama-hf",
+    "mistral-no-window",
+    "qwen3-moe-hf",
     "all-kv-heads",
     "tied",
     "rope-linear",
@@ -94,5 +96,5 @@ def test_tiny_pair_gives_the_same_logits(name: str, tiny_model: TinyModel, tmp_p
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_golden_pair_gives_the_same_logits(name: str, shared_dir: Path, tmp_path: Path) -> None:
-    golden = Golden(shared_dir / "goldens" / name)
+    golden = Golden(golden_folder(shared_dir, name))
     assert_same_logits(golden.folder, tmp_path, golden.prompt_ids("text"))

@@ -14,7 +14,15 @@ def split_heads(x: Array, n_heads: int) -> Array:
     return x.reshape(x.shape[0], n_heads, -1).transpose(1, 0, 2)
 
 
-def attend(q: Array, k: Array, v: Array, *, causal: bool) -> Array:
+def attend(
+    q: Array,
+    k: Array,
+    v: Array,
+    *,
+    causal: bool,
+    window: int = 0,
+    sinks: Array | None = None,
+) -> Array:
     """Attention of every query over the keys.
 
     Args:
@@ -22,6 +30,9 @@ def attend(q: Array, k: Array, v: Array, *, causal: bool) -> Array:
         k: ``[n_kv_heads, n_keys, d_head]``; head ``h`` of q uses ``h // (n_heads / n_kv_heads)``.
         v: As ``k``.
         causal: Whether a query sees only keys up to its own position.
+        window: Newest of these keys that it sees, its own among them; 0 for all.
+        sinks: ``[n_heads]``, a logit of each head that takes part in the softmax and brings no
+            value (``eager_attention_forward`` of transformers' ``modeling_gpt_oss.py``).
 
     Returns:
         ``[n_queries, n_heads * d_head]``.
@@ -31,7 +42,11 @@ def attend(q: Array, k: Array, v: Array, *, causal: bool) -> Array:
     scores = q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[-1])
     if causal:
         n_queries, n_keys = scores.shape[1:]
-        hidden = np.triu(np.ones((n_queries, n_keys), bool), k=1 + n_keys - n_queries)
+        age = np.arange(n_keys - n_queries, n_keys)[:, None] - np.arange(n_keys)
+        hidden = (age < 0) | ((age >= window) if window else False)
         scores = np.where(hidden, -np.inf, scores)
-    out = softmax(scores) @ v
+    if sinks is not None:
+        column = np.broadcast_to(sinks[:, None, None], (*scores.shape[:2], 1))
+        scores = np.concatenate([scores, column], axis=-1)
+    out = softmax(scores)[..., : k.shape[1]] @ v
     return out.transpose(1, 0, 2).reshape(q.shape[1], -1)

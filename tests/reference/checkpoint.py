@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from reference.mlp import ClampedGate, Experts
 from reference.numbers import Array
 from reference.rope_config import RopeConfig, rope_config
 
@@ -42,6 +43,9 @@ class DecoderConfig:
     d_head: int
     epsilon: float
     qk_norm: bool
+    windows: list[int]  # of each layer; 0: it sees all keys
+    gate: ClampedGate | None
+    experts: Experts | None
     tied_head: bool
     rope: RopeConfig
 
@@ -68,10 +72,19 @@ class Weights(Mapping[str, Array]):
 
 
 @dataclass(frozen=True)
+class RouterConfig:
+    """A tile is cut short above this quantile of all scores, from the absolute one on."""
+
+    relative_threshold: float
+    absolute_threshold: float
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """Everything a forward pass needs."""
+    """Everything a forward pass needs; ``router`` of InternVL3.5-Flash."""
 
     vision: VisionConfig
+    router: RouterConfig | None
     decoder: DecoderConfig
     weights: Weights
     image_token_id: int
@@ -86,17 +99,24 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     decoder = _decoder_config(config, text, any(name.endswith(_HEADS) for name in arrays))
     vision = _vision_config(folder, config, chat)
     weights = _rename(arrays, text["model_type"], decoder)
-    return Checkpoint(vision, decoder, Weights(weights), _image_token_id(folder, config))
+    router = None
+    if config.get("flash_mode"):
+        router = RouterConfig(
+            config["flash_relative_threshold"], config["flash_absolute_threshold"]
+        )
+    return Checkpoint(vision, router, decoder, Weights(weights), _image_token_id(folder, config))
 
 
 def _vision_config(folder: Path, config: dict[str, Any], chat: bool) -> VisionConfig:
     vision = config["vision_config"]
+    last = config.get("select_layer" if chat else "vision_feature_layer", -1)
+    n_layers = vision["num_hidden_layers"]
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     if not chat and (folder / "preprocessor_config.json").is_file():
         processor = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
         mean, std = processor.get("image_mean", mean), processor.get("image_std", std)
     return VisionConfig(
-        n_layers=vision["num_hidden_layers"],
+        n_layers=last if last >= 0 else n_layers + 1 + last,
         n_heads=vision["num_attention_heads"],
         norm=vision["norm_type"],
         epsilon=vision["layer_norm_eps"],
@@ -116,10 +136,41 @@ def _decoder_config(config: dict[str, Any], text: dict[str, Any], has_head: bool
         n_kv_heads=text["num_key_value_heads"],
         d_head=text.get("head_dim") or text["hidden_size"] // n_heads,
         epsilon=text["rms_norm_eps"],
-        qk_norm=text["model_type"] == "qwen3",
+        qk_norm=text["model_type"] in ("qwen3", "qwen3_moe"),
+        windows=_windows(text),
+        gate=_gate(text),
+        experts=_experts(text),
         tied_head=tied and not has_head,
         rope=rope_config(text),
     )
+
+
+def _windows(text: dict[str, Any]) -> list[int]:
+    family, window = text["model_type"], text.get("sliding_window") or 0
+    n = text["num_hidden_layers"]
+    if family.startswith("qwen") and not text.get("use_sliding_window"):
+        return [0] * n
+    named = text.get("layer_types")
+    if named:
+        return [window if kind == "sliding_attention" else 0 for kind in named]
+    if family.startswith("qwen"):
+        return [window if i >= text["max_window_layers"] else 0 for i in range(n)]
+    if family in ("mistral", "phi3"):
+        return [window] * n
+    return [window if family == "gpt_oss" and i % 2 == 0 else 0 for i in range(n)]
+
+
+def _gate(text: dict[str, Any]) -> ClampedGate | None:
+    if text["model_type"] != "gpt_oss":
+        return None
+    return ClampedGate(text.get("swiglu_alpha", 1.702), text.get("swiglu_limit", 7.0))
+
+
+def _experts(text: dict[str, Any]) -> Experts | None:
+    if "num_experts_per_tok" not in text:
+        return None
+    normalised = text.get("norm_topk_prob", text["model_type"] == "gpt_oss")
+    return Experts(text["num_experts_per_tok"], normalised)
 
 
 def _image_token_id(folder: Path, config: dict[str, Any]) -> int:
@@ -147,6 +198,9 @@ _HEADS = ("lm_head.weight", "language_model.output.weight")
 
 # (pattern in the checkpoint, name here); the first match counts.
 _NAMES: list[tuple[str, str]] = [
+    (r"mlp2\.", r"small."),
+    (r"pooling_before_gating\.", r"pool."),
+    (r"^gating\.", r"gating."),
     (r"vision_model\.embeddings\.patch_embedding\.", r"vision.patch."),
     (r"vision_model\.embeddings\.class_embedding", r"vision.class"),
     (r"vision_model\.embeddings\.position_embedding", r"vision.position"),
@@ -173,6 +227,11 @@ _NAMES: list[tuple[str, str]] = [
     (r"language_model\.(?:model\.)?norm\.", r"decoder.norm."),
     (r"layers\.(\d+)\.(?:self_attn\.o_proj|attention\.wo)\.", r"decoder.\1.out."),
     (r"layers\.(\d+)\.self_attn\.([qkv])_proj\.", r"decoder.\1.\2."),
+    (r"layers\.(\d+)\.self_attn\.qkv_proj\.", r"decoder.\1.joined_qkv."),
+    (r"layers\.(\d+)\.mlp\.gate_up_proj\.", r"decoder.\1.joined_mlp."),
+    (r"layers\.(\d+)\.mlp\.(?:router|gate)\.(?=weight|bias)", r"decoder.\1.router."),
+    (r"layers\.(\d+)\.mlp\.experts\.(\d+)\.(\w+)_proj\.weight", r"decoder.\1.expert.\2.\3"),
+    (r"layers\.(\d+)\.mlp\.experts\.", r"decoder.\1.experts."),
     (r"layers\.(\d+)\.self_attn\.", r"decoder.\1."),
     (r"layers\.(\d+)\.(?:input_layernorm|attention_norm)\.", r"decoder.\1.norm1."),
     (r"layers\.(\d+)\.(?:post_attention_layernorm|ffn_norm)\.", r"decoder.\1.norm2."),
@@ -199,9 +258,34 @@ def _rename(arrays: Mapping[str, Array], family: str, c: DecoderConfig) -> dict[
             renamed.update({name.replace("qkv", n): p for n, p in zip("qkv", parts, strict=True)})
         elif ".wqkv." in name:
             renamed.update(_split_wqkv(name, array, c))
+        elif ".joined_qkv." in name:
+            sizes = np.cumsum([c.n_heads * c.d_head, c.n_kv_heads * c.d_head])
+            parts = np.split(array, sizes)
+            renamed.update(
+                {name.replace("joined_qkv", n): p for n, p in zip("qkv", parts, strict=True)}
+            )
+        elif ".joined_mlp." in name:
+            for n, part in zip(("gate", "up"), np.split(array, 2), strict=True):
+                renamed[name.replace("joined_mlp", n)] = part
+        elif ".experts." in name:
+            renamed.update(_split_experts(name, array))
         else:
             renamed[name] = array
     return renamed
+
+
+def _split_experts(name: str, array: Array) -> dict[str, Array]:
+    """gpt-oss: all experts in one array, matrices transposed, gate and up columns by turns."""
+    block, _, kind = name.partition(".experts.")
+    end = "_bias" if kind.endswith("_bias") else ""
+    split: dict[str, Array] = {}
+    for e, stored in enumerate(array):
+        parts = {"down": stored}
+        if kind.startswith("gate_up"):
+            parts = {"gate": stored[..., 0::2], "up": stored[..., 1::2]}
+        for part, values in parts.items():
+            split[f"{block}.expert.{e}.{part}{end}"] = values if end else values.T
+    return split
 
 
 def _split_wqkv(name: str, array: Array, c: DecoderConfig) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""One block of the text model; Qwen2, Qwen3, InternLM2 and InternLM3 differ in switches only."""
+"""One block of the text model; all families differ in switches only."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from reference.attention import attend, split_heads
 from reference.checkpoint import DecoderConfig, Weights
+from reference.mlp import gated, mixture
 from reference.norm import rms_norm
-from reference.numbers import Array, linear, silu
+from reference.numbers import Array, linear
 from reference.rope import rotary_frequencies, rotate
 
 
@@ -36,8 +37,10 @@ class KeyValues:
         self.v = np.concatenate([self.v, v], axis=1)
 
 
-def decoder_layer(x: Array, w: Weights, c: DecoderConfig, cache: KeyValues) -> Array:
-    """Causal attention with rotary positions, then a gated MLP.
+def decoder_layer(
+    x: Array, w: Weights, c: DecoderConfig, cache: KeyValues, window: int = 0
+) -> Array:
+    """Causal attention with rotary positions, then a gated MLP or a mixture of them.
 
     Keys stay as they were rotated when their token came, as in transformers; with dynamic scaling
     the frequencies of a step depend on the length that the sequence has after it.
@@ -47,6 +50,7 @@ def decoder_layer(x: Array, w: Weights, c: DecoderConfig, cache: KeyValues) -> A
         w: The block's weights.
         c: Switches and sizes.
         cache: The tokens before; the new ones are added.
+        window: Newest keys that a query sees; 0 for all.
     """
 
     def project(y: Array, name: str) -> Array:
@@ -64,7 +68,12 @@ def decoder_layer(x: Array, w: Weights, c: DecoderConfig, cache: KeyValues) -> A
     frequencies, factor = rotary_frequencies(c.rope, c.d_head, n_total)
     q = rotate(q, positions, frequencies, factor)
     cache.append(rotate(k, positions, frequencies, factor), v)
-    x = x + project(attend(q, cache.k, cache.v, causal=True), "out")
+    y = attend(q, cache.k, cache.v, causal=True, window=window, sinks=w.get("sinks"))
+    x = x + project(y, "out")
 
     y = rms_norm(x, w["norm2.weight"], c.epsilon)
-    return x + project(silu(project(y, "gate")) * project(y, "up"), "down")
+    if c.experts is None:
+        return x + project(gated(project(y, "gate"), project(y, "up"), c.gate), "down")
+    router = project(y, "router")
+    experts = [dict(w.scope(f"expert.{e}")) for e in range(router.shape[1])]
+    return x + mixture(y, router, experts, c.experts, c.gate)

@@ -34,12 +34,23 @@ def rotary_frequencies(rope: RopeConfig, d_head: int, n_tokens: int) -> tuple[Ar
             turns = rope.context / (rotations * 2 * math.pi)
             return d_head * math.log(turns) / (2 * math.log(rope.theta))
 
-        low = max(math.floor(pair_of(rope.beta_fast)), 0)
-        high = min(math.ceil(pair_of(rope.beta_slow)), d_head - 1)
+        low, high = pair_of(rope.beta_fast), pair_of(rope.beta_slow)
+        if rope.truncate:
+            low, high = math.floor(low), math.ceil(high)
+        low, high = max(low, 0), min(high, d_head - 1)
         ramp = (np.arange(d_head // 2) - low) / (high - low if high != low else 0.001)
         interpolated = np.clip(ramp, 0.0, 1.0)
         frequencies = plain / rope.factor * interpolated + plain * (1.0 - interpolated)
         return frequencies, rope.attention_factor
+    if rope.scaling == "llama3":
+        # Turns in the trained length: many of them stay, few are slowed down, a mixture between.
+        turns = rope.context * plain / (2 * math.pi)
+        low, high = rope.low_freq_factor, rope.high_freq_factor
+        kept = np.clip((turns - low) / (high - low), 0.0, 1.0)
+        return (1 - kept) * plain / rope.factor + kept * plain, 1.0
+    if rope.scaling in ("longrope", "su"):
+        divisors = rope.long_factor if n_tokens > rope.context else rope.short_factor
+        return plain / np.array(divisors), rope.attention_factor
     return plain, 1.0
 
 

@@ -17,7 +17,12 @@ class RopeConfig:
     context: int = 0
     beta_fast: float = 32.0
     beta_slow: float = 1.0
+    truncate: bool = True
     attention_factor: float = 1.0
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    short_factor: tuple[float, ...] = ()
+    long_factor: tuple[float, ...] = ()
 
 
 def rope_config(text: dict[str, Any]) -> RopeConfig:
@@ -26,9 +31,15 @@ def rope_config(text: dict[str, Any]) -> RopeConfig:
     rope.update(text.get("rope_parameters") or {})
     scaling = rope.get("rope_type") or rope.get("type") or "default"
     context = text["max_position_embeddings"]
-    if scaling == "yarn":
-        context = rope.get("original_max_position_embeddings") or context
+    longest = context
+    if scaling in ("yarn", "llama3", "longrope", "su"):
+        original = text.get("original_max_position_embeddings") or context
+        context = rope.get("original_max_position_embeddings") or original
     factor = float(rope.get("factor", 1.0))
+    attention_factor = 0.1 * math.log(factor) + 1.0
+    if scaling in ("longrope", "su"):
+        stretch = float(rope.get("factor") or longest / context)
+        attention_factor = math.sqrt(1 + math.log(stretch) / math.log(context))
     return RopeConfig(
         theta=float(rope["rope_theta"]),
         scaling=scaling,
@@ -36,5 +47,10 @@ def rope_config(text: dict[str, Any]) -> RopeConfig:
         context=context,
         beta_fast=float(rope.get("beta_fast") or 32.0),
         beta_slow=float(rope.get("beta_slow") or 1.0),
-        attention_factor=float(rope.get("attention_factor") or 0.1 * math.log(factor) + 1.0),
+        truncate=rope.get("truncate", True),
+        attention_factor=float(rope.get("attention_factor") or attention_factor),
+        low_freq_factor=rope.get("low_freq_factor", 1.0),
+        high_freq_factor=rope.get("high_freq_factor", 4.0),
+        short_factor=tuple(rope.get("short_factor") or ()),
+        long_factor=tuple(rope.get("long_factor") or ()),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import gguf
 import pytest
 from crispvl import Model
-from goldens import GOLDENS
+from goldens import GOLDENS, golden_folder
 from hypothesis import given
 from text.texts import EXAMPLES, any_text, known_text
 from text.vocab_files import like_qwen2, write_byte_level, write_sentencepiece
@@ -33,7 +33,7 @@ def golden_model(folder: Path, path: Path) -> Model:
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_golden_cases_have_the_published_ids(shared_dir: Path, tmp_path: Path, name: str) -> None:
-    folder = shared_dir / "goldens" / name
+    folder = golden_folder(shared_dir, name)
     model = golden_model(folder, tmp_path / "vocab.gguf")
     settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
     bos = [1] if settings.get("add_bos_token") else []  # the chat template's part, not encode's

@@ -55,7 +55,7 @@ def config(row: Row, special: dict[str, int]) -> dict[str, Any]:
     }
     if "rope_parameters" not in row.text:
         text |= {"rope_theta": 10000.0, "rope_scaling": None}
-    if row.family in ("qwen3", "internlm3", "llama"):
+    if row.family in ("qwen3", "qwen3_moe", "internlm3", "llama", "mistral", "gpt_oss"):
         text["head_dim"] = row.d_head
     text |= row.text
     vision = {"intermediate_size": VISION_MLP, "norm_type": row.norm, "layer_norm_eps": 1e-6}
@@ -104,6 +104,8 @@ def random_tensors(row: Row, seed: int) -> Iterator[tuple[str, NDArray[np.float3
 def noise_to_weight(name: str, noise: NDArray[np.float32]) -> NDArray[np.float32]:
     """Standard normal numbers to a weight of usual size: matrices keep the size of their input."""
     shape = noise.shape
+    if "experts." in name and len(shape) == 3:  # [expert, input, output]
+        return noise / np.float32(np.sqrt(shape[1]))
     if len(shape) > 1 and 1 not in shape:
         return noise / np.float32(np.sqrt(np.prod(shape[1:])))
     if name.endswith("mlp1.0.weight") or ("norm" in name and name.endswith("weight")):

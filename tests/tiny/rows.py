@@ -49,12 +49,13 @@ class Row:
     def text_qkv_bias(self) -> bool:
         """Whether q, k and v of the text model have a bias."""
         keys = ("bias",) if self.family == "internlm2" else ("qkv_bias", "attention_bias")
-        return self.family == "qwen2" or any(self.text.get(k) for k in keys)
+        return self.family in ("qwen2", "gpt_oss") or any(self.text.get(k) for k in keys)
 
     @property
     def text_out_bias(self) -> bool:
         """Whether the attention output of the text model has a bias."""
-        return bool(self.text.get("bias") or self.text.get("attention_bias"))
+        named = self.text.get("bias") or self.text.get("attention_bias")
+        return self.family == "gpt_oss" or bool(named)
 
     @property
     def text_mlp_bias(self) -> bool:
@@ -68,6 +69,22 @@ def _scaling(**values: Any) -> dict[str, Any]:
 
 
 _INTERNLM2 = {"bias": False}
+
+_EXPERTS = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+
+_GPT_OSS = {
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
+    "intermediate_size": 32,
+    "attention_bias": True,
+    "sliding_window": 9,
+    "swiglu_limit": 0.5,  # small activations reach it
+}
+
+_LONGROPE = {
+    "short_factor": [1 + 0.1 * i for i in range(8)],
+    "long_factor": [1.0 + i for i in range(8)],
+}
 
 # A context this short makes dynamic scaling and YaRN act on the prompts of the tests.
 _SHORT = {"max_position_embeddings": 24}
@@ -83,6 +100,17 @@ ROWS: tuple[Row, ...] = (
     Row("vision-faint", faint=True),
     Row("vision-faint-6b", faint=True, norm="rms_norm", qk_norm=True, qkv_bias=False),
     Row("no-thumbnail", thumbnail=False),
+    Row("earlier-layer", extra={"select_layer": -2}),
+    Row("earlier-layer-hf", "hf", extra={"vision_feature_layer": 1}),
+    Row(
+        "flash",
+        family="qwen3",
+        extra={
+            "flash_mode": True,
+            "flash_relative_threshold": 0.5,
+            "flash_absolute_threshold": 0.0,
+        },
+    ),
     # text families
     Row("qwen2-hf", "hf"),
     Row("qwen2-hf-prefixed", "hf-prefixed"),
@@ -98,6 +126,58 @@ ROWS: tuple[Row, ...] = (
     Row("internlm3-bias", "hf", family="internlm3", text={"bias": True}, tokenizer="spm"),
     Row("llama-hf", "hf", family="llama", tokenizer="spm"),
     Row("llama-hf-bias", "hf", family="llama", text={"attention_bias": True, "mlp_bias": True}),
+    Row("mistral-hf", "hf", family="mistral", text={"sliding_window": 9}),
+    Row("mistral-no-window", family="mistral", text={"sliding_window": None}, tokenizer="spm"),
+    Row(
+        "qwen2-sliding",
+        text={"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1},
+    ),
+    Row(
+        "qwen3-sliding-hf",
+        "hf",
+        family="qwen3",
+        text={
+            "use_sliding_window": True,
+            "sliding_window": 12,
+            "layer_types": ["sliding_attention", "full_attention"],
+        },
+    ),
+    Row(
+        "qwen3-moe-hf",
+        "hf",
+        family="qwen3_moe",
+        d_head=32,
+        text={**_EXPERTS, "norm_topk_prob": True},
+    ),
+    Row("qwen3-moe-not-normalised", family="qwen3_moe", text={**_EXPERTS, "norm_topk_prob": False}),
+    Row("one-expert", family="qwen3_moe", text={**_EXPERTS, "num_experts_per_tok": 1}),
+    Row("gpt-oss-hf", "hf", family="gpt_oss", text=_GPT_OSS),
+    Row(
+        "gpt-oss",
+        family="gpt_oss",
+        d_head=32,
+        text={**_GPT_OSS, "sliding_window": 16, "swiglu_limit": 7.0},
+    ),
+    Row(
+        "phi3-hf",
+        "hf",
+        family="phi3",
+        n_kv_heads=4,
+        text={
+            "original_max_position_embeddings": 24,
+            "rope_parameters": {"rope_type": "longrope", "rope_theta": 10000.0, **_LONGROPE},
+        },
+    ),
+    Row(
+        "phi3",
+        family="phi3",
+        text={
+            "original_max_position_embeddings": 30,
+            "sliding_window": 400,
+            **_scaling(type="su", **_LONGROPE),
+        },
+        tokenizer="spm",
+    ),
     # heads
     Row("head-dim", text={"head_dim": 32}, d_head=32),
     Row("all-kv-heads", n_kv_heads=4),
@@ -129,6 +209,34 @@ ROWS: tuple[Row, ...] = (
                 "beta_fast": 16.0,
                 "beta_slow": 2.0,
                 "attention_factor": 1.25,
+            }
+        },
+    ),
+    Row(
+        "rope-yarn-whole-ramp",
+        "hf",
+        text={
+            "rope_parameters": {
+                "rope_type": "yarn",
+                "rope_theta": 10000.0,
+                "factor": 8.0,
+                "original_max_position_embeddings": 64,
+                "truncate": False,
+            }
+        },
+    ),
+    Row(
+        "rope-llama3",
+        "hf",
+        family="llama",
+        text={
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "rope_theta": 500000.0,
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 64,
             }
         },
     ),

@@ -61,6 +61,33 @@ def _chat_vision(row: Row) -> Shapes:
     yield "mlp1.0.bias", (4 * _WIDTH,)
     yield from _linear("mlp1.1", _WIDTH, 4 * _WIDTH)
     yield from _linear("mlp1.3", _WIDTH, _WIDTH)
+    if row.extra.get("flash_mode"):
+        yield from _router()
+
+
+def _router() -> Shapes:
+    """What InternVL3.5-Flash has besides."""
+    yield from _layer_norm("mlp2.0", 16 * _WIDTH)
+    yield from _linear("mlp2.1", 2 * _WIDTH, 16 * _WIDTH)
+    yield from _linear("mlp2.4", 2 * _WIDTH, 2 * _WIDTH)
+    yield from _linear("mlp2.7", _WIDTH, 2 * _WIDTH)
+    yield "pooling_before_gating.query_token", (1, _WIDTH)
+    for i in range(1, 5):
+        attention = f"pooling_before_gating.attn{i}"
+        yield f"{attention}.in_proj_weight", (3 * _WIDTH, _WIDTH)
+        yield f"{attention}.in_proj_bias", (3 * _WIDTH,)
+        yield from _linear(f"{attention}.out_proj", _WIDTH, _WIDTH)
+        yield from _layer_norm(f"pooling_before_gating.norm{i}", _WIDTH)
+        yield from _linear(f"gating.block{i}.0", 4 * _WIDTH, _WIDTH)
+        yield from _linear(f"gating.block{i}.3", _WIDTH, 4 * _WIDTH)
+        yield from _layer_norm(f"gating.block{i}.5", _WIDTH)
+    yield from _layer_norm("gating.gate.0", _WIDTH)
+    yield from _linear("gating.gate.1", 2, _WIDTH)
+
+
+def _layer_norm(name: str, width: int) -> Shapes:
+    yield f"{name}.weight", (width,)
+    yield f"{name}.bias", (width,)
 
 
 def _hf_vision(row: Row) -> Shapes:
@@ -96,19 +123,48 @@ def _decoder(row: Row) -> Shapes:
     for i in range(row.n_layers):
         block = f"{root}.layers.{i}"
         yield f"{block}.input_layernorm.weight", (_WIDTH,)
-        for part, d_out in (("q_proj", d_q), ("k_proj", d_kv), ("v_proj", d_kv)):
-            yield from _linear(f"{block}.self_attn.{part}", d_out, _WIDTH, row.text_qkv_bias)
-        if row.family == "qwen3":
+        if row.family == "phi3":
+            yield from _linear(f"{block}.self_attn.qkv_proj", d_q + 2 * d_kv, _WIDTH, bias=False)
+        else:
+            for part, d_out in (("q_proj", d_q), ("k_proj", d_kv), ("v_proj", d_kv)):
+                yield from _linear(f"{block}.self_attn.{part}", d_out, _WIDTH, row.text_qkv_bias)
+        if row.family == "gpt_oss":
+            yield f"{block}.self_attn.sinks", (_N_HEADS,)
+        if row.family in ("qwen3", "qwen3_moe"):
             yield f"{block}.self_attn.q_norm.weight", (row.d_head,)
             yield f"{block}.self_attn.k_norm.weight", (row.d_head,)
         yield from _linear(f"{block}.self_attn.o_proj", _WIDTH, d_q, row.text_out_bias)
         yield f"{block}.post_attention_layernorm.weight", (_WIDTH,)
-        yield from _linear(f"{block}.mlp.gate_proj", _MLP, _WIDTH, row.text_mlp_bias)
-        yield from _linear(f"{block}.mlp.up_proj", _MLP, _WIDTH, row.text_mlp_bias)
-        yield from _linear(f"{block}.mlp.down_proj", _WIDTH, _MLP, row.text_mlp_bias)
+        yield from _mlp(row, f"{block}.mlp")
     yield f"{root}.norm.weight", (_WIDTH,)
     if not row.tied_head:
         yield "language_model.lm_head.weight", (_VOCAB, _WIDTH)
+
+
+def _mlp(row: Row, name: str) -> Shapes:
+    if row.family == "gpt_oss":
+        n, inner = row.text["num_local_experts"], row.text["intermediate_size"]
+        yield from _linear(f"{name}.router", n, _WIDTH)
+        yield f"{name}.experts.gate_up_proj", (n, _WIDTH, 2 * inner)
+        yield f"{name}.experts.gate_up_proj_bias", (n, 2 * inner)
+        yield f"{name}.experts.down_proj", (n, inner, _WIDTH)
+        yield f"{name}.experts.down_proj_bias", (n, _WIDTH)
+    elif row.family == "qwen3_moe":
+        n, inner = row.text["num_experts"], row.text["moe_intermediate_size"]
+        yield from _linear(f"{name}.gate", n, _WIDTH, bias=False)
+        for e in range(n):
+            yield from _swiglu(row, f"{name}.experts.{e}", inner)
+    elif row.family == "phi3":
+        yield from _linear(f"{name}.gate_up_proj", 2 * _MLP, _WIDTH, bias=False)
+        yield from _linear(f"{name}.down_proj", _WIDTH, _MLP, bias=False)
+    else:
+        yield from _swiglu(row, name, _MLP)
+
+
+def _swiglu(row: Row, name: str, inner: int) -> Shapes:
+    yield from _linear(f"{name}.gate_proj", inner, _WIDTH, row.text_mlp_bias)
+    yield from _linear(f"{name}.up_proj", inner, _WIDTH, row.text_mlp_bias)
+    yield from _linear(f"{name}.down_proj", _WIDTH, inner, row.text_mlp_bias)
 
 
 def _internlm2(row: Row) -> Shapes:

@@ -16,6 +16,8 @@
 namespace crispvl::kernels {
 namespace {
 
+constexpr float kLog2E = 1.44269504089f;   // exponentials are taken to base 2
+constexpr float kNoSink = -INFINITY;       // a logit without weight
 constexpr int64_t kGroupRows = 4 * kRows;  // queries whose scores are kept at once
 
 // One thread's scratch, laid out for `n_tokens` keys of `d_head`.
@@ -167,25 +169,38 @@ void score_block(const uint16_t* q, int64_t stride, int64_t n_pairs, int64_t i_p
     }
 }
 
-// Scores of one query -> BF16 weights of the `n_visible` first keys, zeros up to `n_used`, and
-// their sum in `norms`; base-2 exponentials.
-void soften(const Scratch& s, int64_t row, int64_t n_visible, int64_t n_used, float scale) {
+// Keys that a query sees: [first, end).
+struct VisibleKeys {
+    int64_t first, end;
+};
+
+// What lies outside of `keys` of the 16 numbers from `i` on becomes `filler`.
+inline Floats keep_visible(VisibleKeys keys, int64_t i, Floats x, Floats filler) {
+    x = keep_first(keys.end - i, x, filler);
+    return keys.first > i ? keep_first(keys.first - i, filler, x) : x;
+}
+
+// Scores of one query -> BF16 weights of the keys it sees, zeros elsewhere up to `n_used`, and
+// their sum in `norms`; base-2 exponentials. `sink`, in the same units, adds to the sum.
+void soften(const Scratch& s, int64_t row, VisibleKeys keys, int64_t n_used, float scale,
+            float sink) {
     const float* scores = s.scores + row * s.n_keys;
     uint16_t* weights = s.weights + row * s.n_keys;
     const Floats lowest = splat(-INFINITY);
     Floats largest = lowest;
-    for (int64_t i = 0; i < n_visible; i += 16) {
-        largest = max(largest, keep_first(n_visible - i, load(scores + i), lowest));
+    for (int64_t i = keys.first / 16 * 16; i < keys.end; i += 16) {
+        largest = max(largest, keep_visible(keys, i, load(scores + i), lowest));
     }
-    const Floats factor = splat(scale), shift = splat(-scale * largest_of(largest));
+    const float peak = std::fmax(scale * largest_of(largest), sink);
+    const Floats factor = splat(scale), shift = splat(-peak);
     Floats sum = splat(0.0f);
     for (int64_t i = 0; i < n_used; i += 16) {
         const Floats e = exp2_ps(fma(load(scores + i), factor, shift));
-        const Floats weight = keep_first(n_visible - i, e, splat(0.0f));
+        const Floats weight = keep_visible(keys, i, e, splat(0.0f));
         sum = add(sum, weight);
         store_bf16(weights + i, weight);
     }
-    s.norms[row] = sum_of(sum);
+    s.norms[row] = sum_of(sum) + std::exp2(sink - peak);
 }
 
 template <int kN>
@@ -204,21 +219,21 @@ void value_block(const Scratch& s, int64_t row, int64_t i_panel, int64_t n_used,
     }
 }
 
-// A group of at most kGroupRows queries. Query r sees n_visible(r) keys, never fewer than the one
-// before it.
+// A group of at most kGroupRows queries. Query r sees the keys visible(r), which end no earlier
+// than those of the query before it.
 template <typename Visible>
 void attend_group(const Scratch& s, const uint16_t* q, int64_t q_stride, int64_t n_rows,
-                  int64_t d_head, const Visible& n_visible, uint16_t* y, int64_t y_stride) {
+                  int64_t d_head, const Visible& visible, float sink, uint16_t* y,
+                  int64_t y_stride) {
     const int64_t n_pairs = d_head / 2;
-    // 1 / sqrt(d) and the change from base e to base 2.
-    const float scale = 1.44269504089f / std::sqrt(static_cast<float>(d_head));
-    const int64_t n_used = panel_count(n_visible(n_rows - 1)) * kPanelWidth;
+    const float scale = kLog2E / std::sqrt(static_cast<float>(d_head));
+    const int64_t n_used = panel_count(visible(n_rows - 1).end) * kPanelWidth;
     for (int64_t p = 0; p < n_used / kPanelWidth; ++p) {
         for_row_blocks(n_rows, [&](auto rows, int64_t row) {
             score_block<decltype(rows)::value>(q, q_stride, n_pairs, p, s, row);
         });
     }
-    for (int64_t r = 0; r < n_rows; ++r) soften(s, r, n_visible(r), n_used, scale);
+    for (int64_t r = 0; r < n_rows; ++r) soften(s, r, visible(r), n_used, scale, sink);
     for (int64_t p = 0; p < d_head / kPanelWidth; ++p) {
         for_row_blocks(n_rows, [&](auto rows, int64_t row) {
             value_block<decltype(rows)::value>(s, row, p, n_used, y, y_stride);
@@ -256,9 +271,9 @@ void attention(const AttentionJob& job, void* memory, int ith, int nth) {
             packed = i_head;
         }
         uint16_t* y = job.y + i_tile * job.n_tokens * width + column;
-        const auto all = [&](int64_t) { return job.n_tokens; };
+        const auto all = [&](int64_t) { return VisibleKeys{0, job.n_tokens}; };
         for (int64_t i = first; i < last; i += kGroupRows) {
-            attend_group(s, q + i * stride, stride, group_size(i, last), job.d_head, all,
+            attend_group(s, q + i * stride, stride, group_size(i, last), job.d_head, all, kNoSink,
                          y + i * width, width);
         }
     };
@@ -272,6 +287,7 @@ void causal_attention(const CausalAttentionJob& job, void* memory, int ith, int 
     int64_t packed = -1;
     const auto head = [&](int64_t i_head, int64_t first, int64_t last) {
         const int64_t i_kv_head = i_head / n_shared, column = i_head * job.d_head;
+        const float sink = job.sinks != nullptr ? job.sinks[i_head] * kLog2E : kNoSink;
         if (packed != i_kv_head) {
             const int64_t kv_column = i_kv_head * job.d_head;
             const F16Rows keys{job.k + kv_column, kv_stride, n_kv, job.d_head};
@@ -282,13 +298,16 @@ void causal_attention(const CausalAttentionJob& job, void* memory, int ith, int 
         }
         for (int64_t i = first; i < last; i += kGroupRows) {
             const int64_t n_rows = group_size(i, last);
-            const auto past = [&](int64_t r) { return job.n_past + i + r + 1; };
+            const auto past = [&](int64_t r) {
+                const int64_t end = job.n_past + i + r + 1;
+                return VisibleKeys{job.window > 0 && end > job.window ? end - job.window : 0, end};
+            };
             for (int64_t r = 0; r < n_rows; ++r) {
                 const float* q = job.q + (i + r) * width + column;
                 round_rows(q, job.d_head, s.queries + r * job.d_head);
-                find_shifts(q, job.d_head, r, past(n_rows - 1), s);
+                find_shifts(q, job.d_head, r, past(n_rows - 1).end, s);
             }
-            attend_group(s, s.queries, job.d_head, n_rows, job.d_head, past,
+            attend_group(s, s.queries, job.d_head, n_rows, job.d_head, past, sink,
                          job.y + i * width + column, width);
         }
     };

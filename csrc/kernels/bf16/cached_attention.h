@@ -6,8 +6,7 @@
 
 #include <cmath>
 
-#include "kernels/bf16/kernels.h"
-#include "kernels/simd/math.h"
+#include "kernels/bf16/attention.h"
 
 namespace crispvl::kernels {
 namespace {
@@ -18,7 +17,8 @@ constexpr int64_t kKeys = 64;  // at a time
 struct QueryBlock {
     const float* q[kSumsAtOnce];  // [d_head]
     float* y[kSumsAtOnce];        // [d_head], sums of weighted values so far
-    int64_t n_visible[kSumsAtOnce];
+    VisibleKeys visible[kSumsAtOnce];
+    float sink[kSumsAtOnce];     // a logit to base 2; kNoSink: none
     float largest[kSumsAtOnce];  // score so far
     float sum[kSumsAtOnce];      // of weights so far, relative to `largest`
     int64_t n;
@@ -54,21 +54,25 @@ inline void score_keys(const float* q, const float* keys, int64_t n_keys, int64_
     }
 }
 
-// Scores of query `r` -> weights of the first `n_visible` keys, zeros up to kKeys. Returns the
-// factor by which earlier weights shrink.
-inline float soften_keys(QueryBlock& block, int64_t r, int64_t n_visible, float scale,
-                         float* scores) {
+// Scores of query `r` for the kKeys keys from `first` on -> weights of those it sees, zeros
+// elsewhere. Returns the factor by which earlier weights shrink.
+inline float soften_keys(QueryBlock& block, int64_t r, int64_t first, float scale, float* scores) {
+    const VisibleKeys keys{block.visible[r].first - first, block.visible[r].end - first};
     const Floats lowest = splat(-INFINITY);
     Floats largest = lowest;
-    for (int64_t i = 0; i < n_visible; i += 16) {
-        largest = max(largest, keep_first(n_visible - i, load(scores + i), lowest));
+    for (int64_t i = 0; i < kKeys && i < keys.end; i += 16) {
+        largest = max(largest, keep_visible(keys, i, load(scores + i), lowest));
     }
     const float before = block.largest[r], now = std::fmax(before, largest_of(largest));
+    if (now == -INFINITY) {  // it sees none of the keys so far
+        for (int64_t i = 0; i < kKeys; i += 16) store(scores + i, splat(0.0f));
+        return 0.0f;
+    }
     const Floats shift = splat(-scale * now);
     Floats sum = splat(0.0f);
     for (int64_t i = 0; i < kKeys; i += 16) {
-        const Floats weight = keep_first(
-            n_visible - i, exp2_ps(fma(load(scores + i), splat(scale), shift)), splat(0.0f));
+        const Floats weight =
+            keep_visible(keys, i, exp2_ps(fma(load(scores + i), splat(scale), shift)), splat(0.0f));
         sum = add(sum, weight);
         store(scores + i, weight);
     }
@@ -112,29 +116,31 @@ inline void add_values_of(const QueryBlock& block, const uint16_t* v, int64_t st
 template <int kWidth>
 void attend_block(QueryBlock& block, const uint16_t* k, const uint16_t* v, int64_t stride,
                   int64_t d_head, float* keys) {
-    // 1 / sqrt(d) and the change from base e to base 2.
-    const float scale = 1.44269504089f / std::sqrt(static_cast<float>(d_head));
-    int64_t n_seen = 0;
+    const float scale = kLog2E / std::sqrt(static_cast<float>(d_head));
+    int64_t n_unseen = block.visible[0].first, n_seen = 0;
     for (int64_t r = 0; r < block.n; ++r) {
-        n_seen = block.n_visible[r] > n_seen ? block.n_visible[r] : n_seen;
+        n_unseen = block.visible[r].first < n_unseen ? block.visible[r].first : n_unseen;
+        n_seen = block.visible[r].end > n_seen ? block.visible[r].end : n_seen;
         block.largest[r] = -INFINITY;
         block.sum[r] = 0.0f;
         for (int64_t d = 0; d < d_head; d += 16) store(block.y[r] + d, splat(0.0f));
     }
-    for (int64_t first = 0; first < n_seen; first += kKeys) {
+    for (int64_t first = n_unseen / kKeys * kKeys; first < n_seen; first += kKeys) {
         const int64_t n_keys = n_seen - first < kKeys ? n_seen - first : kKeys;
         alignas(64) float weights[kSumsAtOnce][kKeys];
         float factors[kSumsAtOnce];
         convert_keys(k + first * stride, stride, n_keys, d_head, keys);
         for (int64_t r = 0; r < block.n; ++r) {
             score_keys<kWidth>(block.q[r], keys, n_keys, d_head, weights[r]);
-            const int64_t n_left = block.n_visible[r] - first;
-            factors[r] = soften_keys(block, r, n_left < kKeys ? n_left : kKeys, scale, weights[r]);
+            factors[r] = soften_keys(block, r, first, scale, weights[r]);
         }
         add_values_of(block, v + first * stride, stride, n_keys, d_head, weights, factors);
     }
     for (int64_t r = 0; r < block.n; ++r) {
-        const Floats norm = splat(1.0f / block.sum[r]);
+        const float peak = std::fmax(scale * block.largest[r], block.sink[r]);
+        const float shrunk = std::exp2(scale * block.largest[r] - peak);
+        const float sum = block.sum[r] * shrunk + std::exp2(block.sink[r] - peak);
+        const Floats norm = splat(shrunk / sum);
         for (int64_t d = 0; d < d_head; d += 16) {
             store(block.y[r] + d, mul(load(block.y[r] + d), norm));
         }
@@ -156,7 +162,9 @@ void attend_queries(const CachedAttentionJob& job, const CachedSequence& sequenc
                 job.d_head;
             block.q[r] = job.q + at;
             block.y[r] = job.y + at;
-            block.n_visible[r] = sequence.n_past + token + 1;
+            const int64_t last = sequence.n_past + token + 1, i_head = i_kv_head * n_shared + head;
+            block.visible[r] = {job.window > 0 && last > job.window ? last - job.window : 0, last};
+            block.sink[r] = job.sinks != nullptr ? job.sinks[i_head] * kLog2E : kNoSink;
         }
         const auto attend = job.d_head == 64    ? attend_block<64>
                             : job.d_head == 128 ? attend_block<128>

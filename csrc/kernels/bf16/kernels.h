@@ -75,13 +75,16 @@ struct AttentionJob {
 size_t attention_scratch_bytes(const AttentionJob& job);
 void attention_bf16(const AttentionJob& job, void* scratch, int ith, int nth);
 
-// Attention of new tokens over a KV cache: token i sees the n_past + i + 1 first ones.
+// Attention of new tokens over a KV cache: token i sees the n_past + i + 1 first ones, or the
+// newest `window` of them.
 struct CausalAttentionJob {
     const float* q;                                      // F32 [n_new, n_heads, d_head]
     const uint16_t* k;                                   // F16 [n_past + n_new, n_kv_heads, d_head]
     const uint16_t* v;                                   // the same
     int64_t n_past, n_new, n_heads, n_kv_heads, d_head;  // d_head a multiple of 64
-    uint16_t* y;                                         // BF16 [n_new, n_heads, d_head]
+    int64_t window;                                      // 0: all
+    const float* sinks;  // [n_heads]: logits that take part in each softmax; null: none
+    uint16_t* y;         // BF16 [n_new, n_heads, d_head]
 };
 
 size_t attention_scratch_bytes(const CausalAttentionJob& job);
@@ -99,7 +102,9 @@ struct CachedAttentionJob {
     const CachedSequence* sequences;
     int64_t n_sequences;
     int64_t n_heads, n_kv_heads, d_head;  // d_head a multiple of 16, at most kLargestCachedHead
-    float* y;                             // F32 [n_tokens, n_heads, d_head]
+    int64_t window;                       // newest keys that a query sees; 0: all
+    const float* sinks;  // [n_heads]: logits that take part in each softmax; null: none
+    float* y;            // F32 [n_tokens, n_heads, d_head]
 };
 inline constexpr int64_t kLargestCachedHead = 256;
 

@@ -14,12 +14,12 @@ bool CachedAttention::supports(int64_t d_head, const std::vector<SequenceStep>& 
            });
 }
 
-ggml_tensor* CachedAttention::apply(Graph& g, ggml_tensor* q, int64_t n_kv_heads,
+ggml_tensor* CachedAttention::apply(Graph& g, ggml_tensor* q, const Layer& layer,
                                     const std::vector<SequenceStep>& steps, size_t i_layer) {
     CachedAttention attention;
     attention.n_heads_ = q->ne[1];
-    attention.n_kv_heads_ = n_kv_heads;
     attention.d_head_ = q->ne[0];
+    attention.layer_ = layer;
     for (const SequenceStep& step : steps) {
         attention.sequences_.push_back({static_cast<const uint16_t*>(step.cache->k(i_layer)->data),
                                         static_cast<const uint16_t*>(step.cache->v(i_layer)->data),
@@ -35,7 +35,8 @@ void CachedAttention::compute(ggml_tensor* y, int ith, int nth, void* self) {
     kernels::cached_attention(
         {floats(y->src[0]), attention.sequences_.data(),
          static_cast<int64_t>(attention.sequences_.size()), attention.n_heads_,
-         attention.n_kv_heads_, attention.d_head_, static_cast<float*>(y->data)},
+         attention.layer_.n_kv_heads, attention.d_head_, attention.layer_.window,
+         floats(attention.layer_.sinks), static_cast<float*>(y->data)},
         ith, nth);
 }
 

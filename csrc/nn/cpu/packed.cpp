@@ -180,22 +180,24 @@ void PackedAttention::compute(ggml_tensor* y, int ith, int nth, void* self) {
 // ---- causal attention ---------------------------------------------------------------------------
 
 ggml_tensor* CausalAttention::scratch(Graph& g, int64_t n_kv, int64_t d_head, int n_threads) {
-    const kernels::CausalAttentionJob job{nullptr, nullptr, nullptr, 0,      n_kv,
-                                          1,       1,       d_head,  nullptr};
+    const kernels::CausalAttentionJob job{nullptr, nullptr, nullptr,      0,       n_kv,   1,
+                                          1,       d_head,  /*window=*/0, nullptr, nullptr};
     const size_t n_bytes = GGML_PAD(kernels::attention_scratch_bytes(job), kernels::kCacheLine);
     return g.input(GGML_TYPE_I8, static_cast<int64_t>(n_bytes), n_threads);
 }
 
 ggml_tensor* CausalAttention::apply(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
-                                    ggml_tensor* scratch) {
-    ggml_tensor* sources[] = {q, k, v, scratch};
-    ggml_tensor* y = ggml_custom_4d(g.ctx(), GGML_TYPE_BF16, q->ne[0] * q->ne[1], q->ne[2], 1, 1,
-                                    sources, 4, compute, GGML_N_TASKS_MAX, nullptr);
+                                    ggml_tensor* sinks, int64_t window, ggml_tensor* scratch) {
+    ggml_tensor* sources[] = {q, k, v, scratch, sinks};
+    void* kept = const_cast<int64_t*>(g.keep(window));
+    ggml_tensor* y =
+        ggml_custom_4d(g.ctx(), GGML_TYPE_BF16, q->ne[0] * q->ne[1], q->ne[2], 1, 1, sources,
+                       sinks != nullptr ? 5 : 4, compute, GGML_N_TASKS_MAX, kept);
     ggml_set_name(y, "causal attention");
     return y;
 }
 
-void CausalAttention::compute(ggml_tensor* y, int ith, int nth, void* /*unused*/) {
+void CausalAttention::compute(ggml_tensor* y, int ith, int nth, void* window) {
     const ggml_tensor *q = y->src[0], *k = y->src[1], *v = y->src[2], *scratch = y->src[3];
     const int64_t n_new = q->ne[2];
     const kernels::CausalAttentionJob job{floats(q),
@@ -206,6 +208,8 @@ void CausalAttention::compute(ggml_tensor* y, int ith, int nth, void* /*unused*/
                                           q->ne[1],
                                           k->ne[1],
                                           q->ne[0],
+                                          *static_cast<const int64_t*>(window),
+                                          floats(y->src[4]),
                                           static_cast<uint16_t*>(y->data)};
     char* own = static_cast<char*>(scratch->data) + static_cast<size_t>(ith) * scratch->nb[1];
     kernels::attention_bf16(job, own, ith, nth);

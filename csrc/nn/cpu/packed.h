@@ -86,12 +86,12 @@ public:
     }
     static ggml_tensor* scratch(Graph& g, int64_t n_kv, int64_t d_head, int n_threads);
     // q F32 [d_head, n_heads, n_new], k and v F16 [d_head, n_kv_heads, n_kv] with the new tokens
-    // last -> BF16 [n_heads * d_head, n_new]
+    // last; sinks F32 [n_heads] or null; window 0: all is seen -> BF16 [n_heads * d_head, n_new]
     static ggml_tensor* apply(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
-                              ggml_tensor* scratch);
+                              ggml_tensor* sinks, int64_t window, ggml_tensor* scratch);
 
 private:
-    static void compute(ggml_tensor* y, int ith, int nth, void* unused);
+    static void compute(ggml_tensor* y, int ith, int nth, void* window);
 };
 
 }  // namespace crispvl

@@ -188,7 +188,11 @@ def mark_packed(
     plans: Sequence[TensorPlan], weights: Mapping[str, StoredTensor]
 ) -> list[TensorPlan]:
     """The same plans; those of packed matrices say so."""
-    return [replace(p, packed=isinstance(weights.get(p.source), AwqTensor)) for p in plans]
+
+    def is_packed(plan: TensorPlan) -> bool:
+        return any(isinstance(weights.get(source), AwqTensor) for source in plan.sources)
+
+    return [replace(plan, packed=is_packed(plan)) for plan in plans]
 
 
 def mark_expected(plans: Sequence[TensorPlan], config: Mapping[str, Any]) -> list[TensorPlan]:
@@ -205,7 +209,7 @@ def mark_expected(plans: Sequence[TensorPlan], config: Mapping[str, Any]) -> lis
     excluded = [str(name) for name in settings.raw("modules_to_not_convert") or ()]
 
     def is_packed(plan: TensorPlan) -> bool:
-        is_matrix = plan.name.startswith("blk.") and len(plan.shape) == 2
-        return is_matrix and not any(name in plan.source for name in excluded)
+        is_matrix = plan.name.startswith("blk.") and not plan.precise
+        return is_matrix and not any(name in plan.sources[0] for name in excluded)
 
     return [replace(plan, packed=is_packed(plan)) for plan in plans]

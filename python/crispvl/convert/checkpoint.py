@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles, damage_in_words, open_checkpoint
 from crispvl.convert.layouts import read_config
 from crispvl.convert.stored_tensor import StoredTensor
-from crispvl.convert.tensors import TensorPlan, tensor_plans
+from crispvl.convert.tensors import TensorPlan, is_unused, tensor_plans
 from crispvl.convert.tokenizer import read_vocabulary
 from crispvl.convert.values import mapping
 from crispvl.convert.vocabulary import Vocabulary
@@ -76,8 +76,9 @@ def _read(files: CheckpointFiles, prompts: Mapping[str, str]) -> Checkpoint:
     vocabulary.eos_id = end_of_answer_id(chat, vocabulary)
     weights = unpack_weights(read_weights(files.folder), files.require_json("config.json"))
     tied_head = _has_tied_head(config, weights)
-    vision, text = tensor_plans(config, tied_head=tied_head)
-    check_weights((*vision, *text), weights, unused=_head_name(config) if tied_head else None)
+    vision, text = tensor_plans(config, tied_head=tied_head, stored=weights.keys())
+    unused = {name for name in weights if is_unused(name, config)}
+    check_weights((*vision, *text), weights, unused | {_head_name(config)} if tied_head else unused)
     return Checkpoint(
         files=files,
         config=config,
@@ -91,21 +92,25 @@ def _read(files: CheckpointFiles, prompts: Mapping[str, str]) -> Checkpoint:
 
 
 def check_weights(
-    plans: Sequence[TensorPlan], weights: Mapping[str, StoredTensor], unused: str | None = None
+    plans: Sequence[TensorPlan],
+    weights: Mapping[str, StoredTensor],
+    unused: Collection[str] = (),
 ) -> None:
     """Compares the tensor table with a checkpoint, in one report.
 
     Args:
         plans: What will be written.
         weights: What there is.
-        unused: A tensor that may be there and is not written.
+        unused: Tensors that may be there and are not written.
 
     Raises:
         ModelFileError: Tensors are missing, left over or of another shape.
     """
-    wanted = {p.source: p.source_shape for p in plans}
+    wanted = {source: p.source_shape for p in plans for source in p.sources}
     problems = [f"missing '{name}'" for name in wanted if name not in weights]
-    problems += [f"unexpected '{n}'" for n in weights if n not in wanted and n != unused]
+    problems += [
+        f"unexpected '{name}'" for name in weights if name not in wanted and name not in unused
+    ]
     problems += [
         f"'{name}' is {list(weights[name].shape)} and should be {list(shape)}"
         for name, shape in wanted.items()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crispvl.convert.families import TextFamily
+from crispvl.convert.families import ExpertFamily, TextFamily
 from crispvl.convert.rope import RopeScaling
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisionConfig:
-    """The InternViT encoder."""
+    """The InternViT encoder; ``n_layers`` up to the one whose output the projector takes."""
 
     n_layers: int
     width: int
@@ -23,7 +23,6 @@ class VisionConfig:
     qk_norm: str
     qkv_bias: bool
     activation: str
-    feature_layer: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +37,54 @@ class ProjectorConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RouterConfig:
+    """InternVL3.5-Flash's router and its second projector.
+
+    A tile gives tokens up where the router's score is above the quantile ``relative_threshold`` of
+    all tiles' and reaches ``absolute_threshold``.
+    """
+
+    n_heads: int
+    norm_epsilon: float
+    relative_threshold: float
+    absolute_threshold: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertsConfig:
+    """A mixture of experts in place of each block's MLP.
+
+    Attributes:
+        family: How they are stored.
+        n: Experts.
+        n_used: Of them, those that compute a token.
+        d_mlp: Inner width of each.
+        normalised: A token's weights are made to sum to 1.
+    """
+
+    family: ExpertFamily
+    n: int
+    n_used: int
+    d_mlp: int
+    normalised: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClampedGate:
+    """gpt-oss's gate in place of SwiGLU."""
+
+    alpha: float
+    limit: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecoderConfig:
     """The text model.
 
     Attributes:
         context_length: Positions it can be used with, in tokens, RoPE scaling included.
+        window: Newest keys that a query of a sliding layer sees, its own among them; 0 for none.
+        sliding_layers: Of each layer, whether it slides.
         tied_head: What the config says; the tensors have the last word.
     """
 
@@ -61,16 +103,21 @@ class DecoderConfig:
     qkv_bias: bool
     attn_out_bias: bool
     mlp_bias: bool
+    window: int
+    sliding_layers: tuple[bool, ...]
+    gate: ClampedGate | None
+    experts: ExpertsConfig | None
     tied_head: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageConfig:
-    """How pages become tiles."""
+    """How pages become tiles; ``multi_scale`` cuts a page into two grids."""
 
     min_tiles: int
     max_tiles: int
     thumbnail: bool
+    multi_scale: bool
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -81,6 +128,7 @@ class CheckpointConfig:
 
     Attributes:
         layout: ``chat`` or ``hf``.
+        router: Of models that give a tile few tokens or all; None for the others.
         template: Name of the conversation format; empty for ``hf``.
         system_message: The config's own; None where the format's counts.
         eos_ids: End-of-sequence ids the text model's config names.
@@ -89,6 +137,7 @@ class CheckpointConfig:
     layout: str
     vision: VisionConfig
     projector: ProjectorConfig
+    router: RouterConfig | None
     decoder: DecoderConfig
     image: ImageConfig
     template: str

@@ -260,7 +260,8 @@ def _output_tensor(plan: TensorPlan, dtype: str, chunks: _Chunks) -> OutputTenso
 def _chunks_of(plan: TensorPlan, checkpoint: Checkpoint, overflows: Counter[str]) -> _Chunks:
     def chunks(kind: GGMLQuantizationType) -> Iterator[NDArray[np.uint8]]:
         with damage_in_words(checkpoint.files):
-            for chunk in dtypes.encode(plan, checkpoint.weights[plan.source], kind):
+            tensors = [checkpoint.weights[source] for source in plan.sources]
+            for chunk in dtypes.encode(plan, tensors, kind):
                 if kind == GGMLQuantizationType.F16:
                     n_infinite = int(np.count_nonzero(np.isinf(chunk.view("<f2"))))
                     if n_infinite:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,35 +66,63 @@ def n_bytes(shape: tuple[int, ...], kind: Type) -> int:
     return math.prod(shape) // n_block * n_block_bytes
 
 
-def encode(plan: TensorPlan, tensor: StoredTensor, kind: Type) -> Iterator[NDArray[np.uint8]]:
+def encode(
+    plan: TensorPlan, tensors: Sequence[StoredTensor], kind: Type
+) -> Iterator[NDArray[np.uint8]]:
     """The tensor's bytes, some rows at a time.
 
     Args:
         plan: Which rows, and the shape in the file.
-        tensor: Where the words come from.
+        tensors: Where the words come from, the plan's sources in order.
         kind: Type to write.
 
     Raises:
         ModelFileError: A weight is NaN, infinite or beyond float32.
     """
-    n_rows = plan.shape[0]
-    n_row_bytes = math.prod(plan.shape[1:]) * 4
-    step = max(1, _CHUNK_BYTES // n_row_bytes)
-    if isinstance(tensor, AwqTensor):
-        taken = np.arange(n_rows) if plan.rows is None else plan.rows
-        for begin in range(0, n_rows, step):
-            index = taken[begin : begin + step]
-            if kind == Type.Q4_1:
-                _check_finite(plan, tensor.scales.load())
-                yield tensor.q4_1(index).reshape(-1)
-            else:
-                yield _to_type(plan, tensor.rows(index), tensor.dtype, kind)
-        return
-    words = tensor.load().reshape(plan.source_shape[-len(plan.shape) :])
+    if plan.values:
+        yield _to_type(plan, np.array(plan.values, "<f4"), "F32", kind)
+    for tensor in tensors:
+        if isinstance(tensor, AwqTensor):
+            yield from _encode_packed(plan, tensor, kind)
+            continue
+        words = tensor.load()
+        matrices = words if plan.stacked else (words.reshape(_without_leading_ones(plan)),)
+        for matrix in matrices:
+            yield from _encode_matrix(plan, matrix, tensor.dtype, kind)
+
+
+def _encode_packed(plan: TensorPlan, tensor: AwqTensor, kind: Type) -> Iterator[NDArray[np.uint8]]:
+    taken = np.arange(plan.shape[-2]) if plan.rows is None else plan.rows
+    step = _rows_at_once(plan.shape[-1])
+    for begin in range(0, len(taken), step):
+        index = taken[begin : begin + step]
+        if kind == Type.Q4_1:
+            _check_finite(plan, tensor.scales.load())
+            yield tensor.q4_1(index).reshape(-1)
+        else:
+            yield _to_type(plan, tensor.rows(index), tensor.dtype, kind)
+
+
+def _encode_matrix(
+    plan: TensorPlan, words: NDArray[Any], dtype: str, kind: Type
+) -> Iterator[NDArray[np.uint8]]:
+    """One stored matrix, or vector, or kernel."""
+    words = words.T if plan.transposed else words
+    n_rows = len(words) if plan.rows is None else len(plan.rows)
+    step = _rows_at_once(math.prod(words.shape[1:]))
     for begin in range(0, n_rows, step):
         end = min(begin + step, n_rows)
         chunk = words[begin:end] if plan.rows is None else words[plan.rows[begin:end]]
-        yield _to_type(plan, chunk, tensor.dtype, kind)
+        yield _to_type(plan, chunk, dtype, kind)
+
+
+def _without_leading_ones(plan: TensorPlan) -> tuple[int, ...]:
+    """The stored shape with as many dimensions as the file's, where it has more."""
+    return plan.source_shape[-len(plan.shape) :]
+
+
+def _rows_at_once(n_columns: int) -> int:
+    return max(1, _CHUNK_BYTES // (n_columns * 4))
 
 
 def _to_type(plan: TensorPlan, words: NDArray[Any], dtype: str, kind: Type) -> NDArray[np.uint8]:
@@ -112,8 +140,8 @@ def _to_type(plan: TensorPlan, words: NDArray[Any], dtype: str, kind: Type) -> N
 def _check_finite(plan: TensorPlan, values: NDArray[Any]) -> None:
     if not np.isfinite(values).all():
         raise ModelFileError(
-            f"[{plan.source}] expected numbers that float32 holds; found NaN, infinity or more; "
-            "the checkpoint is damaged, or its training diverged"
+            f"[{', '.join(plan.sources)}] expected numbers that float32 holds; found NaN, infinity "
+            "or more; the checkpoint is damaged, or its training diverged"
         )
 
 

@@ -46,6 +46,53 @@ _INTERNLM2_NAMES = {
 }
 
 
+# q, k and v are rows of one matrix, and so are gate and up; the file keeps them so.
+_PHI3_NAMES = {
+    **_COMMON_NAMES,
+    "blk.{i}.attn_qkv": "model.layers.{i}.self_attn.qkv_proj",
+    "blk.{i}.ffn_up": "model.layers.{i}.mlp.gate_up_proj",
+}
+
+# ``{e}`` is the expert.
+_QWEN3_MOE_NAMES = {
+    **_COMMON_NAMES,
+    "blk.{i}.ffn_gate_inp": "model.layers.{i}.mlp.gate",
+    "blk.{i}.ffn_gate_exps": "model.layers.{i}.mlp.experts.{e}.gate_proj",
+    "blk.{i}.ffn_up_exps": "model.layers.{i}.mlp.experts.{e}.up_proj",
+    "blk.{i}.ffn_down_exps": "model.layers.{i}.mlp.experts.{e}.down_proj",
+}
+
+_GPT_OSS_NAMES = {
+    **_COMMON_NAMES,
+    "blk.{i}.attn_sinks": "model.layers.{i}.self_attn.sinks",
+    "blk.{i}.ffn_gate_inp": "model.layers.{i}.mlp.router",
+    "blk.{i}.ffn_gate_exps": "model.layers.{i}.mlp.experts.gate_up_proj",
+    "blk.{i}.ffn_up_exps": "model.layers.{i}.mlp.experts.gate_up_proj",
+    "blk.{i}.ffn_down_exps": "model.layers.{i}.mlp.experts.down_proj",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertFamily:
+    """How a mixture of experts is stored and what its config calls it.
+
+    Attributes:
+        count: Config keys of the number of experts, the first present one counts.
+        width: Config key of an expert's inner width.
+        stacked: One tensor holds all experts, each transposed, gate and up rows by turns; else
+            each expert has modules of its own.
+        normalised: Config key that says whether a token's weights are made to sum to 1; a bool
+            where the family leaves no choice.
+        router_bias: The router has a bias.
+    """
+
+    count: tuple[str, ...]
+    width: str
+    stacked: bool
+    normalised: str | bool
+    router_bias: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextFamily:
     """How one ``model_type`` of a text model is stored and what it computes.
@@ -54,22 +101,36 @@ class TextFamily:
         arch: ``general.architecture`` of the file.
         names: Module name in the file to module name in the checkpoint.
         fused_qkv: q, k and v are interleaved rows of one matrix.
+        joined_rows: q, k, v are rows of one matrix, gate and up of another, in the file as well.
+        mlp_norm: What the file calls the norm before the MLP.
         rope_layout: ``half`` keeps q/k rows; ``interleaved`` permutes them as llama.cpp expects
             for the architecture.
         qk_norm: ``none`` or ``per_head``.
         qkv_bias, attn_out_bias, mlp_bias: Config keys that say so, the first present one counts;
             a bool where the family leaves no choice.
+        sinks: A learnt logit per head takes part in each softmax.
+        sliding: Which layers slide where ``layer_types`` does not tell: ``never``, ``always``,
+            ``alternating`` from the first one on, or ``switched`` by ``use_sliding_window`` from
+            layer ``max_window_layers`` on.
+        clamped_gate: The MLP's gate is gpt-oss's; else SwiGLU.
+        experts: What the family's mixture of experts is; None for one MLP per block.
         defaults: What the published model class assumes when ``config.json`` leaves a key out.
     """
 
     arch: str
     names: Mapping[str, str] = field(default_factory=lambda: dict(_COMMON_NAMES))
     fused_qkv: bool = False
+    joined_rows: bool = False
+    mlp_norm: str = "ffn_norm"
     rope_layout: str = "half"
     qk_norm: str = "none"
     qkv_bias: tuple[str, ...] | bool = False
     attn_out_bias: tuple[str, ...] | bool = False
     mlp_bias: tuple[str, ...] | bool = False
+    sinks: bool = False
+    sliding: str = "never"
+    clamped_gate: bool = False
+    experts: ExpertFamily | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -80,14 +141,82 @@ _COMMON_DEFAULTS: dict[str, Any] = {
     "tie_word_embeddings": False,
 }
 
+_QWEN_DEFAULTS: dict[str, Any] = {
+    **_COMMON_DEFAULTS,
+    "sliding_window": 4096,
+    "use_sliding_window": False,
+}
+
 FAMILIES: Mapping[str, TextFamily] = {
-    "qwen2": TextFamily(arch="qwen2", qkv_bias=True, defaults=_COMMON_DEFAULTS),
+    "qwen2": TextFamily(
+        arch="qwen2",
+        qkv_bias=True,
+        sliding="switched",
+        defaults={**_QWEN_DEFAULTS, "max_window_layers": 28},
+    ),
     "qwen3": TextFamily(
         arch="qwen3",
         qk_norm="per_head",
         qkv_bias=("attention_bias",),
         attn_out_bias=("attention_bias",),
-        defaults={**_COMMON_DEFAULTS, "head_dim": 128, "attention_bias": False},
+        sliding="switched",
+        defaults={
+            **_QWEN_DEFAULTS,
+            "head_dim": 128,
+            "attention_bias": False,
+            "max_window_layers": 28,
+        },
+    ),
+    "qwen3_moe": TextFamily(
+        arch="qwen3moe",
+        names=_QWEN3_MOE_NAMES,
+        qk_norm="per_head",
+        qkv_bias=("attention_bias",),
+        attn_out_bias=("attention_bias",),
+        sliding="switched",
+        experts=ExpertFamily(
+            count=("num_experts", "num_local_experts"),
+            width="moe_intermediate_size",
+            stacked=False,
+            normalised="norm_topk_prob",
+            router_bias=False,
+        ),
+        defaults={
+            **_QWEN_DEFAULTS,
+            "attention_bias": False,
+            "max_window_layers": 0,
+            "norm_topk_prob": False,
+            "decoder_sparse_step": 1,
+            "mlp_only_layers": [],
+        },
+    ),
+    "gpt_oss": TextFamily(
+        arch="gpt-oss",
+        names=_GPT_OSS_NAMES,
+        mlp_norm="post_attention_norm",
+        qkv_bias=("attention_bias",),
+        attn_out_bias=("attention_bias",),
+        mlp_bias=True,
+        sinks=True,
+        sliding="alternating",
+        clamped_gate=True,
+        experts=ExpertFamily(
+            count=("num_local_experts", "num_experts"),
+            width="intermediate_size",
+            stacked=True,
+            normalised=True,
+            router_bias=True,
+        ),
+        defaults={
+            **_COMMON_DEFAULTS,
+            "rms_norm_eps": 1e-5,
+            "rope_theta": 150000.0,
+            "attention_bias": True,
+            "head_dim": 64,
+            "sliding_window": 128,
+            "swiglu_alpha": 1.702,
+            "swiglu_limit": 7.0,
+        },
     ),
     "internlm2": TextFamily(
         arch="internlm2",
@@ -106,7 +235,7 @@ FAMILIES: Mapping[str, TextFamily] = {
         mlp_bias=("bias", "mlp_bias"),
         defaults=_COMMON_DEFAULTS,
     ),
-    # What the -hf checkpoints of InternLM2 and InternLM3 sizes call themselves.
+    # Llama and Yi, and what the -hf checkpoints of InternLM2 and InternLM3 sizes call themselves.
     "llama": TextFamily(
         arch="llama",
         rope_layout="interleaved",
@@ -114,6 +243,19 @@ FAMILIES: Mapping[str, TextFamily] = {
         attn_out_bias=("attention_bias",),
         mlp_bias=("mlp_bias",),
         defaults=_COMMON_DEFAULTS,
+    ),
+    "mistral": TextFamily(
+        arch="llama",
+        rope_layout="interleaved",
+        sliding="always",
+        defaults={**_COMMON_DEFAULTS, "num_key_value_heads": 8, "sliding_window": 4096},
+    ),
+    "phi3": TextFamily(
+        arch="phi3",
+        names=_PHI3_NAMES,
+        joined_rows=True,
+        sliding="always",
+        defaults={**_COMMON_DEFAULTS, "rms_norm_eps": 1e-5},
     ),
 }
 

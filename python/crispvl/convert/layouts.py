@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from crispvl.convert.awq import is_awq
-from crispvl.convert.config import CheckpointConfig, ImageConfig, ProjectorConfig, VisionConfig
+from crispvl.convert.config import (
+    CheckpointConfig,
+    ImageConfig,
+    ProjectorConfig,
+    RouterConfig,
+    VisionConfig,
+)
 from crispvl.convert.decoder_config import read_decoder
 from crispvl.convert.section import MOST_LAYERS, Section, is_number
 from crispvl.convert.values import id_list
@@ -28,6 +34,9 @@ _HF_QK_NORM_EPSILON = 1e-6
 
 # The projector's LayerNorm is built without arguments in both layouts: PyTorch's 1e-5.
 PROJECTOR_NORM_EPSILON = 1e-5
+
+# Heads of the router's attention, which its class has built in.
+_ROUTER_HEADS = 16
 
 # Values of InternVisionConfig; older checkpoints leave out what equals them.
 _CHAT_VISION_DEFAULTS = {
@@ -77,6 +86,23 @@ _HF_VISION_DEFAULTS = {
 }
 
 
+# What other model classes of the -hf layout assume instead.
+_HF_MODELS: Mapping[str, Mapping[str, Any]] = {
+    "internvl": _HF_VISION_DEFAULTS,
+    "qianfan_ocr": {**_HF_VISION_DEFAULTS, "attention_bias": True},
+}
+
+# Families that join InternVL's projector to another encoder, by what tells them from it.
+_OTHER_ENCODERS: Mapping[str, str] = {
+    "siglip_vision_model": "SigLIP",
+    "siglip2_vision_model": "SigLIP 2",
+    "siglip": "SigLIP",
+    "radio": "C-RADIO",
+    "clip_vision_model": "CLIP (DFN)",
+    "dfn_vision_model": "DFN",
+}
+
+
 def read_config(
     config: Mapping[str, Any], preprocessor: Mapping[str, Any] | None
 ) -> CheckpointConfig:
@@ -91,15 +117,33 @@ def read_config(
     """
     root = Section(config, "config.json")
     refuse_quantised(config)
+    _refuse_other_encoder(config)
     if isinstance(config.get("llm_config"), Mapping):
         return _read_chat(Section(config, "config.json", _CHAT_DEFAULTS))
-    if config.get("model_type") == "internvl" and isinstance(config.get("text_config"), Mapping):
+    if config.get("model_type") in _HF_MODELS and isinstance(config.get("text_config"), Mapping):
         return _read_hf(root, Section(preprocessor or {}, "preprocessor_config.json"))
     raise ModelFileError(
-        "[config.json] expected an InternVL checkpoint, model_type 'internvl_chat' with "
-        "'llm_config' or 'internvl' with 'text_config'; found model_type "
-        f"{config.get('model_type')!r}; give a folder of the OpenGVLab or the -hf kind"
+        "[config.json] expected an InternVL checkpoint, one with 'vision_config' and 'llm_config', "
+        f"or of model_type {' or '.join(map(repr, _HF_MODELS))} with 'text_config'; found "
+        f"model_type {config.get('model_type')!r}; give a folder of the OpenGVLab or the -hf kind"
     )
+
+
+def _refuse_other_encoder(config: Mapping[str, Any]) -> None:
+    """Refuses models of InternVL's build whose encoder is not InternViT, by name."""
+    vision = config.get("vision_config")
+    if not isinstance(vision, Mapping):
+        return
+    kinds = [vision.get("model_type"), *(vision.get("architectures") or [])]
+    named = [str(kind).lower() for kind in kinds if kind]
+    named += ["radio"] if isinstance(vision.get("args"), Mapping) else []  # as C-RADIO's config
+    for kind in named:
+        encoder = next((n for k, n in _OTHER_ENCODERS.items() if kind.startswith(k)), None)
+        if encoder is not None:
+            raise ModelFileError(
+                f"[config.json: vision_config] expected InternViT, the encoder of the InternVL "
+                f"models; found {encoder} ({kind}); models with another encoder are not supported"
+            )
 
 
 def refuse_quantised(config: Mapping[str, Any]) -> None:
@@ -117,7 +161,6 @@ def refuse_quantised(config: Mapping[str, Any]) -> None:
 
 def _read_chat(root: Section) -> CheckpointConfig:
     root.expect("ps_version", "v2")
-    root.expect("select_layer", -1)
     root.expect("pad2square", False, None)
     vision = root.child("vision_config", _CHAT_VISION_DEFAULTS)
     if root.has("force_image_size"):
@@ -131,14 +174,16 @@ def _read_chat(root: Section) -> CheckpointConfig:
             vision,
             qk_norm=vision.boolean("qk_normalization"),
             qkv_bias=vision.boolean("qkv_bias"),
-            feature_layer=root.integer("select_layer"),
+            n_layers=_used_layers(root, "select_layer", vision),
         ),
         projector=_projector(root.number("downsample_ratio"), root),
+        router=_router(root),
         decoder=read_decoder(root, llm),
         image=_image(
             root,
             ("min_dynamic_patch", "max_dynamic_patch") if dynamic else None,
             thumbnail=root.boolean("use_thumbnail"),
+            multi_scale=root.boolean("use_msac") if root.has("use_msac") else False,
             mean=_IMAGENET[0],
             std=_IMAGENET[1],
         ),
@@ -149,10 +194,9 @@ def _read_chat(root: Section) -> CheckpointConfig:
 
 
 def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
-    root.expect("vision_feature_layer", -1, None)
     root.expect("vision_feature_select_strategy", "default", None)
     root.expect("projector_hidden_act", "gelu", None)
-    vision = root.child("vision_config", _HF_VISION_DEFAULTS)
+    vision = root.child("vision_config", _HF_MODELS[root.text("model_type")])
     vision.expect("use_mask_token", False)
     vision.expect("use_absolute_position_embeddings", True)
     vision.expect("use_mean_pooling", True)
@@ -174,16 +218,18 @@ def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
             vision,
             qk_norm=qk_norm,
             qkv_bias=vision.boolean("attention_bias"),
-            feature_layer=-1,
+            n_layers=_used_layers(root, "vision_feature_layer", vision),
         ),
         projector=_projector(
             root.number("downsample_ratio") if root.has("downsample_ratio") else 0.5, root
         ),
+        router=None,
         decoder=read_decoder(root, text),
         image=_image(
             image,
             ("min_patches", "max_patches"),
             thumbnail=True,  # its processor always asks for one
+            multi_scale=False,
             mean=_rgb(preprocessor, "image_mean", mean),
             std=_rgb(preprocessor, "image_std", std),
         ),
@@ -198,13 +244,13 @@ def _vision(
     *,
     qk_norm: bool,
     qkv_bias: bool,
-    feature_layer: int,
+    n_layers: int,
 ) -> VisionConfig:
     s.expect("norm_type", "layer_norm", "rms_norm")
     s.expect("hidden_act", "gelu")
     s.expect("num_channels", 3)
     return VisionConfig(
-        n_layers=s.count("num_hidden_layers", MOST_LAYERS),
+        n_layers=n_layers,
         width=s.count("hidden_size"),
         n_heads=s.count("num_attention_heads"),
         d_mlp=s.count("intermediate_size"),
@@ -215,8 +261,20 @@ def _vision(
         qk_norm="full" if qk_norm else "none",
         qkv_bias=qkv_bias,
         activation="gelu_erf",  # what "gelu" means to PyTorch
-        feature_layer=feature_layer,
     )
+
+
+def _used_layers(root: Section, key: str, vision: Section) -> int:
+    """Layers of the encoder up to the one whose output the projector takes.
+
+    The key is an index into the outputs, of which the embedding's is the first one.
+    """
+    n_layers = vision.count("num_hidden_layers", MOST_LAYERS)
+    index = root.integer(key) if root.has(key) else -1
+    used = index if index >= 0 else n_layers + 1 + index
+    if not 1 <= used <= n_layers:
+        raise root.error(key, f"one of -{n_layers} to {n_layers}, and not 0", index)
+    return used
 
 
 def _image(
@@ -224,13 +282,21 @@ def _image(
     keys: tuple[str, str] | None,
     *,
     thumbnail: bool,
+    multi_scale: bool,
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> ImageConfig:
     least, most = (s.count(keys[0]), s.count(keys[1])) if keys else (1, 1)
     if keys and least > most:
         raise s.error(keys[0], f"at most '{keys[1]}', which is {most}", least)
-    return ImageConfig(min_tiles=least, max_tiles=most, thumbnail=thumbnail, mean=mean, std=std)
+    return ImageConfig(
+        min_tiles=least,
+        max_tiles=most,
+        thumbnail=thumbnail,
+        multi_scale=multi_scale,
+        mean=mean,
+        std=std,
+    )
 
 
 def _expect_usual_pixels(preprocessor: Section, tile_px: int) -> None:
@@ -255,6 +321,21 @@ def _projector(downsample_ratio: float, root: Section) -> ProjectorConfig:
         activation="gelu_erf",
         norm_epsilon=PROJECTOR_NORM_EPSILON,
         unshuffle_version="v2",
+    )
+
+
+def _router(root: Section) -> RouterConfig | None:
+    if not root.raw("flash_mode"):
+        return None
+    thresholds = [root.number(f"flash_{kind}_threshold") for kind in ("relative", "absolute")]
+    for kind, threshold in zip(("relative", "absolute"), thresholds, strict=True):
+        if not 0 <= threshold <= 1:
+            raise root.error(f"flash_{kind}_threshold", "from 0 to 1", threshold)
+    return RouterConfig(
+        n_heads=_ROUTER_HEADS,
+        norm_epsilon=PROJECTOR_NORM_EPSILON,
+        relative_threshold=thresholds[0],
+        absolute_threshold=thresholds[1],
     )
 
 

@@ -11,7 +11,7 @@ import gguf
 from gguf import GGUFValueType as Kind
 
 from crispvl.convert.chat import Chat
-from crispvl.convert.config import CheckpointConfig, DecoderConfig
+from crispvl.convert.config import CheckpointConfig, DecoderConfig, RouterConfig
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.layout.strip_format import DEFAULT_LAYOUT_KEY, STRIP_KEYS
 
@@ -73,12 +73,23 @@ def vision_entries(config: CheckpointConfig) -> Iterator[Entry]:
     yield "crispvl.vision.qk_norm", v.qk_norm, Kind.STRING
     yield "crispvl.vision.qkv_bias", v.qkv_bias, Kind.BOOL
     yield "crispvl.vision.activation", v.activation, Kind.STRING
-    yield "crispvl.vision.feature_layer", v.feature_layer, Kind.INT32
+    # Later layers are left out of the file.
+    yield "crispvl.vision.feature_layer", -1, Kind.INT32
     yield "crispvl.projector.activation", p.activation, Kind.STRING
     yield "crispvl.projector.norm_epsilon", p.norm_epsilon, Kind.FLOAT32
     yield "crispvl.projector.downsample_ratio", p.downsample_ratio, Kind.FLOAT32
     yield "crispvl.projector.unshuffle_version", p.unshuffle_version, Kind.STRING
     yield "crispvl.image.thumbnail", image.thumbnail, Kind.BOOL
+    yield "crispvl.image.multi_scale", image.multi_scale, Kind.BOOL
+    if config.router is not None:
+        yield from _router(config.router)
+
+
+def _router(r: RouterConfig) -> Iterator[Entry]:
+    yield "crispvl.router.head_count", r.n_heads, Kind.UINT32
+    yield "crispvl.router.norm_epsilon", r.norm_epsilon, Kind.FLOAT32
+    yield "crispvl.router.relative_threshold", r.relative_threshold, Kind.FLOAT32
+    yield "crispvl.router.absolute_threshold", r.absolute_threshold, Kind.FLOAT32
 
 
 def text_entries(
@@ -149,6 +160,15 @@ def decoder_entries(d: DecoderConfig, *, tied_head: bool) -> Iterator[Entry]:
     ):
         yield f"{d.family.arch}.{key}", count, Kind.UINT32
     yield f"{d.family.arch}.attention.layer_norm_rms_epsilon", d.norm_epsilon, Kind.FLOAT32
+    if d.window:
+        yield f"{d.family.arch}.attention.sliding_window", d.window, Kind.UINT32
+    yield "crispvl.decoder.sliding_layers", list(d.sliding_layers), Kind.ARRAY
+    yield "crispvl.decoder.attention_sinks", d.family.sinks, Kind.BOOL
+    yield "crispvl.decoder.mlp.gate", "clamped" if d.gate else "silu", Kind.STRING
+    if d.gate:
+        yield "crispvl.decoder.mlp.alpha", d.gate.alpha, Kind.FLOAT32
+        yield "crispvl.decoder.mlp.limit", d.gate.limit, Kind.FLOAT32
+    yield from _experts(d)
     yield "crispvl.decoder.qkv_bias", d.qkv_bias, Kind.BOOL
     yield "crispvl.decoder.attn_out_bias", d.attn_out_bias, Kind.BOOL
     yield "crispvl.decoder.mlp_bias", d.mlp_bias, Kind.BOOL
@@ -157,21 +177,36 @@ def decoder_entries(d: DecoderConfig, *, tied_head: bool) -> Iterator[Entry]:
     yield from _rope(d)
 
 
+def _experts(d: DecoderConfig) -> Iterator[Entry]:
+    if d.experts is None:
+        return
+    yield f"{d.family.arch}.expert_count", d.experts.n, Kind.UINT32
+    yield f"{d.family.arch}.expert_used_count", d.experts.n_used, Kind.UINT32
+    yield f"{d.family.arch}.expert_feed_forward_length", d.experts.d_mlp, Kind.UINT32
+    yield "crispvl.decoder.experts.router_bias", d.experts.family.router_bias, Kind.BOOL
+    yield "crispvl.decoder.experts.normalised", d.experts.normalised, Kind.BOOL
+
+
 def _rope(d: DecoderConfig) -> Iterator[Entry]:
     theirs, ours, scaling = d.family.arch, "crispvl.decoder.rope.scaling", d.rope_scaling
     yield f"{theirs}.rope.freq_base", d.rope_theta, Kind.FLOAT32
     yield "crispvl.decoder.rope.layout", d.family.rope_layout, Kind.STRING
     yield f"{ours}.type", scaling.type, Kind.STRING
-    if scaling.type in ("linear", "yarn"):  # llama.cpp has no dynamic NTK
+    if scaling.type in ("linear", "yarn", "longrope"):  # llama.cpp has no dynamic NTK
         yield f"{theirs}.rope.scaling.type", scaling.type, Kind.STRING
+    if scaling.type in ("linear", "yarn"):
         yield f"{theirs}.rope.scaling.factor", scaling.factor, Kind.FLOAT32
-    if scaling.type != "none":
+    if scaling.type in ("linear", "dynamic", "yarn"):
         yield f"{ours}.factor", scaling.factor, Kind.FLOAT32
-    if scaling.type in ("dynamic", "yarn"):
+    if scaling.type in ("dynamic", "yarn", "longrope"):
         original = scaling.original_context_length
         yield f"{ours}.original_context_length", original, Kind.UINT32
-    if scaling.type == "yarn":
+    if scaling.type in ("yarn", "longrope"):
         yield f"{theirs}.rope.scaling.original_context_length", original, Kind.UINT32
+        yield f"{ours}.attn_factor", scaling.attn_factor, Kind.FLOAT32
+    if scaling.type == "longrope":
+        yield f"{theirs}.rope.scaling.attn_factor", scaling.attn_factor, Kind.FLOAT32
+    if scaling.type == "yarn":
         yield f"{theirs}.rope.scaling.yarn_beta_fast", scaling.beta_fast, Kind.FLOAT32
         yield f"{theirs}.rope.scaling.yarn_beta_slow", scaling.beta_slow, Kind.FLOAT32
         # llama.cpp multiplies by YaRN's logarithmic term itself.
@@ -179,7 +214,7 @@ def _rope(d: DecoderConfig) -> Iterator[Entry]:
         yield f"{theirs}.rope.scaling.attn_factor", scaling.attn_factor / own, Kind.FLOAT32
         yield f"{ours}.beta_fast", scaling.beta_fast, Kind.FLOAT32
         yield f"{ours}.beta_slow", scaling.beta_slow, Kind.FLOAT32
-        yield f"{ours}.attn_factor", scaling.attn_factor, Kind.FLOAT32
+        yield f"{ours}.truncate", scaling.truncate, Kind.BOOL
 
 
 def tokenizer_entries(v: Vocabulary) -> Iterator[Entry]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from crispvl.convert.section import Section
+from crispvl.convert.section import Section, is_number
+
+# Phi-3's first configs call longrope "su".
+_KINDS = ("linear", "dynamic", "yarn", "llama3", "longrope", "su")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,11 +16,16 @@ class RopeScaling:
     """How rotary frequencies are stretched; fields that a type does not use are zero.
 
     Attributes:
-        type: ``none``, ``linear``, ``dynamic`` (NTK) or ``yarn``.
+        type: ``none``, ``linear``, ``dynamic`` (NTK), ``yarn``, ``factors`` (each frequency has a
+            divisor of its own, Llama 3.1) or ``longrope`` (two such sets, arXiv 2402.13753).
         factor: Stretch of the context.
         original_context_length: Positions the model was trained on, in tokens.
         beta_fast, beta_slow: YaRN's rotations at which interpolation begins and is complete.
-        attn_factor: Multiplies cosine and sine (YaRN), the logarithmic term included.
+        truncate: YaRN's ramp begins and ends at whole dimensions.
+        attn_factor: Multiplies cosine and sine (YaRN, longrope), the logarithmic term included.
+        divisors: Of each pair's frequency (factors); of sequences up to the trained length
+            (longrope).
+        long_divisors: Of longer ones (longrope).
     """
 
     type: str = "none"
@@ -25,11 +33,14 @@ class RopeScaling:
     original_context_length: int = 0
     beta_fast: float = 0.0
     beta_slow: float = 0.0
+    truncate: bool = True
     attn_factor: float = 0.0
+    divisors: tuple[float, ...] = ()
+    long_divisors: tuple[float, ...] = ()
 
 
-def read_rope(s: Section) -> tuple[float, RopeScaling]:
-    """Theta and scaling.
+def read_rope(s: Section, d_head: int) -> tuple[float, RopeScaling]:
+    """Theta and scaling for heads of ``d_head``.
 
     Old configs have ``rope_theta`` and ``rope_scaling`` (with ``type`` or ``rope_type``), new ones
     ``rope_parameters`` with everything.
@@ -42,8 +53,12 @@ def read_rope(s: Section) -> tuple[float, RopeScaling]:
     kind = rope.raw("rope_type") or rope.raw("type") or "default"
     if kind == "default":
         return theta, RopeScaling()
-    if kind not in ("linear", "dynamic", "yarn"):
-        raise rope.error("rope_type", "'default', 'linear', 'dynamic' or 'yarn'", kind)
+    if kind not in _KINDS:
+        raise rope.error("rope_type", f"'default', {', '.join(map(repr, _KINDS))}", kind)
+    if kind in ("longrope", "su"):
+        return theta, _longrope(s, rope, d_head // 2)
+    if kind == "llama3":
+        return theta, RopeScaling(type="factors", divisors=_llama3_divisors(rope, theta, d_head))
     if kind == "linear":
         return theta, RopeScaling(type=kind, factor=rope.number("factor"))
     context = s.count("max_position_embeddings")
@@ -53,14 +68,13 @@ def read_rope(s: Section) -> tuple[float, RopeScaling]:
         )
     original = _original_context_length(s, rope)
     factor = rope.number("factor") if rope.has("factor") else context / original
-    if rope.has("truncate"):
-        rope.expect("truncate", True)
     return theta, RopeScaling(
         type=kind,
         factor=factor,
         original_context_length=original,
         beta_fast=rope.number("beta_fast") if rope.has("beta_fast") else 32.0,
         beta_slow=rope.number("beta_slow") if rope.has("beta_slow") else 1.0,
+        truncate=rope.boolean("truncate") if rope.has("truncate") else True,
         attn_factor=_yarn_attn_factor(rope, factor),
     )
 
@@ -73,7 +87,7 @@ def usable_context_length(trained: int, scaling: RopeScaling) -> int:
     """
     if scaling.type == "yarn":
         return max(trained, int(scaling.original_context_length * scaling.factor))
-    return int(trained * scaling.factor) if scaling.type != "none" else trained
+    return int(trained * scaling.factor) if scaling.type in ("linear", "dynamic") else trained
 
 
 def _original_context_length(s: Section, rope: Section) -> int:
@@ -95,3 +109,51 @@ def _yarn_attn_factor(rope: Section, factor: float) -> float:
     if rope.raw("mscale") and rope.raw("mscale_all_dim"):
         return mscale(rope.number("mscale")) / mscale(rope.number("mscale_all_dim"))
     return mscale(1.0)
+
+
+def _longrope(s: Section, rope: Section, n_pairs: int) -> RopeScaling:
+    """Two sets of divisors, as Phi-3's config gives them.
+
+    The factor on cosine and sine is the paper's where the config has none of its own.
+    """
+    original = _original_context_length(s, rope)
+    stretch = s.count("max_position_embeddings") / original
+    factor = rope.number("factor") if rope.has("factor") else stretch
+    attn_factor = 1.0
+    if rope.has("attention_factor"):
+        attn_factor = rope.number("attention_factor")
+    elif factor > 1:
+        attn_factor = math.sqrt(1 + math.log(factor) / math.log(original))
+    return RopeScaling(
+        type="longrope",
+        original_context_length=original,
+        attn_factor=attn_factor,
+        divisors=_divisors(rope, "short_factor", n_pairs),
+        long_divisors=_divisors(rope, "long_factor", n_pairs),
+    )
+
+
+def _divisors(rope: Section, key: str, n: int) -> tuple[float, ...]:
+    values = rope.raw(key)
+    if not isinstance(values, list) or len(values) != n:
+        raise rope.error(key, f"{n} numbers, one for each pair of a head", values)
+    if not all(is_number(v) and v > 0 for v in values):
+        raise rope.error(key, "positive numbers", values)
+    return tuple(float(v) for v in values)
+
+
+def _llama3_divisors(rope: Section, theta: float, d_head: int) -> tuple[float, ...]:
+    """What Llama 3.1 divides each frequency by: nothing for short wavelengths, the factor for long
+    ones, and between the two a mixture, as in transformers' modeling_rope_utils.
+    """
+    factor, context = rope.number("factor"), rope.count("original_max_position_embeddings")
+    low, high = rope.number("low_freq_factor"), rope.number("high_freq_factor")
+    if not 0 < low < high:
+        raise rope.error("low_freq_factor", "positive and below 'high_freq_factor'", low)
+
+    def divisor(i_pair: int) -> float:
+        rotations: float = context / (2 * math.pi * theta ** (2 * i_pair / d_head))
+        kept: float = min(max((rotations - low) / (high - low), 0.0), 1.0)
+        return 1 / ((1 - kept) / factor + kept)
+
+    return tuple(divisor(i) for i in range(d_head // 2))

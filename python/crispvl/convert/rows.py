@@ -16,6 +16,11 @@ def third(index: int, width: int) -> Rows:
     return np.arange(index * width, (index + 1) * width, dtype=np.int64)
 
 
+def every_other(first: int, n: int) -> Rows:
+    """``n`` rows from ``first`` on, each second one: gate (0) or up (1) rows that take turns."""
+    return np.arange(first, first + 2 * n, 2, dtype=np.int64)
+
+
 def grouped(part: str, n_heads: int, n_kv_heads: int, d_head: int) -> Rows:
     """Rows of ``q``, ``k`` or ``v`` in InternLM2's fused matrix.
 

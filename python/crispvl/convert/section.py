@@ -15,6 +15,9 @@ LARGEST_COUNT = 1 << 24
 # As in the engine: ten times what any model has; bounds the memory for the names of tensors.
 MOST_LAYERS = 1024
 
+# As in the engine: four times what any model has.
+MOST_EXPERTS = 2048
+
 _LARGEST_NUMBER = 3.4e38  # of float32, in which the file holds them
 
 _NAMES: dict[type, str] = {bool: "true or false", int: "an integer", float: "a number", str: "text"}

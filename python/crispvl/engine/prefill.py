@@ -95,6 +95,7 @@ class Prompt:
 
     model: VisionLanguageModel
     ids: list[int]
+    """A router of tiles takes some away."""
     images: Sequence[NDArray[np.uint8]]
     """Per image its tiles, ``[n_tiles, px, px, 3]``."""
     n_answer_tokens: int

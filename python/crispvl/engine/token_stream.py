@@ -10,8 +10,9 @@ from crispvl.engine.drafting import Drafter, NoDrafter
 from crispvl.engine.lookahead import Lookahead
 from crispvl.engine.loop_detector import Loop
 from crispvl.engine.loop_repair import LoopWatch
-from crispvl.engine.prefill import Clock, FreshSessions, Progress, Prompt
+from crispvl.engine.prefill import Clock, FreshSessions, Progress, Prompt, SessionSource
 from crispvl.engine.request import Request
+from crispvl.engine.routed_sessions import RoutedSessions
 from crispvl.engine.steps import Encoded, Steps, Work, alone
 from crispvl.engine.transcript import Transcript
 from crispvl.errors import Cancelled, ContextOverflowError
@@ -69,11 +70,16 @@ class TokenStream(Iterator[Token]):
         # A constraint cannot be taken back, and ends loops by itself where its schema bounds them.
         watched = request.repair_loops and request.constraint is None
         self._watch = LoopWatch(model.vocabulary, request.options) if watched else None
-        self._sessions = request.sessions or FreshSessions()
+        self._sessions: SessionSource = request.sessions or FreshSessions()
+        if model.config.has_router:
+            self._sessions = RoutedSessions()
         self._budget = _token_budget(
             model, self._prompt_ids, request.options.max_tokens or MAX_TOKENS
         )
-        self._transcript = Transcript(model.core.detokenize, model.vocabulary.control_ids)
+        vocabulary = model.vocabulary
+        self._transcript = Transcript(
+            model.core.detokenize, vocabulary.control_ids, vocabulary.header_ids
+        )
         self._n_cached = self._n_given = 0
         self._stop_logprob: float | None = None
         self._finish_reason: FinishReason = "cancelled"  # until the end is reached
@@ -155,9 +161,9 @@ class TokenStream(Iterator[Token]):
                 self._sessions.release(session, [*self._prompt_ids, *self._transcript.ids])
 
     def _drafter(self) -> Drafter | NoDrafter:
-        # Dynamic scaling gives tokens that are appended together the angles of the last.
-        is_scaled = self._model.config.decoder.rope_scaling == "dynamic"
-        wanted = self._request.options.speculate and not is_scaled
+        # Scaling by length gives tokens that are appended together the angles of the last.
+        by_length = self._model.config.decoder.rope_scaling in ("dynamic", "longrope")
+        wanted = self._request.options.speculate and not by_length
         return Drafter(self._prompt_ids) if wanted else NoDrafter()
 
     def _write(self, ahead: Lookahead, clock: Clock) -> Generator[Work | Token, None, None]:

@@ -13,13 +13,19 @@ class Transcript:
     Args:
         to_bytes: Turns token ids into bytes.
         control_ids: Tokens that are no text.
+        header_ids: Tokens that open a header, and the one that ends it; a header is no text.
     """
 
     def __init__(
-        self, to_bytes: Callable[[list[int]], bytes], control_ids: Collection[int]
+        self,
+        to_bytes: Callable[[list[int]], bytes],
+        control_ids: Collection[int],
+        header_ids: tuple[Collection[int], int] | None = None,
     ) -> None:
         self._to_bytes = to_bytes
         self._control_ids = control_ids
+        self._header_ids = header_ids
+        self._in_header = False
         self._detokenizer = StreamingDetokenizer(to_bytes)
         self.ids: list[int] = []
         self.logprobs: list[float] = []
@@ -35,10 +41,16 @@ class Transcript:
         return "".join(self.pieces) + self.rest
 
     def append(self, token_id: int, logprob: float) -> None:
-        hidden = token_id in self._control_ids
         self.ids.append(token_id)
         self.logprobs.append(logprob)
-        self.pieces.append("" if hidden else self._detokenizer.push(token_id))
+        self.pieces.append(self._detokenizer.push(token_id) if self._is_text(token_id) else "")
+
+    def _is_text(self, token_id: int) -> bool:
+        """Whether the next token is text: what comes before it counts."""
+        if self._header_ids is not None:
+            opens, end = self._header_ids
+            self._in_header = token_id in opens or (self._in_header and token_id != end)
+        return not self._in_header and token_id not in self._control_ids
 
     def rewind(self, n_tokens: int) -> None:
         """Takes back all but the first tokens."""
@@ -46,8 +58,9 @@ class Transcript:
             del values[n_tokens:]
         # The pieces stand; replaying the tokens only brings the detokenizer to where it was.
         self._detokenizer = StreamingDetokenizer(self._to_bytes)
+        self._in_header = False
         for token_id in self.ids:
-            if token_id not in self._control_ids:
+            if self._is_text(token_id):
                 self._detokenizer.push(token_id)
 
     def finish(self) -> None:

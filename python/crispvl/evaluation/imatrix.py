@@ -21,7 +21,7 @@ def collect_importance(
     *,
     max_tokens: int = 512,
     progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, tuple[NDArray[np.float32], int]]:
+) -> dict[str, tuple[NDArray[np.float32], int | NDArray[np.int64]]]:
     """Sums the squared activations that meet each matrix.
 
     Args:
@@ -32,7 +32,8 @@ def collect_importance(
         progress: Called with an input's name, inputs done and inputs in all.
 
     Returns:
-        Per tensor, float32 ``[n_columns]`` sums and the number of activations summed.
+        Per tensor, float32 ``[n_columns]`` sums and the number of activations summed; for a
+        tensor of experts, ``[n_experts, n_columns]`` and the number of each.
 
     Raises:
         DocumentError: A text is no UTF-8.
@@ -57,7 +58,7 @@ def collect_importance(
         sums = dict(collector.sums)
     finally:
         collector.close()
-    if not any(count for _, count in sums.values()):
+    if not any(np.any(count) for _, count in sums.values()):
         raise ValueError(
             "[imatrix] expected pages or text with something to read; found no token in them; "
             "give others"

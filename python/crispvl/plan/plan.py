@@ -21,6 +21,7 @@ from crispvl.plan.advice import advise
 from crispvl.plan.memory_plan import DevicePlan, MemoryPlan
 from crispvl.plan.split import Shares, find_shares
 from crispvl.plan.system_memory import available_bytes, process_bytes
+from crispvl.tiling import most_tiles
 
 _PROMPT_TOKENS = 64  # system message, question and marks
 _MOST = 2**31 - 1  # of anything counted, so that products fit the core's 64 bits
@@ -160,13 +161,14 @@ class _Planner:
 
     def tiles_in_context(self) -> int:
         """Tiles of one page, the thumbnail not counted, that the context holds; one at least."""
+        image = self.config.image
         room = self.config.decoder.context_length - _PROMPT_TOKENS - _MARK_TOKENS
         n_tiles = room // self.config.projector.tokens_per_tile
-        return max(n_tiles - self.config.image.thumbnail, 1)
+        return max((n_tiles - image.thumbnail) // (2 if image.multi_scale else 1), 1)
 
     def plan(self, n_pages: int, max_tiles: int, n_ctx: int | None) -> MemoryPlan:
         image, decoder = self.config.image, self.config.decoder
-        per_page = max_tiles + (1 if image.thumbnail and max_tiles > 1 else 0)
+        per_page = most_tiles(max_tiles, image.thumbnail, image.multi_scale)
         n_tiles = n_pages * per_page
         n_image = n_tiles * self.config.projector.tokens_per_tile
         n_prompt = n_image + _MARK_TOKENS * n_pages + _PROMPT_TOKENS

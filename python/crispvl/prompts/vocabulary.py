@@ -9,6 +9,8 @@ from crispvl.model_config import ModelConfig
 
 _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED = 2, 3, 4, 5  # values of tokenizer.ggml.token_type
 
+_HEADER_OPENS, _HEADER_END = ("<|start|>", "<|channel|>"), "<|message|>"
+
 _GAPS = {ord(mark): " " for mark in "ĠĊĉč▁"}
 """How byte-level and SentencePiece vocabularies spell space, line break, tab and return."""
 
@@ -27,6 +29,8 @@ class Vocabulary:
         control: The texts of those, which a caller's text must not be able to write.
         stop_ids: Ids of the tokens that end an answer.
         named_ids: Ids of the tokens that chat templates name, ``bos_token`` and the like.
+        header_ids: Tokens that open a message's header, and the one that ends it; what stands
+            between is no text. Harmony, gpt-oss's format, names role and channel there.
     """
 
     def __init__(self, metadata: Mapping[str, Any], config: ModelConfig) -> None:
@@ -54,6 +58,10 @@ class Vocabulary:
             "unk_token": _named_id(metadata, "unknown"),
             "pad_token": _named_id(metadata, "padding"),
         }
+        opens = [self.added[p] for p in _HEADER_OPENS if p in self.control]
+        self.header_ids: tuple[frozenset[int], int] | None = None
+        if len(opens) == len(_HEADER_OPENS) and _HEADER_END in self.control:
+            self.header_ids = frozenset(opens), self.added[_HEADER_END]
         self._pieces = pieces
 
     def is_filler(self, token_id: int) -> bool:

@@ -62,6 +62,8 @@ def assign_within(
         if progress is not None:
             progress(tensor.name, i, len(tensors))
         columns = None if importance is None else importance.get(tensor.name)
+        if columns is not None:  # the sample mixes rows of all experts
+            columns = columns.reshape(-1, tensor.n_columns).mean(axis=0)
         choices.append(_choices(tensor, rows, override_for(tensor, overrides), columns))
     chosen = [0] * len(choices)
     n_bytes = n_other_bytes + sum(padded(options[0][0].n_bytes) for options in choices)

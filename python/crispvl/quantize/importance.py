@@ -24,7 +24,10 @@ _CHUNK_TOKENS = 512
 
 @dataclass(frozen=True)
 class ImportanceMatrix:
-    """Mean squared activations by tensor, float32 ``[n_columns]``, and where they come from."""
+    """Mean squared activations by tensor, and where they come from.
+
+    They are float32 ``[n_columns]``, or ``[n_experts, n_columns]`` where a tensor holds experts.
+    """
 
     columns: Mapping[str, NDArray[np.float32]]
     datasets: Sequence[str]
@@ -59,9 +62,9 @@ def read_importance(path: str | Path) -> ImportanceMatrix:
         if not name.endswith(_SUMS):
             continue
         tensor = name.removesuffix(_SUMS)
-        count = float(values[tensor + _COUNTS].max()) if tensor + _COUNTS in values else 0.0
-        if count > 0:
-            columns[tensor] = _usable(tensor, sums / np.float32(count))
+        counts = values.get(tensor + _COUNTS)
+        if counts is not None and counts.max(initial=0.0) > 0:
+            columns[tensor] = _means(tensor, sums, counts)
     if not columns:
         raise ModelFileError(
             f"[imatrix] expected tensors named '*{_SUMS}' with their counts; '{path}' has none; "
@@ -74,6 +77,20 @@ def read_importance(path: str | Path) -> ImportanceMatrix:
         name=encodable(path.name),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
+
+
+def _means(
+    name: str, sums: NDArray[np.float32], counts: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """By column, of each expert apart; those of one that was never chosen count alike."""
+    if sums.size % counts.size:
+        raise ModelFileError(
+            f"[imatrix] expected sums for each of the {counts.size} experts of '{name}'; found "
+            f"{sums.size} sums; make the importance matrix again"
+        )
+    by_expert = sums.reshape(counts.size, -1) / np.maximum(counts, 1)[:, None]
+    usable = np.stack([_usable(name, means) for means in by_expert])
+    return usable[0] if len(usable) == 1 else usable
 
 
 def _usable(name: str, means: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -92,23 +109,25 @@ def _usable(name: str, means: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def write_importance(
     path: str | Path,
-    sums: Mapping[str, tuple[NDArray[np.float32], int]],
+    sums: Mapping[str, tuple[NDArray[np.float32], int | NDArray[np.int64]]],
     datasets: Sequence[str],
 ) -> None:
     """Writes an importance matrix; the file appears only when it is complete.
 
     Args:
         path: File to write.
-        sums: Per tensor, the sum of squares of each column and the number of activations summed.
+        sums: Per tensor, the sum of squares of each column and the number of activations summed;
+            for experts, ``[n_experts, n_columns]`` and ``[n_experts]``.
         datasets: What the model read.
     """
     from crispvl.convert.writer import OutputFile, OutputTensor, write_files
 
-    n_tokens = max((count for _, count in sums.values()), default=0)
+    n_tokens = max((int(np.max(count)) for _, count in sums.values()), default=0)
     tensors = []
     for name in sorted(sums):
         values, count = sums[name]
-        for suffix, array in ((_SUMS, values), (_COUNTS, np.array([count], np.float32))):
+        counts = np.asarray(count, np.float32).reshape(-1, 1)
+        for suffix, array in ((_SUMS, values.reshape(len(counts), -1)), (_COUNTS, counts)):
             data = np.ascontiguousarray(array, "<f4").view(np.uint8)
 
             def chunks(data: NDArray[np.uint8] = data) -> Iterator[NDArray[np.uint8]]:
@@ -117,7 +136,7 @@ def write_importance(
             tensors.append(
                 OutputTensor(
                     name=name + suffix,
-                    shape=(1, array.size),
+                    shape=array.shape,
                     type=GGMLQuantizationType.F32,
                     chunks=chunks,
                 )

@@ -149,11 +149,11 @@ def _matching(matrix: ImportanceMatrix, tensors: Sequence[SourceTensor]) -> Impo
     columns = {
         name: matrix.columns[measured[name]] for name in by_name if measured[name] in matrix.columns
     }
-    wrong = [name for name, values in columns.items() if values.size != by_name[name].n_columns]
+    wrong = [name for name, values in columns.items() if values.size != _n_measured(by_name[name])]
     if wrong or not columns:
         found = (
             f"'{wrong[0]}' has {columns[wrong[0]].size} columns instead of "
-            f"{by_name[wrong[0]].n_columns}"
+            f"{_n_measured(by_name[wrong[0]])}"
             if wrong
             else "none of its tensors"
         )
@@ -162,6 +162,12 @@ def _matching(matrix: ImportanceMatrix, tensors: Sequence[SourceTensor]) -> Impo
             f"'{matrix.name}'; make one with 'crispvl imatrix' and this model"
         )
     return ImportanceMatrix(columns, matrix.datasets, matrix.n_chunks, matrix.name, matrix.sha256)
+
+
+def _n_measured(tensor: SourceTensor) -> int:
+    """Columns with an importance: those of each expert where it holds several."""
+    n_experts = tensor.shape[0] if len(tensor.shape) == 3 else 1
+    return n_experts * tensor.n_columns
 
 
 def _reader(file: GgufFile) -> Callable[[SourceTensor, int], NDArray[np.float32]]:

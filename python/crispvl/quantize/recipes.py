@@ -49,9 +49,12 @@ class Recipe:
     fallbacks: Mapping[str, str] = field(default_factory=dict)
 
 
-_VALUES, _DOWN, _OUT = "blk.*.attn_v.weight", "blk.*.ffn_down.weight", "blk.*.attn_output.weight"
+# The stars take experts in.
+_VALUES, _DOWN, _OUT = "blk.*.attn_v.weight", "blk.*.ffn_down*.weight", "blk.*.attn_output.weight"
 _QUERIES, _KEYS = "blk.*.attn_q.weight", "blk.*.attn_k.weight"
-_GATE, _UP = "blk.*.ffn_gate.weight", "blk.*.ffn_up.weight"
+_GATE, _UP = "blk.*.ffn_gate*.weight", "blk.*.ffn_up*.weight"
+_JOINED = "blk.*.attn_qkv.weight"  # Phi-3's queries, keys and values
+_EXPERTS = "blk.*.ffn_*_exps.weight"
 
 
 def _plain(file_type: FileType, text: str, **more: str) -> Recipe:
@@ -74,6 +77,10 @@ RECIPES: dict[str, Recipe] = {
     "iq4_nl": _plain(FileType.MOSTLY_IQ4_NL, "iq4_nl", head="q6_k"),
     "mxfp4": _plain(FileType.MOSTLY_MXFP4_MOE, "mxfp4", head="q6_k", table="q8_0"),
     "nvfp4": _plain(FileType.MOSTLY_NVFP4, "nvfp4", head="q6_k", table="q8_0"),
+    # Experts in the type that gpt-oss was published in.
+    "mxfp4_moe": Recipe(
+        file_type=FileType.MOSTLY_MXFP4_MOE, text="q8_0", rules=(Rule(_EXPERTS, "mxfp4"),)
+    ),
     # Super-blocks of 256.
     "q2_k": Recipe(
         file_type=FileType.MOSTLY_Q2_K,
@@ -92,13 +99,19 @@ RECIPES: dict[str, Recipe] = {
             Rule(_DOWN, "q4_k", "more bits"),
             Rule(_DOWN, "q5_k", "first sixteenth"),
             Rule(_OUT, "q4_k"),
+            Rule(_JOINED, "q4_k"),
         ),
     ),
     "q3_k_l": Recipe(
         file_type=FileType.MOSTLY_Q3_K_L,
         text="q3_k",
         head="q6_k",
-        rules=(Rule(_VALUES, "q5_k"), Rule(_DOWN, "q5_k"), Rule(_OUT, "q5_k")),
+        rules=(
+            Rule(_VALUES, "q5_k"),
+            Rule(_DOWN, "q5_k"),
+            Rule(_OUT, "q5_k"),
+            Rule(_JOINED, "q4_k"),
+        ),
     ),
     "q4_k_s": Recipe(
         file_type=FileType.MOSTLY_Q4_K_S,
@@ -110,7 +123,11 @@ RECIPES: dict[str, Recipe] = {
         file_type=FileType.MOSTLY_Q4_K_M,
         text="q4_k",
         head="q6_k",
-        rules=(Rule(_VALUES, "q6_k", "more bits"), Rule(_DOWN, "q6_k", "more bits")),
+        rules=(
+            Rule(_VALUES, "q6_k", "more bits"),
+            Rule(_DOWN, "q6_k", "more bits"),
+            Rule(_JOINED, "q5_k"),
+        ),
     ),
     # CrispEmbed's file of that name: only the feed-forward layers are coarse.
     "q4_k": Recipe(
@@ -126,7 +143,11 @@ RECIPES: dict[str, Recipe] = {
         file_type=FileType.MOSTLY_Q5_K_M,
         text="q5_k",
         head="q6_k",
-        rules=(Rule(_VALUES, "q6_k", "more bits"), Rule(_DOWN, "q6_k", "more bits")),
+        rules=(
+            Rule(_VALUES, "q6_k", "more bits"),
+            Rule(_DOWN, "q6_k", "more bits"),
+            Rule(_JOINED, "q6_k"),
+        ),
     ),
     "q6_k": _plain(FileType.MOSTLY_Q6_K, "q6_k"),
     # Codebooks; an importance matrix pays for itself here, and the smallest need one.

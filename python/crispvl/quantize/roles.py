@@ -52,7 +52,7 @@ class SourceTensor:
 
 
 _BLOCK = re.compile(r"blk\.(\d+)\.")
-_KNOWN = ("blk.", "v.", "mm.", "token_embd.", "output.", "output_norm.", "rope_freqs.")
+_KNOWN = ("blk.", "v.", "mm.", "token_embd.", "output.", "output_norm.", "rope_")
 
 
 _SUFFIXES = (".weight", ".bias", "v.class_embd")
@@ -98,6 +98,8 @@ def _role(name: str, shape: tuple[int, ...], has_head: bool) -> Role:
         return Role.PATCH
     matrix = len(shape) > 1 and name.endswith(".weight")
     if not matrix or name.startswith(("v.position_embd", "v.class_embd")):
+        return Role.PRECISE
+    if ".ffn_gate_inp." in name:  # the router, whose logits decide which expert computes at all
         return Role.PRECISE
     if name.startswith(("v.", "mm.")):
         return Role.VISION

@@ -165,10 +165,9 @@ class Conversing:
         model = self.model
         parsed = parse_messages(messages)
         started = time.perf_counter()
+        parts = [part for message in parsed for part in message.image_parts]
         images = [
-            _prepare_image(part, model, chosen).tiles
-            for message in parsed
-            for part in message.image_parts
+            _prepare_image(part, model, chosen, alone=len(parts) == 1).tiles for part in parts
         ]
         image_ms = 1000 * (time.perf_counter() - started)
         per_tile = model.config.projector.tokens_per_tile
@@ -237,7 +236,10 @@ def _limited(cancel: CancelToken | None, options: ReadOptions) -> CancelToken | 
     return limited(cancel, shortest(options.time_limit, options.page_time_limit))
 
 
-def _prepare_image(part: ImagePart, model: Model, options: ReadOptions) -> PreparedPage:
+def _prepare_image(
+    part: ImagePart, model: Model, options: ReadOptions, *, alone: bool
+) -> PreparedPage:
     if part.max_tiles is not None:
         options = replace(options, max_tiles=part.max_tiles, min_tiles=1)
-    return prepare_page(open_image(part.image), source_name(part.image), model.config, options)
+    image, name = open_image(part.image), source_name(part.image)
+    return prepare_page(image, name, model.config, options, alone=alone)

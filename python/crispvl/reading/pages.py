@@ -38,19 +38,28 @@ def tile_limits(config: ModelConfig, options: ReadOptions) -> tuple[int, int]:
 
 
 def prepare_page(
-    page: Image.Image, name: str, config: ModelConfig, options: ReadOptions
+    page: Image.Image,
+    name: str,
+    config: ModelConfig,
+    options: ReadOptions,
+    *,
+    alone: bool = True,
 ) -> PreparedPage:
     """Cuts an RGB image as the model was trained, or as the options say.
+
+    ``alone``: it is the only image of its prompt. Multi-scale models cut no other one twice.
 
     Raises:
         ImageError: It is too small or thin to hold text.
     """
     check_readable(page, name)
-    tile_px = config.vision.tile_px
+    tile_px, rule = config.vision.tile_px, config.image
     min_tiles, max_tiles = tile_limits(config, options)
     return PreparedPage(
         width_px=page.width,
         height_px=page.height,
         grid=choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles),
-        tiles=tile_image(page, tile_px, max_tiles, min_tiles, config.image.thumbnail),
+        tiles=tile_image(
+            page, tile_px, max_tiles, min_tiles, rule.thumbnail, alone and rule.multi_scale
+        ),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from crispvl.engine.kv_memory import SHARE_OF_MEMORY, free_bytes
 from crispvl.options import MAX_TOKENS, ReadOptions
+from crispvl.tiling import most_tiles
 
 if TYPE_CHECKING:
     from crispvl.engine.model import Model
@@ -29,8 +30,9 @@ def stream_count(model: Model, options: ReadOptions) -> int:
 
 def _page_tokens(model: Model, options: ReadOptions) -> int:
     """Tokens of the largest page and its answer."""
-    max_tiles = options.max_tiles or model.config.image.max_tiles
-    n_image: int = (max_tiles + 1) * model.config.projector.tokens_per_tile
+    rule = model.config.image
+    n_tiles = most_tiles(options.max_tiles or rule.max_tiles, rule.thumbnail, rule.multi_scale)
+    n_image: int = n_tiles * model.config.projector.tokens_per_tile
     context: int = model.config.decoder.context_length  # positions
-    n_most: int = round(context / model.config.image.position_step)
+    n_most: int = round(context / rule.position_step)
     return min(n_most, n_image + _PROMPT_TOKENS + (options.max_tokens or MAX_TOKENS))
