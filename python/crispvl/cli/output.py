@@ -28,7 +28,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise ValueError(
-            f"[--format] formats of {', '.join(sorted(FORMATS))} are expected, with commas "
+            f"formats of {', '.join(sorted(FORMATS))} are expected, with commas "
             f"between; found {unknown[0]!r}; change it"
         )
     return formats

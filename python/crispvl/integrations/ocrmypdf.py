@@ -5,7 +5,8 @@
 With ``--crispvl-records pages.jsonl`` nothing is read: the texts are those that
 ``crispvl recognize --format jsonl`` wrote for this document; among the records of several documents
 it is found by its path. Tesseract need not be installed.
-`crispvl.results.text_lines` says where on the page the text is put.
+Lines are put where they were read; of pages that were not read by lines, where
+`crispvl.results.text_lines` finds ink for them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pydantic import BaseModel
 
 from crispvl._version import __version__
 from crispvl.inputs.utf8 import path_name
+from crispvl.integrations.placed_text import line_elements, placed_line, recorded_lines
 from crispvl.reading.ocr import CrispOCR
 from crispvl.results.text_lines import TextBox, place_lines, place_words
 
@@ -78,16 +80,25 @@ class CrispVLEngine(OcrEngine):
             image = opened.convert("RGB")
             dpi = float(opened.info.get("dpi", (72, 72))[0])
         if chosen.records is None:
-            text = _reader(chosen.model_dump_json()).recognize(image).text
+            read = _reader(chosen.model_dump_json()).recognize(image).pages[0]
+            placed = [line for line in map(placed_line, read.lines) if line is not None]
+            text, width_px = read.text, read.width_px
         else:
-            texts = _recorded(chosen.records, str(options.input_file))
-            text = texts.get(page_number + 1, "")
-            if page_number + 1 not in texts:
+            record = _recorded(chosen.records, str(options.input_file)).get(page_number + 1)
+            if record is None:
                 _log.warning("%s holds no text of page %d", chosen.records, page_number + 1)
+            known = record or {}
+            placed = recorded_lines(known)
+            text, width_px = known.get("text", ""), known.get("width_px") or image.width
+        if placed:
+            scale = image.width / width_px
+            lines = [element for line in placed for element in line_elements(line, scale)]
+        else:
+            lines = [_line(line) for line in place_lines(text, image)]
         page = OcrElement(
             ocr_class=OcrClass.PAGE,
             bbox=BoundingBox(0, 0, image.width, image.height),
-            children=[_line(line) for line in place_lines(text, image)],
+            children=lines,
             dpi=dpi,
             page_number=page_number,
         )
@@ -124,8 +135,8 @@ def _reader(options: str) -> CrispOCR:
 
 
 @lru_cache(maxsize=1)
-def _recorded(path: str, document: str) -> dict[int, str]:
-    """Returns the text of each page that was read of a document, by the page's number.
+def _recorded(path: str, document: str) -> dict[int, dict[str, Any]]:
+    """Returns the record of each page that was read of a document, by the page's number.
 
     Raises:
         BadArgsError: Nothing of the kind is in the file, or several documents and not this one.
@@ -136,8 +147,8 @@ def _recorded(path: str, document: str) -> dict[int, str]:
         sources = {record.get("source") for record in records}
         if len(sources) > 1:
             sources = {source for source in sources if _is_same(source, document)}
-        texts = {
-            record["number"]: record["text"]
+        found = {
+            record["number"]: {**record, "text": record["text"]}
             for record in records
             if record.get("source") in sources and record["number"] and not record.get("error")
         }
@@ -151,7 +162,7 @@ def _recorded(path: str, document: str) -> dict[int, str]:
             f"[--crispvl-records] records of '{document}' are expected; found those of several "
             f"other documents in '{path}'; name the document as it was when it was read"
         )
-    return texts
+    return found
 
 
 def _is_same(source: str | None, document: str) -> bool:

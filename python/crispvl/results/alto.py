@@ -13,11 +13,10 @@ from crispvl.results.block_lines import (
     BlockLines,
     block_lines,
     box_of,
-    is_upright,
     numbered_pages,
     page_box,
 )
-from crispvl.results.lines import Line, Quad, Rectangle
+from crispvl.results.lines import Line, Quad, Rectangle, is_upright
 from crispvl.results.page import DocumentLike, Page
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"

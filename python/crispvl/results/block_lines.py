@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from crispvl.results.lines import BlockKind, Line, Quad, Rectangle, Word
+from crispvl.results.lines import BlockKind, Line, Rectangle, Word
 from crispvl.results.page import DocumentLike, Page
 
 
@@ -45,10 +45,3 @@ def page_box(page: Page) -> Rectangle:
 def box_of(thing: Line | Word, page: Page) -> Rectangle:
     """Returns where something stands; where that is not known, the page it is on."""
     return thing.box or page_box(page)
-
-
-def is_upright(quad: Quad) -> bool:
-    """Returns whether a quadrilateral is its own rectangle, but for half a px."""
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad
-    sides = (x0 - x3, x1 - x2, y0 - y1, y3 - y2)
-    return x0 < x2 and y0 < y2 and all(abs(side) < 1 for side in sides)

@@ -53,6 +53,11 @@ def _page(page: Page, image: Image.Image) -> dict[str, Any]:
         "columns": [f"{page.width_px * i / columns:.1f}" for i in range(1, columns)],
         "rows": [f"{page.height_px * i / rows:.1f}" for i in range(1, rows)],
         "boxes": page.boxes,
+        "lines": [
+            {"points": " ".join(f"{x:.1f},{y:.1f}" for x, y in line.quad), "text": line.text}
+            for line in page.lines
+            if line.quad is not None
+        ],
         "remarks": remarks(page),
         "pieces": pieces(page, below=1.01),  # all words
         "facts": _facts(page),
@@ -65,7 +70,8 @@ def _facts(page: Page) -> dict[str, str]:
     facts = {
         "confidence": f"{page.confidence:.1%}",
         "size": f"{page.width_px}×{page.height_px} px",
-        "tiles": f"{columns}×{rows}, {page.n_tiles} encoded",
+        "layout": page.layout,
+        "tiles": (f"{columns}×{rows}, " if columns else "") + f"{page.n_tiles} encoded",
         "tokens": str(len(page.generation.ids)) if page.generation else "0",
         "decoder passes": f"{times.passes:.0f}",
         "tokens guessed": f"{times.guessed:.0f}",

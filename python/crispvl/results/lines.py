@@ -31,6 +31,13 @@ def around(quads: Sequence[Quad]) -> Rectangle:
     return Rectangle(min(xs), min(ys), max(xs), max(ys))
 
 
+def is_upright(quad: Quad) -> bool:
+    """Returns whether a quadrilateral is its own rectangle, but for half a px."""
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = quad
+    sides = (x0 - x3, x1 - x2, y0 - y1, y3 - y2)
+    return x0 < x2 and y0 < y2 and all(abs(side) < 1 for side in sides)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Word:
     """Characters between white space, and how sure the model was of them."""
@@ -48,9 +55,16 @@ class Word:
         return around([self.quad]) if self.quad else None
 
     def to_list(self) -> list[Any]:
-        """Returns text and confidence, and the box where it is known, as JSON's types."""
-        known = [self.text, round(self.confidence, 4)]
-        return known if self.box is None else [*known, list(self.box)]
+        """Returns text and confidence as JSON's types.
+
+        Where it is known, the box follows, and the corners where that is not upright.
+        """
+        known: list[Any] = [self.text, round(self.confidence, 4)]
+        if self.quad is not None:
+            known.append(list(around([self.quad])))
+            if not is_upright(self.quad):
+                known.append([list(corner) for corner in self.quad])
+        return known
 
 
 @dataclass(frozen=True, kw_only=True)
