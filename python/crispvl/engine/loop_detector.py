@@ -51,7 +51,12 @@ class LoopDetector:
 
     def __init__(self, is_filler: Callable[[int], bool]) -> None:
         self._is_filler = is_filler
-        self.rewind(0)
+        self._ids: list[int] = []
+        self._places: defaultdict[int, deque[int]] = defaultdict(deque)
+        """Where each token was, among the last `MAX_PERIOD`."""
+        self._runs: dict[int, int] = {}
+        """By period: tokens up to the last that equal the one a period before."""
+        self._longest = 0
 
     def push(self, token_id: int) -> Loop | None:
         """Takes the next token and returns the loop that it completes, if it does."""
@@ -83,11 +88,7 @@ class LoopDetector:
     def rewind(self, n_tokens: int) -> None:
         """Forgets all but the first tokens."""
         kept = self._ids[:n_tokens] if n_tokens else []
-        self._ids: list[int] = []
-        self._places: defaultdict[int, deque[int]] = defaultdict(deque)
-        """Where each token was, among the last `MAX_PERIOD`."""
-        self._runs: dict[int, int] = {}
-        """By period: tokens up to the last that equal the one a period before."""
+        self._ids, self._places, self._runs = [], defaultdict(deque), {}
         self._longest = 0
         for token_id in kept:
             self.push(token_id)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -183,7 +183,7 @@ def _environment() -> _Sandbox:
     environment.filters["tojson"] = _guarded("tojson", _to_json)
     environment.filters["_elements"] = _elements
     environment.filters["_text"] = _text
-    environment.concat = _concat  # type: ignore[assignment]
+    environment.concat = _concat  # type: ignore[method-assign]
     environment.globals = {
         name: environment.globals[name] for name in ("range", "dict", "namespace")
     }
@@ -274,7 +274,7 @@ def _size(value: Any) -> int:
             left.extend([*each.keys(), *each.values()])
         elif isinstance(each, Namespace):
             left.extend(each._Namespace__attrs.values())
-        elif isinstance(each, (list, tuple, set, frozenset, MappingView)):
+        elif isinstance(each, (list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)):
             left.extend(each)
         budget.check(total + len(left))
     budget.spend(n_seen + total // 256)
