@@ -36,7 +36,8 @@ from crispvl.options import MAX_TOKENS, ReadOptions
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.prompts.messages import ImagePart, Message
 from crispvl.prompts.tasks import TASKS, question
-from crispvl.reading.layout_choice import chosen_layout
+from crispvl.reading.block_reader import BlockReader
+from crispvl.reading.layout_choice import chosen_layout, layout_for
 from crispvl.reading.line_reader import LineReader
 from crispvl.reading.page_window import PageWindow, ReadingSteps
 from crispvl.reading.pages import prepare_page
@@ -159,7 +160,7 @@ class DocumentReader:
     @property
     def until(self) -> Until:
         """What news of a page it has to go on for."""
-        if self._layout == "lines":
+        if self._layout != "page":
             return "state"  # lines are told of when they are whole
         is_told = self.tells_text or self._on_event is not None or self._progress is not None
         return "event" if is_told else "state"
@@ -233,9 +234,15 @@ class DocumentReader:
         if self._skip_blank and is_blank(image):
             current.known = replace(current.known, blank=True)
             return
-        if self._layout == "lines":
-            current.image_ms = 1000 * (time.perf_counter() - started)
+        layout = self._layout
+        if layout == "auto":
+            layout = layout_for(image, model, options)
+        current.image_ms = 1000 * (time.perf_counter() - started)
+        if layout == "lines":
             yield from self._read_by_lines(image, source.number, current, cancel)
+            return
+        if layout == "blocks":
+            yield from self._read_by_blocks(image, source, current, cancel)
             return
         prepared = prepare_page(image, source.name, model.config, options)
         n_tiles = len(prepared.tiles)
@@ -274,7 +281,7 @@ class DocumentReader:
         asked = question("text", None, model.config.chat)
         message = Message("user", (ImagePart(image), asked))
         prompt_ids = self._prompts.build([message], [model.config.projector.tokens_per_tile])
-        current.by_lines = reader = LineReader(
+        current.in_parts = reader = LineReader(
             model, self._engine, prompt_ids, self._options, cancel
         )
         with closing(reader.read(image)) as steps:
@@ -291,6 +298,31 @@ class DocumentReader:
                     yield TextRead(number=number, text=item, n_tokens=reader.n_tokens)
         if not reader.generation.text and reader.generation.finish_reason == "stop":
             current.known = replace(current.known, has_unread_ink=reader.n_lines > 0)
+
+    def _read_by_blocks(
+        self,
+        image: Image.Image,
+        source: PageSource,
+        current: _CurrentPage,
+        cancel: CancelToken | None,
+    ) -> PageSteps:
+        def prompt(crop: Image.Image, n_image_tokens: int) -> list[int]:
+            message = Message("user", (ImagePart(crop), self._question))
+            return self._prompts.build([message], [n_image_tokens])
+
+        current.in_parts = reader = BlockReader(
+            self._model.config, self._engine, prompt, self._options, cancel
+        )
+        with closing(reader.read(image, source.name)) as steps:
+            for item in steps:
+                if isinstance(item, Handle):
+                    yield item
+                elif isinstance(item, Encoded):
+                    yield TilesEncoded(
+                        number=source.number, n_done=item.n_done, n_tiles=item.n_tiles
+                    )
+                else:
+                    yield TextRead(number=source.number, text=item, n_tokens=reader.n_tokens)
 
 
 def _told(answer: Handle[Any], number: int) -> PageSteps:
@@ -318,12 +350,12 @@ class _CurrentPage:
         self.image_ms = 0.0
         self.answer: Handle[Generation] | None = None  # while it is written
         self.generation: Generation | None = None
-        self.by_lines: LineReader | None = None
+        self.in_parts: LineReader | BlockReader | None = None
 
     @property
     def page(self) -> Page:
-        if self.by_lines is not None:
-            return self.by_lines.told(self.known, self.image_ms)
+        if self.in_parts is not None:
+            return self.in_parts.told(self.known, self.image_ms)
         generation = self.generation if self.answer is None else self.answer.partial
         if generation is None:
             timings = replace(self.known.timings, image_ms=self.image_ms)

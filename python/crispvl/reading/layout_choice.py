@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+from PIL import Image
+
+from crispvl.layout.regions import READABLE_PX
 from crispvl.layout.strip_format import DEFAULT_LAYOUT_KEY
 from crispvl.options import Layout, ReadOptions
+from crispvl.reading.pages import tile_scale
+
+if TYPE_CHECKING:
+    from crispvl.engine.model import Model
 
 LINE_TASKS = frozenset({"text", "markdown", "table"})
 """Tasks whose answer can be put together from the lines of a page."""
@@ -27,6 +35,8 @@ def chosen_layout(metadata: Mapping[str, Any], options: ReadOptions, prompt: str
     if options.layout is None:
         own = cast(Layout, metadata.get(DEFAULT_LAYOUT_KEY, "page"))
         return own if reads_lines else "page"
+    if options.layout == "auto" and not reads_lines:
+        return "page"
     if options.layout == "lines" and not reads_lines:
         asked = "groundedness" if options.groundedness else "a prompt" if prompt else options.task
         raise ValueError(
@@ -34,3 +44,20 @@ def chosen_layout(metadata: Mapping[str, Any], options: ReadOptions, prompt: str
             f"expected to be read by lines; found {asked}; use layout='page'"
         )
     return options.layout
+
+
+def layout_for(page: Image.Image, model: Model, options: ReadOptions) -> Layout:
+    """Returns the layout that suits a page best, where ``auto`` leaves it to us.
+
+    A model that was made for lines gets lines. Another gets the page as it is where its print is
+    still large enough on the model's tiles, and else its blocks.
+    """
+    from crispvl._core import find_layout
+
+    if model.metadata.get(DEFAULT_LAYOUT_KEY) == "lines":
+        return "lines"
+    x_heights = [line.x_height_px for line in find_layout(np.asarray(page)).lines]
+    if not x_heights:
+        return "page"
+    scale = tile_scale(model.config, options, page.width, page.height)
+    return "page" if scale * float(np.median(x_heights)) >= READABLE_PX else "blocks"

@@ -37,6 +37,26 @@ def tile_limits(config: ModelConfig, options: ReadOptions) -> tuple[int, int]:
     return min_tiles, max_tiles
 
 
+def fill_grid(page: Image.Image, config: ModelConfig, options: ReadOptions) -> Image.Image:
+    """Returns a picture with white to its right or below, so that its tiles do not distort it."""
+    min_tiles, max_tiles = tile_limits(config, options)
+    tile_px = int(config.vision.tile_px)
+    columns, rows = choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles)
+    width = max(page.width, round(page.height * columns / rows))
+    height = max(page.height, round(page.width * rows / columns))
+    filled = Image.new("RGB", (width, height), "white")
+    filled.paste(page, (0, 0))
+    return filled
+
+
+def tile_scale(config: ModelConfig, options: ReadOptions, width: float, height: float) -> float:
+    """Returns by how much a picture of some size is enlarged on its tiles, in its tighter axis."""
+    min_tiles, max_tiles = tile_limits(config, options)
+    tile_px = int(config.vision.tile_px)
+    columns, rows = choose_grid(round(width), round(height), max_tiles, tile_px, min_tiles)
+    return min(columns * tile_px / width, rows * tile_px / height)
+
+
 def prepare_page(
     page: Image.Image,
     name: str,

@@ -1,0 +1,188 @@
+"""Reading a page block by block: each is cut out and shown on tiles of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from crispvl.engine.engine import Engine
+from crispvl.engine.request import Request
+from crispvl.engine.steps import Encoded
+from crispvl.errors import Cancelled
+from crispvl.inputs.images import MIN_SIDE_PX
+from crispvl.layout.regions import find_regions
+from crispvl.model_config import ModelConfig
+from crispvl.options import MAX_TOKENS, ReadOptions
+from crispvl.reading.page_window import ReadingSteps
+from crispvl.reading.pages import fill_grid, prepare_page, tile_scale
+from crispvl.results.generation import FinishReason, Generation, Timings
+from crispvl.results.lines import Rectangle
+from crispvl.results.page import Page
+
+if TYPE_CHECKING:
+    from crispvl._core import CancelToken, Layout
+
+BLOCK_BREAK = "\n\n"
+"""Between the answers to two blocks."""
+
+Prompt = Callable[[Image.Image, int], list[int]]
+"""Returns the ids of the question about a picture of some image tokens."""
+
+
+class BlockReader:
+    """Reads one page block by block.
+
+    Args:
+        config: Of the model.
+        engine: Of the same model.
+        prompt: Asks about a block.
+        options: Tiles, limits and sampling.
+        cancel: Stops within one layer of encoding or one token.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        engine: Engine,
+        prompt: Prompt,
+        options: ReadOptions,
+        cancel: CancelToken | None,
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._prompt = prompt
+        self._options = options
+        self._cancel = cancel
+        self._answers: list[Generation] = []
+        self._n_tiles = 0
+        self._layout_ms = 0.0
+        self._finish_reason: FinishReason = "cancelled"  # until the end is reached
+
+    def read(self, page: Image.Image, name: str) -> ReadingSteps[Encoded | str]:
+        """Yields the text of an RGB page in order, and meanwhile what is waited for.
+
+        Args:
+            page: As it is.
+            name: Of the page, for errors.
+
+        Raises:
+            Cancelled: `generation` is what there is.
+        """
+        from crispvl._core import find_layout
+
+        started = time.perf_counter()
+        try:
+            layout = find_layout(np.asarray(page), self._cancel)
+        except Cancelled:
+            if self._cancel is None or not self._cancel.expired:
+                raise
+            self._finish_reason = "time_limit"
+            return
+        regions = self._regions(layout)
+        crops = [page]
+        if regions != [(0, 0, *page.size)]:
+            cut = (page.crop(_whole_px(box)) for box in regions)
+            crops = [fill_grid(crop, self._config, self._options) for crop in cut]
+        tiles = [prepare_page(crop, name, self._config, self._options).tiles for crop in crops]
+        self._layout_ms = 1000 * (time.perf_counter() - started)
+        yield from self._read_tiles(crops, tiles)
+
+    def _read_tiles(
+        self, crops: Sequence[Image.Image], tiles: Sequence[NDArray[np.uint8]]
+    ) -> ReadingSteps[Encoded | str]:
+        n_all = sum(map(len, tiles))
+        with ExitStack() as stack:
+            handles = [
+                stack.enter_context(self._engine.submit(self._request(*pair)))
+                for pair in zip(crops, tiles, strict=True)
+            ]
+            for handle, block in zip(handles, tiles, strict=True):
+                while not handle.done:
+                    handle.take()
+                    yield handle
+                answer = handle.result()
+                n_before = len(self.generation.text)
+                self._answers.append(answer)
+                self._n_tiles += len(block)
+                yield Encoded(self._n_tiles, n_all)
+                if text := self.generation.text[n_before:]:
+                    yield text
+                if self.n_tokens >= (self._options.max_tokens or self.n_tokens + 1):
+                    self._finish_reason = "length"
+                    return
+        reasons = [answer.finish_reason for answer in self._answers]
+        self._finish_reason = next((reason for reason in reasons if reason != "stop"), "stop")
+
+    def _request(self, crop: Image.Image, tiles: NDArray[np.uint8]) -> Request:
+        n_image_tokens = len(tiles) * self._config.projector.tokens_per_tile
+        left = (self._options.max_tokens or MAX_TOKENS) - self.n_tokens
+        return Request(
+            prompt_ids=self._prompt(crop, n_image_tokens),
+            images=(tiles,),
+            options=replace(self._options, max_tokens=left),
+            repair_loops=self._options.repair_loops,
+            cancel=self._cancel,
+        )
+
+    def _regions(self, layout: Layout) -> list[Rectangle]:
+        return find_regions(layout, partial(tile_scale, self._config, self._options))
+
+    @property
+    def generation(self) -> Generation:
+        """The answers so far as one."""
+        answers = [answer for answer in self._answers if answer.text.strip()]
+        timings = sum((answer.timings for answer in self._answers), Timings())
+        return Generation(
+            ids=[token_id for answer in answers for token_id in answer.ids],
+            logprobs=[logprob for answer in answers for logprob in answer.logprobs],
+            pieces=_pieces(answers),
+            finish_reason=self._finish_reason,
+            text=BLOCK_BREAK.join(answer.text for answer in answers),
+            timings=timings + Timings(image_ms=self._layout_ms),
+            n_prompt_tokens=sum(answer.n_prompt_tokens for answer in self._answers),
+            repairs=tuple(repair for answer in answers for repair in answer.repairs),
+        )
+
+    @property
+    def n_tokens(self) -> int:
+        """Of the answers so far."""
+        return sum(len(answer.ids) for answer in self._answers)
+
+    def told(self, page: Page, image_ms: float) -> Page:
+        """Returns the page with what is known of it now.
+
+        Args:
+            page: With what was known before.
+            image_ms: What was spent on its image before.
+        """
+        generation = self.generation
+        timings = generation.timings + Timings(image_ms=image_ms)
+        return replace(
+            page, layout="blocks", n_tiles=self._n_tiles, generation=generation, timings=timings
+        )
+
+
+def _pieces(answers: Sequence[Generation]) -> list[str]:
+    """Returns the pieces of all answers, with the break before the first of each but one."""
+    pieces: list[str] = []
+    for answer in answers:
+        own = list(answer.pieces)
+        if pieces and own:
+            own[0] = BLOCK_BREAK + own[0]
+        pieces.extend(own)
+    return pieces
+
+
+def _whole_px(box: Rectangle) -> tuple[int, int, int, int]:
+    """Returns a rectangle of whole px, of the least size that is read."""
+    left, top = int(box.left), int(box.top)
+    right, bottom = int(np.ceil(box.right)), int(np.ceil(box.bottom))
+    return left, top, max(right, left + MIN_SIDE_PX), max(bottom, top + MIN_SIDE_PX)

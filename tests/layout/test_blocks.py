@@ -1,0 +1,78 @@
+"""A page is cut at its white space where its print is too small to be read as it is."""
+
+from __future__ import annotations
+
+import pytest
+from crispvl import CrispOCR
+from crispvl._core import find_layout
+from crispvl.layout.regions import find_regions
+from crispvl.results.lines import Rectangle
+from rendered import RenderedPage
+
+
+@pytest.fixture(scope="module")
+def columns() -> RenderedPage:
+    page = RenderedPage(dpi=150)
+    page.column(20, 40, 75, n_lines=8)
+    page.column(115, 40, 75, n_lines=8, first=5)
+    return page
+
+
+def _holds(region: Rectangle, box: tuple[float, ...]) -> bool:
+    left, top, right, bottom = box
+    return (
+        region.left <= left and region.top <= top
+        and right <= region.right and bottom <= region.bottom
+    )  # fmt: skip
+
+
+def test_print_that_is_large_enough_is_not_cut(columns: RenderedPage) -> None:
+    layout = find_layout(columns.pixels)
+    assert find_regions(layout, lambda width, height: 1.0) == [
+        Rectangle(0, 0, layout.width, layout.height)
+    ]
+
+
+def test_small_print_is_cut_until_it_is_large_enough(columns: RenderedPage) -> None:
+    layout = find_layout(columns.pixels)
+    regions = find_regions(layout, lambda width, height: 600 / max(width, height))
+    assert len(regions) == 2
+    assert regions[0].right < regions[1].left  # the left column is read first
+    for box in columns.lines:
+        assert sum(_holds(region, box) for region in regions) == 1
+
+
+def test_cutting_ends_however_small_the_print_remains(columns: RenderedPage) -> None:
+    regions = find_regions(find_layout(columns.pixels), lambda width, height: 0.0)
+    assert 2 < len(regions) <= 32
+    for box in columns.lines:
+        assert any(_holds(region, box) for region in regions)
+
+
+def test_a_page_is_read_block_by_block() -> None:
+    page = RenderedPage(width_mm=100, height_mm=100, dpi=100)
+    page.write(10, 12, "the quick brown", points=14)
+    page.write(10, 90, "jumps over a lazy", points=14)
+    with CrispOCR(threads=1) as ocr:
+        read = ocr.recognize(page.pixels, layout="blocks", max_tiles=1)
+        whole = ocr.recognize(page.pixels, layout="page", max_tiles=1)
+    (found,) = read.pages
+    assert found.layout == "blocks"
+    assert found.n_tiles == found.text.count("\n\n") + 1 == 2
+    assert found.text.split("\n\n")[0].startswith("the quick")
+    assert (whole.pages[0].layout, whole.pages[0].n_tiles) == ("page", 1)
+    assert found.finish_reason == "stop"
+
+
+def test_auto_chooses_and_says_what_it_chose() -> None:
+    large = RenderedPage(width_mm=40, height_mm=20, dpi=100)
+    large.write(5, 12, "Large", points=20)
+    small = RenderedPage(dpi=150)
+    small.column(20, 30, 170, n_lines=30, points=8)
+    with CrispOCR(threads=1) as ocr:
+        told = [
+            ocr.recognize(page.pixels, layout="auto", max_tokens=30, max_tiles=1).pages[0].layout
+            for page in (large, small)
+        ]
+    assert set(told) <= {"page", "blocks", "lines"}
+    assert told == ["page", "blocks"] or told == ["lines", "lines"]
