@@ -35,6 +35,16 @@ def char_class(code: int) -> str:
     return ""
 
 
+def letter_case(code: int) -> str:
+    """The LetterCase of a code point."""
+    category = unicodedata.category(chr(code))
+    if category in ("Lu", "Lt"):
+        return "LetterCase::upper"
+    if category == "Ll":
+        return "LetterCase::lower"
+    return "LetterCase::both" if category in ("Lm", "Lo", "Mn", "Mc", "Me") else ""
+
+
 def combining_class(code: int) -> str:
     """The canonical combining class, or nothing for a starter (class 0)."""
     return str(unicodedata.combining(chr(code)) or "")
@@ -85,6 +95,7 @@ def unicode_tables() -> str:
         [
             f"// Unicode {unicodedata.unidata_version}, written by generate_unicode_tables.py.",
             table("Range<CharClass>", "k_char_classes", ranges(char_class)),
+            table("Range<LetterCase>", "k_letter_cases", ranges(letter_case)),
             table("Range<int>", "k_combining_classes", ranges(combining_class)),
             table("Range<bool>", "k_nfc_active", ranges(nfc_active)),
             "// {character, first, second or 0}",

@@ -102,6 +102,10 @@ void ByteLevelBpe::encode_text(std::string_view text, std::vector<int32_t>& ids)
 }
 
 void ByteLevelBpe::encode_word(std::string_view word, std::vector<int32_t>& ids) const {
+    if (pre_tokenizer_->whole_words) {
+        const auto found = ids_of_bytes_.find(word);
+        if (found != ids_of_bytes_.end()) return ids.push_back(found->second);
+    }
     std::vector<BpeSymbol> symbols;
     symbols.reserve(word.size());
     for (const char c : word) {

@@ -9,7 +9,8 @@ namespace crispvl {
 /// A pre-tokeniser, by the name that GGUF files give it in `tokenizer.ggml.pre`.
 struct PreTokenizer {
     std::string_view name;
-    bool nfc;  // the text is brought to normalisation form C first
+    bool nfc;          // the text is brought to normalisation form C first
+    bool whole_words;  // a word that is a token is taken as it is, before any merge
     /// The end of the word that begins at byte `begin` of `text`, which is valid UTF-8.
     size_t (*word_end)(std::string_view text, size_t begin);
 };

@@ -34,7 +34,7 @@ enum class TokenType : int32_t {
 /// A vocabulary as a GGUF file's `tokenizer.ggml.*` keys hold it.
 struct VocabData {
     std::string model;                // "gpt2" (byte-level BPE) or "llama" (SentencePiece BPE)
-    std::string pre;                  // pre-tokeniser of "gpt2": "qwen2"
+    std::string pre;                  // pre-tokeniser of "gpt2", by llama.cpp's name
     std::vector<std::string> tokens;  // id -> piece: byte-level alphabet, or U+2581 for a space
     std::vector<float> scores;        // "llama": the highest merges first; empty: by id
     std::vector<int32_t> types;       // TokenType by id; empty: all normal

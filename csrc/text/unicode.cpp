@@ -122,6 +122,10 @@ CharClass char_class(char32_t code_point) {
     return look_up(k_char_classes, code_point, CharClass::other);
 }
 
+LetterCase letter_case(char32_t code_point) {
+    return look_up(k_letter_cases, code_point, LetterCase::none);
+}
+
 std::string to_nfc(std::string_view text) {
     std::vector<char32_t> codes;
     codes.reserve(text.size());

@@ -21,6 +21,15 @@ QWEN2_PATTERN = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
+# Those of Llama 3 and of gpt-oss (o200k).
+LLAMA3_PATTERN = QWEN2_PATTERN.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
+GPT_OSS_PATTERN = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"
+    r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
 _WORDS = """
     the of and to in is that it for was on are with they be at one have this from total price don't
     DON'T we'LL they've I'm invoice Größe façade naïve Straße été Приве́т мир число αριθμός 識別 文字
@@ -42,11 +51,19 @@ def like_qwen2(model: Any) -> Any:
     """A `tokenizers.Tokenizer` with the steps of the published Qwen2 one around a BPE model."""
     import tokenizers as hf
 
-    tokenizer = hf.Tokenizer(model)
+    tokenizer = like(QWEN2_PATTERN, model)
     tokenizer.normalizer = hf.normalizers.NFC()
+    return tokenizer
+
+
+def like(pattern: str, model: Any) -> Any:
+    """A byte-level `tokenizers.Tokenizer` that splits by a pattern and normalises nothing."""
+    import tokenizers as hf
+
+    tokenizer = hf.Tokenizer(model)
     tokenizer.pre_tokenizer = hf.pre_tokenizers.Sequence(
         [
-            hf.pre_tokenizers.Split(hf.Regex(QWEN2_PATTERN), "isolated"),
+            hf.pre_tokenizers.Split(hf.Regex(pattern), "isolated"),
             hf.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -73,7 +90,9 @@ def train_byte_level(vocab_size: int = 900) -> Any:
     return tokenizer
 
 
-def write_byte_level(path: Path, tokenizer: Any, *, with_merges: bool = True) -> Path:
+def write_byte_level(
+    path: Path, tokenizer: Any, *, pre: str = "qwen2", with_merges: bool = True
+) -> Path:
     """Writes a `tokenizers.Tokenizer` with a byte-level BPE model as llama.cpp's converter does."""
     import json
 
@@ -87,7 +106,7 @@ def write_byte_level(path: Path, tokenizer: Any, *, with_merges: bool = True) ->
     ]
     merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
     return write_vocabulary(
-        path, model="gpt2", pre="qwen2", tokens=tokens, types=types,
+        path, model="gpt2", pre=pre, tokens=tokens, types=types,
         merges=merges if with_merges else None,
     )  # fmt: skip
 

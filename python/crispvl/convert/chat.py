@@ -64,7 +64,7 @@ def read_chat(
     elif jinja is None:
         template = _FORMAT_WITHOUT_TEMPLATE
     stop_ids = _stop_ids(files, config, vocabulary, template)
-    return Chat(template, system_message, stop_ids, jinja, dict(prompts))
+    return Chat(template, system_message, stop_ids, jinja, {**config.prompts, **prompts})
 
 
 def check_prompts(prompts: Mapping[str, str]) -> None:

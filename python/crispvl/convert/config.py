@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crispvl.convert.families import ExpertFamily, TextFamily
@@ -132,6 +133,7 @@ class CheckpointConfig:
         template: Name of the conversation format; empty for ``hf``.
         system_message: The config's own; None where the format's counts.
         eos_ids: End-of-sequence ids the text model's config names.
+        prompts: What the model's publisher asks it, by the names of `read_chat`.
     """
 
     layout: str
@@ -143,3 +145,4 @@ class CheckpointConfig:
     template: str
     system_message: str | None
     eos_ids: tuple[int, ...]
+    prompts: Mapping[str, str]

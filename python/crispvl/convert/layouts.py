@@ -92,6 +92,12 @@ _HF_MODELS: Mapping[str, Mapping[str, Any]] = {
     "qianfan_ocr": {**_HF_VISION_DEFAULTS, "attention_bias": True},
 }
 
+# What their model cards ask for a page.
+_HF_PROMPTS: Mapping[str, Mapping[str, str]] = {
+    "internvl": {},
+    "qianfan_ocr": {"markdown": "Parse this document to Markdown."},
+}
+
 # Families that join InternVL's projector to another encoder, by what tells them from it.
 _OTHER_ENCODERS: Mapping[str, str] = {
     "siglip_vision_model": "SigLIP",
@@ -190,6 +196,7 @@ def _read_chat(root: Section) -> CheckpointConfig:
         template=root.text("template"),
         system_message=root.text("system_message") if root.has("system_message") else None,
         eos_ids=id_list(llm.raw("eos_token_id"), llm.where),
+        prompts={},
     )
 
 
@@ -236,6 +243,7 @@ def _read_hf(root: Section, preprocessor: Section) -> CheckpointConfig:
         template="",
         system_message=None,
         eos_ids=id_list(text.raw("eos_token_id"), text.where),
+        prompts=_HF_PROMPTS[root.text("model_type")],
     )
 
 
