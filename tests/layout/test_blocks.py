@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from crispvl import CrispOCR
 from crispvl._core import find_layout
+from crispvl.cli import main
+from crispvl.hub import bundled
 from crispvl.layout.regions import find_regions
 from crispvl.results.lines import Rectangle
 from rendered import RenderedPage
@@ -76,3 +81,21 @@ def test_auto_chooses_and_says_what_it_chose() -> None:
         ]
     assert set(told) <= {"page", "blocks", "lines"}
     assert told == ["page", "blocks"] or told == ["lines", "lines"]
+
+
+def test_plan_counts_what_each_layout_costs(
+    columns: RenderedPage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = tmp_path / "scan.png"
+    columns.image.save(scan)
+    assert main(["plan", str(bundled.path()), "--page", str(scan), "--json"]) == 0
+    costs = {cost["layout"]: cost for cost in json.loads(capsys.readouterr().out)["layouts"]}
+    assert list(costs) == ["page", "blocks", "lines"]
+    with CrispOCR(threads=1) as ocr:
+        for layout in ("page", "lines"):
+            n_tiles = ocr.recognize(scan, layout=layout).n_tiles
+            assert costs[layout]["n_tiles"] <= n_tiles  # lines in doubt are read again
+    assert costs["page"]["n_prompts"] == 1
+    assert costs["lines"]["n_tiles"] == costs["lines"]["n_prompts"] > 1
+    assert main(["plan", str(bundled.path()), "--page", str(scan)]) == 0
+    assert "  lines  " in capsys.readouterr().out

@@ -6,16 +6,19 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import add_options, read_options, readable
 from crispvl.cli.output import write_json
-from crispvl.options import LoadOptions
+from crispvl.inputs.images import open_image
+from crispvl.model_config import ModelConfig
+from crispvl.options import LoadOptions, ReadOptions
 from crispvl.options.sizes import parse_size
 from crispvl.plan import DevicePlan, MemoryPlan, plan_model
 from crispvl.plan.fleet import FleetPlan, Machine, plan_fleet
 from crispvl.plan.system_memory import available_bytes
+from crispvl.reading.layout_costs import LayoutCost, layout_costs
 
 _ROWS = (
     ("weights", "weights"),
@@ -38,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         help="images in one prompt (default: 1); with --rate, pages to read in all",
+    )
+    parser.add_argument(
+        "--page", metavar="IMAGE", help="tell what this page costs in each --layout, unread"
     )
     parser.add_argument("--tiles", type=int, help="most tiles per page, the thumbnail not counted")
     parser.add_argument("--ctx", type=int, help="tokens of KV cache; else prompt and an answer")
@@ -69,13 +75,36 @@ def run(args: argparse.Namespace) -> int:
         streams=args.streams,
         options=read_options(args, LoadOptions),
     )
+    costs = _layout_costs(args) if args.page is not None else []
     if args.json:
         devices = [{**dataclasses.asdict(d), "peak": d.peak, "fits": d.fits} for d in plan.devices]
+        layouts = [dataclasses.asdict(cost) for cost in costs]
         report = {**dataclasses.asdict(plan), "devices": devices, "fits": plan.fits}
+        if layouts:
+            report["layouts"] = layouts
         write_json(sys.stdout, report, indent=2)
     else:
-        sys.stdout.writelines(f"{line}\n" for line in _lines(plan))
+        sys.stdout.writelines(f"{line}\n" for line in (*_lines(plan), *_cost_lines(costs)))
     return DONE if plan.fits else SOME_FAILED
+
+
+def _layout_costs(args: argparse.Namespace) -> list[LayoutCost]:
+    from crispvl._core import load_to_measure
+
+    core = load_to_measure(args.model, args.mmproj, "cpu", False, (), "auto")
+    options = ReadOptions(max_tiles=args.tiles)
+    page = open_image(args.page)
+    return list(layout_costs(page, ModelConfig(core.config), core.metadata, options))
+
+
+def _cost_lines(costs: Sequence[LayoutCost]) -> Iterator[str]:
+    if not costs:
+        return
+    yield ""
+    yield "the page            prompts   tiles  image tokens  of the largest prompt"
+    for cost in costs:
+        counts = f"{cost.n_prompts:7} {cost.n_tiles:7} {cost.n_image_tokens:13} {cost.n_largest:22}"
+        yield f"  {cost.layout:<18}{counts}"
 
 
 def _run_fleet(args: argparse.Namespace) -> int:
