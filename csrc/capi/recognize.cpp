@@ -31,6 +31,7 @@ void add_image(const crispvl_model& model, const crispvl_image* image,
     request.tiles.insert(request.tiles.end(), tiles.pixels.begin(), tiles.pixels.end());
     request.n_tiles += tiles.n_tiles;
     n_image_tokens.push_back(tiles.n_tiles * config.image.tokens_per_tile);
+    info.damaged |= static_cast<int32_t>(page.is_damaged);
     info.width_px = static_cast<int32_t>(page.width);
     info.height_px = static_cast<int32_t>(page.height);
     info.n_columns = static_cast<int32_t>(tiles.grid.columns);

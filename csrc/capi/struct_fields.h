@@ -70,6 +70,7 @@ inline constexpr size_t k_field_offsets<crispvl_result_info>[] = {
     offsetof(crispvl_result_info, confidence),      offsetof(crispvl_result_info, stop_logprob),
     offsetof(crispvl_result_info, image_ms),        offsetof(crispvl_result_info, encode_ms),
     offsetof(crispvl_result_info, prefill_ms),      offsetof(crispvl_result_info, decode_ms),
+    offsetof(crispvl_result_info, damaged),
 };
 
 }  // namespace crispvl::capi

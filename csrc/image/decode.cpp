@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "image/bytes.h"
 #include "image/gif_frame.h"
+#include "image/jpeg_damage.h"
 #include "image/jpeg_segments.h"
 #include "image/orientation.h"
 #include "image/pnm.h"
@@ -157,7 +158,9 @@ RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
     const bool is_wide_grey = is_png && n_channels == 1 && stbi_is_16_bit_from_memory(data, n) != 0;
     RgbImage image = is_wide_grey ? decode_wide_grey(data, n) : decode_any(data, n);
     if (bytes_of(data, n_bytes).begins("GIF8")) fill_beside(*first_gif_frame(data, n_bytes), image);
-    return turn_upright(std::move(image), exif_orientation(data, n_bytes));
+    RgbImage upright = turn_upright(std::move(image), exif_orientation(data, n_bytes));
+    upright.is_damaged = jpeg_is_damaged(data, n_bytes);
+    return upright;
 }
 
 }  // namespace crispvl

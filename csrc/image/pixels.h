@@ -25,6 +25,7 @@ struct PixelView {
 struct RgbImage {
     int64_t width = 0, height = 0;  // px
     std::vector<uint8_t> pixels;    // [height, width, 3]
+    bool is_damaged = false;        // its file's data is; see jpeg_is_damaged
 
     RgbImage() = default;
     RgbImage(int64_t width_px, int64_t height_px)

@@ -279,6 +279,7 @@ typedef struct crispvl_result_info {
     double encode_ms;   /* vision encoder and projector */
     double prefill_ms;  /* the prompt's pass through the decoder */
     double decode_ms;   /* all generated tokens */
+    int32_t damaged;    /* 1: an image's data is damaged; what could be decoded of it was read */
 } crispvl_result_info;
 
 /* The text, without special tokens. NULL for NULL. */

@@ -1,6 +1,7 @@
 #include "image.h"
 
 #include "gil.h"
+#include "image/jpeg_damage.h"
 #include "image/tiling.h"
 
 namespace crispvl::binding {
@@ -44,6 +45,14 @@ py::array_t<uint8_t> tile(const py::array_t<uint8_t, py::array::c_style>& pixels
 void bind_image(py::module_& m) {
     m.def("tile_image", &tile, "pixels"_a, "tile_px"_a = 448, "max_tiles"_a = 12, "min_tiles"_a = 1,
           "thumbnail"_a = true, "multi_scale"_a = false);
+    m.def(
+        "jpeg_is_damaged",
+        [](const py::bytes& data) {
+            const std::string_view view = data;
+            const WithoutGil without;
+            return jpeg_is_damaged(reinterpret_cast<const uint8_t*>(view.data()), view.size());
+        },
+        "data"_a);
     m.def(
         "choose_grid",
         [](int64_t width, int64_t height, int64_t max_tiles, int64_t tile_px, int64_t min_tiles) {

@@ -119,6 +119,7 @@ ResultInfo = struct(
     encode_ms=ctypes.c_double,
     prefill_ms=ctypes.c_double,
     decode_ms=ctypes.c_double,
+    damaged=c_int32,
 )
 
 

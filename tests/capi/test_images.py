@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -260,3 +261,19 @@ def test_a_file_that_cannot_be_read_to_its_end_is_an_image_error(model: LoadedMo
     with pytest.raises(CapiError, match="could not after 0 bytes") as raised:
         model.recognize("/proc/self/mem")  # its first page is never mapped: EIO
     assert raised.value.status == capi.IMAGE
+
+
+def test_a_jpeg_whose_data_is_damaged_is_refused_or_flagged(model: LoadedModel) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (120, 200, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), "JPEG", quality=60)
+    assert model.recognize(data, max_tokens=1).info.damaged == 0
+    n_read = 0
+    for at in range(len(data) // 3, len(data) - 100, 97):
+        for damaged in (
+            data[:at] + data[at + 40 :],
+            data[:at] + b"\xff\xd0" + data[at + 2 :],
+            data[:at] + bytes(30) + data[at + 30 :],
+        ):
+            with contextlib.suppress(CapiError):  # stb_image gives some of them up
+                n_read += model.recognize(damaged, max_tokens=1).info.damaged
+    assert n_read > 0

@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from crispvl.errors import ImageError
+from crispvl.inputs.damage import DAMAGED, is_damaged
 from crispvl.inputs.pixels import MAX_PIXELS, to_rgb
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
@@ -62,7 +63,7 @@ class Frames:
             except BaseException:
                 self._image = None  # a decoder that failed half way is of no more use
                 raise
-        picture = to_rgb(self._image, self._where)
+        picture = _upright(self._data, self._image, self._where)
         return picture.copy() if picture is self._image else picture  # it goes on to the next
 
 
@@ -84,7 +85,16 @@ def _decode(data: bytes, index: int, where: str) -> Image.Image:
             if complete is None:
                 raise
             image = complete
-    return to_rgb(image, where)
+    return _upright(data, image, where)
+
+
+def _upright(data: bytes, image: Image.Image, where: str) -> Image.Image:
+    """Returns a decoded picture as RGB, which says in its ``info`` whether the data is damaged."""
+    damaged = is_damaged(data, image)
+    picture = to_rgb(image, where)
+    if damaged:
+        picture.info[DAMAGED] = True
+    return picture
 
 
 @contextmanager

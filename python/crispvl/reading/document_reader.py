@@ -29,6 +29,7 @@ from crispvl.events import (
     TextRead,
     TilesEncoded,
 )
+from crispvl.inputs.damage import DAMAGED
 from crispvl.inputs.images import ImageLike, check_readable
 from crispvl.inputs.ink import is_blank
 from crispvl.inputs.sources import PageSource, open_source
@@ -230,6 +231,7 @@ class DocumentReader:
         started = time.perf_counter()
         image = source.load()
         current.known = replace(current.known, width_px=image.width, height_px=image.height)
+        current.known = replace(current.known, damaged=DAMAGED in image.info)
         check_readable(image, source.name)
         if self._skip_blank and is_blank(image):
             current.known = replace(current.known, blank=True)

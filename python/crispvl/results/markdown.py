@@ -16,6 +16,7 @@ def remarks(page: Page) -> list[str]:
         "empty": "has ink, of which nothing was read",
         "low_confidence": f"was read with little confidence ({page.confidence:.0%})",
         "repetition": "made the model repeat itself, which was taken back",
+        "damaged": "is of damaged data; what could be decoded of it was read",
         "truncated": f"ends early ({page.finish_reason})",
     }
     return [f"page {page.number} {words[flag]}" for flag in page.flags]

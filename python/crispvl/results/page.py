@@ -17,11 +17,12 @@ from crispvl.results.grounding import Box, find_boxes
 from crispvl.results.lines import Block, Line, Word, lines_of_text
 from crispvl.results.tables import Table, find_tables
 
-Flag = Literal["blank", "empty", "low_confidence", "repetition", "truncated"]
-"""``blank``: no ink, so the model was not asked; ``empty``: there is ink, but the model wrote
-nothing; ``low_confidence``: the mean probability is under `LOW_CONFIDENCE`; ``repetition``: the
-model repeated itself, see the generation's ``repairs``;
-``truncated``: the text ends before the page does."""
+Flag = Literal["blank", "damaged", "empty", "low_confidence", "repetition", "truncated"]
+"""``blank``: no ink, so the model was not asked; ``damaged``: the file's data is, and what could
+be decoded of it was read; ``empty``: there is ink, but the model wrote nothing;
+``low_confidence``: the mean probability is under `LOW_CONFIDENCE`; ``repetition``: the model
+repeated itself, see the generation's ``repairs``; ``truncated``: the text ends before the page
+does."""
 
 LOW_CONFIDENCE = 0.7
 """Pages on which the model's mean token probability is lower deserve a person's look."""
@@ -49,6 +50,8 @@ class Page:
     """None where the model was not asked: the page is blank, or could not be loaded."""
     timings: Timings = field(default_factory=Timings)
     blank: bool = False
+    damaged: bool = False
+    """Whether its file's data is damaged, so that some of the page may be missing or wrong."""
     has_unread_ink: bool = False
     """Whether the model wrote nothing about a page that has ink."""
     layout: Layout = "page"
@@ -85,6 +88,8 @@ class Page:
     def flags(self) -> tuple[Flag, ...]:
         """What a reader of the text should know, in alphabetical order."""
         flags: list[Flag] = ["blank"] if self.blank else []
+        if self.damaged:
+            flags.append("damaged")
         if self.has_unread_ink:
             flags.append("empty")
         if self.generation:
