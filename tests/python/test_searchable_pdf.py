@@ -73,6 +73,35 @@ def test_words_share_a_lines_width_by_their_characters() -> None:
     ]  # fmt: skip
 
 
+def in_sight(text: str) -> list[str]:
+    """Returns the words of a line from left to right."""
+    words = place_words(TextBox(text, 0, 0, 10 * len(text), 10))
+    assert [word.text for word in words] == text.split()
+    assert min(word.left for word in words) >= 0
+    assert max(word.right for word in words) <= 10 * len(text)
+    assert sum(word.right - word.left for word in words) == 10 * len("".join(text.split()))
+    return [word.text for word in sorted(words, key=lambda word: word.left)]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("one two 3", ["one", "two", "3"]),
+        ("שלום עולם", ["עולם", "שלום"]),
+        ("12 קפה", ["קפה", "12"]),
+        ("סך הכל 20", ["20", "הכל", "סך"]),
+        ("מס 12 34", ["34", "12", "מס"]),
+        ("مرحبا بالعالم كله", ["كله", "بالعالم", "مرحبا"]),
+        ("קפה Grand Hotel 5 טוב", ["טוב", "Grand", "Hotel", "5", "קפה"]),
+        ("Total שלום עולם 20 EUR", ["Total", "20", "עולם", "שלום", "EUR"]),
+        ("- שלום -", ["-", "שלום", "-"]),
+        ("12 - 34", ["12", "-", "34"]),
+    ],
+)
+def test_words_are_where_their_script_puts_them(text: str, seen: list[str]) -> None:
+    assert in_sight(text) == seen
+
+
 def test_a_pdf_needs_a_place_to_go_to(core: FakeModel, page: Path, capsys: Capture) -> None:
     assert main(["recognize", str(page), "-m", str(page), "--format", "pdf"]) == 2
     assert "-o OUT.pdf" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 from crispvl.inputs.ink import MAX_SIDE_PX, MIN_CONTRAST
+from crispvl.results.word_order import visual_spans
 
 _SPECK = 0.4
 """Runs of rows under this part of the usual line's height are dots and accents of a line as close
@@ -52,16 +53,21 @@ def place_lines(text: str, page: Image.Image) -> list[TextBox]:
 
 
 def place_words(line: TextBox) -> list[TextBox]:
-    """Returns the words of a line, each with as much of its width as it has of its characters."""
+    """Returns the words of a line, each with as much of its width as it has of its characters.
+
+    They are in the order of the text; where each is follows its script, from the right for Hebrew
+    and Arabic.
+    """
     per_character = (line.right - line.left) / len(line.text)
-    words = []
-    end = 0
-    for word in line.text.split():
-        start = line.text.index(word, end)
-        end = start + len(word)
-        left, right = (line.left + per_character * i for i in (start, end))
-        words.append(TextBox(word, left, line.top, right, line.bottom))
-    return words
+    spans = visual_spans(line.text)
+    return [
+        TextBox(word, *_across(line, start * per_character, end * per_character))
+        for word, start, end in spans
+    ]
+
+
+def _across(line: TextBox, left: float, right: float) -> tuple[float, float, float, float]:
+    return line.left + left, line.top, line.left + right, line.bottom
 
 
 def text_mask(page: Image.Image) -> NDArray[np.bool_]:
