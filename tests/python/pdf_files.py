@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 import zlib
 from collections.abc import Sequence
@@ -70,6 +71,28 @@ def one_page(
         ),
     }
     return _packed_file(objects, 3) if packed else _file(objects, b"")
+
+
+def form(
+    picture: Image.Image,
+    points: tuple[int, int],
+    content: bytes,
+    field: tuple[int, int, int, int],
+) -> bytes:
+    """Returns a PDF with a page and, upon it, a text field filled with black bars."""
+    left, bottom, right, top = field
+    bars = b" ".join(b"%d 0 4 %d re f" % (x, top - bottom) for x in range(0, right - left, 12))
+    data = one_page(picture, points, content, entries=b"/Annots[7 0 R]")
+    objects = {
+        7: b"<</Type/Annot/Subtype/Widget/FT/Tx/T(name)/V(x)/F 4/P 3 0 R/Rect[%d %d %d %d]"
+        b"/AP<</N 8 0 R>>>>" % field,
+        8: _stream(
+            b"/Type/XObject/Subtype/Form/BBox[0 0 %d %d]" % (right - left, top - bottom), bars
+        ),
+    }
+    whole = {int(m[1]): m[2] for m in re.finditer(rb"(?s)(\d+) 0 obj\n(.*?)\nendobj\n", data)}
+    whole[1] = b"<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[7 0 R]>>>>"
+    return _file(whole | objects, b"")
 
 
 def _picture(image: Image.Image) -> bytes:

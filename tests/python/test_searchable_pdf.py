@@ -184,6 +184,93 @@ def test_images_and_encrypted_documents_become_searchable_too(
     assert texts_of(tmp_path / "out.pdf") == ["Hello"]
 
 
+FONT = b"/Font<</T<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>"
+
+
+def with_text(text: bytes, mode: int = 0) -> bytes:
+    """Returns a page that holds a text, drawn in a mode: 0 is visible, 3 is not."""
+    content = b"q 800 0 0 640 0 0 cm /I Do Q BT /T 12 Tf %d Tr 9 9 Td (%s) Tj ET" % (mode, text)
+    data = pdf_files.one_page(page_with_lines(1), (800, 640), content)
+    assert data.count(b"/Resources<</XObject") == 2
+    return data.replace(b"/Resources<<", b"/Resources<<" + FONT)
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+@pytest.mark.parametrize("mode", [0, 3])
+@pytest.mark.parametrize("text", [b"x", b"000123", b" "])
+def test_stray_text_does_not_keep_the_text_from_a_page(
+    text: bytes, mode: int, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.pdf"
+    assert document("Hello there, this is a line of text").to_pdf(out, with_text(text, mode)) == ()
+    assert "Hello there, this is a line of text" in texts_of(out)[0]
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_a_page_that_holds_its_text_keeps_it_and_that_is_said(
+    core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    source, out = tmp_path / "book.pdf", tmp_path / "out.pdf"
+    source.write_bytes(with_text(b"What it says"))
+    assert document("Whet it says").to_pdf(out, source) == (1,)
+    assert texts_of(out) == ["What it says"]
+    arguments = ["recognize", "-m", str(page), str(source), "--format", "pdf", "-o", str(out)]
+    assert main(arguments) == 0
+    assert "text is there already and is kept, on page 1" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_lines_of_a_form_are_put_on_its_fields(tmp_path: Path) -> None:
+    import pypdfium2
+
+    content = b"40 560 300 40 re f"
+    source = pdf_files.form(
+        Image.new("L", (8, 8), 255), (800, 640), content, field=(40, 100, 340, 140)
+    )
+    out = tmp_path / "out.pdf"
+    document("printed\nfilled in").to_pdf(out, source)
+    opened = pypdfium2.PdfDocument(out)
+    search = opened[0].get_textpage().search("filled")
+    at, _ = search.get_next()
+    left, bottom, right, top = opened[0].get_textpage().get_charbox(at)
+    opened.close()
+    assert 38 <= left < right <= 342
+    assert 95 <= bottom < top <= 145
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+@pytest.mark.parametrize(
+    ("size", "dpi"), [((360, 40), 1200), ((40, 360), 1200), ((16, 16), 1200), ((16, 3000), 100)]
+)
+def test_small_images_make_pages_as_small_as_a_pdf_may_have(
+    size: tuple[int, int], dpi: int, tmp_path: Path
+) -> None:
+    image, out = tmp_path / "strip.png", tmp_path / "out.pdf"
+    Image.new("L", size, 255).save(image, dpi=(dpi, dpi))
+    document("Hi").to_pdf(out, image)
+    assert texts_of(out) == ["Hi"]
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_what_no_page_can_be_made_of_is_a_document_error(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"^\[.*expected; .*; "):
+        document("Hi").to_pdf(tmp_path / "out.pdf", Image.new("L", (1, 30_000), 255))
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_a_line_from_right_to_left_is_found(tmp_path: Path) -> None:
+    import pypdfium2
+
+    out = tmp_path / "out.pdf"
+    document("שלום עולם\n12 קפה").to_pdf(out, page_with_lines(2))
+    assert texts_of(out) == ["שלום עולם 12 קפה"]
+    opened = pypdfium2.PdfDocument(out)
+    text = opened[0].get_textpage()
+    first, second = (text.search(word).get_next()[0] for word in ("שלום", "עולם"))
+    assert text.get_charbox(first)[0] > text.get_charbox(second)[2]
+    opened.close()
+
+
 @pytest.mark.usefixtures("ocrmypdf")
 def test_the_command_ocrmypdf_takes_recorded_pages(tmp_path: Path) -> None:
     source, out = tmp_path / "book.pdf", tmp_path / "out.pdf"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from crispvl.cli import complain
 from crispvl.cli.output import open_output, write_json
 from crispvl.cli.records import RecordFile
 from crispvl.errors import DocumentError
@@ -189,9 +190,12 @@ class PdfSink(Sink):
         if isinstance(self.source, io.BytesIO):
             self.source.seek(0)  # it was read before
         try:
-            document.to_pdf(self._path, self.source, self._password)
+            kept = document.to_pdf(self._path, self.source, self._password)
         except (OSError, ValueError) as error:
             raise DocumentError(str(error)) from error
+        if kept:
+            numbers = ", ".join(map(str, kept))
+            complain(f"{document.source}: text is there already and is kept, on page {numbers}")
 
 
 class RecordSink(Sink):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ MAX_PAGE_PIXELS = 40_000_000
 """Most pixels of a rendered page: a poster is rendered at a lower dpi rather than refused."""
 
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD of fpdfview.h
+_TEXT = 1  # FPDF_PAGEOBJ_TEXT of fpdf_edit.h
 _LOCK = threading.RLock()
 
 
@@ -46,6 +49,7 @@ class PdfFile:
             try:
                 self._pdf: Any = pypdfium2.PdfDocument(source, password=password)
                 self._pdf.init_forms()
+                self.has_form: bool = self._pdf.formenv is not None
                 self.n_pages = len(self._pdf)
             except pypdfium2.PdfiumError as error:
                 raise self._describe(error, password) from error
@@ -62,33 +66,76 @@ class PdfFile:
         Raises:
             DocumentError: The page is damaged.
         """
-        with _LOCK:
-            try:
-                page = self._pdf[number - 1]
-                try:
-                    bitmap = page.render(scale=self._scale(page, number - 1, dpi))
-                    try:
-                        image: Image.Image = bitmap.to_pil().convert("RGB")
-                    finally:
-                        bitmap.close()
-                finally:
-                    page.close()
-            except (self._error, ValueError, OverflowError) as error:
-                raise DocumentError(
-                    f"[{self._where}, page {number}] a page that can be drawn is expected; found a "
-                    f"damaged one ({error}); repair the file, for instance with qpdf"
-                ) from error
+        return self._drawn(number, lambda page: self._scale(page, number - 1, dpi))
+
+    def draw(
+        self, number: int, scale: float, rotation: int = 0, media_box: bool = False
+    ) -> Image.Image:
+        """Returns a page, counted from 1, as `render` does, at a scale of pixels per point.
+
+        Args:
+            number: The page.
+            scale: Pixels per point.
+            rotation: Degrees, clockwise, by which it is shown instead of by its own.
+            media_box: Show all of it, not the part that viewers show.
+
+        Raises:
+            DocumentError: The page is damaged.
+        """
+
+        def prepare(page: Any) -> float:
+            if rotation:
+                page.set_rotation(rotation % 360)
+            if media_box:
+                page.set_cropbox(*page.get_mediabox())
+            return scale
+
+        return self._drawn(number, prepare)
+
+    def _drawn(self, number: int, prepare: Callable[[Any], float]) -> Image.Image:
+        """Draws a page at the scale that a function of it returns."""
+        try:
+            with (
+                _LOCK,
+                closing(self._pdf[number - 1]) as page,
+                closing(page.render(scale=prepare(page))) as bitmap,
+            ):
+                image: Image.Image = bitmap.to_pil().convert("RGB")
+        except (self._error, ValueError, OverflowError) as error:
+            raise DocumentError(
+                f"[{self._where}, page {number}] a page that can be drawn is expected; found a "
+                f"damaged one ({error}); repair the file, for instance with qpdf"
+            ) from error
         return image
+
+    def text(self, number: int) -> str | None:
+        """Returns the text that a page, counted from 1, holds already.
+
+        None where it has nothing of the kind, not even a space, or is damaged.
+        """
+        try:
+            with (
+                _LOCK,
+                closing(self._pdf[number - 1]) as page,
+                closing(page.get_textpage()) as held,
+            ):
+                text: str = held.get_text_bounded()
+                return text if any(page.get_objects(filter=(_TEXT,))) else None
+        except self._error:
+            return None
 
     def _scale(self, page: Any, i_page: int, dpi: int) -> float:
         """Returns pixels per point: as many as asked for, and as its images have."""
         scale = dpi / POINTS_PER_INCH
-        if self._has_units:
-            scale *= user_unit(self._pdf, i_page)
-        scale = max(scale, image_scale(page))
+        with suppress(self._error):  # what PDFium can draw, it cannot always take apart
+            scale *= user_unit(self._pdf, i_page) if self._has_units else 1.0
+        with suppress(self._error):
+            scale = max(scale, image_scale(page))
         width, height = page.get_size()  # points
         n_pixels = width * height * scale**2
-        return min(scale, scale * math.sqrt(MAX_PAGE_PIXELS / n_pixels))
+        if n_pixels <= MAX_PAGE_PIXELS:
+            return scale
+        return scale * math.sqrt(MAX_PAGE_PIXELS / n_pixels)
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -14,6 +14,7 @@ _FILLED = 0.5  # of a page's area; images on less of it are pictures within a te
 _MAX_DEPTH = 8  # of forms within forms
 _IMAGE, _FORM = 3, 5  # FPDF_PAGEOBJ_IMAGE and FPDF_PAGEOBJ_FORM of fpdf_edit.h
 
+_LARGEST_UNIT = 75_000.0  # of Acrobat
 _UNIT = re.compile(rb"/UserUnit\s*(\d*\.?\d+)")
 _OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,2000}?stream\r?\n", re.DOTALL)
 _MOST_BYTES = 64 << 20  # of an object stream's text that is looked through
@@ -65,7 +66,7 @@ def user_unit(pdf: Any, i_page: int) -> float:
     finally:
         copy.close()
     found = _UNIT.search(buffer.getvalue())
-    return max(float(found[1]), 1.0) if found else 1.0
+    return min(max(float(found[1]), 1.0), _LARGEST_UNIT) if found else 1.0
 
 
 def may_have_user_units(source: Path | bytes) -> bool:

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 from argparse import ArgumentParser
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ from PIL import Image
 from pydantic import BaseModel
 
 from crispvl._version import __version__
+from crispvl.inputs.pdf import POINTS_PER_INCH, PdfFile
 from crispvl.inputs.utf8 import path_name
 from crispvl.integrations.placed_text import line_elements, placed_line, recorded_lines
 from crispvl.reading.ocr import CrispOCR
 from crispvl.results.text_lines import TextBox, place_lines, place_words
 
 _log = logging.getLogger(__name__)
+_MOST_HEIGHT = 16  # of a line, in widths of its characters
 _TESSERACT = "ocrmypdf.builtin_plugins.tesseract_ocr"
 
 
@@ -114,6 +117,11 @@ class CrispVLEngine(OcrEngine):
 
 
 def _line(line: TextBox) -> OcrElement:
+    # OCRmyPDF drops a line that is much too high for its text, such as one spread over a page.
+    width, height = line.right - line.left, line.bottom - line.top
+    highest = max(width, _MOST_HEIGHT * width / len(line.text))
+    if height > highest:
+        line = replace(line, top=line.bottom - highest)
     words = [
         OcrElement(ocr_class=OcrClass.WORD, bbox=_box(word), text=word.text)
         for word in place_words(line)
@@ -209,6 +217,41 @@ def check_options(options: Any) -> None:
     options.use_threads = True  # so that all pages share one model in memory
     if options.crispvl.records is not None:
         _recorded(options.crispvl.records, str(options.input_file))  # refused before any work
+
+
+@hookimpl
+def rasterize_pdf_page(
+    input_file: Path,
+    output_file: Path,
+    raster_device: str,
+    raster_dpi: Any,
+    pageno: int,
+    page_dpi: Any,
+    rotation: int | None,
+    options: Any,
+    use_cropbox: bool,
+) -> Path | None:
+    """Draws a page with its form fields, which OCRmyPDF's own way with PDFium leaves out.
+
+    Without them the lines of a form would be put where its other lines are.
+    """
+    if options is not None and options.rasterizer == "ghostscript":
+        return None
+    pdf = PdfFile(input_file, str(input_file))
+    try:
+        # OCRmyPDF counts degrees against the clock.
+        scale = raster_dpi.to_scalar() / POINTS_PER_INCH
+        image = pdf.draw(pageno, scale, -(rotation or 0), media_box=not use_cropbox)
+    finally:
+        pdf.close()
+    mode = _RASTER_MODES.get(raster_device.lower(), "RGB")
+    dpi = page_dpi or raster_dpi
+    form = "JPEG" if raster_device.lower().startswith("jp") else "PNG"
+    image.convert(mode).save(output_file, form, dpi=(float(dpi.x), float(dpi.y)))
+    return output_file
+
+
+_RASTER_MODES = {"pngmono": "1", "pngmonod": "1", "pnggray": "L", "jpeggray": "L", "png256": "P"}
 
 
 @hookimpl

@@ -140,10 +140,13 @@ class Document:
         output: str | os.PathLike[str],
         source: ImageLike | None = None,
         password: str | None = None,
-    ) -> None:
+    ) -> tuple[int, ...]:
         """Writes a searchable PDF: the pages as they look, with the text invisible upon them.
 
         See `crispvl.results.searchable_pdf` for where on the page the text stands.
+
+        Returns:
+            The numbers of the pages that held their text already and keep it.
 
         Args:
             output: The file to write.
@@ -157,7 +160,7 @@ class Document:
             ValueError: The source is a web address.
             DocumentError: OCRmyPDF cannot make a PDF of it.
         """
-        write_pdf(self, self.source if source is None else source, Path(output), password)
+        return write_pdf(self, self.source if source is None else source, Path(output), password)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the document as JSON's types; times in milliseconds.

@@ -1,8 +1,8 @@
 """Searchable PDF files: a document's pages with what was read from them as invisible text.
 
 OCRmyPDF makes them, with `crispvl.integrations.ocrmypdf` as its plugin. Pages of a PDF stay as they
-are, and a page that holds text already keeps it; images become pages of their own resolution, where
-they tell a credible one.
+are, and a page that holds its text already keeps it; images become pages of their own resolution,
+where they tell a credible one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from PIL import Image
 from crispvl.errors import DocumentError, PasswordError
 from crispvl.inputs.data_uri import decode_data_uri, is_data_uri
 from crispvl.inputs.images import ImageLike
+from crispvl.inputs.pdf import POINTS_PER_INCH, PdfFile
 from crispvl.inputs.sources import is_pdf, open_source
 from crispvl.inputs.urls import is_url
 from crispvl.options import InputOptions
@@ -35,11 +36,21 @@ SCREEN_DPI = 96
 MAX_DPI = 10_000
 """Beyond all scanners."""
 
+MIN_SIDE_PT, MAX_SIDE_PT = 3, 14_400
+"""Sides of a PDF's page (PDF 1.7, annex C.2); an image beyond them has its resolution changed."""
+
+STRAY = 0.25
+"""A page that holds less text than this part of what was read, as a stamp or a page number is, gets
+the text that was read; one that holds more keeps its own."""
+
 
 def write_pdf(
     document: DocumentLike, source: ImageLike, output: Path, password: str | None = None
-) -> None:
+) -> tuple[int, ...]:
     """Writes the searchable PDF of a document; see `Document.to_pdf`.
+
+    Returns:
+        The numbers of the pages that held text already and keep it.
 
     Raises:
         ImportError: OCRmyPDF is not installed.
@@ -54,31 +65,57 @@ def write_pdf(
         made = Path(folder) / "made.pdf"
         _write_pages(source, pages, password)
         records.write_text(to_jsonl(document), "utf-8")
-        numbers = [page.number for page in document.pages if page.text]
+        kept, mode = _held_already(pages, document)
+        numbers = [page.number for page in document.pages if page.text and page.number not in kept]
         if numbers:
-            _run(ocrmypdf, pages, made, ",".join(map(str, numbers)), records)
+            _run(ocrmypdf, pages, made, numbers, records, mode)
         else:
             made = pages
         with whole_file(output) as stream:
             stream.write(made.read_bytes())  # the folders may lie on different disks
+    return kept
 
 
-def _run(ocrmypdf: Any, pages: Path, output: Path, numbers: str, records: Path) -> None:
+def _held_already(path: Path, document: DocumentLike) -> tuple[tuple[int, ...], str]:
+    """Returns the numbers of the pages that keep their own text, and OCRmyPDF's mode."""
+    kept: list[int] = []
+    stray: list[int] = []
+    pdf = PdfFile(path, document.source)
+    try:
+        for page in document.pages:
+            held = pdf.text(page.number) if page.text and page.number <= pdf.n_pages else None
+            if held is not None:
+                is_stray = _n_letters(held) < STRAY * _n_letters(page.text)
+                (stray if is_stray else kept).append(page.number)
+    finally:
+        pdf.close()
+    if pdf.has_form:  # OCRmyPDF adds no text to a page with text where there is a form
+        return tuple(sorted(kept + stray)), "skip"
+    return tuple(kept), "redo" if stray else "skip"
+
+
+def _n_letters(text: str) -> int:
+    return len("".join(text.split()))
+
+
+def _run(
+    ocrmypdf: Any, pages: Path, output: Path, numbers: list[int], records: Path, mode: str
+) -> None:
     try:
         ocrmypdf.ocr(
             pages,
             output,
             plugins=["crispvl.integrations.ocrmypdf"],
             crispvl_records=str(records),
-            pages=numbers,
-            mode="skip",  # text that a page already has is better than what is read
+            pages=",".join(map(str, numbers)),
+            mode=mode,
             output_type="pdf",
             rasterizer="pypdfium",
             optimize=0,
             jobs=1,
             progress_bar=False,
         )
-    except ocrmypdf.ExitCodeException as error:
+    except Exception as error:  # its own, and what the libraries beneath it raise
         raise DocumentError(
             f"[{pages.name}] a PDF that OCRmyPDF can work on is expected; found "
             f"{str(error).strip() or type(error).__name__}; repair it, for instance with qpdf"
@@ -133,10 +170,25 @@ def _images_as_pdf(source: ImageLike) -> bytes:
         for page in opened.pages():
             buffer = io.BytesIO()
             picture = page.load()
-            picture.save(buffer, "PNG", dpi=_dpi(picture))
+            picture.save(buffer, "PNG", dpi=_fitting_dpi(picture))
             pictures.append(buffer.getvalue())
-    data: bytes = img2pdf.convert(pictures)
+    try:
+        data: bytes = img2pdf.convert(pictures)
+    except Exception as error:  # it has an exception for everything that it does not like
+        raise DocumentError(
+            f"[pdf] pictures that make pages are expected; {' '.join(str(error).split())}; change "
+            "their size or resolution"
+        ) from error
     return data
+
+
+def _fitting_dpi(picture: Image.Image) -> tuple[float, float]:
+    """Returns the resolution at which an image makes a page of a size that PDF allows."""
+    x, y = _dpi(picture)
+    sides_pt = picture.width / x * POINTS_PER_INCH, picture.height / y * POINTS_PER_INCH
+    enlarged = max(1.0, _ROOM * MIN_SIDE_PT / min(sides_pt))
+    shrunk = max(1.0, _ROOM * max(sides_pt) * enlarged / MAX_SIDE_PT)
+    return x / enlarged * shrunk, y / enlarged * shrunk
 
 
 def _dpi(picture: Image.Image) -> tuple[float, float]:
@@ -148,6 +200,9 @@ def _dpi(picture: Image.Image) -> tuple[float, float]:
     if min(x, y) > SCREEN_DPI and max(x, y) <= MAX_DPI:
         return x, y
     return DEFAULT_DPI, DEFAULT_DPI
+
+
+_ROOM = 1.001  # PNG tells resolutions in whole pixels per metre
 
 
 def _import(name: str) -> Any:
