@@ -258,6 +258,13 @@ def test_what_no_page_can_be_made_of_is_a_document_error(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("ocrmypdf")
+def test_emoji_and_other_characters_beyond_the_first_65536_are_there(tmp_path: Path) -> None:
+    text = "ok 😀 👍🏽 x 𝒳𐍈 𠮷 ✅ é"
+    document(text).to_pdf(tmp_path / "out.pdf", page_with_lines(1))
+    assert texts_of(tmp_path / "out.pdf") == [text]
+
+
+@pytest.mark.usefixtures("ocrmypdf")
 def test_a_line_from_right_to_left_is_found(tmp_path: Path) -> None:
     import pypdfium2
 

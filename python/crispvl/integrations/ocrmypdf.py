@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from crispvl._version import __version__
 from crispvl.inputs.pdf import POINTS_PER_INCH, PdfFile
 from crispvl.inputs.utf8 import path_name
+from crispvl.integrations import glyphless_font
 from crispvl.integrations.placed_text import line_elements, placed_line, recorded_lines
 from crispvl.reading.ocr import CrispOCR
 from crispvl.results.text_lines import TextBox, place_lines, place_words
@@ -180,6 +181,7 @@ def _is_same(source: str | None, document: str) -> bool:
 @hookimpl
 def initialize(plugin_manager: Any) -> None:
     """Takes Tesseract's checks away, but not its options, which OCRmyPDF asks for anyway."""
+    glyphless_font.install()
     tesseract = plugin_manager.get_plugin(_TESSERACT)
     if tesseract is None:
         return
