@@ -20,6 +20,9 @@ MARKS = list("€£°–“”")
 CHARS = ASCII + LATIN + MARKS
 CHAR_CLASS = {char: i + 1 for i, char in enumerate(CHARS)}  # 0: no character
 N_CLASSES = len(CHARS) + 1
+ALIKE = {"‘": "'", "’": "'", "—": "–", "•": "°", "·": ".", "…": "_", "©": "Ö", "®": "Ö", "§": "S"}
+"""Marks without a class of their own, by the one whose class they share in the dense losses."""
+CHAR_CLASS |= {char: CHAR_CLASS[like] for char, like in ALIKE.items()}
 
 WORD_LIST = Path("/usr/share/dict/words")
 QUOTATIONS = Path("/usr/share/games/fortunes")

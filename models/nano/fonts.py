@@ -97,6 +97,12 @@ def advance(font: ImageFont.FreeTypeFont, char: str) -> float:
     return font.getlength(char)
 
 
+@lru_cache(maxsize=200_000)
+def has_glyph(font: ImageFont.FreeTypeFont, char: str) -> bool:
+    """Whether a font draws a character as itself and not as the sign for a missing one."""
+    return bytes(font.getmask(char)) != bytes(font.getmask("\ufffe"))
+
+
 @cache
 def font_paths() -> dict[str, Path]:
     """All installed font files by name without extension."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable
 from functools import cache
@@ -201,6 +202,18 @@ def foreign(rng: Rng, n: int) -> list[str]:
     return found
 
 
+def printed_marks(rng: Rng, run: list[str]) -> list[str]:
+    """Quotes, apostrophes and dashes as books print them, and a few signs."""
+    text = corpus.typographic(" ".join(run)).replace("...", "…")
+    text = re.sub(r"(^|[ (\[“])'", r"\1‘", text).replace("'", "’")
+    if rng.random() < 0.5:
+        text = text.replace("–", "—")
+    run = text.split()
+    if rng.random() < 0.3:
+        run.insert(rng.randrange(min(4, len(run)) + 1), rng.choice("•·©®§—"))
+    return run
+
+
 def words(rng: Rng) -> list[str]:
     """More words than a strip holds, of one kind of text."""
     kind = rng.random()
@@ -219,4 +232,6 @@ def words(rng: Rng) -> list[str]:
         run = [w.upper() for w in run]
     elif case < 0.6:
         run = [w.title() if w.isalpha() else w for w in run]
+    if rng.random() < 0.4:
+        run = printed_marks(rng, run)
     return [w for w in ("".join(c for c in w if c in CHAR_CLASS) for w in run) if w]

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 import strip_texts
 from corpus import CHAR_CLASS
-from fonts import MONO_FONTS, Face, face, x_height_ratio
+from fonts import MONO_FONTS, Face, face, has_glyph, x_height_ratio
 from page import Page
 from tiling import TILE_PX
 
@@ -302,7 +302,8 @@ def draw_strips(page: Page, fonts: tuple[str, ...]) -> None:
         if rng.random() < EMPTY:
             grey, text, edges = textless(rng), "", []
         else:
-            text = fitting(words, style, scan, rng)
+            known = [w for w in words if all(has_glyph(style.font, c) for c in w)]
+            text = fitting(known or ["-"], style, scan, rng)
             words = words[len(text.split()) :] or strip_texts.words(rng)
             grey, edges = strip(text, style, scan, rng)
         tile[y : y + STRIP_PX, LEFT_PX : LEFT_PX + grey.shape[1]] = grey
