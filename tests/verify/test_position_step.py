@@ -9,7 +9,8 @@ import pytest
 import reference.decoder_layer
 from crispvl import ContextOverflowError, GenerateOptions, Model, _core
 from crispvl.convert import convert_checkpoint
-from crispvl.engine.prefill import Start
+from crispvl.engine.prefill import SessionSource
+from crispvl.engine.request import Request
 from crispvl.engine.session_cache import SessionCache
 from crispvl.engine.token_stream import TokenStream
 from goldens import max_difference
@@ -133,8 +134,11 @@ def test_answers_go_on_to_the_last_position_however_many_tokens_stand_before(
     options = GenerateOptions(max_tokens=2 * length, stop_at_eos=False)
     cache = SessionCache()
 
-    def answer(ids: list[int], images: list[np.ndarray], start: Start | None) -> list[int]:
-        stream = TokenStream(Model(core), ids, images[0] if images else None, options, start=start)
+    def answer(
+        ids: list[int], images: list[np.ndarray], sessions: SessionSource | None
+    ) -> list[int]:
+        request = Request(prompt_ids=ids, images=images, options=options, sessions=sessions)
+        stream = TokenStream(Model(core), request)
         return [token.id for token in stream if token.id is not None]
 
     alone = answer(long, [tiles], None)
