@@ -14,8 +14,8 @@ SHA256 = "62220e074d25f80e0f386895e562255aea35a90cf2a81c52ba5e054e0991ef6b"
 """Of the file; to be renewed whenever a better checkpoint replaces it (a test compares)."""
 
 NOTICE = (
-    "crispvl: reading with the bundled model, a small demonstration for short printed English. "
-    "For real documents give a real InternVL: CrispOCR('model.gguf'), or "
+    "crispvl: reading with the bundled model, a small one for print in Latin letters. For "
+    "handwriting, formulas and questions give a real InternVL: CrispOCR('model.gguf'), or "
     "crispvl recognize -m model.gguf"
 )
 
