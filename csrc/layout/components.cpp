@@ -2,36 +2,12 @@
 
 #include <cstring>
 
+#include "layout/sets.h"
+
 namespace crispvl::layout {
 namespace {
 
 constexpr int k_least_area = 2;  // px
-
-// Union of sets, the smallest member as its root.
-class Sets {
-public:
-    int add() {
-        parent_.push_back(static_cast<int>(parent_.size()));
-        return parent_.back();
-    }
-    int root(int i) {
-        while (parent_[static_cast<size_t>(i)] != i) {
-            int& up = parent_[static_cast<size_t>(i)];
-            up = parent_[static_cast<size_t>(up)];
-            i = up;
-        }
-        return i;
-    }
-    void unite(int i, int j) {
-        i = root(i);
-        j = root(j);
-        if (i < j) std::swap(i, j);
-        parent_[static_cast<size_t>(i)] = j;
-    }
-
-private:
-    std::vector<int> parent_;
-};
 
 void append_runs(const uint8_t* row, int width, int y, std::vector<Run>& runs) {
     int x = 0;

@@ -193,7 +193,35 @@ std::vector<uint8_t> contrasts(const std::vector<Histogram>& tiles, const Paper&
     return out;
 }
 
+// Each px joined with its neighbours in the row, then with those in the column.
+template <typename Join>
+Bitmap joined_with_neighbours(const Bitmap& in, Join&& join) {
+    Bitmap rows(in.width, in.height), out(in.width, in.height);
+    for (int y = 0; y < in.height; ++y) {
+        const uint8_t* from = in.row(y);
+        uint8_t* to = rows.row(y);
+        for (int x = 0; x < in.width; ++x) {
+            to[x] =
+                join(from[std::max(0, x - 1)], join(from[x], from[std::min(in.width - 1, x + 1)]));
+        }
+    }
+    for (int y = 0; y < in.height; ++y) {
+        const uint8_t* above = rows.row(std::max(0, y - 1));
+        const uint8_t* here = rows.row(y);
+        const uint8_t* below = rows.row(std::min(in.height - 1, y + 1));
+        uint8_t* to = out.row(y);
+        for (int x = 0; x < in.width; ++x) to[x] = join(above[x], join(here[x], below[x]));
+    }
+    return out;
+}
+
 }  // namespace
+
+Bitmap closed(const Bitmap& ink) {
+    const auto either = [](uint8_t a, uint8_t b) { return static_cast<uint8_t>(a | b); };
+    const auto both = [](uint8_t a, uint8_t b) { return static_cast<uint8_t>(a & b); };
+    return joined_with_neighbours(joined_with_neighbours(ink, either), both);
+}
 
 Paper find_paper(const GreyImage& image) {
     Paper paper;

@@ -49,4 +49,8 @@ struct Ink {
 
 Ink find_ink(const GreyImage& image, const Paper& paper);
 
+// The ink with gaps of up to 2 px filled (a morphological closing by 3 × 3 px), which makes letters
+// of dot-matrix print and of worn-out thermal heads whole.
+Bitmap closed(const Bitmap& ink);
+
 }  // namespace crispvl::layout

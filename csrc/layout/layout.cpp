@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "layout/blocks.h"
+#include "layout/dashes.h"
 #include "layout/lines.h"
 #include "layout/rules.h"
 #include "layout/skew.h"
@@ -14,6 +15,8 @@ namespace {
 using namespace layout;
 
 constexpr double k_pi = 3.14159265358979323846;
+constexpr float k_broken = 1.5f;               // height of whole letters to that of their pieces
+constexpr int k_most_broken_height = 16;       // px; the gaps of larger pieces are wider than 2 px
 constexpr double k_level = 0.25 * k_pi / 180;  // skew that needs no turn
 
 struct Upright {
@@ -27,6 +30,18 @@ Components components_of(const Ink& ink) {
     find_components(ink.dark, false, found);
     if (!ink.light.empty()) find_components(ink.light, true, found);
     return found;
+}
+
+// Fills the gaps of broken print, which is told by letters that are far higher than their pieces.
+// Returns the typical height of letters.
+int mend(Ink& ink) {
+    const int height = typical_height(components_of(ink).all);
+    if (height == 0 || height > k_most_broken_height) return height;
+    Ink whole{closed(ink.dark), ink.light};
+    const int whole_height = typical_height(components_of(whole).all);
+    if (static_cast<float>(whole_height) < k_broken * static_cast<float>(height)) return height;
+    ink = std::move(whole);
+    return whole_height;
 }
 
 Upright make_upright(GreyImage image, int factor) {
@@ -91,8 +106,7 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
     Upright upright = make_upright(shrink_to_grey(page, factor, interrupt), factor);
     throw_if_requested(interrupt);
     Ink ink = find_ink(upright.image, find_paper(upright.image));
-    Components first = components_of(ink);
-    const int text_height = typical_height(first.all);
+    const int text_height = mend(ink);
     Layout out{page.width,
                page.height,
                upright.skew.radians * 180 / k_pi,
@@ -106,7 +120,9 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
             out.rules.push_back(quad_of(upright.to_page, rule));
     }
     throw_if_requested(interrupt);
-    const Components components = components_of(ink);
+    Components components = components_of(ink);
+    for (const Box& rule : take_dashes(components, text_height))
+        out.rules.push_back(quad_of(upright.to_page, rule));
     std::vector<TextLine> lines = find_lines(components);
     throw_if_requested(interrupt);
     find_words(components, lines);

@@ -1,11 +1,11 @@
 #include "layout/lines.h"
 
 #include <cmath>
-#include <numeric>
 
 #include "layout/evidence.h"
 #include "layout/gutters.h"
 #include "layout/neighbours.h"
+#include "layout/sets.h"
 #include "layout/skew.h"
 
 namespace crispvl::layout {
@@ -16,35 +16,16 @@ constexpr float k_like_cores = 0.55f;    // of the higher core: two of one row a
 constexpr float k_like_extents = 1.35f;  // of the higher: how high both together may be
 constexpr float k_most_ratio_of_letters = 2.2f, k_most_ratio_of_groups = 1.5f;  // of heights
 constexpr float k_letter_gap = 0.9f;  // in heights of the higher: gap to the next letter
+constexpr float k_same_base = 0.3f;   // of the higher core that baselines of one row differ
 constexpr float k_free_gap = 0.7f;    // in cores: a gap that is no column's
 constexpr float k_wide_gap = 1.4f;    // in cores: wider than a space of typewriters
 constexpr int k_rows_of_narrow = 5,
               k_rows_of_wide = 3;         // in which a gap goes on if it is a column's
 constexpr float k_most_gap = 3.5f;        // in cores: wider ones part lines
 constexpr float k_mark_height = 0.8f;     // in cores: higher ones are letters
+constexpr int k_reach_letters = 4;        // heights of letters that a splinter is wide at most
 constexpr size_t k_most_mark_pieces = 2;  // as of a colon or quotes
 constexpr float k_mark_width = 2.5f;      // in cores
-
-int find_root(std::vector<int>& parent, int i) {
-    while (parent[static_cast<size_t>(i)] != i) {
-        int& up = parent[static_cast<size_t>(i)];
-        up = parent[static_cast<size_t>(up)];
-        i = up;
-    }
-    return i;
-}
-
-void unite(std::vector<int>& parent, size_t i, size_t j) {
-    const int a = find_root(parent, static_cast<int>(i)),
-              b = find_root(parent, static_cast<int>(j));
-    parent[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
-}
-
-std::vector<int> singletons(size_t n) {
-    std::vector<int> parent(n);
-    std::iota(parent.begin(), parent.end(), 0);
-    return parent;
-}
 
 Piece whole(const Components& components, size_t i) {
     const Box& box = components.all[i].box;
@@ -101,12 +82,11 @@ std::vector<TextLine> link_letters(const Components& components, const std::vect
                                    int text_height) {
     std::vector<Box> boxes;
     for (const size_t i : letters) boxes.push_back(components.all[i].box);
-    std::vector<int> parent = singletons(boxes.size());
+    Sets groups(boxes.size());
     std::vector<float> height_sum, n_letters(boxes.size(), 1.0f);
     for (const Box& box : boxes) height_sum.push_back(static_cast<float>(box.height()));
     for (const Link& link : links_between(components, letters, boxes, text_height)) {
-        const size_t a = static_cast<size_t>(find_root(parent, static_cast<int>(link.from)));
-        const size_t b = static_cast<size_t>(find_root(parent, static_cast<int>(link.to)));
+        const size_t a = groups.root(link.from), b = groups.root(link.to);
         if (a == b) continue;
         const float height_a = height_sum[a] / n_letters[a],
                     height_b = height_sum[b] / n_letters[b];
@@ -114,26 +94,37 @@ std::vector<TextLine> link_letters(const Components& components, const std::vect
         if (ratio > (std::min(n_letters[a], n_letters[b]) < 3 ? k_most_ratio_of_letters
                                                               : k_most_ratio_of_groups))
             continue;
-        unite(parent, a, b);
+        groups.unite(a, b);
         const size_t root = std::min(a, b), other = std::max(a, b);
         height_sum[root] += height_sum[other];
         n_letters[root] += n_letters[other];
     }
     std::vector<TextLine> lines;
-    std::vector<int> line_of(boxes.size(), -1);
-    for (size_t i = 0; i < boxes.size(); ++i) {
-        const size_t root = static_cast<size_t>(find_root(parent, static_cast<int>(i)));
-        if (line_of[root] < 0) {
-            line_of[root] = static_cast<int>(lines.size());
-            lines.emplace_back();
-        }
-        lines[static_cast<size_t>(line_of[root])].pieces.push_back(whole(components, letters[i]));
+    for (const std::vector<size_t>& group : groups.groups()) {
+        lines.emplace_back();
+        for (const size_t i : group) lines.back().pieces.push_back(whole(components, letters[i]));
     }
     for (TextLine& line : lines) {
         line.light = components.all[static_cast<size_t>(line.pieces.front().component)].light;
         measure(components, line);
     }
     return lines;
+}
+
+// The lines of each group as one.
+std::vector<TextLine> merged(const Components& components, std::vector<TextLine>& lines,
+                             Sets& groups) {
+    std::vector<TextLine> all;
+    for (const std::vector<size_t>& group : groups.groups()) {
+        TextLine line = std::move(lines[group.front()]);
+        for (size_t i = 1; i < group.size(); ++i) {
+            const std::vector<Piece>& more = lines[group[i]].pieces;
+            line.pieces.insert(line.pieces.end(), more.begin(), more.end());
+        }
+        if (group.size() > 1) measure(components, line);
+        all.push_back(std::move(line));
+    }
+    return all;
 }
 
 std::vector<Box> boxes_of(const std::vector<TextLine>& lines) {
@@ -167,7 +158,7 @@ std::vector<TextLine> join_along(const Components& components, std::vector<TextL
     const std::vector<Box> boxes = boxes_of(lines);
     const BoxIndex index(boxes, text_height);
     const Gutters gutters(lines);
-    std::vector<int> parent = singletons(lines.size());
+    Sets groups(lines.size());
     for (size_t i = 0; i < lines.size(); ++i) {
         const TextLine& line = lines[i];
         const int reach = static_cast<int>(2 * k_most_gap * line.core) + 1;
@@ -177,31 +168,21 @@ std::vector<TextLine> join_along(const Components& components, std::vector<TextL
             const TextLine& other = lines[j];
             if (j == i || !same_row(line, other)) return;
             const int gap = other.box.left - line.box.right;
-            if (gap <= 0) unite(parent, i, j);
+            if (gap <= 0) groups.unite(i, j);
             if (gap > 0 && gap < nearest) nearest = gap, next = j;
         });
         if (next == lines.size()) continue;
         const float gap = static_cast<float>(nearest) / std::max(line.core, lines[next].core);
         const bool wide = gap > k_wide_gap;
+        const float x = static_cast<float>(line.box.right);
+        const float off = std::fabs(line.baseline_at(x) - lines[next].baseline_at(x));
+        if (gap > k_free_gap && off > k_same_base * std::max(line.core, lines[next].core)) continue;
         const bool joined = gap <= k_free_gap ||
                             (gap <= k_most_gap && gutters.rows_between(i, next) <
                                                       (wide ? k_rows_of_wide : k_rows_of_narrow));
-        if (joined) unite(parent, i, next);
+        if (joined) groups.unite(i, next);
     }
-    std::vector<TextLine> joined;
-    std::vector<int> line_of(lines.size(), -1);
-    for (size_t i = 0; i < lines.size(); ++i) {
-        const size_t root = static_cast<size_t>(find_root(parent, static_cast<int>(i)));
-        if (line_of[root] < 0) {
-            line_of[root] = static_cast<int>(joined.size());
-            joined.push_back(lines[i]);
-            continue;
-        }
-        std::vector<Piece>& pieces = joined[static_cast<size_t>(line_of[root])].pieces;
-        pieces.insert(pieces.end(), lines[i].pieces.begin(), lines[i].pieces.end());
-    }
-    for (TextLine& line : joined) measure(components, line);
-    return joined;
+    return merged(components, lines, groups);
 }
 
 // Whether a box as small as a mark is where the letters of a line are, and how far from them in px;
@@ -241,26 +222,45 @@ void attach_marks(const Components& components, int text_height, std::vector<Tex
             owner[j] = i;
         });
     }
-    std::vector<TextLine> kept;
-    std::vector<size_t> place(lines.size());
+    Sets groups(lines.size());
+    for (size_t i = 0; i < lines.size(); ++i) groups.unite(i, owner[i]);
+    lines = merged(components, lines, groups);
+}
+
+// Joins lines that cover the same place, as splinters of broken print and what is left of letters
+// do; a far larger shape around small print is left alone.
+void join_overlapping(const Components& components, int text_height, std::vector<TextLine>& lines) {
+    const std::vector<Box> boxes = boxes_of(lines);
+    const BoxIndex index(boxes, text_height);
+    std::vector<size_t> owner(lines.size());
+    std::vector<int> most(lines.size());
     for (size_t i = 0; i < lines.size(); ++i) {
-        if (owner[i] != i) continue;
-        place[i] = kept.size();
-        kept.push_back(lines[i]);
+        const Box& box = boxes[i];
+        index.each_between(box, box.left - k_reach_letters * text_height, box.right, [&](size_t j) {
+            const Box& other = boxes[j];
+            const bool smaller = lines[j].pieces.size() < lines[i].pieces.size() ||
+                                 (lines[j].pieces.size() == lines[i].pieces.size() && j > i);
+            if (!smaller || lines[i].light != lines[j].light) return;
+            const int wide = x_overlap(box, other), high = y_overlap(box, other);
+            if (wide <= 0 || high <= 0 || 10 * other.height() > 13 * box.height()) return;
+            const bool alike =
+                3 * other.height() > 2 * box.height() &&
+                3 * std::fabs(box.y_center() - other.y_center()) < static_cast<float>(box.height());
+            const bool splinter =
+                lines[j].pieces.size() <= k_most_mark_pieces && box.height() < 3 * text_height;
+            const int shared = wide * high;
+            if (10 * shared <= 6 * other.width() * other.height() || shared <= most[j] ||
+                !(alike || splinter))
+                return;
+            most[j] = shared;
+            owner[j] = i + 1;
+        });
     }
-    std::vector<bool> grown(kept.size());
-    for (size_t i = 0; i < lines.size(); ++i) {
-        size_t root = i;
-        while (owner[root] != root) root = owner[root];  // to ever larger letters
-        if (root == i) continue;
-        std::vector<Piece>& pieces = kept[place[root]].pieces;
-        pieces.insert(pieces.end(), lines[i].pieces.begin(), lines[i].pieces.end());
-        grown[place[root]] = true;
+    Sets groups(lines.size());
+    for (size_t j = 0; j < lines.size(); ++j) {
+        if (owner[j] > 0) groups.unite(j, owner[j] - 1);
     }
-    for (size_t i = 0; i < kept.size(); ++i) {
-        if (grown[i]) measure(components, kept[i]);
-    }
-    lines = std::move(kept);
+    lines = merged(components, lines, groups);
 }
 
 }  // namespace
@@ -282,6 +282,7 @@ std::vector<TextLine> find_lines(const Components& components) {
     }
     attach_marks(components, text_height, lines);
     lines = join_along(components, std::move(lines), text_height);
+    join_overlapping(components, text_height, lines);
     const auto is_noise = [&](const TextLine& line) {
         return !is_text(components, line, text_height);
     };

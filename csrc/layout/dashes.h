@@ -1,0 +1,11 @@
+// Rules that are no single stroke: dashed and dotted lines, and rules in bad print.
+#pragma once
+
+#include "layout/components.h"
+
+namespace crispvl::layout {
+
+// Finds rows of flat pieces far longer than a word, and takes their components out.
+std::vector<Box> take_dashes(Components& components, int text_height);
+
+}  // namespace crispvl::layout
