@@ -4,9 +4,11 @@
 
 #include "layout/blocks.h"
 #include "layout/dashes.h"
+#include "layout/inverse.h"
 #include "layout/lines.h"
 #include "layout/rules.h"
 #include "layout/skew.h"
+#include "layout/upright.h"
 #include "layout/words.h"
 
 namespace crispvl {
@@ -22,7 +24,8 @@ constexpr double k_level = 0.25 * k_pi / 180;  // skew that needs no turn
 struct Upright {
     GreyImage image;
     Frame to_page;
-    Skew skew;
+    double degrees = 0;     // by which lines descended to the right
+    int quarter_turns = 0;  // clockwise, that made it upright
 };
 
 Components components_of(const Ink& ink) {
@@ -45,20 +48,47 @@ int mend(Ink& ink) {
 }
 
 Upright make_upright(GreyImage image, int factor) {
-    Upright upright{std::move(image), {}, {}};
+    Upright upright{std::move(image), {}};
     const Components components = components_of(find_ink(upright.image, find_paper(upright.image)));
     const int height = typical_height(components.all);
-    if (height > 0) upright.skew = find_skew(components.all, height);
+    const Skew skew = height > 0 ? find_skew(components.all, height) : Skew();
     upright.to_page.a = static_cast<float>(factor);
-    // Lines along the columns are read after a quarter turn; which one is seen later.
-    const double angle =
-        upright.skew.vertical ? 0.5 * k_pi - upright.skew.radians : upright.skew.radians;
+    // Lines along the columns may need one turn or three; the other one is half a turn more.
+    upright.quarter_turns = skew.vertical ? 3 : 0;
+    upright.degrees = (skew.vertical ? -skew.radians : skew.radians) * 180 / k_pi;
+    const double angle = skew.vertical ? 0.5 * k_pi - skew.radians : skew.radians;
     if (std::fabs(angle) > k_level) {
         Frame to_source;
         upright.image = turn(upright.image, angle, to_source);
         upright.to_page = upright.to_page.after(to_source);
     }
     return upright;
+}
+
+// What an upright image holds.
+struct Findings {
+    Components components;
+    std::vector<TextLine> lines;
+    std::vector<Box> rules;
+};
+
+Findings look_at(const GreyImage& image, Interrupt* interrupt) {
+    Findings found;
+    Ink ink = find_ink(image, find_paper(image));
+    const int text_height = mend(ink);
+    throw_if_requested(interrupt);
+    open_bars(ink, text_height);
+    for (Bitmap* bitmap : {&ink.dark, &ink.light}) {
+        const std::vector<Box> rules = take_rules(*bitmap, text_height);
+        found.rules.insert(found.rules.end(), rules.begin(), rules.end());
+    }
+    throw_if_requested(interrupt);
+    found.components = components_of(ink);
+    const std::vector<Box> rules = take_dashes(found.components, text_height);
+    found.rules.insert(found.rules.end(), rules.begin(), rules.end());
+    found.lines = find_lines(found.components);
+    throw_if_requested(interrupt);
+    return found;
 }
 
 Quad quad_of(const Frame& to_page, float left, float right, float top_left, float top_right,
@@ -105,27 +135,19 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
     const int factor = working_factor(page.width, page.height);
     Upright upright = make_upright(shrink_to_grey(page, factor, interrupt), factor);
     throw_if_requested(interrupt);
-    Ink ink = find_ink(upright.image, find_paper(upright.image));
-    const int text_height = mend(ink);
-    Layout out{page.width,
-               page.height,
-               upright.skew.radians * 180 / k_pi,
-               upright.skew.vertical ? 3 : 0,
-               {},
-               {},
-               {},
-               {}};
-    for (Bitmap* bitmap : {&ink.dark, &ink.light}) {
-        for (const Box& rule : take_rules(*bitmap, text_height))
-            out.rules.push_back(quad_of(upright.to_page, rule));
+    Findings found = look_at(upright.image, interrupt);
+    if (is_upside_down(found.components, found.lines)) {
+        Frame to_source;
+        upright.image = turn(upright.image, k_pi, to_source);
+        upright.to_page = upright.to_page.after(to_source);
+        upright.quarter_turns = (upright.quarter_turns + 2) % 4;
+        found = look_at(upright.image, interrupt);
     }
+    Layout out{page.width, page.height, upright.degrees, upright.quarter_turns, {}, {}, {}, {}};
+    for (const Box& rule : found.rules) out.rules.push_back(quad_of(upright.to_page, rule));
     throw_if_requested(interrupt);
-    Components components = components_of(ink);
-    for (const Box& rule : take_dashes(components, text_height))
-        out.rules.push_back(quad_of(upright.to_page, rule));
-    std::vector<TextLine> lines = find_lines(components);
-    throw_if_requested(interrupt);
-    find_words(components, lines);
+    std::vector<TextLine>& lines = found.lines;
+    find_words(found.components, lines);
     const std::vector<TextBlock> blocks = find_blocks(lines);
     for (const TextLine& line : lines) out.lines.push_back(to_page_line(line, upright.to_page));
     for (const TextBlock& block : blocks) {

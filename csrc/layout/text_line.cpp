@@ -157,13 +157,15 @@ void measure(const Components& components, TextLine& line) {
         core.from = static_cast<size_t>(line.box.top - profile.first);
         core.to = core.from + height;
     }
-    float all = 0, in_core = 0, over_core = 0;
+    float all = 0, in_core = 0;
+    line.over = line.under = 0;
     size_t first = profile.ink.size(), last = 0;
     const float rim = k_rim_share * *std::max_element(profile.ink.begin(), profile.ink.end());
     for (size_t i = 0; i < profile.ink.size(); ++i) {
         all += profile.ink[i];
         if (i >= core.from && i < core.to) in_core += profile.ink[i];
-        if (i < core.from) over_core += profile.ink[i];
+        if (i < core.from) line.over += profile.ink[i];
+        if (i >= core.to) line.under += profile.ink[i];
         if (profile.ink[i] > rim) first = std::min(first, i), last = i;
     }
     int n_runs = 0;
@@ -175,7 +177,7 @@ void measure(const Components& components, TextLine& line) {
     line.density = in_core / std::max(1.0f, line.core * static_cast<float>(line.box.width()));
     line.stroke = all / static_cast<float>(std::max(1, n_runs));
     // Ascenders over the core tell that it is the x-height.
-    const bool capitals = line.above < 1.2f * line.core || over_core < 0.03f * all;
+    const bool capitals = line.above < 1.2f * line.core || line.over < 0.03f * all;
     line.x_height = capitals ? line.core / k_cap_height : line.core;
 }
 

@@ -25,6 +25,7 @@ struct TextLine {
     float core = 0;              // height of the letters' densest zone: x-height or cap height, px
     float x_height = 0;          // px; 1/1.38 of the cap height where there are only capitals
     float above = 0, below = 0;  // ink over and under the baseline, px
+    float over = 0, under = 0;   // ink over and under the core, px
     float density = 0;           // share of ink in the core
     float stroke = 0;            // mean length of its runs of ink, px
     std::vector<Word> words;

@@ -1,0 +1,96 @@
+#include "layout/upright.h"
+
+#include <cmath>
+
+#include "layout/upright_weights.h"
+
+namespace crispvl::layout {
+namespace {
+
+constexpr size_t k_most_letters = 2000;  // looked at, spread over the page
+constexpr int k_least_letters = 12;
+constexpr float k_sure_mean = 0.25f;  // log-odds of a letter, on average
+constexpr float k_most_odds = 3;      // that one letter counts
+constexpr float k_sure_ratio = 0.5f;  // of ink over to under the x-height, upside down
+
+using Grid = std::array<float, static_cast<size_t>(k_letter_grid) * k_letter_grid>;
+
+// Share of ink in each cell of the box around a component.
+Grid grid_of(const Components& components, const Component& c) {
+    Grid grid{};
+    const float cells_x = static_cast<float>(k_letter_grid) / static_cast<float>(c.box.width());
+    const float cells_y = static_cast<float>(k_letter_grid) / static_cast<float>(c.box.height());
+    for (const Run* run = components.begin(c); run != components.end(c); ++run) {
+        const float left = static_cast<float>(run->from - c.box.left) * cells_x;
+        const float right = static_cast<float>(run->to - c.box.left) * cells_x;
+        const float top = static_cast<float>(run->y - c.box.top) * cells_y;
+        for (int v = static_cast<int>(top);
+             v < k_letter_grid && static_cast<float>(v) < top + cells_y; ++v) {
+            const float high =
+                overlap(top, top + cells_y, static_cast<float>(v), static_cast<float>(v + 1));
+            for (int u = static_cast<int>(left); u < k_letter_grid && static_cast<float>(u) < right;
+                 ++u) {
+                const float wide =
+                    overlap(left, right, static_cast<float>(u), static_cast<float>(u + 1));
+                grid[static_cast<size_t>(v * k_letter_grid + u)] += high * wide;
+            }
+        }
+    }
+    return grid;
+}
+
+float evidence(const Grid& grid) {
+    float sum = 0;
+    const float* weight = k_letter_inner;
+    for (int i = 0; i < k_letter_hidden; ++i) {
+        float inner = k_letter_bias[i];
+        for (const float share : grid) inner += share * *weight++;
+        sum += std::max(0.0f, inner) * k_letter_outer[i];
+    }
+    return sum;
+}
+
+// Log-odds of standing upright.
+float odds_of(const Components& components, const Component& c) {
+    const Grid grid = grid_of(components, c);
+    Grid turned = grid;
+    std::reverse(turned.begin(), turned.end());
+    return std::clamp(evidence(grid) - evidence(turned), -k_most_odds, k_most_odds);
+}
+
+std::vector<int> letters_of(const Components& components, const std::vector<TextLine>& lines) {
+    std::vector<int> letters;
+    for (const TextLine& line : lines) {
+        for (const Piece& piece : line.pieces) {
+            const Box& box = components.all[static_cast<size_t>(piece.component)].box;
+            const float height = static_cast<float>(box.height());
+            const bool whole =
+                height >= 0.7f * line.core && height <= 2.2f * line.core && height >= 7;
+            const bool single =
+                2 * box.width() <= 3 * box.height() && 4 * box.width() >= box.height();
+            if (whole && single) letters.push_back(piece.component);
+        }
+    }
+    if (letters.size() <= k_most_letters) return letters;
+    std::vector<int> some;
+    for (size_t i = 0; i < k_most_letters; ++i)
+        some.push_back(letters[i * letters.size() / k_most_letters]);
+    return some;
+}
+
+}  // namespace
+
+bool is_upside_down(const Components& components, const std::vector<TextLine>& lines) {
+    float odds = 0, over = 0, under = 0;
+    const std::vector<int> letters = letters_of(components, lines);
+    for (const int i : letters) odds += odds_of(components, components.all[static_cast<size_t>(i)]);
+    for (const TextLine& line : lines) {
+        over += line.over;
+        under += line.under;
+    }
+    const float n = static_cast<float>(letters.size());
+    if (letters.size() >= k_least_letters) return odds < -k_sure_mean * n;
+    return lines.size() >= 3 && over < k_sure_ratio * under;
+}
+
+}  // namespace crispvl::layout
