@@ -1,11 +1,15 @@
-// Whether what looks like a line is text.
+// Which of the lines found are text.
 #pragma once
 
 #include "layout/text_line.h"
 
 namespace crispvl::layout {
 
-// False for specks, rules of dashes, splinters of pictures, and letters too small to be read.
-bool is_text(const Components& components, const TextLine& line, int text_height);
+// Removes what is no text: specks, splinters of pictures and halftones, bar codes, drawings.
+//
+// For each line three things are weighed as log-likelihoods: how much of the ink around belongs to
+// it, how many of its letters stand on the baseline, and how far their shapes tell which way is up
+// (upright.h). Lines nearby count too: what is beside text is more likely text.
+void keep_text(const Components& components, int text_height, std::vector<TextLine>& lines);
 
 }  // namespace crispvl::layout

@@ -52,13 +52,12 @@ void open_bars(Ink& ink, int text_height) {
         const std::vector<Span> rows = spans_of(components, c);
         for (int y = c.box.top; y < c.box.bottom; ++y) {
             const Span& span = rows[static_cast<size_t>(y - c.box.top)];
-            const uint8_t* dark = ink.dark.row(y);
+            uint8_t* dark = ink.dark.row(y);
             uint8_t* light = ink.light.row(y);
-            for (int x = span.from; x < span.to; ++x) light[x] = !dark[x];
-        }
-        for (const Run* run = components.begin(c); run != components.end(c); ++run) {
-            uint8_t* dark = ink.dark.row(run->y);
-            std::fill(dark + run->from, dark + run->to, uint8_t{0});
+            for (int x = span.from; x < span.to; ++x) {
+                light[x] = !dark[x];
+                dark[x] = 0;  // what is left within letters too
+            }
         }
     }
 }

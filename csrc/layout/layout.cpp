@@ -4,6 +4,7 @@
 
 #include "layout/blocks.h"
 #include "layout/dashes.h"
+#include "layout/evidence.h"
 #include "layout/inverse.h"
 #include "layout/lines.h"
 #include "layout/rules.h"
@@ -70,12 +71,14 @@ struct Findings {
     Components components;
     std::vector<TextLine> lines;
     std::vector<Box> rules;
+    int text_height = 0;  // px
 };
 
 Findings look_at(const GreyImage& image, Interrupt* interrupt) {
     Findings found;
     Ink ink = find_ink(image, find_paper(image));
     const int text_height = mend(ink);
+    found.text_height = text_height;
     throw_if_requested(interrupt);
     open_bars(ink, text_height);
     for (Bitmap* bitmap : {&ink.dark, &ink.light}) {
@@ -143,6 +146,7 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
         upright.quarter_turns = (upright.quarter_turns + 2) % 4;
         found = look_at(upright.image, interrupt);
     }
+    keep_text(found.components, found.text_height, found.lines);
     Layout out{page.width, page.height, upright.degrees, upright.quarter_turns, {}, {}, {}, {}};
     for (const Box& rule : found.rules) out.rules.push_back(quad_of(upright.to_page, rule));
     throw_if_requested(interrupt);

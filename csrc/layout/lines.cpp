@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "layout/evidence.h"
 #include "layout/gutters.h"
 #include "layout/neighbours.h"
 #include "layout/sets.h"
@@ -283,10 +282,6 @@ std::vector<TextLine> find_lines(const Components& components) {
     attach_marks(components, text_height, lines);
     lines = join_along(components, std::move(lines), text_height);
     join_overlapping(components, text_height, lines);
-    const auto is_noise = [&](const TextLine& line) {
-        return !is_text(components, line, text_height);
-    };
-    lines.erase(std::remove_if(lines.begin(), lines.end(), is_noise), lines.end());
     return lines;
 }
 

@@ -7,8 +7,7 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr size_t k_most_letters = 2000;  // looked at, spread over the page
-constexpr int k_least_letters = 12;
+constexpr float k_least_letters = 12;
 constexpr float k_sure_mean = 0.25f;  // log-odds of a letter, on average
 constexpr float k_most_odds = 3;      // that one letter counts
 constexpr float k_sure_ratio = 0.5f;  // of ink over to under the x-height, upside down
@@ -58,38 +57,41 @@ float odds_of(const Components& components, const Component& c) {
     return std::clamp(evidence(grid) - evidence(turned), -k_most_odds, k_most_odds);
 }
 
-std::vector<int> letters_of(const Components& components, const std::vector<TextLine>& lines) {
+// Components that could be single letters of the line.
+std::vector<int> letters_of(const Components& components, const TextLine& line) {
     std::vector<int> letters;
-    for (const TextLine& line : lines) {
-        for (const Piece& piece : line.pieces) {
-            const Box& box = components.all[static_cast<size_t>(piece.component)].box;
-            const float height = static_cast<float>(box.height());
-            const bool whole =
-                height >= 0.7f * line.core && height <= 2.2f * line.core && height >= 7;
-            const bool single =
-                2 * box.width() <= 3 * box.height() && 4 * box.width() >= box.height();
-            if (whole && single) letters.push_back(piece.component);
-        }
+    for (const Piece& piece : line.pieces) {
+        const Box& box = components.all[static_cast<size_t>(piece.component)].box;
+        const float height = static_cast<float>(box.height());
+        const bool whole = height >= 0.7f * line.core && height <= 2.2f * line.core && height >= 7;
+        const bool single = 2 * box.width() <= 3 * box.height() && 4 * box.width() >= box.height();
+        if (whole && single) letters.push_back(piece.component);
     }
-    if (letters.size() <= k_most_letters) return letters;
-    std::vector<int> some;
-    for (size_t i = 0; i < k_most_letters; ++i)
-        some.push_back(letters[i * letters.size() / k_most_letters]);
-    return some;
+    return letters;
 }
 
 }  // namespace
 
+LetterOdds letter_odds(const Components& components, const TextLine& line) {
+    LetterOdds odds;
+    for (const int i : letters_of(components, line)) {
+        odds.sum += odds_of(components, components.all[static_cast<size_t>(i)]);
+        ++odds.n;
+    }
+    return odds;
+}
+
 bool is_upside_down(const Components& components, const std::vector<TextLine>& lines) {
-    float odds = 0, over = 0, under = 0;
-    const std::vector<int> letters = letters_of(components, lines);
-    for (const int i : letters) odds += odds_of(components, components.all[static_cast<size_t>(i)]);
+    float over = 0, under = 0;
+    LetterOdds odds;
     for (const TextLine& line : lines) {
         over += line.over;
         under += line.under;
+        const LetterOdds more = letter_odds(components, line);
+        odds.sum += more.sum;
+        odds.n += more.n;
     }
-    const float n = static_cast<float>(letters.size());
-    if (letters.size() >= k_least_letters) return odds < -k_sure_mean * n;
+    if (odds.n >= k_least_letters) return odds.sum < -k_sure_mean * odds.n;
     return lines.size() >= 3 && over < k_sure_ratio * under;
 }
 

@@ -10,4 +10,12 @@ namespace crispvl::layout {
 // far more ascenders than descenders.
 bool is_upside_down(const Components& components, const std::vector<TextLine>& lines);
 
+// How far the shapes of a line's letters tell that it is upright: about 1 for each letter of text,
+// about 0 for other shapes.
+struct LetterOdds {
+    float sum = 0;  // of log-odds
+    float n = 0;    // letters
+};
+LetterOdds letter_odds(const Components& components, const TextLine& line);
+
 }  // namespace crispvl::layout

@@ -31,7 +31,9 @@ DIGITS = "00001112223344455667788899"
 
 def fonts() -> list[str]:
     """Upright and slanted text faces with Latin letters, the same ones each time."""
-    listed = subprocess.run(["fc-list", ":lang=en", "file"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["fc-list", ":lang=en", "file"], capture_output=True, text=True, check=True
+    )
     names = sorted(line.rstrip(": ").strip() for line in listed.stdout.splitlines())
     skipped = ("Emoji", "Symbol", "Dingbats", "Math", "Music", "Braille", "Cuneiform")
     return [n for n in names if n.endswith((".ttf", ".otf")) and not any(s in n for s in skipped)]
@@ -44,7 +46,9 @@ def grid_of(char: str, font: ImageFont.FreeTypeFont, rng: random.Random) -> np.n
     if rng.random() < 0.4:
         filters = (ImageFilter.MinFilter(3), ImageFilter.MaxFilter(3), ImageFilter.GaussianBlur(1))
         picture = picture.filter(rng.choice(filters))
-    ink = np.asarray(picture.rotate(rng.gauss(0, 1.5), Image.Resampling.BILINEAR)) > rng.uniform(90, 160)
+    ink = np.asarray(picture.rotate(rng.gauss(0, 1.5), Image.Resampling.BILINEAR)) > rng.uniform(
+        90, 160
+    )
     if rng.random() < 0.2:
         ink = ink & (np.random.default_rng(rng.getrandbits(32)).random(ink.shape) > 0.15)
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
@@ -86,14 +90,17 @@ class Evidence(torch.nn.Module):
 def write(model: Evidence, path: Path) -> None:
     def rows(values: torch.Tensor, per_row: int = 8) -> str:
         flat = [f"{v:.2f}f" for v in values.detach().ravel().tolist()]
-        return ",\n    ".join(", ".join(flat[i : i + per_row]) for i in range(0, len(flat), per_row))
+        return ",\n    ".join(
+            ", ".join(flat[i : i + per_row]) for i in range(0, len(flat), per_row)
+        )
 
     path.write_text(
         "// Written by models/layout/train_upright.py; see there.\n#pragma once\n\n"
         "namespace crispvl::layout {\n\n"
         f"constexpr int k_letter_grid = {GRID};\nconstexpr int k_letter_hidden = {HIDDEN};\n\n"
         "// clang-format off\n"
-        f"constexpr float k_letter_inner[] = {{  // [hidden, row, column]\n    {rows(model.inner.weight)}}};\n"
+        "constexpr float k_letter_inner[] = {  // [hidden, row, column]\n"
+        f"    {rows(model.inner.weight)}}};\n"
         f"constexpr float k_letter_bias[] = {{\n    {rows(model.inner.bias)}}};\n"
         f"constexpr float k_letter_outer[] = {{\n    {rows(model.outer.weight)}}};\n"
         "// clang-format on\n\n}  // namespace crispvl::layout\n"
@@ -118,7 +125,8 @@ def main() -> None:
         optimizer.step()
         if step % 500 == 499:
             odds = model.log_odds(test)
-            print(f"step {step + 1} loss {loss:.3f} right on held-out fonts {(odds > 0).float().mean():.3f}")
+            right = (odds > 0).float().mean()
+            print(f"step {step + 1} loss {loss:.3f} right on held-out fonts {right:.3f}")
     write(model, Path(sys.argv[1]))
 
 

@@ -15,7 +15,7 @@ def test_pixels_of_another_shape_are_refused() -> None:
             _core.find_layout(np.zeros(shape, np.uint8))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 30000), (30000, 1), (2, 2), (3, 40)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30000), (3000, 3), (2, 2), (3, 40)])
 def test_a_page_too_small_for_text_has_no_lines(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     assert _core.find_layout(noise).lines == []
