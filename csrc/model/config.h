@@ -11,17 +11,14 @@
 #include "base/error.h"
 #include "gguf/source.h"
 #include "nn/experts.h"
+#include "nn/norm.h"
+#include "nn/rope.h"
 #include "text/tokenizer.h"
 
 namespace crispvl {
 
-enum class NormKind { layer_norm, rms_norm };
 enum class VisionQkNorm { none, full };       // full: RMS over all heads together (InternViT-6B)
 enum class DecoderQkNorm { none, per_head };  // per_head: RMS over each head (Qwen3)
-enum class RopeLayout { half, interleaved };  // pairs (i, i + d/2) or (2i, 2i + 1)
-// factors: a divisor of each frequency (Llama 3.1). longrope: two sets of them, one up to the
-// trained length and one beyond (arXiv 2402.13753, Phi-3).
-enum class RopeScaling { none, linear, dynamic, yarn, factors, longrope };
 
 struct VisionConfig {
     int64_t n_layers, width, n_heads, d_mlp;
@@ -42,24 +39,6 @@ struct ProjectorConfig {
     int64_t unshuffle;  // patches per output token along one edge
     float norm_epsilon;
     int64_t d_in, d_out;
-};
-
-struct RopeConfig {
-    RopeLayout layout;
-    float theta;
-    RopeScaling scaling;
-    float factor = 1;                     // linear, dynamic, yarn
-    int64_t original_context = 0;         // dynamic, yarn, longrope: the trained length in tokens
-    float beta_fast = 32, beta_slow = 1;  // yarn
-    bool truncate = true;                 // yarn: the ramp begins and ends at whole dimensions
-    float attn_factor = 1;                // yarn, longrope
-    // V2PE (arXiv 2412.09616): an image token advances the position by 1/units, text by 1.
-    int64_t position_units = 1;
-
-    // Whether a sequence of so many positions takes the second set of longrope's factors.
-    bool is_long(int64_t n_total) const {
-        return scaling == RopeScaling::longrope && n_total > original_context;
-    }
 };
 
 // InternVL3.5-Flash: finds the tiles that few tokens are enough for.

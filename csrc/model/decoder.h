@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "model/config.h"
 #include "nn/attention.h"
 #include "nn/cpu/direct.h"
 #include "nn/cpu/packed.h"

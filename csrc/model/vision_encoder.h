@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "model/config.h"
 #include "nn/attention.h"
 #include "nn/cpu/packed.h"
 #include "nn/mlp.h"

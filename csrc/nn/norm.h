@@ -1,11 +1,12 @@
 // LayerNorm and RMSNorm over the first dimension.
 #pragma once
 
-#include "model/config.h"
 #include "nn/weights.h"
 #include "runtime/graph.h"
 
 namespace crispvl {
+
+enum class NormKind { layer_norm, rms_norm };
 
 class Norm {
 public:

@@ -2,12 +2,34 @@
 // modeling_rope_utils: none, linear, dynamic NTK, yarn, longrope, and Llama 3.1's divisors.
 #pragma once
 
-#include <vector>
+#include <cstdint>
 
-#include "model/config.h"
 #include "runtime/graph.h"
 
 namespace crispvl {
+
+enum class RopeLayout { half, interleaved };  // pairs (i, i + d/2) or (2i, 2i + 1)
+// factors: a divisor of each frequency (Llama 3.1). longrope: two sets of them, one up to the
+// trained length and one beyond (arXiv 2402.13753, Phi-3).
+enum class RopeScaling { none, linear, dynamic, yarn, factors, longrope };
+
+struct RopeConfig {
+    RopeLayout layout;
+    float theta;
+    RopeScaling scaling;
+    float factor = 1;                     // linear, dynamic, yarn
+    int64_t original_context = 0;         // dynamic, yarn, longrope: the trained length in tokens
+    float beta_fast = 32, beta_slow = 1;  // yarn
+    bool truncate = true;                 // yarn: the ramp begins and ends at whole dimensions
+    float attn_factor = 1;                // yarn, longrope
+    // V2PE (arXiv 2412.09616): an image token advances the position by 1/units, text by 1.
+    int64_t position_units = 1;
+
+    // Whether a sequence of so many positions takes the second set of longrope's factors.
+    bool is_long(int64_t n_total) const {
+        return scaling == RopeScaling::longrope && n_total > original_context;
+    }
+};
 
 class Rope {
 public:

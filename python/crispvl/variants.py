@@ -50,7 +50,7 @@ def chosen() -> Choice:
 
 
 def choose_variant(built: list[tuple[str, tuple[str, ...]]], package: Path, cuda: str) -> Choice:
-    """Returns the last variant that lacks nothing, or what lies in the package itself.
+    """Returns the last variant that lacks nothing, or what is in the package itself.
 
     Args:
         built: Slowest first, each with the features of its own that this CPU has not.

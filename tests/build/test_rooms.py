@@ -1,14 +1,18 @@
-"""The package is made of rooms: what a folder imports is below it, and never above."""
+"""The package and the core are rooms: what a folder imports lies below it, and never above."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+
+import pytest
 
 from .conftest import ROOT
 
 PACKAGE = ROOT / "python" / "crispvl"
+CORE = ROOT / "csrc"
 
 Imports = Mapping[str, set[str]]
 """By file, what it imports: paths below the package or the core, without their suffix."""
@@ -39,6 +43,20 @@ def _imported(path: Path, modules: Mapping[str, Path]) -> Iterator[str]:
                 yield place if place in modules else place.rpartition("/")[0] or "__init__"
 
 
+def core_includes() -> Imports:
+    """A header and its source count as one; the test programs stand outside."""
+    if not CORE.is_dir():
+        pytest.skip("this tree has no sources of the core")
+    units: dict[str, set[str]] = {}
+    for path in CORE.rglob("*"):
+        unit = path.relative_to(CORE).with_suffix("").as_posix()
+        if path.suffix in {".h", ".cpp"} and not unit.startswith("tests/"):
+            found = re.findall(r'^#include "(.+)\.h"', path.read_text("utf-8"), re.MULTILINE)
+            own = {name for name in found if (CORE / f"{name}.h").is_file()}
+            units.setdefault(unit, set()).update(own - {unit})
+    return units
+
+
 def by_room(imports: Imports) -> Imports:
     """The same between rooms: the folders at the top, and each file that stands beside them."""
     rooms: dict[str, set[str]] = {}
@@ -64,8 +82,9 @@ def circle(imports: Imports) -> list[str]:
     return next(filter(None, (walk(name, []) for name in sorted(imports))), [])
 
 
-def test_no_room_imports_one_that_leads_back_to_it() -> None:
-    rooms = by_room(python_imports())
+@pytest.mark.parametrize("read", [python_imports, core_includes])
+def test_no_room_imports_one_that_leads_back_to_it(read: Callable[[], Imports]) -> None:
+    rooms = by_room(read())
     assert len(rooms) > 8
     assert circle(rooms) == []
 

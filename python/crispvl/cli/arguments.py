@@ -39,7 +39,7 @@ def add_options(
 ) -> None:
     """Adds ``--field-name`` for each field; what the user leaves out keeps the field's default.
 
-    The fields that a class brings stand under its own heading.
+    The fields that a class brings are under its own heading.
     """
     hints = get_type_hints(options)
     groups: dict[type, argparse._ArgumentGroup] = {}

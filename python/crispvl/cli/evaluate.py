@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_texts(args: argparse.Namespace) -> Answers:
-    """Reads images whose true text lies beside them, and tells the error rates."""
+    """Reads images whose true text is beside them, and tells the error rates."""
     pairs = list(find_pairs(args.folder))[: args.limit]
     names = [encodable(image.relative_to(args.folder).as_posix()) for image, _ in pairs]
     tasks = [Task(name, image, args.prompt) for name, (image, _) in zip(names, pairs, strict=True)]
@@ -193,7 +193,7 @@ def _models(args: argparse.Namespace) -> dict[str, tuple[str | None, str | None]
 
 
 def _telling_apart(*choices: Sequence[str]) -> Sequence[str]:
-    """Returns the first choice of names in which none stands twice."""
+    """Returns the first choice of names in which none occurs twice."""
     return next(names for names in choices if len(set(names)) == len(names))
 
 

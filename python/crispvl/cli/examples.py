@@ -45,6 +45,6 @@ EXIT_CODES = (
 
 
 def epilog(command: str) -> str:
-    """Returns what stands below a command's options."""
+    """Returns what comes below a command's options."""
     lines = [f"  {line}\n" for line in EXAMPLES.get(command, ())]
     return "".join(["examples:\n", *lines, "\n", EXIT_CODES] if lines else [EXIT_CODES])

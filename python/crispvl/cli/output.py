@@ -90,7 +90,7 @@ _MAX_NAME_BYTES = 255
 
 
 def _with_suffix(stem: str, digest: str, suffix: str) -> str:
-    """Returns a name; of one that would be too long, the stem is cut and a hash stands for it."""
+    """Returns a name; of one that would be too long, the stem is cut and completed by a hash."""
     room = _MAX_NAME_BYTES - len(f"{digest}{suffix}")
     raw = os.fsencode(stem)
     if len(raw) > room:

@@ -19,7 +19,7 @@ Paths: TypeAlias = Mapping[str, Path | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class OutputRequest:
     """What is written.
 
     Attributes:
@@ -45,7 +45,7 @@ class Outputs(ExitStack):
         n_failed: Pages that failed in the run that is continued, and outputs that failed.
     """
 
-    def __init__(self, files: Sequence[str], paths: Sequence[Paths], wanted: Wanted) -> None:
+    def __init__(self, files: Sequence[str], paths: Sequence[Paths], wanted: OutputRequest) -> None:
         super().__init__()
         self._files = files
         self._paths = paths

@@ -16,7 +16,7 @@ from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.manifest import Manifest
 from crispvl.cli.output import names_in_folder, parse_formats
-from crispvl.cli.output_files import FolderOutputs, OneOutput, Outputs, Paths, Wanted
+from crispvl.cli.output_files import FolderOutputs, OneOutput, OutputRequest, Outputs, Paths
 from crispvl.cli.progress import ProgressLine
 from crispvl.cli.sinks import Sink
 from crispvl.errors import CrispVLError, DocumentError
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         chosen = settings(options, args.prompt, ocr.model.metadata)
         facts = document_facts(Document(source="", model=ocr.model.file, settings=chosen))
         open_outputs = FolderOutputs if into_folder else OneOutput
-        wanted = Wanted(
+        wanted = OutputRequest(
             formats=args.formats, facts=facts, resume=args.resume,
             retry_failed=args.retry_failed, password=getattr(args, "password", None),
         )  # fmt: skip

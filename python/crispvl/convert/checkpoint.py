@@ -12,7 +12,7 @@ import numpy as np
 from crispvl.convert.awq import mark_packed, unpack_weights
 from crispvl.convert.chat import Chat, check_prompts, end_of_answer_id, read_chat
 from crispvl.convert.config import CheckpointConfig
-from crispvl.convert.files import CheckpointFiles, damage_in_words, open_checkpoint
+from crispvl.convert.files import CheckpointFiles, open_checkpoint, reported_damage
 from crispvl.convert.layouts import read_config
 from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.convert.tensors import TensorPlan, is_unused, tensor_plans
@@ -60,7 +60,7 @@ def read_checkpoint(model: str | Path, prompts: Mapping[str, str]) -> Checkpoint
     """
     check_prompts(prompts)
     files = open_checkpoint(model)
-    with damage_in_words(files):
+    with reported_damage(files):
         return _read(files, prompts)
 
 

@@ -17,7 +17,7 @@ from crispvl._version import __version__
 from crispvl.convert import dtypes
 from crispvl.convert.awq import mark_expected
 from crispvl.convert.checkpoint import Checkpoint, read_checkpoint
-from crispvl.convert.files import damage_in_words
+from crispvl.convert.files import reported_damage
 from crispvl.convert.layouts import read_config
 from crispvl.convert.metadata import (
     Entry,
@@ -259,7 +259,7 @@ def _output_tensor(plan: TensorPlan, dtype: str, chunks: _Chunks) -> OutputTenso
 
 def _chunks_of(plan: TensorPlan, checkpoint: Checkpoint, overflows: Counter[str]) -> _Chunks:
     def chunks(kind: GGMLQuantizationType) -> Iterator[NDArray[np.uint8]]:
-        with damage_in_words(checkpoint.files):
+        with reported_damage(checkpoint.files):
             tensors = [checkpoint.weights[source] for source in plan.sources]
             for chunk in dtypes.encode(plan, tensors, kind):
                 if kind == GGMLQuantizationType.F16:

@@ -117,7 +117,7 @@ def open_checkpoint(model: str | Path) -> CheckpointFiles:
 
 
 @contextmanager
-def damage_in_words(files: CheckpointFiles) -> Iterator[None]:
+def reported_damage(files: CheckpointFiles) -> Iterator[None]:
     """The last net around reading: a value that nothing else looked at is damage too.
 
     Raises:

@@ -129,7 +129,7 @@ def strip_entries(strips: Mapping[str, int] | None) -> Iterator[Entry]:
     """How lines fill a tile, and that they are what the model reads by default; None says nothing.
 
     Raises:
-        ValueError: A field that is none of a strip format's.
+        ValueError: A field that a strip format lacks.
     """
     if strips is None:
         return

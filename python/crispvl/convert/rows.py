@@ -1,4 +1,4 @@
-"""Row orders: what conversion changes about a matrix is which of its rows stand where.
+"""Row orders: what conversion changes about a matrix is the order of its rows.
 
 Each function returns indices into the rows of a stored matrix; the same indices serve its bias.
 """

@@ -50,7 +50,7 @@ class Section:
         return self._values
 
     def raw(self, key: str) -> Any:
-        """The JSON value as it stands, or None."""
+        """The JSON value as it is, or None."""
         return self._values.get(key)
 
     def has(self, key: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from gguf import GGUFValueType as Kind
 
 from crispvl.convert.chat import jinja_template
-from crispvl.convert.files import damage_in_words, open_checkpoint
+from crispvl.convert.files import open_checkpoint, reported_damage
 from crispvl.convert.metadata import tokenizer_entries
 from crispvl.convert.tokenizer import read_vocabulary
 from crispvl.convert.writer import OutputFile, write_header
@@ -25,7 +25,7 @@ def write_vocabulary_file(folder: str | Path, output: Path) -> None:
         ModelFileError: It holds no tokenizer, or one of an unknown kind.
     """
     files = open_checkpoint(folder)
-    with damage_in_words(files):
+    with reported_damage(files):
         vocabulary = read_vocabulary(files, None)
         jinja = jinja_template(files)
     entries = list(tokenizer_entries(vocabulary))

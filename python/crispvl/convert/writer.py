@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from crispvl.convert.dtypes import n_bytes
 from crispvl.convert.metadata import Entry
 from crispvl.errors import ModelFileError
-from crispvl.results.outputs import behind_links, check_outputs, part_beside
+from crispvl.results.outputs import check_outputs, part_beside, resolve_links
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def write_files(
     """
     check_outputs([f.path for f in files], regular=True)
     with ExitStack() as stack:
-        targets = [behind_links(f.path) for f in files]
+        targets = [resolve_links(f.path) for f in files]
         temporary = [stack.enter_context(_temporary_beside(target)) for target in targets]
         for file, path in zip(files, temporary, strict=True):
             write_header(path, file)
@@ -85,7 +85,7 @@ def write_files(
 
 
 def write_header(path: Path, file: OutputFile) -> None:
-    """Writes all that stands before the tensors' bytes: the model without its weights.
+    """Writes all that comes before the tensors' bytes: the model without its weights.
 
     Raises:
         ModelFileError: A number is beyond what the format holds.

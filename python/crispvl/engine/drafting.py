@@ -1,4 +1,4 @@
-"""Guessing the next tokens from what stands already: prompt-lookup decoding.
+"""Guessing the next tokens from what was written already: prompt-lookup decoding.
 
 Tables, forms and questions about a text repeat the prompt or the answer itself. Where the last
 tokens stood before, what followed them then is a guess that costs nothing to make, and several
@@ -60,7 +60,7 @@ class Drafter:
             self.push(token_id)
 
     def draft(self, n_most: int) -> list[int]:
-        """Returns guesses of the next tokens, at most so many, often none."""
+        """Returns guesses of the next tokens, as many at most as there is room for."""
         if self._match is None or len(self._ids) < self._paused_until:
             return []
         n_worth = 0

@@ -1,4 +1,4 @@
-"""Embeddings of images that were seen before, within so many bytes."""
+"""Embeddings of images that were seen before, within a bound of bytes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ MAX_PERIOD = 256
 """Longest loop that is found, in tokens: a paragraph, or a dozen rows of a table."""
 
 MIN_TOKENS = 128
-"""Fewest tokens of a loop. Shorter repetition stands on real pages, and costs little time."""
+"""Fewest tokens of a loop. Shorter repetition occurs on real pages, and costs little time."""
 
 SHORT_PERIOD, MIN_SHORT_TOKENS = 4, 64
 """Of loops of fewer tokens than a row of a table has, half as many are enough."""
@@ -34,7 +34,7 @@ MIN_FILLER_TOKENS = 768
 class Loop:
     """A stretch that repeats: from token ``start`` on, each token equals the one a period before.
 
-    What stands before ``start`` holds it once already.
+    What comes before ``start`` holds it once already.
     """
 
     start: int

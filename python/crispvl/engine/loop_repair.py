@@ -69,7 +69,7 @@ class LoopWatch:
         return left
 
     def sampling(self, n_tokens: int) -> tuple[float, int]:
-        """Returns temperature and seed for the token after so many."""
+        """Returns temperature and seed for the token after this many."""
         if self.repairs and n_tokens < self._warm_until:
             temperature = self.repairs[-1].temperature
             assert temperature is not None

@@ -1,7 +1,7 @@
 """Work for the engine, asked for instead of done: what lets many answers share one batch.
 
 Whoever needs the model is a generator that yields `Work` and goes on once it was performed. For a
-single answer `alone` performs it at once; `crispvl.engine.scheduler` collects that of many.
+single answer `run_alone` performs it at once; `crispvl.engine.scheduler` collects that of many.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Decode(Work):
         self._n_needed = len(ids) if n_needed is None else n_needed
 
     def shorten(self, n_rows: int) -> None:
-        """Leaves out what is beyond so many ids, as far as it is not needed."""
+        """Leaves out what is beyond a number of ids, as far as it is not needed."""
         del self.ids[max(n_rows, self._n_needed) :]
 
 
@@ -107,7 +107,7 @@ def perform(works: Sequence[Work]) -> None:
             work.ms = 1000 * (time.perf_counter() - started)
 
 
-def alone(steps: Generator[Work | Item, None, object]) -> Iterator[Item]:
+def run_alone(steps: Generator[Work | Item, None, object]) -> Iterator[Item]:
     """Performs the work among what a generator yields, and yields the rest."""
     with closing(steps):
         for item in steps:

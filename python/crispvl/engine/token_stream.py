@@ -13,7 +13,7 @@ from crispvl.engine.loop_repair import LoopWatch
 from crispvl.engine.prefill import Clock, FreshSessions, Progress, Prompt, SessionSource
 from crispvl.engine.request import Request
 from crispvl.engine.routed_sessions import RoutedSessions
-from crispvl.engine.steps import Encoded, Steps, Work, alone
+from crispvl.engine.steps import Encoded, Steps, Work, run_alone
 from crispvl.engine.transcript import Transcript
 from crispvl.errors import Cancelled, ContextOverflowError
 from crispvl.options import MAX_TOKENS, GenerateOptions
@@ -85,7 +85,7 @@ class TokenStream(Iterator[Token]):
         self._finish_reason: FinishReason = "cancelled"  # until the end is reached
         self._timings: dict[str, Any] = {}
         self.steps = self._generate()
-        self._items: Iterator[Encoded | Token] = alone(self.steps)
+        self._items: Iterator[Encoded | Token] = run_alone(self.steps)
 
     def __next__(self) -> Token:
         try:
@@ -209,7 +209,7 @@ class TokenStream(Iterator[Token]):
             clock.start()
 
     def _take_back(self, loop: Loop, ahead: Lookahead) -> Steps[bool]:
-        """Removes a loop, and returns whether all stands ready to write on from there."""
+        """Removes a loop, and returns whether writing can go on from there."""
         assert self._watch is not None
         start = max(loop.start, self._n_given, 1)
         again = self._watch.take_back(loop, start, len(self._transcript))

@@ -56,7 +56,7 @@ class Transcript:
         """Takes back all but the first tokens."""
         for values in (self.ids, self.logprobs, self.pieces):
             del values[n_tokens:]
-        # The pieces stand; replaying the tokens only brings the detokenizer to where it was.
+        # The pieces are kept; replaying the tokens only brings the detokenizer to where it was.
         self._detokenizer = StreamingDetokenizer(self._to_bytes)
         self._in_header = False
         for token_id in self.ids:

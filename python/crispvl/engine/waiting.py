@@ -78,5 +78,5 @@ class Waiter(Generic[AwaitedT]):
         self._told.set()
 
     def wait(self, timeout: float) -> bool:
-        """Returns whether it was told within so many seconds."""
+        """Returns whether it was told within this many seconds."""
         return self._told.wait(timeout)

@@ -15,7 +15,7 @@ RELAXED_TOLERANCE = 0.05
 
 
 def contains(answer: str, truths: Sequence[str]) -> float:
-    """OCRBench: 1 if a true answer stands in the answer, letters' case and line breaks ignored.
+    """OCRBench: 1 if a true answer occurs in the answer, letters' case and line breaks ignored.
 
     Source: Yuliang-Liu/MultimodalOCR, example.py.
     """
@@ -97,7 +97,7 @@ _ARTICLES = {"a", "an", "the"}
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _PERIOD = re.compile(r"(?!<=\d)(\.)(?!\d)")  # as published, although its look-behind is none
 _COMMA_IN_NUMBER = re.compile(r"(?<=\d),+(?=\d)")
-_MOST_PERIODS = 32  # as published: the flag re.UNICODE stands where the count belongs
+_MOST_PERIODS = 32  # as published: the flag re.UNICODE is passed where the count belongs
 
 _CONTRACTED = """
 ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't

@@ -198,7 +198,7 @@ def _first(folder: Path, *names: str) -> Path:
 
 
 def _image(roots: Sequence[Path], *names: str) -> Path:
-    """Returns where an image lies; where it would, if it is not there."""
+    """Returns an image's path; where it would be, if it is not there."""
     places = [root / name for root in roots for name in names]
     return next((place for place in places if place.is_file()), places[0])
 

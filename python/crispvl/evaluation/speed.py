@@ -177,7 +177,7 @@ class _Bench:
         return self._median(f"encode {n_tiles} tiles", self.encoding(n_tiles)) / n_tiles
 
     def encoding(self, n_tiles: int) -> Callable[[], object]:
-        """What encodes so many tiles."""
+        """What encodes this many tiles."""
         tiles = self._tiles(n_tiles)
         return lambda: self._model.encode(tiles)
 
@@ -186,7 +186,7 @@ class _Bench:
         return n_tokens / self._median(f"prefill {n_tokens} tokens", self.prefilling(n_tokens))
 
     def prefilling(self, n_tokens: int) -> Callable[[], object]:
-        """What reads a prompt of so many tokens."""
+        """What reads a prompt of this many tokens."""
         ids = self._ids(n_tokens)
         return lambda: self._model.core.new_session(n_tokens).prefill(ids, None, None)
 

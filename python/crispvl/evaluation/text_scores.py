@@ -21,7 +21,7 @@ TRUTH_SUFFIXES = (".gt.txt", ".txt")
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Edits between what was read and what stands there, and the lengths they are measured by."""
+    """Edits between what was read and the true text, and the lengths they are measured by."""
 
     n_char_edits: int
     n_chars: int

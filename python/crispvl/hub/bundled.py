@@ -23,7 +23,7 @@ _log = logging.getLogger("crispvl")
 
 
 def path() -> Path:
-    """Returns where the bundled model lies, whether or not it is there."""
+    """Returns the bundled model's path, whether or not it is there."""
     return Path(__file__).parents[1] / "data" / FILE_NAME
 
 

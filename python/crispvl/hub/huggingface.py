@@ -29,7 +29,7 @@ KNOWN_PAIRS = {
     "OpenGVLab/InternVL3-8B-Instruct": "ggml-org/InternVL3-8B-Instruct-GGUF",
     "OpenGVLab/InternVL3-14B-Instruct": "ggml-org/InternVL3-14B-Instruct-GGUF",
 }
-"""Checkpoints whose GGUF pairs lie in a repository of another name.
+"""Checkpoints whose GGUF pairs are in a repository of another name.
 
 `OpenGVLab/InternVL3-1B` and its like went through one more training than those of InternVL3's
 ``-Instruct``: they are other weights, and have no pair.
@@ -70,7 +70,7 @@ def download(
 ) -> tuple[Path, Path | None]:
     """Fetches a model, and its projector where the repository holds one apart.
 
-    What lies in the cache already is not fetched again; with ``HF_HUB_OFFLINE=1`` nothing is. What
+    What is in the cache already is not fetched again; with ``HF_HUB_OFFLINE=1`` nothing is. What
     is fetched is compared with the hash that the hub gives for it.
 
     Args:

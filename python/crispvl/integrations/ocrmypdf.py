@@ -69,7 +69,7 @@ class CrispVLEngine(OcrEngine):
 
     @staticmethod
     def get_orientation(input_file: Path, options: Any) -> OrientationConfidence:
-        return OrientationConfidence(angle=0, confidence=0.0)  # pages are taken as they lie
+        return OrientationConfidence(angle=0, confidence=0.0)  # pages are taken as they are
 
     @staticmethod
     def supports_generate_ocr() -> bool:

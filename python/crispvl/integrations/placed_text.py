@@ -94,7 +94,7 @@ def _element(line: PlacedText, words: Sequence[PlacedText], turn: int, scale: fl
 
 
 def _turned(points: NDArray[np.float64], turn: int) -> NDArray[np.float64]:
-    """Returns points as they are once the page is turned back by so many quarters clockwise."""
+    """Returns points as they are once the page is turned back by this many quarters clockwise."""
     for _ in range(turn % 4):
         points = np.stack([points[:, 1], -points[:, 0]], axis=1)
     return points

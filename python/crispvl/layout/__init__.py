@@ -1,1 +1,1 @@
-"""From where text lies on a page to strips that a model reads, and from their answers to a page."""
+"""From lines of text on a page to strips that a model reads, and from its answers to a page."""

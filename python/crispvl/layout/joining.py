@@ -25,7 +25,7 @@ class ReadWord:
     Attributes:
         text: Without white space.
         logprob: Of its least sure character.
-        quad: Where it stands.
+        quad: Its place on the page.
     """
 
     text: str
@@ -40,7 +40,7 @@ class ReadLine:
     Attributes:
         words: From its beginning to its end.
         logprob: Mean over its characters.
-        quad: Where it stands.
+        quad: Its place on the page.
         rows: From which it was joined.
         block: Number of its block.
     """
@@ -107,7 +107,7 @@ class _Ink:
         self._tops, self._bottoms = across.min(axis=1), across.max(axis=1)
 
     def quad(self, i_word: int, place: Place) -> Quad:
-        """Returns where a word stands, whose place counts words of ink from ``i_word`` on."""
+        """Returns the place of a word, whose number counts words of ink from ``i_word`` on."""
         ink = slice(i_word + place.first, i_word + place.last + 1)
         top, bottom = self._tops[ink].min(), self._bottoms[ink].max()
         found = [(place.start, top), (place.end, top), (place.end, bottom), (place.start, bottom)]

@@ -24,7 +24,7 @@ STRIP_KEYS = {
 
 @dataclass(frozen=True, kw_only=True)
 class StripFormat:
-    """Strips lie under each other on a tile, one to a row of image tokens, the first at the top.
+    """Strips are under each other on a tile, one to a row of image tokens, the first at the top.
 
     Attributes:
         tile_px: Edge of the tile.
@@ -47,7 +47,7 @@ class StripFormat:
 
     @property
     def fits(self) -> bool:
-        """Whether all strips lie within the tile."""
+        """Whether all strips are within the tile."""
         return (
             4 <= self.height_px <= self.pitch_px
             and self.n_rows >= 1

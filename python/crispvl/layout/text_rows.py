@@ -1,4 +1,4 @@
-"""Which lines of a layout stand beside each other, and where a block of text begins."""
+"""Which lines of a layout are beside each other, and where a block of text begins."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class _Place:
         return large < _LIKE * small
 
     def has_close_below(self, other: _Place, most: float) -> bool:
-        """Returns whether another line is under it, with so many heights between at most."""
+        """Returns whether another line is under it, with at most this many heights between."""
         left, right = self._extent(other._quad, 0)
         baseline = float((other._start - self._start) @ self._axes[1])
         gap = baseline + other._band[0] - self._band[1]

@@ -11,7 +11,7 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a word of a text stands in its line.
+    """The place of a word in its line.
 
     Attributes:
         first: Number of the first word of ink that has a part in it.

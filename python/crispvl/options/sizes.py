@@ -46,7 +46,7 @@ def device_sizes(sizes: Mapping[str, int | str]) -> dict[str, int]:
     """Returns bytes by device, the host last.
 
     Raises:
-        ValueError: No device, or a size that is none.
+        ValueError: No device, or no size.
     """
     if not isinstance(sizes, Mapping) or not sizes or not all(sizes):
         raise ValueError(

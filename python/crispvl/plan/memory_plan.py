@@ -22,7 +22,7 @@ class DevicePlan:
         kv_cache: Keys and values of all streams.
         compute: Scratch of the largest graph.
         program: On the host, Python, header, tokenizer, pixels and image embeddings.
-        layers: Decoder layers that lie here.
+        layers: Decoder layers that are here.
         free: What is free now; None if the system does not tell.
         limit: The most that may be used of it; None without one.
     """
@@ -69,7 +69,7 @@ class MemoryPlan:
         n_prompt: Tokens of the whole prompt.
         n_ctx: Tokens the KV cache holds.
         context_length: Tokens the model was trained for.
-        devices: The host stands last.
+        devices: The host comes last.
         shares: Where a model is split, the devices asked for with their numbers of layers.
         layers_that_fit: Decoder layers that the first device has room for, and all layers.
         advice: What to lower where it does not fit, in sentences.

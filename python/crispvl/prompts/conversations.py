@@ -1,6 +1,6 @@
 """The conversation formats that InternVL models were trained with.
 
-They stand as data in ``conversations.json``, which the C library is compiled from as well. The
+They are data in ``conversations.json``, which the C library is compiled from as well. The
 names are those of a checkpoint's ``template`` field; the strings are the ones of the reference's
 conversation table (OpenGVLab/InternVL, ``conversation.py``).
 """
@@ -18,7 +18,7 @@ from crispvl.prompts.messages import Message, flatten
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """What stands around each turn.
+    """What surrounds each turn.
 
     ``system_message`` is used where neither the model file nor the caller gives another;
     ``answer_prefix`` opens the answer the model is to write; ``stop`` is the token that ends it.
@@ -42,7 +42,7 @@ class Conversation:
             system_message: Used when ``messages`` brings none; None means the format's own.
 
         Raises:
-            ValueError: A system message stands elsewhere, or a role is one the format lacks.
+            ValueError: A system message is elsewhere, or a role is one the format lacks.
         """
         turns = list(flatten(messages))
         system = self.system_message if system_message is None else system_message

@@ -19,7 +19,7 @@ IMAGE_PLACEHOLDER = "<image>"
 class ImagePart:
     """One image of a message.
 
-    ``label`` stands before it instead of its number, and ``max_tiles`` overrules the options':
+    ``label`` comes before it instead of its number, and ``max_tiles`` overrules the options':
     a frame of a video has both.
     """
 

@@ -14,7 +14,7 @@ from crispvl.prompts.messages import Framed
 class TaskPrompt:
     """What is asked for a task.
 
-    ``frame`` is what stands before and after a caller's text where the task has one: what to look
+    ``frame`` is what comes before and after a caller's text where the task has one: what to look
     for. ``reads`` tells whether the answer is text of the page, of which a blank page has none.
     """
 

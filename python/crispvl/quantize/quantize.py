@@ -22,7 +22,7 @@ from crispvl.quantize.budget import assign_within, padded
 from crispvl.quantize.importance import ImportanceMatrix, read_importance
 from crispvl.quantize.recipes import AUTO, find_recipe
 from crispvl.quantize.roles import Role, SourceTensor, source_tensors
-from crispvl.results.outputs import behind_links, check_outputs
+from crispvl.results.outputs import check_outputs, resolve_links
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, GgufFile
@@ -129,7 +129,7 @@ def quantize_file(
             n_other_bytes=_header_bytes(sources, file, keys),
         )
     file.quantize(
-        str(behind_links(output)),
+        str(resolve_links(output)),
         {a.tensor.stored_name: a.type.name for a in assigned if a.type.name != a.tensor.type},
         {t.stored_name: columns[t.name] for t in tensors if t.name in columns},
         keys,

@@ -28,7 +28,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Types by role; later rules stand before earlier ones.
+    """Types by role; later rules come before earlier ones.
 
     Attributes:
         file_type: ``general.file_type``.

@@ -1,6 +1,6 @@
 """Structured answers: a schema in, a validated object out.
 
-The schema stands in the prompt and the answer is checked against it; where it does not fit, the
+The schema is in the prompt and the answer is checked against it; where it does not fit, the
 model is told so and asked again. `crispvl.engine.constraint` keeps answers to the schema from the
 start.
 """
@@ -43,7 +43,7 @@ class Schema:
 
     Raises:
         TypeError: It is neither.
-        ValueError: The dict is no JSON schema, or refers to what does not stand in it.
+        ValueError: The dict is no JSON schema, or refers to what it does not hold.
         ImportError: A dict was given and the package jsonschema is not installed.
     """
 
@@ -166,7 +166,7 @@ def _standard_schemas() -> Any:
 
 
 def _check_references(schema: Mapping[str, Any], dialect: str) -> None:
-    """Raises ValueError where a schema refers to what stands neither in it nor in the standard."""
+    """Raises ValueError where a schema refers to what neither it nor the standard holds."""
     referencing: Any = importlib.import_module("referencing")
     standard: Any = importlib.import_module("referencing.jsonschema")
     specification = standard.specification_with(dialect)

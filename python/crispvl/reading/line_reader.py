@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from crispvl.engine.model import Model
 
 
-Told: TypeAlias = Encoded | tuple[Quad, ...] | str | Line
+LineEvent: TypeAlias = Encoded | tuple[Quad, ...] | str | Line
 """A tile was read; the lines of the page were found; what is new of the text, and its lines."""
 
 
@@ -89,7 +89,7 @@ class LineReader:
         self._layout_ms = 0.0
         self._finish_reason: FinishReason | None = None  # until the end is reached
 
-    def read(self, page: Image.Image) -> ReadingSteps[Told]:
+    def read(self, page: Image.Image) -> ReadingSteps[LineEvent]:
         """Yields the places of an RGB page's lines, then its text and lines in order.
 
         Between them comes what is waited for.
@@ -105,7 +105,7 @@ class LineReader:
             self._finish_reason = "time_limit"
         self._finish_reason = self._finish_reason or "stop"
 
-    def _read_page(self, pixels: NDArray[np.uint8]) -> ReadingSteps[Told]:
+    def _read_page(self, pixels: NDArray[np.uint8]) -> ReadingSteps[LineEvent]:
         started = time.perf_counter()
         from crispvl._core import find_layout
 

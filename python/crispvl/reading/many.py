@@ -16,7 +16,7 @@ from crispvl.reading.document_reader import DocumentReader, PageSteps
 from crispvl.reading.page_window import PageWindow, ReadingSteps
 from crispvl.results.document import Document
 
-Told: TypeAlias = tuple[int, Event | DocumentDone]
+NumberedEvent: TypeAlias = tuple[int, Event | DocumentDone]
 """The number of a document, from 0, and what happened to it."""
 
 
@@ -48,7 +48,7 @@ class ManyReader:
         self._open: dict[int, DocumentReader] = {}
         self._errors: dict[int, tuple[str, Exception]] = {}
 
-    def events(self) -> Generator[Told, None, None]:
+    def events(self) -> Generator[NumberedEvent, None, None]:
         """Yields what happens, document after document, `DocumentDone` at the end of each.
 
         Raises:

@@ -21,7 +21,7 @@ from crispvl.options import LoadOptions, ReadOptions
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.reading.answering import Conversing
 from crispvl.reading.document_reader import DocumentReader
-from crispvl.reading.many import ManyReader, Told
+from crispvl.reading.many import ManyReader, NumberedEvent
 from crispvl.reading.pages import tile_limits
 from crispvl.reading.stream_count import stream_count
 from crispvl.reading.streams import TextStream, new_token
@@ -239,7 +239,7 @@ class CrispOCR(Conversing):
         skip: Callable[[int, int], bool] | None = None,
         keep_pages: bool = True,
         **settings: Any,
-    ) -> Generator[Told, None, None]:
+    ) -> Generator[NumberedEvent, None, None]:
         """Like `recognize_many`, but yields what happens while it is read.
 
         The further arguments are those of `stream`, except that ``skip`` is given the number of the

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def limited(cancel: CancelToken | None, limit_s: float | None) -> CancelToken | None:
-    """Returns a token that is cancelled with another, or after so many seconds from now."""
+    """Returns a token that is cancelled with another, or this many seconds from now."""
     from crispvl._core import CancelToken
 
     return cancel if limit_s is None else CancelToken(cancel, limit_s)

@@ -43,5 +43,5 @@ def page_box(page: Page) -> Rectangle:
 
 
 def box_of(thing: Line | Word, page: Page) -> Rectangle:
-    """Returns where something stands; where that is not known, the page it is on."""
+    """Returns the place of something; where that is not known, the page it is on."""
     return thing.box or page_box(page)

@@ -143,7 +143,7 @@ class Document:
     ) -> tuple[int, ...]:
         """Writes a searchable PDF: the pages as they look, with the text invisible upon them.
 
-        See `crispvl.results.searchable_pdf` for where on the page the text stands.
+        See `crispvl.results.searchable_pdf` for where on the page the text is put.
 
         Returns:
             The numbers of the pages that held their text already and keep it.

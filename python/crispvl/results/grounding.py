@@ -29,7 +29,7 @@ class Box:
 
 
 def find_boxes(text: str, width_px: int, height_px: int) -> tuple[Box, ...]:
-    """Returns the boxes that a text names, in the order in which they stand in it.
+    """Returns the boxes that a text names, in the order of the text.
 
     Corners are put in order and kept within the image.
 

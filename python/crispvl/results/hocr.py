@@ -1,4 +1,4 @@
-"""hOCR: a page's text as HTML whose elements tell where they stand.
+"""hOCR: a page's text as HTML whose elements tell their places.
 
 Source: the hOCR specification 1.2 (https://kba.github.io/hocr-spec/1.2/). Boxes are whole pixels;
 lines and words that are turned have a ``poly`` as well.

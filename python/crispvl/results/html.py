@@ -27,7 +27,7 @@ class Piece(NamedTuple):
 
 
 def pieces(page: Page, below: float) -> Iterator[Piece]:
-    """Yields a page's text, in which words of less confidence stand alone."""
+    """Yields a page's text, in which words of less confidence are pieces of their own."""
     text, end = page.text, 0
     for word in page.words:
         if word.confidence < below:

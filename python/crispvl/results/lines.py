@@ -1,4 +1,4 @@
-"""What stands where on a page: lines, words and blocks, each with its place and confidence."""
+"""Lines, words and blocks of a page, each with its place and confidence."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Word:
     confidence: float
     """Probability of the least likely token that has a part in the word."""
     quad: Quad | None = None
-    """Where it stands; None where the page was not read by lines."""
+    """Its place; None where the page was not read by lines."""
 
     @property
     def box(self) -> Rectangle | None:
@@ -69,7 +69,7 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line of text as it stands on the page, and how sure the model was of it."""
+    """A line of text as it is on the page, and how sure the model was of it."""
 
     text: str
     start: int
@@ -78,7 +78,7 @@ class Line:
     """Geometric mean of its characters' probabilities."""
     words: tuple[Word, ...] = field(default=(), repr=False)
     quad: Quad | None = None
-    """Where it stands; None where the page was not read by lines."""
+    """Its place; None where the page was not read by lines."""
     block: int = 0
     """Number of its block, in reading order from 0."""
 

@@ -39,7 +39,7 @@ def check_outputs(
                     "choose another name"
                 )
             continue
-        folder = behind_links(path).parent
+        folder = resolve_links(path).parent
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"[output] an existing folder is expected for '{path.name}'; found none at "
@@ -64,7 +64,7 @@ def whole_file(path: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[
         with path.open("wb") as stream:
             yield stream
         return
-    target = behind_links(path)
+    target = resolve_links(path)
     part = part_beside(target)
     try:
         with _opened(part, path) as file:
@@ -83,7 +83,7 @@ def part_beside(path: Path) -> Path:
     return path.with_name(f".{secrets.token_hex(4)}.part")
 
 
-def behind_links(path: PathLike) -> Path:
+def resolve_links(path: PathLike) -> Path:
     """Returns the file that is written where a path is a link to it."""
     return Path(os.path.realpath(path))
 

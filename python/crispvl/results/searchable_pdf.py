@@ -72,7 +72,7 @@ def write_pdf(
         else:
             made = pages
         with whole_file(output) as stream:
-            stream.write(made.read_bytes())  # the folders may lie on different disks
+            stream.write(made.read_bytes())  # the folders may be on different disks
     return kept
 
 

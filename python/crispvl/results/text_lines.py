@@ -1,6 +1,6 @@
-"""Where on a page the lines of its text stand, as far as the ink tells.
+"""Where on a page the lines of its text are, as far as the ink tells.
 
-InternVL writes a page's text without saying where it stands. Lines of ink are rows of pixels that
+InternVL writes a page's text without saying where it is. Lines of ink are rows of pixels that
 have any, parted by rows that have none. Where there are as many as there are lines of text, they
 belong together in their order; otherwise the lines of text are spread evenly over all of the ink.
 So a plain page gets its lines where they are, and a page of columns, forms or pictures one block.

@@ -19,7 +19,7 @@ from crispvl.results.document import Document
 from crispvl.results.html_report import data_address
 from crispvl.results.page import Page
 from crispvl.server.decoding import DecodedDocument
-from crispvl.server.page_reading import PageDecoded, PagesReader, Told
+from crispvl.server.page_reading import NumberedEvent, PageDecoded, PagesReader
 from crispvl.server.pool import ServedModel
 from crispvl.server.state import ServerState
 from crispvl.server.uploads import Upload
@@ -114,7 +114,7 @@ class DocumentRun:
         }
         return wire.OcrReply(**{**facts, **named})
 
-    async def _told(self) -> AsyncGenerator[Told, None]:
+    async def _told(self) -> AsyncGenerator[NumberedEvent, None]:
         async with aclosing(self._reader.events()) as told:
             async for number, event in told:
                 if isinstance(event, PageDone):

@@ -29,7 +29,7 @@ class PageDecoded:
     image: Image.Image
 
 
-Told = tuple[int, Event | PageDecoded]
+NumberedEvent = tuple[int, Event | PageDecoded]
 """The number of a page, and what happened to it."""
 
 
@@ -61,9 +61,9 @@ class PagesReader:
         self._options = replace(options, pages=None, password=None)
         self._prompt = prompt
         self._decoding = asyncio.Lock()
-        self._told: asyncio.Queue[Told | None] = asyncio.Queue()
+        self._told: asyncio.Queue[NumberedEvent | None] = asyncio.Queue()
 
-    async def events(self) -> AsyncGenerator[Told, None]:
+    async def events(self) -> AsyncGenerator[NumberedEvent, None]:
         """Yields what happens to all pages, of each in order; the first error ends all.
 
         Raises:
