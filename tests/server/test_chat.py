@@ -216,3 +216,28 @@ def test_a_conversation_goes_on(client: httpx.Client, ocr: CrispOCR, receipt: by
         max_tokens=20,
     ).text
     assert answer(client, {"messages": turns, "max_tokens": 20}) == expected
+
+
+def test_the_runners_up_are_given_where_asked_for(
+    client: httpx.Client, receipt: bytes, expected: str
+) -> None:
+    reply = client.post(PATH, json=asking(receipt, logprobs=True, top_logprobs=3)).json()
+    choice = reply["choices"][0]
+    assert choice["message"]["content"] == expected
+    for token in choice["logprobs"]["content"]:
+        assert len(token["top_logprobs"]) == 3
+        first, *others = token["top_logprobs"]
+        assert (first["bytes"], first["logprob"]) == (
+            token["bytes"],
+            pytest.approx(token["logprob"]),
+        )
+        assert all(other["logprob"] <= first["logprob"] for other in others)
+
+
+def test_penalties_change_what_is_written(client: httpx.Client, receipt: bytes) -> None:
+    body = asking(receipt, max_tokens=40)
+    penalised = answer(client, {**body, "presence_penalty": 2, "frequency_penalty": 2})
+    assert penalised != answer(client, body)
+    assert answer(client, {**body, "presence_penalty": 0, "frequency_penalty": 0}) == answer(
+        client, body
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,8 +12,9 @@ import anyio.to_thread
 
 from crispvl.engine.engine import Engine
 from crispvl.engine.handle import Handle
+from crispvl.engine.logits_sampler import LogitsSampler
 from crispvl.engine.model import Model
-from crispvl.engine.request import Request
+from crispvl.engine.request import Constraint, Request
 from crispvl.engine.token_stream import Token
 from crispvl.errors import CrispVLError, EngineBusyError
 from crispvl.options import ReadOptions
@@ -29,21 +30,35 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class WrittenToken:
+    """A token, and the likeliest in its place with their log-probabilities, where asked for."""
+
+    token: Token
+    top: Sequence[tuple[int, float]] = ()
+
+
+@dataclass(frozen=True)
 class Piece:
     """Some text of an answer, and the tokens that were written meanwhile."""
 
     text: str
-    tokens: tuple[Token, ...] = ()
+    tokens: tuple[WrittenToken, ...] = ()
 
 
 Prepare = Callable[["CancelToken"], PreparedChat]
 """Makes an answer ready for the engine; it is called in a thread."""
 
 
-def prepare_prompt(ids: list[int], options: ReadOptions, cancel: CancelToken) -> PreparedChat:
+def prepare_prompt(
+    ids: list[int], options: ReadOptions, constraint: Constraint | None, cancel: CancelToken
+) -> PreparedChat:
     """Returns a prompt without a chat format, ready to be continued."""
     request = Request(
-        prompt_ids=ids, options=options, repair_loops=options.repair_loops, cancel=cancel
+        prompt_ids=ids,
+        options=options,
+        repair_loops=options.repair_loops,
+        constraint=constraint,
+        cancel=cancel,
     )
     return PreparedChat(request=request, n_tiles=0, image_ms=0.0)
 
@@ -61,7 +76,7 @@ class WrittenAnswer:
     stops: StopTexts
     handle: Handle[Generation] | None = None
     chat: PreparedChat | None = None
-    tokens: list[Token] = field(default_factory=list)
+    tokens: list[WrittenToken] = field(default_factory=list)
 
     @property
     def has_begun(self) -> bool:
@@ -156,15 +171,24 @@ async def write_answer(
                 raise
             raise ApiError(400, str(error), "invalid_value") from error  # a slip in the request
         answer.handle, answer.chat = handle, chat
-        yield _pieces(running, answer)
+        sampler = chat.request.constraint
+        top = sampler.top if isinstance(sampler, LogitsSampler) else []
+        yield _pieces(running, answer, top)
 
 
-async def _pieces(running: Running[Any], answer: WrittenAnswer) -> AsyncIterator[Piece]:
+async def _pieces(
+    running: Running[Any], answer: WrittenAnswer, top: Sequence[Sequence[tuple[int, float]]]
+) -> AsyncIterator[Piece]:
+    n_tokens = 0
     async for event in running:
         if not isinstance(event, Token):
             continue
-        answer.tokens.append(event)
-        yield Piece(answer.stops.push(event.text), (event,))
+        written: tuple[WrittenToken, ...] = ()
+        if event.id is not None:  # or else what an unfinished character left behind
+            written = (WrittenToken(event, top[n_tokens] if top else ()),)
+            n_tokens += 1
+        answer.tokens += written
+        yield Piece(answer.stops.push(event.text), written)
         if answer.stops.found is not None:
             await running.stop()
             return

@@ -24,7 +24,7 @@ from crispvl.server.line_answers import pages_to_read, write_pages
 from crispvl.server.logprobs import TokenTexts
 from crispvl.server.requests import JsonRoute
 from crispvl.server.runs import Run, Write, begin_answers
-from crispvl.server.sampling import answer_length, read_options
+from crispvl.server.sampling import answer_length, read_options, special_sampler
 from crispvl.server.state import ServerState, server_state
 from crispvl.server.wire import chat as wire
 from crispvl.server.wire.common import ERRORS, OpenAIFinishReason
@@ -71,7 +71,8 @@ def _writing(
 
     def prepare(token: CancelToken) -> PreparedChat:
         bound = None if form is None else make_constraint(form, ocr.model, options)
-        return ocr.prepare_chat(turns, options=options, cancel=token, constraint=bound)
+        sampler = special_sampler(body, options, body.top_logprobs or 0, bound)
+        return ocr.prepare_chat(turns, options=options, cancel=token, constraint=sampler)
 
     return partial(write_answer, state.worker, ocr.engine, prepare)
 

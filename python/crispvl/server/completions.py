@@ -12,8 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from crispvl.engine.model import Model
-from crispvl.engine.token_stream import Token
-from crispvl.server.answers import prepare_prompt, write_answer
+from crispvl.server.answers import WrittenToken, prepare_prompt, write_answer
 from crispvl.server.chat import FINGERPRINT
 from crispvl.server.errors import ApiError
 from crispvl.server.events import DONE, event_stream
@@ -21,7 +20,7 @@ from crispvl.server.limits import resources
 from crispvl.server.logprobs import TokenTexts
 from crispvl.server.requests import JsonRoute
 from crispvl.server.runs import Run, begin_answers
-from crispvl.server.sampling import answer_length, read_options
+from crispvl.server.sampling import answer_length, read_options, special_sampler
 from crispvl.server.state import server_state
 from crispvl.server.wire import completions as wire
 from crispvl.server.wire.common import ERRORS
@@ -44,7 +43,12 @@ async def completions(request: Request, body: wire.CompletionRequest) -> Any:
     if len(prompts) * n_per_prompt > MAX_ANSWERS:
         raise ApiError(400, f"At most {MAX_ANSWERS} answers are expected.", "invalid_value", "n")
     queue_ms = await stack.enter_async_context(model.admission.turn())
-    prepares = [partial(prepare_prompt, ids, o) for ids in prompts for o in options]
+    n_top = body.logprobs or 0
+    prepares = [
+        partial(prepare_prompt, ids, chosen, special_sampler(body, chosen, n_top))
+        for ids in prompts
+        for chosen in options
+    ]
     engine = model.ocr.engine
     writes = [partial(write_answer, state.worker, engine, prepare) for prepare in prepares]
     run = await begin_answers(state, model, queue_ms, writes, body.stops, stack)
@@ -125,14 +129,16 @@ class _Writer:
             yield wire.CompletionReply(**self._head, choices=[], usage=usage)
 
     def _chunk(
-        self, i: int, text: str, tokens: Sequence[Token] = (), offset: int = 0
+        self, i: int, text: str, tokens: Sequence[WrittenToken] = (), offset: int = 0
     ) -> wire.CompletionReply:
         choice = wire.CompletionChoice(
             index=i, text=text, logprobs=self._logprobs(tokens, offset), finish_reason=None
         )
         return wire.CompletionReply(**self._head, choices=[choice])
 
-    def _logprobs(self, tokens: Sequence[Token], offset: int) -> wire.CompletionLogprobs | None:
+    def _logprobs(
+        self, tokens: Sequence[WrittenToken], offset: int
+    ) -> wire.CompletionLogprobs | None:
         if self._texts is None:
             return None
         found = self._texts.logprobs(tokens).content

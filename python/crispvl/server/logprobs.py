@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crispvl.engine.model import Model
-from crispvl.engine.token_stream import Token
+from crispvl.server.answers import WrittenToken
 from crispvl.server.wire.chat import Logprobs, TokenLogprob, TopLogprob
 
 
@@ -22,17 +22,18 @@ class TokenTexts:
         self._before = model.tokenize("a", special=False)[-1:]
         self._n_before = len(self._decode(self._before))
 
-    def logprobs(self, tokens: Sequence[Token]) -> Logprobs:
-        """Returns those of the tokens; what an unfinished character left behind is none."""
-        return Logprobs(content=[self._entry(token) for token in tokens if token.id is not None])
+    def logprobs(self, tokens: Sequence[WrittenToken]) -> Logprobs:
+        """Returns those of the tokens."""
+        return Logprobs(content=[self._entry(token) for token in tokens])
 
     def text(self, token_id: int) -> str:
         return self._bytes(token_id).decode("utf-8", "replace")
 
-    def _entry(self, token: Token) -> TokenLogprob:
+    def _entry(self, written: WrittenToken) -> TokenLogprob:
+        token = written.token
         assert token.id is not None
         assert token.logprob is not None
-        top = [self._top(token_id, logprob) for token_id, logprob in getattr(token, "top", ())]
+        top = [self._top(token_id, logprob) for token_id, logprob in written.top]
         return TokenLogprob(**self._top(token.id, token.logprob).model_dump(), top_logprobs=top)
 
     def _top(self, token_id: int, logprob: float) -> TopLogprob:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from crispvl.engine.logits_sampler import LogitsSampler
+from crispvl.engine.request import Constraint
 from crispvl.options import ReadOptions
 from crispvl.server.errors import ApiError
 from crispvl.server.wire.common import Reading, Sampling
@@ -41,6 +43,16 @@ def read_options(
         return ReadOptions(**fields)
     except (ValueError, TypeError) as error:
         raise ApiError(400, str(error), "invalid_value") from error
+
+
+def special_sampler(
+    sampling: Sampling, options: ReadOptions, n_top: int, bound: Constraint | None = None
+) -> Constraint | None:
+    """Returns what chooses an answer's tokens, where the core's own sampler does not do."""
+    presence, frequency = sampling.presence_penalty or 0.0, sampling.frequency_penalty or 0.0
+    if not presence and not frequency and not n_top:
+        return bound
+    return LogitsSampler(options, presence, frequency, n_top, bound)
 
 
 def answer_length(asked: int | None, default: int) -> int:
