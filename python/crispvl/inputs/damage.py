@@ -83,4 +83,4 @@ def _encoded(image: Image.Image) -> bytes:
     image.save(file, "TIFF", compression="group4", tiffinfo={_ROWS_PER_STRIP: image.height})
     data = file.getvalue()
     with Image.open(io.BytesIO(data)) as saved:
-        return b"".join(_pieces(data, saved.tag_v2))  # type: ignore[attr-defined]
+        return b"".join(_pieces(data, saved.tag_v2))

@@ -16,7 +16,7 @@ from crispvl.layout.joining import corners
 from crispvl.results.lines import Quad, Rectangle, around
 
 if TYPE_CHECKING:
-    from crispvl import _core
+    from crispvl._core import Layout
 
 READABLE_PX = 10.0
 """x-height on a tile from which on print is read well; smaller print is cut out and enlarged."""
@@ -34,9 +34,7 @@ class _Text:
     x_height: float
 
 
-def find_regions(
-    layout: _core.Layout, scale_of: Callable[[float, float], float]
-) -> list[Rectangle]:
+def find_regions(layout: Layout, scale_of: Callable[[float, float], float]) -> list[Rectangle]:
     """Returns the parts of a page that are shown by themselves, in reading order.
 
     Args:
