@@ -91,6 +91,15 @@ def test_csv_reads_back(rows: list[list[str]]) -> None:
     assert [tuple(row) for row in csv.reader(io.StringIO(to_csv([table])))] == list(table)
 
 
+def test_a_document_without_a_table_makes_no_empty_csv(
+    core: FakeModel, page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.csv"
+    assert main(["recognize", "-m", str(page), str(page), "--format", "csv", "-o", str(out)]) == 1
+    assert f"{page}: a table is expected for csv; found none" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_the_command_writes_csv(
     core: FakeModel, page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

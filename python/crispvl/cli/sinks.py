@@ -85,7 +85,13 @@ class WholeSink(Sink):
         self._write = write
 
     def document(self, document: Document) -> None:
-        self._stream.write(self._write([document]))
+        text = self._write([document])
+        if not text and document.error is None:  # an empty file would say that all is well
+            self.n_opened -= 1
+            raise DocumentError(
+                "a table is expected for csv; found none; use another format for this document"
+            )
+        self._stream.write(text)
 
 
 class TogetherSink(Sink):
