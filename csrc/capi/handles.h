@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/generate.h"
 #include "engine/session.h"
 #include "include/crispvl.h"
 #include "text/prompt.h"
@@ -30,10 +31,8 @@ struct crispvl_sampler {
 };
 
 struct crispvl_result {
-    std::string text;
-    std::vector<int32_t> ids;
-    std::vector<float> logprobs;
-    crispvl_result_info info;
+    crispvl::Generation generation;
+    crispvl_result_info info;  // what `generation` does not tell
 };
 
 namespace crispvl::capi {
@@ -52,7 +51,7 @@ private:
 
 /// The params over their defaults. Throws Error{argument}.
 crispvl_recognize_params read_params(const crispvl_recognize_params* params);
-Sampler make_sampler(const crispvl_recognize_params& params);
+SamplingOptions sampling_options(const crispvl_recognize_params& params);
 
 /// Throws Error{argument} for a null handle and for a model loaded with vocab_only.
 const crispvl_model& with_weights(const crispvl_model* model);

@@ -1,9 +1,10 @@
 // The C skin: images and conversations in, answers out. See include/crispvl.h.
 #include <chrono>
 
-#include "capi/generate.h"
 #include "capi/guard.h"
+#include "capi/handles.h"
 #include "capi/image.h"
+#include "engine/generate.h"
 
 namespace crispvl::capi {
 namespace {
@@ -21,7 +22,7 @@ crispvl_recognize_params default_recognize_params(size_t struct_size) {
 
 // An image's tiles join the request's; `alone`: it is the only one.
 void add_image(const crispvl_model& model, const crispvl_image* image,
-               const crispvl_recognize_params& params, bool alone, Request& request,
+               const crispvl_recognize_params& params, bool alone, GenerateRequest& request,
                std::vector<int64_t>& n_image_tokens, crispvl_result_info& info) {
     const ModelConfig& config = model.core->config();
     const RgbImage page = open_image(image);
@@ -38,12 +39,57 @@ void add_image(const crispvl_model& model, const crispvl_image* image,
     info.n_rows = static_cast<int32_t>(tiles.grid.rows);
 }
 
+GenerateCallbacks callbacks_of(const crispvl_recognize_params& params) {
+    GenerateCallbacks callbacks;
+    if (params.on_progress != nullptr) {
+        callbacks.on_tiles = [&params](int64_t n_done, int64_t n_total) {
+            params.on_progress(static_cast<int32_t>(n_done), static_cast<int32_t>(n_total),
+                               params.user_data);
+        };
+    }
+    if (params.on_token != nullptr) {
+        callbacks.on_token = [&params](const GeneratedToken& token) {
+            const crispvl_token told{token.id, token.logprob, token.text.c_str()};
+            return params.on_token(&told, params.user_data) == 0;
+        };
+    }
+    return callbacks;
+}
+
+crispvl_finish finish_of(Finish finish) {
+    switch (finish) {
+        case Finish::stop:
+            return CRISPVL_FINISH_STOP;
+        case Finish::length:
+            return CRISPVL_FINISH_LENGTH;
+        default:
+            return CRISPVL_FINISH_CANCELLED;
+    }
+}
+
+crispvl_result_info info_of(const crispvl_result& result) {
+    const Generation& generation = result.generation;
+    crispvl_result_info info = result.info;
+    info.finish = finish_of(generation.finish);
+    info.n_tokens = static_cast<int32_t>(generation.ids.size());
+    info.confidence = generation.confidence();
+    info.stop_logprob = generation.stop_logprob;
+    info.encode_ms = generation.encode_ms;
+    info.prefill_ms = generation.prefill_ms;
+    info.decode_ms = generation.decode_ms;
+    return info;
+}
+
 void answer(const crispvl_model& model, const Conversation& conversation,
             const crispvl_recognize_params& params, crispvl_result& result) {
     require(params.max_tokens > 0, "[params] expected max_tokens of at least 1; found less");
-    make_sampler(params);  // refuses bad values before any work
+    const SamplingOptions sampling = sampling_options(params);
+    Sampler{sampling};  // refuses bad values before any work
     const auto start = std::chrono::steady_clock::now();
-    Request request;
+    GenerateRequest request;
+    request.max_tokens = params.max_tokens;
+    request.stop_at_eos = params.ignore_stop_tokens == 0;
+    request.sampling = sampling;
     std::vector<int64_t> n_image_tokens;
     for (const crispvl_image* image : conversation.images) {
         add_image(model, image, params, /*alone=*/conversation.images.size() == 1, request,
@@ -56,7 +102,11 @@ void answer(const crispvl_model& model, const Conversation& conversation,
     request.prompt_ids = model.prompts->build(conversation.messages, n_image_tokens);
     const auto end = std::chrono::steady_clock::now();
     result.info.image_ms = std::chrono::duration<double, std::milli>(end - start).count();
-    generate(model, request, params, result);
+    result.info.n_prompt_tokens = static_cast<int32_t>(request.prompt_ids.size());
+    result.info.n_tiles = static_cast<int32_t>(request.n_tiles);
+    CancelInterrupt interrupt(params.cancel);
+    generate(model.core, *model.prompts, request, callbacks_of(params), &interrupt,
+             result.generation);
 }
 
 // Runs `work(result)`; a cancelled answer is given out as well.
@@ -92,7 +142,7 @@ crispvl_recognize_params read_params(const crispvl_recognize_params* params) {
     return known;
 }
 
-Sampler make_sampler(const crispvl_recognize_params& params) {
+SamplingOptions sampling_options(const crispvl_recognize_params& params) {
     SamplingOptions options;
     options.temperature = params.temperature;
     options.top_k = params.top_k;
@@ -101,7 +151,7 @@ Sampler make_sampler(const crispvl_recognize_params& params) {
     options.seed = params.seed;
     options.repetition_penalty = params.repetition_penalty;
     options.repetition_window = params.repetition_window;
-    return Sampler(options);
+    return options;
 }
 
 Conversation read_messages(const crispvl_message* messages, size_t n_messages) {
@@ -160,21 +210,21 @@ crispvl_status crispvl_chat(const crispvl_model* model, const crispvl_message* m
 }
 
 const char* crispvl_result_text(const crispvl_result* result) {
-    return result == nullptr ? nullptr : result->text.c_str();
+    return result == nullptr ? nullptr : result->generation.text.c_str();
 }
 
 const int32_t* crispvl_result_ids(const crispvl_result* result) {
-    return result == nullptr ? nullptr : result->ids.data();
+    return result == nullptr ? nullptr : result->generation.ids.data();
 }
 
 const float* crispvl_result_logprobs(const crispvl_result* result) {
-    return result == nullptr ? nullptr : result->logprobs.data();
+    return result == nullptr ? nullptr : result->generation.logprobs.data();
 }
 
 crispvl_status crispvl_result_get_info(const crispvl_result* result, crispvl_result_info* info,
                                        size_t struct_size) {
     return guarded([&] {
-        write_struct(deref(result, "a result").info, &deref(info, "a place for the info"),
+        write_struct(info_of(deref(result, "a result")), &deref(info, "a place for the info"),
                      struct_size);
     });
 }

@@ -127,7 +127,7 @@ crispvl_status crispvl_sampler_new(const crispvl_recognize_params* params, crisp
     return guarded([&] {
         crispvl_sampler*& made = deref(out, "a place for the sampler");
         made = nullptr;
-        made = new crispvl_sampler{make_sampler(read_params(params))};
+        made = new crispvl_sampler{Sampler(sampling_options(read_params(params)))};
     });
 }
 

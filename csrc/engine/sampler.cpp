@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <set>
 #include <string>
@@ -22,22 +23,6 @@ void require(bool holds, const char* name, const char* expected, double found) {
 // loops over independent values become vector instructions.
 constexpr size_t kLanes = 16;
 
-float largest(LogitsView x) {
-    float lanes[kLanes];
-    std::fill_n(lanes, kLanes, x[0]);
-    size_t i = 0;
-    for (; i + kLanes <= x.size; i += kLanes) {
-        for (size_t j = 0; j < kLanes; ++j) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
-    }
-    const float of_rest = *std::max_element(x.begin() + std::min(i, x.size - 1), x.end());
-    return std::max(of_rest, *std::max_element(lanes, lanes + kLanes));
-}
-
-int32_t most_likely(LogitsView logits) {
-    const float* found = std::find(logits.begin(), logits.end(), largest(logits));
-    return found == logits.end() ? 0 : static_cast<int32_t>(found - logits.begin());
-}
-
 constexpr float kLowest = -87.0f;  // exp of less is no normal float
 
 // exp(x) for x from kLowest to 0, within 1e-6 of it: 2^n * 2^f with a whole n and |f| <= 1/2.
@@ -56,16 +41,41 @@ inline float exp_of_negative(float x) {
     return power * series;
 }
 
-// log(sum(exp(logits))), in double over sums of a few hundred values in float. NaN where a logit is
-// NaN or plus infinity, or all are minus infinity.
-double log_sum_exp(LogitsView x) {
+float largest(const float* x, size_t n) {
+    float lanes[kLanes];
+    std::fill_n(lanes, kLanes, x[0]);
+    size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        for (size_t j = 0; j < kLanes; ++j) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
+    }
+    for (; i < n; ++i) lanes[0] = std::max(lanes[0], x[i]);
+    return *std::max_element(lanes, lanes + kLanes);
+}
+
+struct Summary {
+    double log_sum;   // log(sum(exp(logits)))
+    int32_t i_first;  // the first of the largest logits
+};
+
+// Reads the logits once, as they come from memory: each block's sum counts relative to the largest
+// logit so far. In double over sums of a few hundred values in float. The sum is no finite number
+// where a logit is NaN or plus infinity, or all are minus infinity.
+Summary summary(LogitsView x) {
     constexpr size_t kBlock = 32 * kLanes;
-    const float most = largest(x);
+    float most = -std::numeric_limits<float>::infinity();
+    size_t i_most = 0;  // the block it is in
     double sum = 0;
     float values[kBlock];
     for (size_t first = 0; first < x.size; first += kBlock) {
         const size_t n = std::min(x.size - first, kBlock);
-        for (size_t i = 0; i < n; ++i) values[i] = std::max(x[first + i] - most, kLowest);
+        const float of_block = largest(x.data + first, n);
+        if (of_block > most) {
+            sum *= std::exp(static_cast<double>(most) - static_cast<double>(of_block));
+            most = of_block;
+            i_most = first;
+        }
+        const float zero = std::isinf(most) && most < 0 ? 0.0f : most;
+        for (size_t i = 0; i < n; ++i) values[i] = std::max(x[first + i] - zero, kLowest);
         for (size_t i = 0; i < n; ++i) values[i] = exp_of_negative(values[i]);
         std::fill(values + n, values + kBlock, 0.0f);
         for (size_t half = kBlock / 2; half >= kLanes; half /= 2) {
@@ -73,18 +83,25 @@ double log_sum_exp(LogitsView x) {
         }
         for (size_t i = 0; i < kLanes; ++i) sum += static_cast<double>(values[i]);
     }
-    return static_cast<double>(most) + std::log(sum);
+    const float* block_end = x.begin() + std::min(x.size, i_most + kBlock);
+    const float* found = std::find(x.begin() + i_most, block_end, most);
+    return {static_cast<double>(most) + std::log(sum),
+            found == block_end ? 0 : static_cast<int32_t>(found - x.begin())};
+}
+
+Summary finite_summary(LogitsView logits) {
+    const Summary found = summary(logits);
+    if (std::isfinite(found.log_sum)) return found;
+    throw Error(ErrorKind::model_file,
+                "[engine] expected finite logits; found some that are no numbers: the model's "
+                "weights are damaged, or too large for their type; check the file with 'crispvl "
+                "verify', or convert the checkpoint again as bf16");
 }
 
 }  // namespace
 
 double log_normaliser(LogitsView logits) {
-    const double normaliser = log_sum_exp(logits);
-    if (std::isfinite(normaliser)) return normaliser;
-    throw Error(ErrorKind::model_file,
-                "[engine] expected finite logits; found some that are no numbers: the model's "
-                "weights are damaged, or too large for their type; check the file with 'crispvl "
-                "verify', or convert the checkpoint again as bf16");
+    return finite_summary(logits).log_sum;
 }
 
 Sampler::Sampler(const SamplingOptions& o) : options_(o), random_(o.seed) {
@@ -102,13 +119,15 @@ Sampler::Sampler(const SamplingOptions& o) : options_(o), random_(o.seed) {
 }
 
 Sampled Sampler::sample(LogitsView logits) {
-    const double normaliser = log_normaliser(logits);
+    const Summary own = finite_summary(logits);
     const bool penalise = options_.repetition_penalty != 1 && !history_.empty();
     const std::vector<float> adjusted = penalise ? penalised(logits) : std::vector<float>();
     const LogitsView scores = penalise ? LogitsView{adjusted.data(), adjusted.size()} : logits;
-    const int32_t id = options_.temperature == 0 ? most_likely(scores) : draw(scores);
+    const int32_t id = options_.temperature != 0 ? draw(scores)
+                       : penalise                ? summary(scores).i_first
+                                                 : own.i_first;
     if (options_.repetition_penalty != 1) history_.push_back(id);
-    const double logprob = static_cast<double>(logits[static_cast<size_t>(id)]) - normaliser;
+    const double logprob = static_cast<double>(logits[static_cast<size_t>(id)]) - own.log_sum;
     return {id, static_cast<float>(logprob)};
 }
 
