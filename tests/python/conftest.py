@@ -166,6 +166,7 @@ class FakeModel:
                 "min_tiles": 1,
                 "max_tiles": 6,
                 "thumbnail": True,
+                "multi_scale": False,
                 "position_step": 1.0,
                 "start_token_id": SPECIAL_IDS["<img>"],
                 "end_token_id": SPECIAL_IDS["</img>"],
