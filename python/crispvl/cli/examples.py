@@ -16,6 +16,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "crispvl serve -m internvl3-1b.gguf --host 0.0.0.0 --api-key-file keys.txt",
         "crispvl serve -m small=nano.gguf -m large=text.gguf,mmproj.gguf --model-memory 20GiB",
     ),
+    "batch": (
+        "crispvl batch scans --out table",
+        "crispvl batch s3://scans/2026 --out s3://tables/2026 --engine ray --workers 32",
+    ),
     "convert": (
         "crispvl convert --model OpenGVLab/InternVL3-1B --output internvl3-1b.gguf --dtype q8_0",
     ),
