@@ -122,14 +122,25 @@ void order(const std::vector<TextLine>& lines, Indices members, int depth, Indic
     out.insert(out.end(), members.begin(), members.end());
 }
 
-// Whether the second line goes on where the first one ends.
-bool continues(const TextLine& a, const TextLine& b) {
+// From a line's baseline to that of one of its kind below it; 0 where it is none.
+float pitch_below(const TextLine& a, const TextLine& b) {
     const float low = std::min(a.x_height, b.x_height), high = std::max(a.x_height, b.x_height);
-    if (low < 0.72f * high || a.light != b.light) return false;
+    if (low < 0.72f * high || a.light != b.light) return 0;
+    if (2 * x_overlap(a.box, b.box) <= std::min(a.box.width(), b.box.width())) return 0;
     const float x = b.box.x_center();
     const float pitch = b.baseline_at(x) - a.baseline_at(x);
-    const bool below = pitch > 0 && pitch < 3.6f * high;
-    return below && 2 * x_overlap(a.box, b.box) > std::min(a.box.width(), b.box.width());
+    return pitch > 0 && pitch < 6.5f * high ? pitch : 0;
+}
+
+// Whether line `i` goes on where the one before it ends: close below, or as far below as the
+// lines beside the two are from each other, as in double-spaced text.
+bool continues(const std::vector<TextLine>& lines, size_t i) {
+    const float pitch = pitch_below(lines[i - 1], lines[i]);
+    if (pitch == 0) return false;
+    if (pitch < 3.6f * std::max(lines[i - 1].x_height, lines[i].x_height)) return true;
+    const auto same = [&](float other) { return std::fabs(other - pitch) < 0.08f * pitch; };
+    return (i >= 2 && same(pitch_below(lines[i - 2], lines[i - 1]))) ||
+           (i + 1 < lines.size() && same(pitch_below(lines[i], lines[i + 1])));
 }
 
 }  // namespace
@@ -143,8 +154,7 @@ std::vector<TextBlock> find_blocks(std::vector<TextLine>& lines) {
     lines = std::move(ordered);
     std::vector<TextBlock> blocks;
     for (size_t i = 0; i < lines.size(); ++i) {
-        if (i == 0 || !continues(lines[i - 1], lines[i]))
-            blocks.push_back({false, lines[i].box, {}});
+        if (i == 0 || !continues(lines, i)) blocks.push_back({false, lines[i].box, {}});
         blocks.back().box.include(lines[i].box);
         blocks.back().lines.push_back(static_cast<int>(i));
         lines[i].block = static_cast<int>(blocks.size()) - 1;

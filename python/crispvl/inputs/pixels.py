@@ -137,7 +137,10 @@ def _scale_wide_grey(image: Image.Image, where: str) -> Image.Image:
             f"{values.min()} to {values.max()}; scale them to 0…255"
         )
     tags = getattr(image, "tag_v2", {})
-    white = _white(int(values.max()), tags.get(_MAX_SAMPLE_VALUE))
+    stated = (
+        _WHITES[-1] if image.format == "PPM" else None
+    )  # Pillow scales its stated range to 16 bits
+    white = stated or _white(int(values.max()), tags.get(_MAX_SAMPLE_VALUE))
     scaled = ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
     grey = Image.fromarray(scaled)
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns 8 bits, and no more

@@ -17,6 +17,7 @@ from crispvl.engine.engine import Engine
 from crispvl.engine.handle import Handle
 from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
+from crispvl.layout.contrast import with_contrast
 from crispvl.layout.joining import ReadLine, corners
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.page_writer import PageWriter, page_writer
@@ -98,7 +99,7 @@ class LineReader:
             Cancelled: `generation` is what there is.
         """
         try:
-            yield from self._read_page(np.asarray(page))
+            yield from self._read_page(with_contrast(np.asarray(page)))
         except Cancelled:
             if self._cancel is None or not self._cancel.expired:
                 raise
