@@ -63,7 +63,8 @@ def assert_guesses_change_nothing(
         patch.setattr(token_stream, "Drafter", Oracle)
         fast = model.generate(ids, tiles, options=options)
     assert_same(fast, slow, atol=2e-5)
-    if model.config["decoder"]["rope_scaling"] != "dynamic":
+    # Where the frequencies change with the length, nothing is guessed.
+    if model.config["decoder"]["rope_scaling"] not in ("dynamic", "longrope"):
         assert fast.timings.passes < slow.timings.passes
 
 

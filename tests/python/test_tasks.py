@@ -296,7 +296,7 @@ def test_a_constraint_takes_the_likeliest_token_that_is_allowed(model: Model) ->
     assert logprob == pytest.approx(expected)
     assert constraint.sample(logits)[0] == ord("3")
     assert constraint.sample(logits)[0] in model.vocabulary.stop_ids
-    with pytest.raises(ValueError, match="a JSON schema that decoding can be constrained to"):
+    with pytest.raises(ValueError, match="a JSON schema or a regular expression"):
         JsonConstraint(model, {"type": "nonsense"})
 
 

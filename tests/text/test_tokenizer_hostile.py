@@ -24,7 +24,7 @@ def load(folder: Path, **keys: Any) -> Model:
     ("keys", "message"),
     [
         ({**BPE, "model": "bert", "tokens": ASCII}, "tokenizer.ggml.model.*gpt2.*bert"),
-        ({**BPE, "pre": "gpt-4o", "tokens": ASCII}, "tokenizer.ggml.pre.*qwen2.*gpt-4o"),
+        ({**BPE, "pre": "falcon", "tokens": ASCII}, "tokenizer.ggml.pre.*qwen2.*falcon"),
         ({**BPE, "tokens": ASCII, "types": [NORMAL]}, "token_type.*94 tokens; it has 1"),
         ({**BPE, "tokens": ASCII, "eos_id": 94}, "eos_token_id.*below 94; it is 94"),
         ({**BPE, "tokens": ASCII, "merges": ["ab"]}, "merges.*entry 0 is 'ab'"),

@@ -15,7 +15,7 @@ from crispvl.convert import convert_checkpoint
 from crispvl.errors import ModelFileError
 from crispvl.quantize import quantize_file
 from crispvl.verify import read_golden, verify_model
-from goldens import GOLDENS
+from goldens import GOLDENS, golden_folder
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def files(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     folder = tmp_path_factory.mktemp("verify")
     paths = {name: folder / f"{name}.gguf" for name in GOLDENS}
     for name, path in paths.items():
-        convert_checkpoint(shared_dir / "goldens" / name, path, "f32")
+        convert_checkpoint(golden_folder(shared_dir, name), path, "f32")
     return paths
 
 
@@ -37,7 +37,7 @@ def test_every_golden_passes_in_every_judged_type(
         path = tmp_path / "out.gguf"
         quantize_file(files[name], path, recipe)
     verdict = verify_model(
-        Model.load(path, device="cpu", threads=2), read_golden(shared_dir / "goldens" / name)
+        Model.load(path, device="cpu", threads=2), read_golden(golden_folder(shared_dir, name))
     )
     assert [row.stage for row in verdict.stages if not row.passed] == []
     assert verdict.passed, verdict.answers

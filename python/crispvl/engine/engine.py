@@ -167,7 +167,7 @@ def _after_fork_in_child() -> None:
 
 def _at_exit() -> None:
     for loop in list(_loops):
-        loop.close(finish=False, timeout=None)
+        loop.close_at_exit()
 
 
 if hasattr(os, "register_at_fork"):

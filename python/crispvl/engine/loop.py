@@ -65,6 +65,7 @@ class Loop:
         self._listeners: dict[Running[Any], Listener] = {}
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        self._is_exiting = False
         self._counts = EngineCounts()
 
     @property
@@ -83,6 +84,7 @@ class Loop:
         while True:
             with self.lock:
                 if self._is_closed:
+                    self._park_at_exit()
                     raise EngineClosedError(
                         "[engine] an open engine is expected; it was closed; load the model again"
                     )
@@ -119,6 +121,7 @@ class Loop:
         finally:
             with self.lock:
                 self._forget(waiter)
+                self._park_at_exit()
 
     def listen(self, running: Running[Any], listener: Listener) -> None:
         """Has a task run by itself and its events told, and None at its end."""
@@ -150,6 +153,19 @@ class Loop:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         return not live
+
+    def close_at_exit(self) -> None:
+        """Cancels everything; the daemon threads that wait for it are not told, but kept waiting.
+
+        They are about to be ended by the interpreter, and would only print the error.
+        """
+        self._is_exiting = True
+        self.close(finish=False, timeout=None)
+
+    def _park_at_exit(self) -> None:
+        if self._is_exiting and threading.current_thread() is not threading.main_thread():
+            self.lock.release()
+            threading.Event().wait()
 
     def renew_after_fork(self) -> None:
         """Leaves all tasks to the parent process, whose thread this one does not have."""

@@ -31,7 +31,7 @@ def is_url(text: str) -> bool:
 
 
 def fetch(
-    url: str, check: Callable[[str], None] | None = None, max_bytes: int = MAX_BYTES
+    url: str, check: Callable[[str], None] | None = None, max_bytes: int | None = None
 ) -> bytes:
     """Returns the document at an address.
 
@@ -39,7 +39,7 @@ def fetch(
         url: Of http or https.
         check: Called with the address, and with each that it redirects to; raises where one must
             not be fetched.
-        max_bytes: Of the answer.
+        max_bytes: Of the answer; None means ``MAX_BYTES``.
 
     Raises:
         DocumentError: The address is private or out of reach, or the answer is over ``max_bytes``
@@ -48,7 +48,7 @@ def fetch(
     if check is not None:
         check(url)
     with _TimeLimit(url) as limit:
-        return _fetch(url, limit, check, max_bytes)
+        return _fetch(url, limit, check, MAX_BYTES if max_bytes is None else max_bytes)
 
 
 class _TimeLimit:
