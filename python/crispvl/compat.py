@@ -43,7 +43,7 @@ class CrispMathOcr:
 
     def recognize(self, image: ImageLike) -> str:
         """Returns the text of an image: a path, a PIL image or a uint8 array ``[h, w(, c)]``."""
-        self._newest = self._ocr.recognize(image)
+        self._newest = self._ocr.recognize(image, layout="page")  # as its own engine reads
         return self._newest.text
 
     def recognize_gray(self, pixels: NDArray[np.float32]) -> str:

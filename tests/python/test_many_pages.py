@@ -276,7 +276,9 @@ def test_files_in_a_folder_are_read_together_into_a_file_each(
         for file in out.iterdir():
             file.unlink()
         assert main([*job, "--format", form]) == 1
-        assert len(list(out.iterdir())) in (3, 4)
+        written = list(out.glob("[!.]*"))
+        assert len(written) <= 4
+        assert form == "csv" or len(written) >= 3  # the stand-in for a model writes no table
 
 
 def test_streams_are_as_many_as_memory_has_room_for(

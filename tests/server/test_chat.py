@@ -143,7 +143,7 @@ def test_detail_low_reads_a_picture_as_one_tile(client: httpx.Client) -> None:
     tokens = []
     for detail in ("high", "low"):
         part = {"type": "image_url", "image_url": {"url": data_address(wide), "detail": detail}}
-        reply = client.post(PATH, json=asking(part, max_tokens=1)).json()
+        reply = client.post(PATH, json=asking(part, max_tokens=1, layout="page")).json()
         tokens.append(reply["usage"]["prompt_tokens_details"]["image_tokens"])
     assert tokens == [5 * 64, 64]
 
