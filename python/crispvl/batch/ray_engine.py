@@ -139,7 +139,8 @@ def run_on_ray(job: Job, n_workers: int, factory: ReaderFactory = EnginePageRead
     folder.make()
     if job.retry_failed:
         drop_failed(folder, job)
-    ledger = _SharedLedger.remote(job)  # type: ignore[attr-defined]
+    shared: Any = _SharedLedger  # which Ray's decorator made an actor's class
+    ledger = shared.remote(job)
     summary = Summary(n_workers=n_workers, n_kept=ray.get(ledger.n_pages.remote()))
     blocks = list(_document_blocks(job, ledger))
     if blocks:
