@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from crispvl.batch.storage import Stored, file_system, is_remote, stored
+from crispvl.batch.storage import Stored, file_system, file_version, is_remote, stored
 from crispvl.errors import DocumentError
 from crispvl.hub.hashing import file_sha256
 from crispvl.inputs.sources import SUFFIXES, expand, open_source
@@ -41,10 +40,9 @@ def find_documents(inputs: Iterable[str]) -> Iterator[Stored]:
 
 def _local(path: str) -> Stored:
     try:
-        status = os.stat(path)
+        return Stored(path, file_version(path))
     except OSError as error:
         raise DocumentError(f"[{path}] a document expected; {error.strerror}; check it") from error
-    return Stored(path, f"{status.st_size}:{status.st_mtime_ns}")
 
 
 def _remote(address: str) -> Iterator[Stored]:

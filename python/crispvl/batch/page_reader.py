@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Protocol, TypeAlias
@@ -10,7 +9,7 @@ from typing import Protocol, TypeAlias
 from crispvl.batch.documents import ReadTask, content
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, failed_row, page_row
-from crispvl.batch.storage import is_remote
+from crispvl.batch.storage import file_version, is_remote
 from crispvl.errors import CrispVLError, DocumentError
 from crispvl.events import DocumentDone, PageDone
 from crispvl.reading.ocr import CrispOCR
@@ -63,8 +62,7 @@ class EnginePageReader:
 def _refuse_changed(task: ReadTask) -> None:
     if is_remote(task.source):
         return
-    status = os.stat(task.source)
-    if f"{status.st_size}:{status.st_mtime_ns}" != task.version:
+    if file_version(task.source) != task.version:
         raise DocumentError(
             f"[{task.source}] the document as it was when its pages were counted expected; it has "
             "changed since; run the batch again"

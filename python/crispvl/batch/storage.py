@@ -50,6 +50,16 @@ class Stored:
     """Changes whenever the file does: its size and the time of its last change."""
 
 
+def file_version(path: str) -> str:
+    """The version of a file on a disk.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    status = os.stat(path)
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
 def stored(name: str, info: FileInfo) -> Stored:
     """A file of a listing, under the name that leads to it again."""
     return Stored(name, f"{info.size}:{info.mtime_ns}")
