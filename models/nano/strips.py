@@ -51,6 +51,8 @@ class Scan:
     jpeg: int | None  # quality
     slope: float  # rise per width
     ruled: float  # share of strips with rules
+    pitch: float | None  # of tightly set lines, in em: the neighbours reach into the strip
+    spread: float  # share of word gaps that are wide, as between columns
 
     @classmethod
     def draw(cls, rng: random.Random) -> Scan:
@@ -79,6 +81,8 @@ class Scan:
             jpeg=rng.randint(25, 90) if rng.random() < (0.1 if clean else 0.45) else None,
             slope=rng.gauss(0, 0.008) if rng.random() < 0.4 else 0.0,
             ruled=rng.uniform(0.3, 1) if rng.random() < 0.12 else 0.03,
+            pitch=rng.uniform(0.85, 1.15) if rng.random() < 0.2 else None,
+            spread=rng.uniform(0.2, 0.8) if rng.random() < 0.15 else 0.03,
         )
 
 
@@ -98,6 +102,17 @@ def ink_of(text: str, style: Face, scan: Scan) -> tuple[Image.Image, list[float]
     else:
         pen.text((em, 1.5 * em), text, font=style.font, fill=255, anchor="ls")
     return picture, edges
+
+
+def add_neighbours(ink: Image.Image, style: Face, scan: Scan, rng: random.Random) -> None:
+    """Draws other lines above and below; the strip shows of them what reaches into it."""
+    if scan.pitch is None:
+        return
+    pen = ImageDraw.Draw(ink)
+    for above_or_below in (-1, 1):
+        text = " ".join(strip_texts.words(rng)[:12])
+        x, y = rng.uniform(-4, 2) * scan.size_px, (1.5 + above_or_below * scan.pitch) * scan.size_px
+        pen.text((x, y), text, font=style.font, fill=255, anchor="ls")
 
 
 def as_dots(ink: Image.Image, style: Face, rng: random.Random) -> Image.Image:
@@ -228,7 +243,7 @@ def textless(rng: random.Random) -> np.ndarray:
 
 
 def fitting(words: list[str], style: Face, scan: Scan, rng: random.Random) -> str:
-    """As many of the words as a strip holds, or fewer where a line ends."""
+    """As many of the words as a strip holds, or fewer where a line ends; wide gaps are spaces."""
     scale = (
         STRIP_PX / style.x_height * scan.x_height / STRIP_PX * scan.stretch
     )  # scan to tile pixels
@@ -239,9 +254,10 @@ def fitting(words: list[str], style: Face, scan: Scan, rng: random.Random) -> st
 
     text = words[0]
     for word in words[1:]:
-        if width(f"{text} {word}") > room:
+        gap = " " * (rng.randint(2, 12) if rng.random() < scan.spread else 1)
+        if width(text + gap + word) > room:
             break
-        text = f"{text} {word}"
+        text += gap + word
     while len(text) > 1 and width(text) > MOST_PX - 4:
         text = text[:-1]
     return text.strip()
@@ -251,6 +267,7 @@ def strip(text: str, style: Face, scan: Scan, rng: random.Random) -> tuple[np.nd
     """One strip ``[STRIP_PX, width]`` and the edges of its characters, in its pixels."""
     em, scale = scan.size_px, scan.x_height / style.x_height
     ink, edges = ink_of(text, style, scan)
+    add_neighbours(ink, style, scan, rng)
     if rng.random() < scan.ruled:
         add_rules(ink, style, rng)
     if scan.slope:
@@ -314,5 +331,5 @@ def draw_strips(page: Page, fonts: tuple[str, ...]) -> None:
         for char, left, right in zip(text, edges, edges[1:], strict=False):
             if char != " ":
                 page.boxes.append((CHAR_CLASS[char], LEFT_PX + left, top, LEFT_PX + right, bottom))
-        page.lines.append(text)
+        page.lines.append(" ".join(text.split()))
     page.image = Image.fromarray(tile.astype(np.uint8)).convert("RGB")
