@@ -11,7 +11,7 @@ from crispvl.convert.convert import convert_checkpoint
 from crispvl.engine.model import Model
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.prompts.messages import ImagePart, Message
-from goldens import GOLDENS, Golden
+from goldens import GOLDENS, Golden, golden_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -52,7 +52,7 @@ def converted(golden: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module", params=GOLDENS)
 def golden(request: pytest.FixtureRequest, shared_dir: Path) -> Golden:
-    return Golden(shared_dir / "goldens" / request.param)
+    return Golden(golden_folder(shared_dir, request.param))
 
 
 @pytest.fixture(scope="module")
