@@ -12,7 +12,7 @@ from crispvl._core import CancelToken
 from crispvl.errors import Cancelled
 from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.results.document import Document
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from rendered import RenderedPage, mean_iou
 
 TEXT = re.compile(r"\S+")
@@ -163,3 +163,19 @@ def test_an_answer_has_a_limit_without_being_given_one() -> None:
     assert GenerateOptions().max_tokens is None
     with pytest.raises(ValueError, match="max_tokens at least 1"):
         GenerateOptions(max_tokens=0)
+
+
+def test_grey_letters_that_were_dithered_to_dots_are_read(ocr: CrispOCR) -> None:
+    page = Image.new("L", (700, 260), 255)
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(48)
+    draw.text((40, 30), "CORNER SHOP", fill=215, font=font)
+    draw.text((40, 130), "12 May 2026", fill=215, font=font)
+    for image in (page, page.point(lambda level: 255 - level)):
+        document = ocr.recognize(image.convert("1"))
+        lines = [line for line in document.text.splitlines() if line]
+        assert lines == ["CORNER SHOP", "12 May 2026"]
+
+
+def test_a_page_with_ink_of_which_no_line_was_found_is_flagged(ocr: CrispOCR) -> None:
+    document = ocr.recognize(Image.radial_gradient("L").resize((600, 600)))
+    assert (document.text, document.flags) == ("", ("empty",))

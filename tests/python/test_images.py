@@ -209,9 +209,9 @@ def test_a_jpeg_that_lacks_only_its_end_marker_is_whole(progressive: bool) -> No
 
 @pytest.mark.parametrize(
     ("photometric", "bits", "extra", "form", "message"),
-    [(5, [8] * 5, 2, 1, r"a TIFF of CMYK with alpha, unsigned samples of 8\+8\+8\+8\+8 bits"),
-     (1, [16] * 2, 2, 1, r"grey with alpha, unsigned samples of 16\+16 bits"),
-     (2, [32] * 3, None, 3, r"RGB, floating-point samples of 32\+32\+32 bits")],
+    [(8, [16] * 4, 2, 1, r"a TIFF of CIELab with alpha, unsigned samples of 16\+16\+16\+16 bits"),
+     (2, [5, 6, 5], None, 1, r"RGB, unsigned samples of 5\+6\+5 bits"),
+     (2, [24] * 3, None, 3, r"RGB, floating-point samples of 24\+24\+24 bits")],
 )  # fmt: skip
 def test_a_tiff_that_cannot_be_read_is_described(
     photometric: int, bits: list[int], extra: int | None, form: int, message: str

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from crispvl.errors import ImageError
 from crispvl.inputs.damage import DAMAGED, is_damaged
 from crispvl.inputs.pixels import MAX_PIXELS, to_rgb
+from crispvl.inputs.tiff import is_tiff, page_offsets, with_first
+from crispvl.inputs.tiff_samples import TiffSamples, first_directory
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-
-_TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_NEW_SUBFILE_TYPE, _SUBFILE_TYPE = 254, 255  # TIFF tags
-_REDUCED, _MASK = 1, 4  # bits of the first
-_OLD_REDUCED = 2  # value of the second
 
 
 class Frames:
@@ -39,10 +35,10 @@ class Frames:
     def __init__(self, data: bytes, where: str = "image") -> None:
         self._data = data
         self._where = where
+        self._offsets = page_offsets(data, where) if is_tiff(data) else []
         with decoding(data, where):
-            image = Image.open(io.BytesIO(data))
-            self._indices = _picture_indices(image)
-        self.n_frames: int = len(self._indices)
+            image = None if self._offsets else Image.open(io.BytesIO(data))
+        self.n_frames: int = len(self._offsets) or _n_frames(image)
         self._image: Image.Image | None = image
 
     def load(self, i_frame: int) -> Image.Image:
@@ -51,50 +47,55 @@ class Frames:
         Raises:
             ImageError: It is damaged, or too large.
         """
+        if self._offsets:
+            return _decode(with_first(self._data, self._offsets[i_frame]), self._where)
         if self.n_frames == 1:
-            return _decode(self._data, self._indices[0], self._where)
+            return _decode(self._data, self._where)
         with decoding(self._data, self._where):
             if self._image is None:
                 self._image = Image.open(io.BytesIO(self._data))
             try:
-                self._image.seek(self._indices[i_frame])
-                _check_size(self._image)
+                self._image.seek(i_frame)
+                _check_size(self._image.size)
                 self._image.load()
             except BaseException:
                 self._image = None  # a decoder that failed half way is of no more use
                 raise
-        picture = _upright(self._data, self._image, self._where)
+        picture = to_rgb(self._image, self._where)
         return picture.copy() if picture is self._image else picture  # it goes on to the next
 
 
 def decode(data: bytes, where: str = "image") -> Image.Image:
     """Returns the only or first picture of an image file, as `Frames.load` does."""
+    offsets = page_offsets(data, where) if is_tiff(data) else []
+    return _decode(with_first(data, offsets[0]) if offsets else data, where)
+
+
+def _decode(data: bytes, where: str) -> Image.Image:
     with decoding(data, where):
-        image = Image.open(io.BytesIO(data))
-        first = 0 if image.format != "TIFF" or _is_page(image) else _picture_indices(image)[0]
-    return _decode(data, first, where)
-
-
-def _decode(data: bytes, index: int, where: str) -> Image.Image:
-    with decoding(data, where):
-        image = _open(data, index)
-        try:
-            image.load()
-        except OSError:
-            complete = _decode_without_end(data)
-            if complete is None:
-                raise
-            image = complete
-    return _upright(data, image, where)
-
-
-def _upright(data: bytes, image: Image.Image, where: str) -> Image.Image:
-    """Returns a decoded picture as RGB, which says in its ``info`` whether the data is damaged."""
-    damaged = is_damaged(data, image)
+        image = _decoded(data, where)
+        damaged = is_damaged(data, image)
     picture = to_rgb(image, where)
     if damaged:
         picture.info[DAMAGED] = True
     return picture
+
+
+def _decoded(data: bytes, where: str) -> Image.Image:
+    if is_tiff(data):
+        samples = TiffSamples(data, where)
+        if samples.are_needed:
+            _check_size(samples.size)
+            return samples.picture()
+    image = _open(data)
+    try:
+        image.load()
+    except OSError:
+        complete = _decode_without_end(data)
+        if complete is None:
+            raise
+        return complete
+    return image
 
 
 @contextmanager
@@ -123,38 +124,22 @@ def decoding(data: bytes, where: str) -> Iterator[None]:
         ) from error
 
 
-def _open(data: bytes, index: int = 0) -> Image.Image:
+def _open(data: bytes) -> Image.Image:
     image: Image.Image = Image.open(io.BytesIO(data))
-    if index:
-        image.seek(index)
-    _check_size(image)
+    _check_size(image.size)
     return image
 
 
-def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise Image.DecompressionBombError(f"{image.width}×{image.height} px")
+def _check_size(size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise Image.DecompressionBombError(f"{width}×{height} px")
 
 
-def _picture_indices(image: Image.Image) -> Sequence[int]:
-    """Returns where in a file its pictures are, smaller copies and masks left out."""
-    n_frames: int = getattr(image, "n_frames", 1)
-    if image.format not in ("TIFF", "GIF", "WEBP"):
-        return range(1)
-    if image.format != "TIFF" or n_frames == 1:
-        return range(n_frames)
-    pages = []
-    for index in range(n_frames):
-        image.seek(index)
-        if _is_page(image):
-            pages.append(index)
-    return pages or range(n_frames)
-
-
-def _is_page(image: Image.Image) -> bool:
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    kind, old_kind = tags.get(_NEW_SUBFILE_TYPE, 0), tags.get(_SUBFILE_TYPE, 0)
-    return not (isinstance(kind, int) and kind & (_REDUCED | _MASK)) and old_kind != _OLD_REDUCED
+def _n_frames(image: Image.Image | None) -> int:
+    if image is None or image.format not in ("GIF", "WEBP"):
+        return 1
+    return getattr(image, "n_frames", 1)
 
 
 def _decode_without_end(data: bytes) -> Image.Image | None:
@@ -189,18 +174,14 @@ def _describe(data: bytes) -> str:
     """Returns in words what Pillow could not identify."""
     if data.startswith(b"%PDF"):
         return "a PDF, whose pages CrispOCR reads but which is no single image"
-    if data.startswith(_TIFF_MARKS):
+    if is_tiff(data):
         return _describe_tiff(data)
     return f"{len(data)} bytes of another kind, beginning with {data[:8]!r}"
 
 
 def _describe_tiff(data: bytes) -> str:
-    is_big = b"+" in data[2:4]
-    tags: Any = ImageFileDirectory_v2(data[: 16 if is_big else 8])
     try:
-        file = io.BytesIO(data)
-        file.seek(tags.next)
-        tags.load(file)
+        tags: Any = first_directory(data)
         bits, photometric = tags.get(258, (1,)), _PHOTOMETRICS.get(tags.get(262), "unknown colours")
         form = {2: "signed", 3: "floating-point"}.get(tags.get(339, (1,))[0], "unsigned")
         alpha = " with alpha" if 338 in tags else ""

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from crispvl.errors import ImageError
+from crispvl.inputs.sample_range import eight_bits, white_level
 from crispvl.inputs.transparency import on_ground
 
 MAX_PIXELS = 178_956_970
@@ -35,11 +36,6 @@ MAX_PIXEL_ASPECT = 4.0
 _SQUARE_ENOUGH = 1.01  # resolutions are rounded when they are written
 
 _TELL_ASPECT = ("dpi", "resolution", "aspect", "jfif_density", "jfif_unit")
-
-GREY_BITS = (8, 10, 12, 14, 16)
-"""Depths of scanners and cameras; values are stored in 16 or 32 bits whatever the depth is."""
-
-_WHITES: tuple[int, ...] = tuple(2**bits - 1 for bits in GREY_BITS)
 
 _MAX_SAMPLE_VALUE, _PHOTOMETRIC = 281, 262  # TIFF tags
 _WHITE_IS_ZERO = 0
@@ -131,28 +127,16 @@ def _density(info: Mapping[Any, Any]) -> tuple[float, float]:
 def _scale_wide_grey(image: Image.Image, where: str) -> Image.Image:
     """Maps grey values of more than 8 bits to 8; Pillow's own conversion clips them at 255."""
     values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
-        raise ImageError(
-            f"[{where}] grey values of 8 to 16 bits are expected; found mode {image.mode} from "
-            f"{values.min()} to {values.max()}; scale them to 0…255"
-        )
     tags = getattr(image, "tag_v2", {})
-    stated = (
-        _WHITES[-1] if image.format == "PPM" else None
-    )  # Pillow scales its stated range to 16 bits
-    white = stated or _white(int(values.max()), tags.get(_MAX_SAMPLE_VALUE))
-    scaled = ((values.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
-    grey = Image.fromarray(scaled)
+    stated = tags.get(_MAX_SAMPLE_VALUE)
+    if image.format == "PPM":  # Pillow scales the range that the file states to 16 bits
+        stated = 0xFFFF
+    depth = _DEPTHS.get(image.mode, 16)
+    grey = Image.fromarray(eight_bits(values, white_level(values, depth, where, stated)))
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns 8 bits, and no more
         grey = ImageOps.invert(grey)
     grey.info = {**image.info}
     return grey
 
 
-def _white(greatest: int, tagged: object) -> int:
-    """Returns the value of white: what the file says, or the least depth that holds all values."""
-    if isinstance(tagged, tuple):
-        tagged = tagged[0] if tagged else None
-    if isinstance(tagged, int) and max(greatest, 255) <= tagged <= 0xFFFF:
-        return tagged
-    return next(white for white in _WHITES if greatest <= white)
+_DEPTHS = {"I": 31, "F": 32}  # bits by mode; the others hold 16

@@ -265,8 +265,7 @@ class DocumentReader:
             yield from _told(current.answer, source.number)
             current.generation = generation = current.answer.result()
         current.answer = None  # and its tiles
-        if not generation.text.strip() and generation.finish_reason == "stop":
-            current.known = replace(current.known, has_unread_ink=not is_blank(image))
+        current.check_read(generation, image)
         boxed = model.detokenize(generation.ids)
         current.known = replace(current.known, boxed_text=boxed if "<box>" in boxed else None)
         if options.groundedness:
@@ -298,8 +297,7 @@ class DocumentReader:
                     yield LinesFound(number=number, quads=item)
                 else:
                     yield TextRead(number=number, text=item, n_tokens=reader.n_tokens)
-        if not reader.generation.text and reader.generation.finish_reason == "stop":
-            current.known = replace(current.known, has_unread_ink=reader.n_lines > 0)
+        current.check_read(reader.generation, image)
 
     def _read_by_blocks(
         self,
@@ -325,6 +323,7 @@ class DocumentReader:
                     )
                 else:
                     yield TextRead(number=source.number, text=item, n_tokens=reader.n_tokens)
+        current.check_read(reader.generation, image)
 
 
 def _told(answer: Handle[Any], number: int) -> PageSteps:
@@ -353,6 +352,11 @@ class _CurrentPage:
         self.answer: Handle[Generation] | None = None  # while it is written
         self.generation: Generation | None = None
         self.in_parts: LineReader | BlockReader | None = None
+
+    def check_read(self, generation: Generation, image: Image.Image) -> None:
+        """Notes where nothing was written about a page that has ink."""
+        if not generation.text.strip() and generation.finish_reason == "stop":
+            self.known = replace(self.known, has_unread_ink=not is_blank(image))
 
     @property
     def page(self) -> Page:

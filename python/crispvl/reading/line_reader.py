@@ -18,6 +18,7 @@ from crispvl.engine.handle import Handle
 from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
 from crispvl.layout.contrast import with_contrast
+from crispvl.layout.dither import without_dots
 from crispvl.layout.joining import ReadLine, corners
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.page_writer import PageWriter, page_writer
@@ -86,7 +87,6 @@ class LineReader:
         self._markdown: str | None = None  # until the end is reached
         self._read: list[ReadLine] = []
         self._blocks: tuple[Block, ...] = ()
-        self._n_lines = 0
         self._layout_ms = 0.0
         self._finish_reason: FinishReason | None = None  # until the end is reached
 
@@ -99,7 +99,7 @@ class LineReader:
             Cancelled: `generation` is what there is.
         """
         try:
-            yield from self._read_page(with_contrast(np.asarray(page)))
+            yield from self._read_page(with_contrast(np.asarray(without_dots(page))))
         except Cancelled:
             if self._cancel is None or not self._cancel.expired:
                 raise
@@ -114,7 +114,6 @@ class LineReader:
         self._blocks = tuple(
             Block(kind=block.kind, box=around([corners(block.quad)])) for block in layout.blocks
         )
-        self._n_lines = len(layout.lines)
         yield tuple(corners(line.quad) for line in layout.lines)
         strips = PageStrips(pixels, layout.lines, self._form)
         self._layout_ms += 1000 * (time.perf_counter() - started)
@@ -147,11 +146,6 @@ class LineReader:
     def n_tokens(self) -> int:
         """Of the text so far."""
         return sum(line.n_tokens for line in self._read)
-
-    @property
-    def n_lines(self) -> int:
-        """Lines that were found, whether or not anything was read."""
-        return self._n_lines
 
     def told(self, page: Page, image_ms: float) -> Page:
         """Returns the page with what is known of it now.

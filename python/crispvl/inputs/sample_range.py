@@ -1,0 +1,68 @@
+"""Samples of any depth, scaled to 8 bits: what is white is stated, or told by what they reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crispvl.errors import ImageError
+
+COMMON_BITS = (8, 10, 12, 14, 16)
+"""Depths of scanners and cameras; values are stored in 16 or 32 bits whatever the depth is."""
+
+_OVERSHOOT = 0.01  # of white, by which floats may lie beyond their range after they were resized
+_ROWS = 256  # scaled at a time
+
+
+def white_level(values: NDArray[Any], depth: int, where: str, stated: object = None) -> float:
+    """Returns the value of white: what the file states, or the least depth that holds all values.
+
+    Args:
+        values: Integers, or floats, whose white may be 1 as well.
+        depth: Bits of the integers' type that can be set.
+        where: What the image is called in error messages.
+        stated: The greatest value according to the file, if it says so.
+
+    Raises:
+        ImageError: The range is none that is known.
+    """
+    least, greatest = float(values.min()), float(values.max())
+    is_float = values.dtype.kind == "f"
+    if isinstance(stated, tuple) and stated:  # one for each sample
+        stated = stated[0]
+    whites = [1.0] if is_float else []
+    if isinstance(stated, (int, float)) and (0 if is_float else 254) < stated < 2.0**depth:
+        whites.insert(0, float(stated))
+    whites += [2.0**bits - 1 for bits in COMMON_BITS if is_float or bits < depth]
+    full = 2.0**depth - 1
+    if not is_float and (depth <= COMMON_BITS[-1] or 2 * greatest > full):
+        whites.append(full)
+    slack = _OVERSHOOT if is_float else 0.0
+    white = next((white for white in whites if greatest <= white * (1 + slack)), None)
+    is_known = greatest > 0 or not is_float  # of nothing but 0, floats do not tell their range
+    if white is not None and is_known and least >= -white * slack:
+        return white
+    raise ImageError(
+        f"[{where}] grey values of 8 to 16 bits are expected; found {values.dtype} from "
+        f"{least:g} to {greatest:g}; scale them to 0…255"
+    )
+
+
+def eight_bits(values: NDArray[Any], white: float) -> NDArray[np.uint8]:
+    """Returns samples scaled from 0…white to 0…255 and rounded, in the same shape."""
+    scaled = np.empty(values.shape, np.uint8)
+    for rows in _blocks(len(values)):
+        part = values[rows]
+        if values.dtype.kind == "f":
+            scaled[rows] = np.rint(part.astype(np.float64).clip(0, white) * (255 / white))
+        else:
+            scaled[rows] = (part.astype(np.uint64) * 255 + int(white) // 2) // int(white)
+    return scaled
+
+
+def _blocks(n_rows: int) -> Iterator[slice]:
+    for begin in range(0, n_rows, _ROWS):
+        yield slice(begin, begin + _ROWS)
