@@ -14,6 +14,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' li
 SHORT_OF_MEMORY = """
 import resource, sys
 import numpy as np
+import numpy.testing  # now: no library can be loaded once memory is short
 from crispvl import Model, OutOfMemoryError
 
 model = Model.load(sys.argv[1], device="cpu", threads=1)
