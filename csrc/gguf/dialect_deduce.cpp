@@ -82,7 +82,7 @@ void deduce_decoder_switches(ModelSource& source) {
     const char* qk_norm = has(".attn_q_norm.weight") ? "per_head" : "none";
     deduce_if_absent(source, kDecoderQkvBias, has(".attn_q.bias"));
     deduce_if_absent(source, kDecoderOutBias, has(".attn_output.bias"));
-    deduce_if_absent(source, kDecoderMlpBias, has(".ffn_up.bias") || has(".ffn_up_exps.bias"));
+    deduce_if_absent(source, kDecoderMlpBias, has(".ffn_up.bias") || has(".ffn_down_exps.bias"));
     deduce_if_absent(source, kDecoderQkNorm, std::string(qk_norm));
     deduce_if_absent(source, kDecoderTiedHead,
                      !has_tensor(source, std::string(kOutput) + ".weight"));
@@ -131,16 +131,24 @@ void deduce_chat(ModelSource& source) {
         return found == tokens.end() ? -1 : found - tokens.begin();
     };
     if (!source.has(kJinjaTemplate) && !source.has(kChatTemplate)) {
-        if (find("<|im_start|>") < 0) {
+        // The token that begins a turn, and the format that the models with it were trained on.
+        constexpr std::pair<const char*, const char*> kFormats[] = {
+            {"<|im_start|>", "internvl2_5"},
+            {"<|user|>", "phi3-chat"},
+            {"<|channel|>", "internvl3_5_gpt_oss"},
+            {"<|prompt|>", "h2ogpt2"}};
+        const auto format = std::find_if(std::begin(kFormats), std::end(kFormats),
+                                         [&](const auto& row) { return find(row.first) >= 0; });
+        if (format == std::end(kFormats)) {
             throw Error(ErrorKind::model_file,
                         "[chat template] expected the conversation format of an InternVL; " +
                             source.describe() +
                             " names none and has no token '<|im_start|>'; convert the checkpoint "
                             "with 'crispvl convert'");
         }
-        source.deduce(kChatTemplate, std::string("internvl2_5"));
-        source.warn(source.describe() +
-                    " does not say its conversation format; that of InternVL 2.5 and 3 is used.");
+        source.deduce(kChatTemplate, std::string(format->second));
+        source.warn(source.describe() + " does not say its conversation format; '" +
+                    format->second + "' is used, as its token '" + format->first + "' suggests.");
     }
     if (source.has(kChatStopIds)) return;
     std::vector<int64_t> stops;
@@ -149,9 +157,11 @@ void deduce_chat(ModelSource& source) {
         if (id >= 0 && is_new) stops.push_back(id);
     };
     if (source.has(kEosId)) add(source.integer(kEosId));
-    for (const char* text : {"<|im_end|>", "<|endoftext|>", "</s>"}) {
+    for (const char* text : {"<|im_end|>", "<|eot_id|>", "<|return|>", "<|endoftext|>", "</s>"}) {
         add(find(text));
     }
+    // In gpt-oss's format it ends a message, and another one may follow.
+    if (find("<|return|>") < 0) add(find("<|end|>"));
     source.deduce(kChatStopIds, stops);
 }
 

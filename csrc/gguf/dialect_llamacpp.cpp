@@ -160,6 +160,7 @@ void read_llamacpp(ModelSource& source, const DialectFiles& files) {
     const bool has_weights = std::any_of(files.main.begin(), files.main.end(),
                                          [](const auto& part) { return !part->tensors().empty(); });
     if (has_weights) read_text(source, files.main);
+    deduce_text_tokens(source);
     if (files.mmproj.empty()) return;
     text_arch(source);
     read_vision(source, text, files.mmproj);

@@ -1,8 +1,11 @@
 #include "gguf/dialect_text_archs.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "gguf/dialect_deduce.h"
 #include "gguf/schema.h"
+#include "text/tokenizer.h"
 
 namespace crispvl::dialect {
 namespace {
@@ -18,6 +21,7 @@ TextArch interleaved(const char* name) {
 TextArch phi3() {
     TextArch row{"phi3"};
     row.has_joined_gate_up = true;
+    row.strips_after_marks = true;
     return row;
 }
 
@@ -37,6 +41,12 @@ const TextArch kTextArchs[] = {
 // gpt-oss's, which its file leaves out (gpt_oss.py of the model's repository).
 constexpr double kClampedAlpha = 1.702, kClampedLimit = 7.0;
 
+const TextArch* find_arch(const std::string& name) {
+    const auto row = std::find_if(std::begin(kTextArchs), std::end(kTextArchs),
+                                  [&](const TextArch& arch) { return name == arch.name; });
+    return row == std::end(kTextArchs) ? nullptr : row;
+}
+
 std::string key_of(const TextArch& arch, const char* name) {
     return std::string(arch.name) + "." + name;
 }
@@ -55,9 +65,9 @@ std::string part_of(const std::string& tensor) {
 
 const TextArch& text_arch(const ModelSource& source) {
     const std::string arch = source.text(kArchitecture);
+    if (const TextArch* found = find_arch(arch)) return *found;
     std::string known;
     for (const TextArch& row : kTextArchs) {
-        if (arch == row.name) return row;
         known += (known.empty() ? "" : ", ") + std::string(row.name);
     }
     throw Error(ErrorKind::model_file, "[config] expected the text model of an InternVL (" + known +
@@ -109,11 +119,29 @@ void deduce_text_switches(ModelSource& source, const TextArch& arch) {
     deduce_if_absent(source, kMlpLimit, kClampedLimit);
     deduce_if_absent(source, kRouterBias, has(".ffn_gate_inp.bias"));
     deduce_if_absent(source, kExpertsNormalised, true);
+    deduce_if_absent(source, kExpertsJoined, has(".ffn_gate_up_exps.weight"));
     const bool slides = source.has(key_of(arch, kTextWindow));
     std::vector<bool> layers(static_cast<size_t>(count(source, key_of(arch, kTextLayers))), slides);
     for (size_t i = 1; i < layers.size() && arch.has_half_sliding; i += 2) layers[i] = false;
     deduce_if_absent(source, kDecoderSlidingLayers, layers);
     deduce_decoder_switches(source);
+}
+
+void deduce_text_tokens(ModelSource& source) {
+    const TextArch* arch = find_arch(source.text(kArchitecture));
+    if (arch == nullptr || !arch->strips_after_marks) return;
+    if (source.has(kLayoutVersion) || !source.has(kTokenTypes)) return;  // a pair of ours says all
+    const std::vector<std::string> tokens = source.texts(kTokens);
+    const std::vector<int64_t> types = source.integers(kTokenTypes);
+    std::vector<int64_t> ids;
+    for (size_t i = 0; i < std::min(tokens.size(), types.size()); ++i) {
+        const std::string& token = tokens[i];
+        const bool is_mark = token.compare(0, 2, "<|") == 0 && token != "<|endoftext|>";
+        const bool is_special = types[i] == static_cast<int64_t>(TokenType::control) ||
+                                types[i] == static_cast<int64_t>(TokenType::user_defined);
+        if (is_special && (is_mark || token == "</s>")) ids.push_back(static_cast<int64_t>(i));
+    }
+    source.deduce(kStripAfter, ids);
 }
 
 }  // namespace crispvl::dialect

@@ -14,8 +14,9 @@ struct TextArch {
     const char* mlp_norm = "ffn_norm";
     bool has_joined_gate_up = false;  // gate, then up, are rows of `ffn_up`
     bool has_clamped_gate = false;
-    bool has_half_sliding = false;  // every other layer slides, from the first on
-    bool has_whole_ramp = true;     // YaRN's ramp begins and ends at whole dimensions
+    bool has_half_sliding = false;    // every other layer slides, from the first on
+    bool has_whole_ramp = true;       // YaRN's ramp begins and ends at whole dimensions
+    bool strips_after_marks = false;  // special tokens take the spaces after them along
 };
 
 // Throws Error{model_file} for an architecture that no InternVL has.
@@ -26,5 +27,8 @@ void add_text_tensors(ModelSource& source, const GgufParts& parts, const TextArc
 
 // What the architecture or the tensors say where the keys do not.
 void deduce_text_switches(ModelSource& source, const TextArch& arch);
+
+// What the architecture says of the tokenizer where the keys do not.
+void deduce_text_tokens(ModelSource& source);
 
 }  // namespace crispvl::dialect

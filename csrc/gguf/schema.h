@@ -48,6 +48,8 @@ inline constexpr const char* kMlpAlpha = "crispvl.decoder.mlp.alpha";
 inline constexpr const char* kMlpLimit = "crispvl.decoder.mlp.limit";
 inline constexpr const char* kRouterBias = "crispvl.decoder.experts.router_bias";
 inline constexpr const char* kExpertsNormalised = "crispvl.decoder.experts.normalised";
+// Absent: gate and up are two tensors.
+inline constexpr const char* kExpertsJoined = "crispvl.decoder.experts.joined_gate_up";
 inline constexpr const char* kRopeLayout = "crispvl.decoder.rope.layout";
 inline constexpr const char* kRopeScaling = "crispvl.decoder.rope.scaling.type";
 inline constexpr const char* kRopeFactor = "crispvl.decoder.rope.scaling.factor";
@@ -85,6 +87,7 @@ inline constexpr const char* kBosId = "tokenizer.ggml.bos_token_id";
 inline constexpr const char* kEosId = "tokenizer.ggml.eos_token_id";
 inline constexpr const char* kUnknownId = "tokenizer.ggml.unknown_token_id";
 inline constexpr const char* kAddBos = "tokenizer.ggml.add_bos_token";
+inline constexpr const char* kStripAfter = "crispvl.tokenizer.strip_after_ids";  // absent: none
 inline constexpr const char* kAddSpacePrefix = "tokenizer.ggml.add_space_prefix";
 inline constexpr const char* kRemoveExtraWhitespaces = "tokenizer.ggml.remove_extra_whitespaces";
 inline constexpr const char* kCharsmap = "tokenizer.ggml.precompiled_charsmap";

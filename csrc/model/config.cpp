@@ -20,6 +20,10 @@ Error invalid(const ModelSource& source, const std::string& key, const std::stri
                      " has " + found + "; convert the checkpoint again or use a newer crispvl");
 }
 
+bool optional_flag(const ModelSource& source, const char* key, bool otherwise = false) {
+    return source.has(key) ? source.boolean(key) : otherwise;
+}
+
 // Widths and counts: products of four of them fit 64 bits.
 constexpr int64_t kLargest = int64_t{1} << 24;
 // Ten times what any model has; bounds the memory for graphs, of which no byte is in the file.
@@ -186,6 +190,7 @@ std::optional<ExpertsConfig> read_experts(const ModelSource& source, const std::
     c.d_mlp = dimension(source, arch + "." + kTextExpertMlp);
     c.router_bias = source.boolean(kRouterBias);
     c.normalised = source.boolean(kExpertsNormalised);
+    c.joined = optional_flag(source, kExpertsJoined);
     return c;
 }
 
@@ -321,10 +326,6 @@ int32_t optional_id(const ModelSource& source, const char* key) {
     return source.has(key) ? static_cast<int32_t>(source.integer(key)) : -1;
 }
 
-bool optional_flag(const ModelSource& source, const char* key, bool otherwise = false) {
-    return source.has(key) ? source.boolean(key) : otherwise;
-}
-
 // The core's SentencePiece normalises nothing, as InternLM's models ask; others must not pass.
 void check_normaliser(const ModelSource& source) {
     if (optional_flag(source, kRemoveExtraWhitespaces)) {
@@ -403,6 +404,11 @@ VocabData read_vocab(const ModelSource& source) {
     vocab.bos_id = optional_id(source, kBosId);
     vocab.eos_id = optional_id(source, kEosId);
     vocab.unk_id = optional_id(source, kUnknownId);
+    if (source.has(kStripAfter)) {
+        for (const int64_t id : source.integers(kStripAfter)) {
+            vocab.strip_after.push_back(static_cast<int32_t>(id));
+        }
+    }
     const auto embedding = source.tensors().find(std::string(kTokenEmbedding) + ".weight");
     if (embedding != source.tensors().end()) pad(vocab, embedding->second.ne[1]);
     return vocab;

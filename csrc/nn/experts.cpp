@@ -19,9 +19,21 @@ Experts::Experts(const Scope& block, int64_t width, const ExpertsConfig& c, cons
     : config_(c),
       gating_(gate),
       router_(block / "ffn_gate_inp", width, c.n, c.router_bias),
-      gate_(block / "ffn_gate_exps", width, c.d_mlp, c.n, bias),
-      up_(block / "ffn_up_exps", width, c.d_mlp, c.n, bias),
-      down_(block / "ffn_down_exps", c.d_mlp, width, c.n, bias) {}
+      gate_(block / (c.joined ? "ffn_gate_up_exps" : "ffn_gate_exps"), width,
+            c.joined ? 2 * c.d_mlp : c.d_mlp, c.n, bias),
+      down_(block / "ffn_down_exps", c.d_mlp, width, c.n, bias) {
+    if (!c.joined) up_.emplace(block / "ffn_up_exps", width, c.d_mlp, c.n, bias);
+}
+
+Experts::GateUp Experts::gate_and_up(Graph& g, ggml_tensor* x, ggml_tensor* chosen) const {
+    ggml_tensor* gate = gate_(g, x, chosen);
+    if (up_) return {gate, (*up_)(g, x, chosen)};
+    const auto half = [&](int64_t i_half) {
+        return ggml_view_3d(g.ctx(), gate, config_.d_mlp, gate->ne[1], gate->ne[2], gate->nb[1],
+                            gate->nb[2], static_cast<size_t>(i_half * config_.d_mlp) * gate->nb[0]);
+    };
+    return {half(0), half(1)};
+}
 
 ggml_tensor* Experts::weigh(Graph& g, ggml_tensor* probabilities, ggml_tensor* chosen) const {
     const int64_t n_tokens = probabilities->ne[1];
@@ -40,8 +52,8 @@ ggml_tensor* Experts::operator()(Graph& g, ggml_tensor* x) const {
         ggml_argsort_top_k(g.ctx(), probabilities, static_cast<int>(config_.n_used));
     ggml_tensor* weights = weigh(g, probabilities, chosen);
     x = ggml_reshape_3d(g.ctx(), x, width, 1, n_tokens);
-    ggml_tensor* gate = gate_(g, x, chosen);
-    ggml_tensor* y = down_(g, gating_(g, gate, up_(g, x, chosen)), chosen);
+    const GateUp inner = gate_and_up(g, x, chosen);
+    ggml_tensor* y = down_(g, gating_(g, inner.gate, inner.up), chosen);
     y = ggml_mul(g.ctx(), y, weights);
     ggml_tensor* sum = nullptr;
     for (int64_t i = 0; i < config_.n_used; ++i) {

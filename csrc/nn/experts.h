@@ -2,6 +2,8 @@
 // and weighs their results. Follows transformers' modeling_qwen3_moe.py and modeling_gpt_oss.py.
 #pragma once
 
+#include <optional>
+
 #include "nn/gate.h"
 #include "nn/linear.h"
 
@@ -11,6 +13,7 @@ struct ExpertsConfig {
     int64_t n, n_used, d_mlp;
     bool router_bias;
     bool normalised;  // the weights of a token's experts are made to sum to 1
+    bool joined;      // gate and up are rows of one tensor, in that order
 };
 
 class Experts {
@@ -38,6 +41,10 @@ private:
         ggml_tensor* weight;  // [d_in, d_out, n_experts]
         ggml_tensor* bias;    // [d_out, n_experts]; null: none
     };
+    struct GateUp {
+        ggml_tensor *gate, *up;  // [d_mlp, n_used, n_tokens]
+    };
+    GateUp gate_and_up(Graph& g, ggml_tensor* x, ggml_tensor* chosen) const;
     // Softmax over all experts; what is left after the choice is normalised where the model says
     // so, which is the softmax over the chosen ones. -> [1, n_used, n_tokens]
     ggml_tensor* weigh(Graph& g, ggml_tensor* probabilities, ggml_tensor* chosen) const;
@@ -45,7 +52,9 @@ private:
     ExpertsConfig config_;
     GateConfig gating_;
     Linear router_;
-    Projection gate_, up_, down_;
+    Projection gate_;               // with the rows of up where they are joined
+    std::optional<Projection> up_;  // where they are not
+    Projection down_;
 };
 
 }  // namespace crispvl

@@ -8,12 +8,23 @@
 #include "base/utf8.h"
 #include "text/byte_level_bpe.h"
 #include "text/sentencepiece_bpe.h"
+#include "text/unicode.h"
 
 namespace crispvl {
 namespace {
 
 // Spans in a text are int32_t, and escaping a space as U+2581 triples its bytes.
 constexpr size_t k_max_text_bytes = std::numeric_limits<int32_t>::max() / 4;
+
+size_t n_space_bytes(std::string_view text) {
+    size_t n = 0;
+    while (n < text.size()) {
+        const Utf8Step step = utf8_step(text.substr(n));
+        if (char_class(step.code_point) != CharClass::space) break;
+        n += step.n_bytes;
+    }
+    return n;
+}
 
 }  // namespace
 
@@ -35,6 +46,9 @@ Tokenizer::Tokenizer(VocabData data) : vocab_(std::move(data)) {
     check_special("bos", vocab_.bos_id, n_tokens);
     check_special("eos", vocab_.eos_id, n_tokens);
     check_special("unknown", vocab_.unk_id, n_tokens);
+
+    for (const int32_t id : vocab_.strip_after) check_special("strip_after", id, n_tokens);
+    strip_after_.insert(vocab_.strip_after.begin(), vocab_.strip_after.end());
 
     ids_.reserve(n_tokens);
     for (int32_t id = 0; id < size(); ++id) {
@@ -90,7 +104,9 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special
         }
         encode_until(at);
         ids.push_back(match.id);
-        begin = at += match.n_bytes;
+        at += match.n_bytes;
+        if (strip_after_.count(match.id) > 0) at += n_space_bytes(text.substr(at));
+        begin = at;
     }
     encode_until(text.size());
     return ids;

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "text/piece_trie.h"
@@ -42,6 +43,7 @@ struct VocabData {
     bool add_space_prefix = false;    // "llama": a space before each text
     bool add_bos = false;             // what a chat template should do; encode adds no token
     int32_t bos_id = -1, eos_id = -1, unk_id = -1;  // -1: none
+    std::vector<int32_t> strip_after;  // tokens found by their text that take spaces after it along
 };
 
 class Tokenizer {
@@ -105,6 +107,7 @@ private:
     VocabData vocab_;
     std::unordered_map<std::string_view, int32_t> ids_;  // views of vocab_.tokens
     PieceTrie special_;
+    std::unordered_set<int32_t> strip_after_;
 };
 
 }  // namespace crispvl

@@ -69,6 +69,15 @@ def test_vocabulary_of_bytes_alone_has_no_merges(tmp_path: Path) -> None:
     assert read(tmp_path).merges == []
 
 
+def test_added_tokens_may_take_the_spaces_after_them_along(tmp_path: Path) -> None:
+    special = write_tokenizer(tmp_path, "bpe")
+    end = special["<|im_end|>"]
+    assert read(tmp_path).strip_after == []
+    entry = {"content": "<|im_end|>", "special": True, "rstrip": True}
+    edit_json(tmp_path / "tokenizer_config.json", added_tokens_decoder={str(end): entry})
+    assert read(tmp_path).strip_after == [end]
+
+
 def test_added_token_that_is_not_special_is_user_defined(tmp_path: Path) -> None:
     special = write_tokenizer(tmp_path, "bpe")
     n = max(special.values())

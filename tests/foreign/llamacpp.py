@@ -25,6 +25,7 @@ def write_pair(
     folder: Path,
     *,
     fused: bool = False,
+    fused_experts: bool = False,
     tile_keys: bool = True,
     projector_type_key: str = "clip.projector_type",
     projector_type: str = "internvl",
@@ -38,6 +39,7 @@ def write_pair(
         model: The checkpoint.
         folder: Where to.
         fused: q, k and v in one tensor (``--fuse-qkv``).
+        fused_experts: Gate and up of all experts in one tensor (``--fuse-gate-up-exps``).
         tile_keys: Whether the projector says how many tiles; files before 2026 do not.
         projector_type_key: Newer files use ``clip.vision.projector_type``.
         projector_type: Which projector it says it is.
@@ -54,7 +56,8 @@ def write_pair(
     _add_text_keys(writer, model)
     add_llamacpp_vocabulary(writer, model)
     is_phi3 = model.settings.config.decoder.family.arch == "phi3"
-    for tensor_name, array in _joined_mlp(_fused(_text_tensors(model), fused or is_phi3), is_phi3):
+    tensors = _joined_mlp(_fused(_text_tensors(model), fused or is_phi3), is_phi3)
+    for tensor_name, array in _joined_experts(tensors, fused_experts):
         add_tensor(writer, tensor_name, array, types or {})
     finish(writer)
 
@@ -228,6 +231,19 @@ def _joined_mlp(tensors: Tensors, joined: bool) -> Tensors:
             gate = array
         elif joined and gate is not None and name.endswith("ffn_up.weight"):
             yield name, np.concatenate([gate, array])
+        else:
+            yield name, array
+
+
+def _joined_experts(tensors: Tensors, joined: bool) -> Tensors:
+    """The same tensors, or each expert's rows of gate and of up stacked, weights and biases."""
+    gates: dict[str, NDArray[np.float32]] = {}
+    for name, array in tensors:
+        if joined and "ffn_gate_exps" in name:
+            gates[name] = array
+        elif joined and "ffn_up_exps" in name:
+            gate = gates[name.replace("up", "gate")]
+            yield name.replace("up", "gate_up"), np.concatenate([gate, array], axis=1)
         else:
             yield name, array
 

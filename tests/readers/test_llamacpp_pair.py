@@ -62,6 +62,18 @@ def test_fused_qkv_is_cut_into_its_parts(row: str, tiny_model: TinyModel, tmp_pa
     assert_computes_the_reference(Model.load(text, mmproj, device="cpu"), model)
 
 
+@pytest.mark.parametrize("row", ["qwen3-moe-hf", "gpt-oss"])
+def test_gate_and_up_of_experts_may_be_one_tensor(
+    row: str, tiny_model: TinyModel, tmp_path: Path
+) -> None:
+    model = tiny_model(row)
+    text, mmproj = write_pair(model, tmp_path, fused_experts=True)
+    names = {t.name for t in gguf.GGUFReader(text).tensors}
+    assert "blk.0.ffn_gate_up_exps.weight" in names
+    assert "blk.0.ffn_up_exps.weight" not in names
+    assert_computes_the_reference(Model.load(text, mmproj, device="cpu"), model)
+
+
 def test_fused_qkv_of_other_heads_is_refused(tiny_model: TinyModel, tmp_path: Path) -> None:
     text, mmproj = write_pair(tiny_model("base"), tmp_path, fused=True)
     writer = gguf.GGUFReader(text, "r+")

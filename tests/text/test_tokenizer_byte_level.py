@@ -163,3 +163,36 @@ def test_loading_twice_gives_the_same_ids(pair: Pair, tmp_path: Path) -> None:
     path = write_byte_level(tmp_path / "again.gguf", pair.reference)
     text = "Größe 12,50 € <img>don't</img>\n\n  x"
     assert Model.load(path, vocab_only=True).tokenize(text) == pair.ours.tokenize(text)
+
+
+@pytest.mark.parametrize(
+    "spaces", ["", " ", "\n", " \r\n\u3000\t", "\x1c", "\u200b", "\n<|im_end|> "]
+)
+def test_a_token_may_take_the_spaces_after_it_along(spaces: str, tmp_path: Path) -> None:
+    import tokenizers as hf
+
+    reference = train_byte_level()
+    token = hf.AddedToken("<|user|>", normalized=False, special=True, rstrip=True)
+    reference.add_special_tokens([token])
+    ids = [reference.token_to_id("<|user|>")]
+    path = write_byte_level(tmp_path / "vocab.gguf", reference, strip_after=ids)
+    ours = Pair(Model.load(path, vocab_only=True), reference)
+    for text in (f"a <|user|>{spaces}x", f"<|user|>{spaces}", f"<|user|>{spaces}<|user|>\n"):
+        assert ours.ours.tokenize(text) == ours.reference_ids(text, special=True)
+
+
+def test_marks_of_phi3_take_the_spaces_after_them_along_in_files_that_do_not_say(
+    tmp_path: Path,
+) -> None:
+    import tokenizers as hf
+
+    reference = train_byte_level()
+    marks = [hf.AddedToken(t, normalized=False, special=True, rstrip=True)
+             for t in ("<|user|>", "<|end|>", "</s>")]  # fmt: skip
+    plain = [hf.AddedToken(t, normalized=False, special=True) for t in ("<|endoftext|>", "<img>")]
+    reference.add_special_tokens([*marks, *plain])
+    path = write_byte_level(tmp_path / "vocab.gguf", reference, arch="phi3")
+    pair = Pair(Model.load(path, vocab_only=True), reference)
+    for mark in ("<|user|>", "<|end|>", "</s>", "<|endoftext|>", "<img>"):
+        text = f"a {mark}\n b"
+        assert pair.ours.tokenize(text) == pair.reference_ids(text, special=True)

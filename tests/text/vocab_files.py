@@ -91,7 +91,13 @@ def train_byte_level(vocab_size: int = 900) -> Any:
 
 
 def write_byte_level(
-    path: Path, tokenizer: Any, *, pre: str = "qwen2", with_merges: bool = True
+    path: Path,
+    tokenizer: Any,
+    *,
+    pre: str = "qwen2",
+    arch: str = "qwen2",
+    with_merges: bool = True,
+    strip_after: Sequence[int] = (),
 ) -> Path:
     """Writes a `tokenizers.Tokenizer` with a byte-level BPE model as llama.cpp's converter does."""
     import json
@@ -107,7 +113,7 @@ def write_byte_level(
     merges = [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]
     return write_vocabulary(
         path, model="gpt2", pre=pre, tokens=tokens, types=types,
-        merges=merges if with_merges else None,
+        merges=merges if with_merges else None, arch=arch, strip_after=strip_after,
     )  # fmt: skip
 
 
@@ -176,9 +182,11 @@ def write_vocabulary(
     unknown_id: int | None = None,
     eos_id: int | None = None,
     add_space_prefix: bool = False,
+    arch: str = "qwen2",
+    strip_after: Sequence[int] = (),
 ) -> Path:
     """Writes the keys as they are given, right or wrong; None leaves a key out."""
-    writer = gguf.GGUFWriter(path, "qwen2")
+    writer = gguf.GGUFWriter(path, arch)
     writer.add_tokenizer_model(model)
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(list(tokens))
@@ -193,6 +201,8 @@ def write_vocabulary(
     if eos_id is not None:
         writer.add_eos_token_id(eos_id)
     writer.add_add_space_prefix(add_space_prefix)
+    if strip_after:
+        writer.add_array("crispvl.tokenizer.strip_after_ids", list(strip_after))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()

@@ -238,6 +238,8 @@ def tokenizer_entries(v: Vocabulary) -> Iterator[Entry]:
     yield "tokenizer.ggml.add_bos_token", v.add_bos, Kind.BOOL
     yield "tokenizer.ggml.add_eos_token", v.add_eos, Kind.BOOL
     yield "tokenizer.ggml.add_space_prefix", v.add_space_prefix, Kind.BOOL
+    if v.strip_after:
+        yield "crispvl.tokenizer.strip_after_ids", v.strip_after, Kind.ARRAY
     if v.model == "llama":
         remove = v.remove_extra_whitespaces
         yield "tokenizer.ggml.remove_extra_whitespaces", remove, Kind.BOOL

@@ -57,9 +57,10 @@ def read_vocabulary(files: CheckpointFiles, vocab_size: int | None) -> Vocabular
         )
     needed = {*_IMAGE_TOKENS, *(c.stop for c in CONVERSATIONS.values())}
     needed.update(_texts(settings, "eos_token"))
-    for i, (token, special) in _added_tokens(files, settings).items():
+    for i, (token, special, rstrip) in sorted(_added_tokens(files, settings).items()):
         if vocab_size is None or i < vocab_size:
             vocabulary.add(i, token, special)
+            vocabulary.strip_after += [i] if rstrip else []
         elif token in needed:
             raise ModelFileError(
                 f"[tokenizer] expected ids below {vocab_size}, the rows of the embedding; found "
@@ -74,14 +75,17 @@ def read_vocabulary(files: CheckpointFiles, vocab_size: int | None) -> Vocabular
 
 def _added_tokens(
     files: CheckpointFiles, settings: Mapping[str, Any]
-) -> dict[int, tuple[str, bool]]:
-    """Id to text and whether the token is special, from every file that names added tokens."""
-    added: dict[int, tuple[str, bool]] = {}
+) -> dict[int, tuple[str, bool, bool]]:
+    """Id to text, whether the token is special, and whether it takes spaces after it along.
+
+    From every file that names added tokens.
+    """
+    added: dict[int, tuple[str, bool, bool]] = {}
     special: set[str] = set()
     for role in ("additional_special_tokens", "bos_token", "eos_token", "pad_token", "unk_token"):
         special.update(_texts(settings, role))
     for token, i in (files.json("added_tokens.json") or {}).items():
-        added[token_id(i, "added_tokens.json")] = (token, token in special)
+        added[token_id(i, "added_tokens.json")] = (token, token in special, False)
     where = "tokenizer.json: added_tokens"
     for entry in sequence((files.json("tokenizer.json") or {}).get("added_tokens"), where):
         added[token_id(mapping(entry, where).get("id"), where)] = _added(entry, where)
@@ -91,9 +95,9 @@ def _added_tokens(
     return added
 
 
-def _added(entry: Any, where: str) -> tuple[str, bool]:
+def _added(entry: Any, where: str) -> tuple[str, bool, bool]:
     entry = mapping(entry, where)
-    return text(entry.get("content"), where), bool(entry.get("special"))
+    return text(entry.get("content"), where), bool(entry.get("special")), bool(entry.get("rstrip"))
 
 
 def _read_settings(vocabulary: Vocabulary, settings: Mapping[str, Any]) -> None:

@@ -16,7 +16,8 @@ _ADDED_SCORE = -1000.0
 class Vocabulary:
     """Tokens by id and what a tokenizer needs besides; None where a checkpoint names no token.
 
-    ``left_out`` are added tokens that have no row in the embedding.
+    ``left_out`` are added tokens that have no row in the embedding, ``strip_after`` those that
+    take the spaces after them along.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Vocabulary:
     remove_extra_whitespaces: bool = False
     precompiled_charsmap: bytes = b""
     left_out: list[str] = field(default_factory=list)
+    strip_after: list[int] = field(default_factory=list)
 
     def find(self, text: str) -> int | None:
         """Id of the token with exactly this text, added tokens first."""
