@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from crispvl import Model, _core
 from crispvl.convert import convert_checkpoint, convert_header
-from crispvl.convert.awq import AwqTensor, unpack_weights
+from crispvl.convert.awq import AwqTensor
+from crispvl.convert.packing import unpack_weights
 from crispvl.convert.safetensors import read_safetensors
 from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.errors import ModelFileError
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from tiny import make_checkpoint
-from tiny.rows import row
+from tiny.rows import row, variant
 
 # Zeros whose product with any scale, or its complement's, is a float16 number.
 EXACT_ZEROS = (0, 1, 2, 4, 7, 8, 11, 13, 14, 15)
@@ -78,7 +79,7 @@ def awq_tensor(codes: NDArray[Any], zeros: NDArray[Any], scales: NDArray[Any]) -
 
 def numbers(tensor: AwqTensor, index: NDArray[Any] | None = None) -> NDArray[np.float32]:
     index = np.arange(tensor.shape[0]) if index is None else index
-    values: NDArray[np.float32] = gguf.dequantize(tensor.q4_1(index), Type.Q4_1)
+    values: NDArray[np.float32] = gguf.dequantize(tensor.blocks(0, index), Type.Q4_1)
     return values
 
 
@@ -108,7 +109,7 @@ def test_blocks_are_never_off_by_more_than_the_rounding_of_m(
 def test_a_group_of_128_is_four_blocks_with_one_scale_and_minimum() -> None:
     rng = np.random.default_rng(1)
     parts = quantise(rng.standard_normal((16, 256)), 128)
-    blocks = awq_tensor(*parts).q4_1(np.arange(16)).reshape(16, 2, 4, 20)
+    blocks = awq_tensor(*parts).blocks(0, np.arange(16)).reshape(16, 2, 4, 20)
     heads = blocks[..., :4]
     assert (heads == heads[:, :, :1]).all()
     d = np.ascontiguousarray(heads[:, :, 0, :2]).view(np.float16)[..., 0]
@@ -119,7 +120,7 @@ def test_dequantised_rows_are_exact_and_in_the_order_asked_for() -> None:
     parts = quantise(np.random.default_rng(2).standard_normal((24, 64)), 32)
     index = np.array([5, 0, 23, 8])
     want = dequantise(*parts)[index]
-    np.testing.assert_array_equal(awq_tensor(*parts).rows(index), want)
+    np.testing.assert_array_equal(awq_tensor(*parts).values(0, index), want)
     assert np.abs(numbers(awq_tensor(*parts), index) - want).max() <= 6 / 2048 * parts[2].max()
 
 
@@ -165,10 +166,11 @@ def write(path: Path, tensors: dict[str, NDArray[Any]]) -> None:
     path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blobs))
 
 
-@pytest.fixture(params=["base", "internlm2"])
+@pytest.fixture(params=["base", "internlm2", "llama-hf"])
 def checkpoints(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
-    """Packed and plain; of InternLM2 with its fused wqkv packed."""
-    return awq_checkpoint(make_checkpoint(row(request.param), tmp_path / "checkpoint"))
+    """Packed and plain; of InternLM2 with its fused wqkv packed, of Llama with permuted rows."""
+    tiny = variant(row(request.param), layout="chat")
+    return awq_checkpoint(make_checkpoint(tiny, tmp_path / "checkpoint"))
 
 
 def arrays_of(path: Path) -> dict[str, tuple[Type, NDArray[Any]]]:

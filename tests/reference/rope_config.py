@@ -25,10 +25,21 @@ class RopeConfig:
     long_factor: tuple[float, ...] = ()
 
 
+# What transformers' GptOssConfig takes where a config says nothing.
+_GPT_OSS = {
+    "rope_type": "yarn",
+    "factor": 32.0,
+    "truncate": False,
+    "original_max_position_embeddings": 4096,
+}
+
+
 def rope_config(text: dict[str, Any]) -> RopeConfig:
     """Reads ``rope_parameters``, or ``rope_theta`` with ``rope_scaling``."""
     rope = {"rope_theta": text.get("rope_theta"), **(text.get("rope_scaling") or {})}
     rope.update(text.get("rope_parameters") or {})
+    if text["model_type"] == "gpt_oss" and rope.keys() <= {"rope_theta"}:
+        rope.update(_GPT_OSS)
     scaling = rope.get("rope_type") or rope.get("type") or "default"
     context = text["max_position_embeddings"]
     longest = context

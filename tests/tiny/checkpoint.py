@@ -50,6 +50,7 @@ def config(row: Row, special: dict[str, int]) -> dict[str, Any]:
         "rms_norm_eps": 1e-5,
         "hidden_act": "silu",
         "eos_token_id": special["<|im_end|>"],
+        "pad_token_id": special["<|im_end|>"],  # transformers' Phi-3 has one beyond 352 tokens
         "tie_word_embeddings": row.tied_head,
         **TEXT,
     }

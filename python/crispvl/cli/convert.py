@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype",
         choices=DTYPES,
-        help="type of the large matrices (f16; for an AWQ checkpoint q4_1, which keeps its blocks)",
+        help="type of the large matrices (f16; of a packed checkpoint what keeps its blocks: q4_1 "
+        "for AWQ, mxfp4 for gpt-oss's experts)",
     )
     parser.add_argument(
         "--layout",

@@ -12,17 +12,17 @@ weights of the group alike. That is less than the rounding to float16 that AWQ's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl.convert.packed import PackedTensor
 from crispvl.convert.rows import Rows
 from crispvl.convert.section import Section
 from crispvl.convert.stored_tensor import StoredTensor
-from crispvl.convert.tensors import TensorPlan
 from crispvl.errors import ModelFileError
 
 # Columns of eight that share a 32-bit word, from its lowest four bits up.
@@ -34,7 +34,7 @@ _N_WORD = 8  # codes in a word
 
 
 @dataclass(frozen=True)
-class AwqTensor(StoredTensor):
+class AwqTensor(PackedTensor):
     """A packed matrix; seen as ``[n_outputs, n_inputs]`` of float32.
 
     Attributes:
@@ -43,18 +43,19 @@ class AwqTensor(StoredTensor):
         scales: float16 ``[n_groups, n_outputs]``.
     """
 
+    block_dtype: ClassVar[str] = "q4_1"
     qweight: StoredTensor
     qzeros: StoredTensor
     scales: StoredTensor
 
-    def rows(self, index: Rows) -> NDArray[np.float32]:
-        """Some outputs' weights; exact, since 11 bits of scale times 5 fit float32."""
+    def values(self, i_matrix: int, index: Rows) -> NDArray[np.float32]:
+        """Exact, since 11 bits of scale times 5 fit float32."""
         codes, zeros, scales = self._grouped(index)
         values: NDArray[np.float32] = scales[..., None] * (codes - zeros[..., None])
         return values.reshape(len(index), -1)
 
-    def q4_1(self, index: Rows) -> NDArray[np.uint8]:
-        """Some outputs' weights as ggml's blocks: d, m, then 16 bytes with codes i and i + 16."""
+    def blocks(self, i_matrix: int, index: Rows) -> NDArray[np.uint8]:
+        """Those of Q4_1: d, m, then 16 bytes with codes i and i + 16."""
         codes, zeros, scales = self._grouped(index)
         up, up_error = _rounded(-scales * zeros)
         down, down_error = _rounded(scales * (15 - zeros))
@@ -69,6 +70,11 @@ class AwqTensor(StoredTensor):
             blocks[..., at : at + 2] = column[:, :, None]
         blocks[..., 4:] = halves[..., 0, :] | halves[..., 1, :] << 4
         return blocks.reshape(len(index), -1)
+
+    def largest(self, i_matrix: int) -> NDArray[np.float32]:
+        """Fifteen times the scale of each group."""
+        scales: NDArray[np.float32] = 15 * self.scales.load().astype(np.float32)
+        return scales
 
     def _grouped(
         self, index: Rows
@@ -96,21 +102,30 @@ def is_awq(method: Any) -> bool:
     return isinstance(method, Mapping) and method.get("quant_method") == "awq"
 
 
-def unpack_weights(
-    weights: Mapping[str, StoredTensor], config: Mapping[str, Any]
-) -> dict[str, StoredTensor]:
-    """A checkpoint's tensors, each packed matrix as one ``AwqTensor`` named like a plain weight.
-
-    Args:
-        weights: Tensors by the checkpoint's names.
-        config: ``config.json``.
+def awq_settings(methods: Iterable[Any]) -> Section | None:
+    """The ``quantization_config`` that names AWQ.
 
     Raises:
-        ModelFileError: Another kind of AWQ, or packed tensors that do not fit each other.
+        ModelFileError: Another kind of AWQ.
     """
-    settings = _settings(config)
+    for settings in filter(is_awq, methods):
+        section = Section(settings, "quantization_config")
+        section.expect("bits", 4)
+        section.expect("zero_point", True, None)
+        section.expect("version", "gemm", "GEMM", None)
+        return section
+    return None
+
+
+def unpack_matrices(
+    weights: Mapping[str, StoredTensor], settings: Section | None
+) -> dict[str, StoredTensor]:
+    """A checkpoint's tensors, each packed matrix as one `AwqTensor` named like a plain weight.
+
+    Raises:
+        ModelFileError: Packed tensors that do not fit each other.
+    """
     if settings is None:
-        _refuse_words(weights)
         return dict(weights)
     n_group = settings.raw("group_size")
     unpacked = {n: t for n, t in weights.items() if not n.endswith(_PARTS)}
@@ -118,31 +133,7 @@ def unpack_weights(
         if name.endswith(".qweight"):
             module = name.removesuffix(".qweight")
             unpacked[f"{module}.weight"] = _packed(module, weights, n_group)
-    _refuse_words(unpacked)
     return unpacked
-
-
-def _settings(config: Mapping[str, Any]) -> Section | None:
-    """The ``quantization_config`` of an AWQ checkpoint, refused where it is another kind of AWQ."""
-    for part in (config, config.get("llm_config"), config.get("text_config")):
-        settings = part.get("quantization_config") if isinstance(part, Mapping) else None
-        if isinstance(settings, Mapping) and is_awq(settings):
-            section = Section(settings, "quantization_config")
-            section.expect("bits", 4)
-            section.expect("zero_point", True, None)
-            section.expect("version", "gemm", "GEMM", None)
-            return section
-    return None
-
-
-def _refuse_words(weights: Mapping[str, StoredTensor]) -> None:
-    """No tensor but a packed one holds integers."""
-    for name, tensor in weights.items():
-        if tensor.dtype == "I32":
-            raise ModelFileError(
-                f"[{name}] expected floating point; found int32, and config.json names no AWQ "
-                "matrix here; download the checkpoint again"
-            )
 
 
 _PARTS = (".qweight", ".qzeros", ".scales")
@@ -171,7 +162,7 @@ def _packed(module: str, weights: Mapping[str, StoredTensor], n_group: Any) -> A
         )
 
     def load() -> NDArray[np.float32]:
-        return tensor.rows(np.arange(n_outputs))
+        return tensor.values(0, np.arange(n_outputs))
 
     tensor = AwqTensor("F32", (n_outputs, n_inputs), load, qweight, qzeros, scales)
     return tensor
@@ -182,34 +173,3 @@ def _unusable(module: str, expected: str, found: str) -> ModelFileError:
         f"[{module}] expected AWQ's {expected}; found {found}; download the checkpoint again, or "
         "convert the original one"
     )
-
-
-def mark_packed(
-    plans: Sequence[TensorPlan], weights: Mapping[str, StoredTensor]
-) -> list[TensorPlan]:
-    """The same plans; those of packed matrices say so."""
-
-    def is_packed(plan: TensorPlan) -> bool:
-        return any(isinstance(weights.get(source), AwqTensor) for source in plan.sources)
-
-    return [replace(plan, packed=is_packed(plan)) for plan in plans]
-
-
-def mark_expected(plans: Sequence[TensorPlan], config: Mapping[str, Any]) -> list[TensorPlan]:
-    """Marks what the config alone says is packed: the matrices of the text model's blocks.
-
-    ``modules_to_not_convert`` holds parts of the names of those that are not.
-
-    Raises:
-        ModelFileError: Another kind of AWQ.
-    """
-    settings = _settings(config)
-    if settings is None:
-        return list(plans)
-    excluded = [str(name) for name in settings.raw("modules_to_not_convert") or ()]
-
-    def is_packed(plan: TensorPlan) -> bool:
-        is_matrix = plan.name.startswith("blk.") and not plan.precise
-        return is_matrix and not any(name in plan.sources[0] for name in excluded)
-
-    return [replace(plan, packed=is_packed(plan)) for plan in plans]

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from crispvl.convert.awq import mark_packed, unpack_weights
 from crispvl.convert.chat import Chat, check_prompts, end_of_answer_id, read_chat
 from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles, open_checkpoint, reported_damage
 from crispvl.convert.layouts import read_config
+from crispvl.convert.packing import mark_packed, unpack_weights
 from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.convert.tensors import TensorPlan, is_unused, tensor_plans
 from crispvl.convert.tokenizer import read_vocabulary

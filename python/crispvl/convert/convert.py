@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from crispvl._version import __version__
 from crispvl.convert import dtypes
-from crispvl.convert.awq import mark_expected
 from crispvl.convert.checkpoint import Checkpoint, read_checkpoint
 from crispvl.convert.files import reported_damage
 from crispvl.convert.layouts import read_config
@@ -29,6 +28,7 @@ from crispvl.convert.metadata import (
     text_entries,
     vision_entries,
 )
+from crispvl.convert.packing import mark_expected
 from crispvl.convert.tensors import TensorPlan, tensor_plans
 from crispvl.convert.writer import OutputFile, OutputTensor, write_files, write_header
 from crispvl.errors import ModelFileError
@@ -84,8 +84,8 @@ def convert_checkpoint(
         model: Checkpoint folder in the OpenGVLab or the -hf layout, or a hub name.
         output: File to write. A pair adds ``mmproj-<name>`` beside it.
         dtype: ``f32``, ``f16``, ``bf16`` or ``q8_0``, the type of the large matrices; ``q4_1``
-            keeps those that an AWQ checkpoint holds in four bits. None is ``q4_1`` for AWQ
-            checkpoints, else ``f16``.
+            keeps those that an AWQ checkpoint holds in four bits, and ``mxfp4`` the experts that
+            gpt-oss's does. None is ``q4_1`` and ``mxfp4`` for such checkpoints, else ``f16``.
         layout: ``single`` for one file, ``pair`` for the two that llama.cpp reads.
         prompts: What the model was trained to answer, by ``text`` and ``markdown``.
         strips: For a model that was trained to read lines: how they fill a tile, by the fields
@@ -199,13 +199,14 @@ def convert_header(config: Mapping[str, Any], output: str | Path, dtype: str | N
 
 
 def _chosen_dtype(dtype: str | None, plans: Sequence[TensorPlan], name: str) -> str:
-    is_packed = any(p.packed for p in plans)
-    if dtype == "q4_1" and not is_packed:
+    packed = next((p.packed for p in plans if p.packed), "")
+    if dtype in dtypes.PACKED_DTYPES and dtype != packed:
+        kind = {"q4_1": "4-bit AWQ checkpoints", "mxfp4": "checkpoints of MXFP4 experts"}[dtype]
         raise ValueError(
-            "[dtype] 'q4_1' is expected for 4-bit AWQ checkpoints alone; "
+            f"[dtype] '{dtype}' is expected for {kind} alone; "
             f"'{name}' is none; convert to f16, then use 'crispvl quantize'"
         )
-    return dtype or ("q4_1" if is_packed else "f16")
+    return dtype or packed or "f16"
 
 
 def _output_files(

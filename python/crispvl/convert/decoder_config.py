@@ -25,7 +25,7 @@ def read_decoder(root: Section, text: Section) -> DecoderConfig:
     d_head = s.count("head_dim") if s.has("head_dim") else s.count("hidden_size") // n_heads
     if d_head < 2 or d_head % 2:
         raise s.error("head_dim", "an even width of each head", d_head)
-    rope_theta, rope_scaling = read_rope(s, d_head)
+    rope_theta, rope_scaling = read_rope(s, d_head, family.rope)
     trained = s.count("max_position_embeddings")
     context_length = usable_context_length(trained, rope_scaling)
     if not 1 <= context_length <= LARGEST_COUNT:

@@ -12,12 +12,14 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
-from crispvl.convert.awq import AwqTensor
+from crispvl.convert.packed import PackedTensor
 from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.convert.tensors import TensorPlan
 from crispvl.errors import ModelFileError
 
-DTYPES = ("f32", "f16", "bf16", "q8_0", "q4_1")
+DTYPES = ("f32", "f16", "bf16", "q8_0", "q4_1", "mxfp4")
+PACKED_DTYPES = ("q4_1", "mxfp4")
+"""What keeps the blocks of a checkpoint that is packed so, and is for no other."""
 
 # general.file_type
 FILE_TYPES = {
@@ -26,10 +28,20 @@ FILE_TYPES = {
     "bf16": gguf.LlamaFileType.MOSTLY_BF16,
     "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
     "q4_1": gguf.LlamaFileType.MOSTLY_Q4_1,
+    "mxfp4": gguf.LlamaFileType.MOSTLY_MXFP4_MOE,
 }
 
 # Rows are converted in pieces of about this size, so memory does not grow with the tensor.
 _CHUNK_BYTES = 32 * 1024 * 1024
+
+
+_MATRICES = {
+    "f16": Type.F16,
+    "bf16": Type.BF16,
+    "q8_0": Type.Q8_0,
+    "q4_1": Type.F16,
+    "mxfp4": Type.BF16,
+}
 
 
 @dataclass(frozen=True)
@@ -45,16 +57,16 @@ def choose_type(plan: TensorPlan, dtype: str) -> Encoding:
 
     Vectors, norms, class and position embeddings stay in float32. The patch kernel is float16 in
     an f16 or q4_1 file and float32 otherwise. Rows that are no multiple of a q8_0 block become
-    float16. In a q4_1 file the matrices that are packed in the checkpoint stay so, the others are
-    float16.
+    float16. In a q4_1 or mxfp4 file the matrices that are packed in the checkpoint stay so; the
+    others are float16 beside AWQ's float16 scales, and bfloat16, which gpt-oss's are, beside MXFP4.
     """
     if dtype == "f32" or plan.precise:
         return Encoding(Type.F32)
     if len(plan.shape) == 4:
         return Encoding(Type.F16 if dtype in ("f16", "q4_1") else Type.F32)
-    if dtype == "q4_1":
-        return Encoding(Type.Q4_1 if plan.packed else Type.F16)
-    wanted = {"f16": Type.F16, "bf16": Type.BF16, "q8_0": Type.Q8_0}[dtype]
+    if dtype in PACKED_DTYPES and plan.packed == dtype:
+        return Encoding(Type[dtype.upper()])
+    wanted = _MATRICES[dtype]
     if plan.shape[-1] % gguf.GGML_QUANT_SIZES[wanted][0]:
         return Encoding(Type.F16, fallback=True)
     return Encoding(wanted)
@@ -82,7 +94,7 @@ def encode(
     if plan.values:
         yield _to_type(plan, np.array(plan.values, "<f4"), "F32", kind)
     for tensor in tensors:
-        if isinstance(tensor, AwqTensor):
+        if isinstance(tensor, PackedTensor):
             yield from _encode_packed(plan, tensor, kind)
             continue
         words = tensor.load()
@@ -91,16 +103,20 @@ def encode(
             yield from _encode_matrix(plan, matrix, tensor.dtype, kind)
 
 
-def _encode_packed(plan: TensorPlan, tensor: AwqTensor, kind: Type) -> Iterator[NDArray[np.uint8]]:
+def _encode_packed(
+    plan: TensorPlan, tensor: PackedTensor, kind: Type
+) -> Iterator[NDArray[np.uint8]]:
     taken = np.arange(plan.shape[-2]) if plan.rows is None else plan.rows
     step = _rows_at_once(plan.shape[-1])
-    for begin in range(0, len(taken), step):
-        index = taken[begin : begin + step]
-        if kind == Type.Q4_1:
-            _check_finite(plan, tensor.scales.load())
-            yield tensor.q4_1(index).reshape(-1)
-        else:
-            yield _to_type(plan, tensor.rows(index), tensor.dtype, kind)
+    keeps_blocks = kind.name.lower() == tensor.block_dtype
+    for i_matrix in range(math.prod(plan.shape[:-2])):
+        _check_finite(plan, tensor.largest(i_matrix))
+        for begin in range(0, len(taken), step):
+            index = taken[begin : begin + step]
+            if keeps_blocks:
+                yield tensor.blocks(i_matrix, index).reshape(-1)
+            else:
+                yield _to_type(plan, tensor.values(i_matrix, index), tensor.dtype, kind)
 
 
 def _encode_matrix(

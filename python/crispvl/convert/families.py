@@ -115,6 +115,7 @@ class TextFamily:
         clamped_gate: The MLP's gate is gpt-oss's; else SwiGLU.
         experts: What the family's mixture of experts is; None for one MLP per block.
         defaults: What the published model class assumes when ``config.json`` leaves a key out.
+        rope: The same for the parameters of RoPE.
     """
 
     arch: str
@@ -132,6 +133,7 @@ class TextFamily:
     clamped_gate: bool = False
     experts: ExpertFamily | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    rope: Mapping[str, Any] = field(default_factory=dict)
 
 
 _COMMON_DEFAULTS: dict[str, Any] = {
@@ -216,6 +218,12 @@ FAMILIES: Mapping[str, TextFamily] = {
             "sliding_window": 128,
             "swiglu_alpha": 1.702,
             "swiglu_limit": 7.0,
+        },
+        rope={
+            "rope_type": "yarn",
+            "factor": 32.0,
+            "truncate": False,
+            "original_max_position_embeddings": 4096,
         },
     ),
     "internlm2": TextFamily(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crispvl.convert.awq import is_awq
 from crispvl.convert.config import (
     CheckpointConfig,
     ImageConfig,
@@ -18,6 +17,7 @@ from crispvl.convert.config import (
     VisionConfig,
 )
 from crispvl.convert.decoder_config import read_decoder
+from crispvl.convert.packing import refuse_quantised
 from crispvl.convert.section import MOST_LAYERS, Section, is_number
 from crispvl.convert.values import id_list
 from crispvl.errors import ModelFileError
@@ -149,19 +149,6 @@ def _refuse_other_encoder(config: Mapping[str, Any]) -> None:
             raise ModelFileError(
                 f"[config.json: vision_config] expected InternViT, the encoder of the InternVL "
                 f"models; found {encoder} ({kind}); models with another encoder are not supported"
-            )
-
-
-def refuse_quantised(config: Mapping[str, Any]) -> None:
-    """Refuses a checkpoint whose weights are packed in a way that is not known."""
-    for part in (config, config.get("llm_config"), config.get("text_config")):
-        method = part.get("quantization_config") if isinstance(part, Mapping) else None
-        if method and not is_awq(method):
-            name = method.get("quant_method") if isinstance(method, Mapping) else method
-            raise ModelFileError(
-                "[config.json] expected weights in float32, float16, bfloat16 or AWQ; found "
-                f"weights quantised with '{name}'; convert the original checkpoint and choose "
-                "the type of the file with --dtype"
             )
 
 

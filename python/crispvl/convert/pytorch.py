@@ -37,6 +37,7 @@ def read_pytorch(path: Path) -> dict[str, StoredTensor]:
         torch.float16: "F16",
         torch.bfloat16: "BF16",
         torch.int32: "I32",  # packed words of AWQ
+        torch.uint8: "U8",  # packed bytes of MXFP4
     }
     if not isinstance(state, dict):
         raise _no_tensors(path, type(state).__name__)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from crispvl.convert.section import Section, is_number
 
@@ -39,14 +41,14 @@ class RopeScaling:
     long_divisors: tuple[float, ...] = ()
 
 
-def read_rope(s: Section, d_head: int) -> tuple[float, RopeScaling]:
+def read_rope(s: Section, d_head: int, otherwise: Mapping[str, Any]) -> tuple[float, RopeScaling]:
     """Theta and scaling for heads of ``d_head``.
 
     Old configs have ``rope_theta`` and ``rope_scaling`` (with ``type`` or ``rope_type``), new ones
-    ``rope_parameters`` with everything.
+    ``rope_parameters`` with everything. Where there is neither, ``otherwise`` counts.
     """
     key = "rope_parameters" if s.has("rope_parameters") else "rope_scaling"
-    rope = s.child(key) if s.has(key) else Section({}, s.where)
+    rope = s.child(key) if s.has(key) else Section(otherwise, s.where)
     theta = rope.number("rope_theta") if rope.has("rope_theta") else s.number("rope_theta")
     if rope.has("partial_rotary_factor"):
         rope.expect("partial_rotary_factor", 1.0, 1)

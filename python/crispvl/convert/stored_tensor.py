@@ -16,6 +16,7 @@ WORDS: Mapping[str, np.dtype[Any]] = {
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
     "I32": np.dtype("<i4"),
+    "U8": np.dtype("u1"),
 }
 
 # Values that can be computed from the config; some exporters store them, in types of their own.

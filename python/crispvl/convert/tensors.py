@@ -33,7 +33,8 @@ class TensorPlan:
         transposed: Its matrices are columns by rows.
         values: What is written instead, where the config and no tensor holds it.
         precise: Stays in float32 whatever the file's type.
-        packed: The checkpoint holds it in 4-bit blocks.
+        packed: The type of a file that keeps the blocks in which the checkpoint holds it; empty
+            where it holds numbers.
     """
 
     name: str
@@ -45,7 +46,7 @@ class TensorPlan:
     transposed: bool = False
     values: tuple[float, ...] = ()
     precise: bool = False
-    packed: bool = False
+    packed: str = ""
 
 
 def tensor_plans(
