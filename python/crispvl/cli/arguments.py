@@ -52,17 +52,18 @@ def add_options(
         text = field.metadata["help"]
         if field.default not in (None, "", ()):
             text += f" (default: {field.default})"
-        if hints[field.name] is bool:
+        hint: Any = hints[field.name]
+        if bool in (hint, *get_args(hint)):
             group.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
             )
         else:
             parse = field.metadata["parse"]
-            kind = readable(parse) if parse else _value_type(hints[field.name])
-            choices = _choices(hints[field.name])
+            kind = readable(parse) if parse else _value_type(hint)
+            choices = _choices(hint)
             group.add_argument(
                 flag,
-                action=_Collect if get_origin(hints[field.name]) is tuple else "store",
+                action=_Collect if get_origin(hint) is tuple else "store",
                 type=kind,
                 choices=choices,
                 default=argparse.SUPPRESS,

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from crispvl.engine.answer_parts import AnswerParts
 from crispvl.engine.drafting import Drafter, NoDrafter
 from crispvl.engine.lookahead import Lookahead
 from crispvl.engine.loop_detector import Loop
@@ -77,9 +78,8 @@ class TokenStream(Iterator[Token]):
             model, self._prompt_ids, request.options.max_tokens or MAX_TOKENS
         )
         vocabulary = model.vocabulary
-        self._transcript = Transcript(
-            model.core.detokenize, vocabulary.control_ids, vocabulary.header_ids
-        )
+        parts = AnswerParts(vocabulary, model.core.detokenize, self._prompt_ids)
+        self._transcript = Transcript(model.core.detokenize, parts, vocabulary.coordinates)
         self._n_cached = self._n_given = 0
         self._stop_logprob: float | None = None
         self._finish_reason: FinishReason = "cancelled"  # until the end is reached
@@ -128,6 +128,7 @@ class TokenStream(Iterator[Token]):
             logprobs=list(written.logprobs),
             finish_reason=reason,
             text=written.text,
+            thought=written.thought,
             timings=Timings(**self._timings),
             n_prompt_tokens=len(self._prompt_ids),
             n_cached_tokens=self._n_cached,

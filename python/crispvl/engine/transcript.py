@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
+from crispvl.engine.answer_parts import AnswerParts
 from crispvl.engine.detokenizer import StreamingDetokenizer
 
 
@@ -12,21 +13,22 @@ class Transcript:
 
     Args:
         to_bytes: Turns token ids into bytes.
-        control_ids: Tokens that are no text.
-        header_ids: Tokens that open a header, and the one that ends it; a header is no text.
+        parts: Tells which tokens are text; those of other parts complete none.
+        coordinates: What to write for tokens that are coordinates.
     """
 
     def __init__(
         self,
         to_bytes: Callable[[list[int]], bytes],
-        control_ids: Collection[int],
-        header_ids: tuple[Collection[int], int] | None = None,
+        parts: AnswerParts,
+        coordinates: Mapping[int, str],
     ) -> None:
         self._to_bytes = to_bytes
-        self._control_ids = control_ids
-        self._header_ids = header_ids
-        self._in_header = False
+        self._parts = parts
+        self._coordinates = coordinates
         self._detokenizer = StreamingDetokenizer(to_bytes)
+        self._thought_ids: list[int] = []
+        self._trims = False  # the gap between a thought and the text
         self.ids: list[int] = []
         self.logprobs: list[float] = []
         self.pieces: list[str] = []
@@ -40,28 +42,40 @@ class Transcript:
     def text(self) -> str:
         return "".join(self.pieces) + self.rest
 
+    @property
+    def thought(self) -> str:
+        """What came before the text, its special tokens included."""
+        return self._to_bytes(self._thought_ids).decode("utf-8", "replace").strip()
+
     def append(self, token_id: int, logprob: float) -> None:
         self.ids.append(token_id)
         self.logprobs.append(logprob)
-        self.pieces.append(self._detokenizer.push(token_id) if self._is_text(token_id) else "")
-
-    def _is_text(self, token_id: int) -> bool:
-        """Whether the next token is text: what comes before it counts."""
-        if self._header_ids is not None:
-            opens, end = self._header_ids
-            self._in_header = token_id in opens or (self._in_header and token_id != end)
-        return not self._in_header and token_id not in self._control_ids
+        self.pieces.append(self._push(token_id))
 
     def rewind(self, n_tokens: int) -> None:
         """Takes back all but the first tokens."""
         for values in (self.ids, self.logprobs, self.pieces):
             del values[n_tokens:]
-        # The pieces are kept; replaying the tokens only brings the detokenizer to where it was.
+        # The pieces are kept; replaying the tokens only brings the rest to where it was.
         self._detokenizer = StreamingDetokenizer(self._to_bytes)
-        self._in_header = False
+        self._thought_ids, self._trims = [], False
+        self._parts.reset()
         for token_id in self.ids:
-            if self._is_text(token_id):
-                self._detokenizer.push(token_id)
+            self._push(token_id)
 
     def finish(self) -> None:
         self.rest += self._detokenizer.finish()
+
+    def _push(self, token_id: int) -> str:
+        """Returns the text that a token completes."""
+        part = self._parts.push(token_id)
+        if part == "thought":
+            self._thought_ids.append(token_id)
+            self._trims = True
+        if part != "text":
+            return ""
+        piece = self._coordinates.get(token_id) or self._detokenizer.push(token_id)
+        if self._trims:
+            piece = piece.lstrip()
+            self._trims = not piece
+        return piece

@@ -230,6 +230,11 @@ class ReadOptions(GenerateOptions, InputOptions):
         "show a page whole, as strips of its lines, block by block, or as suits it; without it, "
         "what the model was made for",
     )
+    thinking: bool | None = _option(
+        None,
+        "let a model that can think first do so, Qianfan-OCR about the layout (slower); without "
+        "it, as its chat template has it",
+    )
     skip_blank: bool = _option(True, "give blank pages no text, without asking the model")
     repair_loops: bool = _option(True, "bring the model out of it where it repeats itself")
     groundedness: bool = _option(False, "measure how much the answer owes to the image (slower)")
@@ -266,6 +271,8 @@ class ReadOptions(GenerateOptions, InputOptions):
         _check_optional_count("streams", self.streams)
         for name in ("skip_blank", "repair_loops", "groundedness"):
             _check(name, getattr(self, name), bool, "a bool", lambda v: True)
+        if self.thinking is not None:
+            _check("thinking", self.thinking, bool, "a bool", lambda v: True)
         for name in ("page_time_limit", "time_limit"):
             if getattr(self, name) is not None:
                 _check(name, getattr(self, name), float, "over 0", lambda v: v > 0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Protocol
 
 from crispvl.errors import ModelFileError
@@ -20,7 +20,7 @@ from crispvl.model_config import ModelConfig
 from crispvl.prompts.chat_template import ChatTemplate
 from crispvl.prompts.conversations import CONVERSATIONS
 from crispvl.prompts.messages import IMAGE_PLACEHOLDER, Framed, ImagePart, Message
-from crispvl.prompts.vocabulary import Vocabulary
+from crispvl.prompts.vocabulary import THOUGHT_START, Vocabulary
 
 
 class TextModel(Protocol):
@@ -67,14 +67,23 @@ class PromptBuilder:
         if self._conversation is None:
             self._template = self._load_template(pieces)
 
-    def build(self, messages: Sequence[Message], n_image_tokens: Sequence[int]) -> list[int]:
+    def build(
+        self,
+        messages: Sequence[Message],
+        n_image_tokens: Sequence[int],
+        thinking: bool | None = None,
+    ) -> list[int]:
         """Returns the prompt's token ids, BOS first where the model wants one.
 
         Args:
             messages: The conversation, ending where the model is to answer.
             n_image_tokens: Per image, in order, how many context tokens it takes.
+            thinking: Whether the model is to think first; None leaves it to the chat format.
         """
-        prompt = self._render([_map_text(message, self._hidden.hide) for message in messages])
+        if thinking and not self._has_switch:
+            messages = _asking_for_thought(messages)
+        hidden = [_map_text(message, self._hidden.hide) for message in messages]
+        prompt = self._render(hidden, thinking)
         pieces = self._placeholders.split(prompt)
         if len(pieces) != len(n_image_tokens) + 1:
             raise ModelFileError(
@@ -92,14 +101,28 @@ class PromptBuilder:
             ids.insert(0, tokenizer.bos_id)
         return ids
 
-    def _render(self, messages: Sequence[Message]) -> str:
+    def check_thinking(self) -> None:
+        """Raises ValueError where the model cannot be asked to think first."""
+        vocabulary = self._model.vocabulary
+        if not self._has_switch and not (vocabulary.thought_ids and vocabulary.coordinates):
+            raise ValueError(
+                "[options] thinking of a model whose chat template knows 'enable_thinking', or "
+                "that thinks in layouts, is expected; this model is neither; leave thinking out, "
+                "or ask for it in the prompt"
+            )
+
+    @property
+    def _has_switch(self) -> bool:
+        return self._template is not None and self._template.knows_thinking
+
+    def _render(self, messages: Sequence[Message], thinking: bool | None) -> str:
         system_message = self._chat.system_message
         if self._conversation is not None:
             return self._conversation.render(messages, system_message)
         assert self._template is not None
         if system_message and messages[0].role != "system":
             messages = [Message("system", (system_message,)), *messages]
-        return self._template.render(messages)
+        return self._template.render(messages, thinking)
 
     def _tokenize(self, text: str) -> Iterator[int]:
         for i, piece in enumerate(self._added.split(text)):
@@ -118,6 +141,15 @@ class PromptBuilder:
             )
         named = self._model.vocabulary.named_ids
         return ChatTemplate(source, {name: pieces[i] for name, i in named.items() if i in pieces})
+
+
+def _asking_for_thought(messages: Sequence[Message]) -> list[Message]:
+    """Ends the last turn with the token that Qianfan-OCR takes for asking (arXiv 2603.13398)."""
+    parts = list(messages[-1].parts)
+    last = parts.pop() if parts and not isinstance(parts[-1], ImagePart) else ""
+    before, text, after = ("", last, "") if isinstance(last, str) else astuple(last)
+    parts.append(Framed(before, text, after + THOUGHT_START))
+    return [*messages[:-1], replace(messages[-1], parts=tuple(parts))]
 
 
 class HiddenTokens:

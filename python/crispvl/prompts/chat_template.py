@@ -16,6 +16,8 @@ from crispvl.errors import ModelFileError
 from crispvl.prompts.messages import ImagePart, Message, flatten, plain
 from crispvl.prompts.template_sandbox import LimitError, compile_template, render_template
 
+_THINKING = "enable_thinking"
+
 _PROBE = "d1f0b7c2"
 """A text that no template writes by itself."""
 
@@ -34,6 +36,8 @@ class ChatTemplate:
 
     def __init__(self, source: str, variables: Mapping[str, str] | None = None) -> None:
         self._variables = dict(variables or {})
+        self.knows_thinking = _THINKING in source
+        """Whether it says if a model is to think first."""
         try:
             self._template = compile_template(source)
         except LimitError as error:
@@ -44,20 +48,25 @@ class ChatTemplate:
             ) from error
         self._accepts_parts = self._try_parts()
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(self, messages: Sequence[Message], thinking: bool | None = None) -> str:
         """Returns the prompt up to where the model's answer begins.
 
         Each image shows as the placeholder that the template itself writes, or, where a template
         knows only strings, as the reference's `crispvl.prompts.messages.flatten` writes it.
+
+        Args:
+            messages: The conversation.
+            thinking: The template's ``enable_thinking``; None leaves it undefined.
 
         Raises:
             ModelFileError: The template fails, or refuses these messages.
         """
         if not self._accepts_parts:
             flat = [{"role": role, "content": text} for role, text in flatten(messages)]
-            return self._render(flat)
+            return self._render(flat, thinking)
         bare = self._shown_bare(messages)
-        return self._render([_as_dict(message, i in bare) for i, message in enumerate(messages)])
+        shown = [_as_dict(message, i in bare) for i, message in enumerate(messages)]
+        return self._render(shown, thinking)
 
     def _try_parts(self) -> bool:
         """Returns whether the template walks through content parts: found by trying it.
@@ -89,14 +98,16 @@ class ChatTemplate:
             return frozenset()
         return frozenset(i for i, text in texts.items() if text in prompt)
 
-    def _render(self, messages: list[dict[str, Any]]) -> str:
+    def _render(self, messages: list[dict[str, Any]], thinking: bool | None = None) -> str:
         try:
-            return self._run(messages)
+            return self._run(messages, thinking)
         except _FAILURES as error:
             raise _refused(error) from error
 
-    def _run(self, messages: list[dict[str, Any]]) -> str:
+    def _run(self, messages: list[dict[str, Any]], thinking: bool | None = None) -> str:
         variables = {**self._variables, "messages": messages, "add_generation_prompt": True}
+        if thinking is not None:
+            variables[_THINKING] = thinking
         return render_template(self._template, {**variables, "tools": None, "documents": None})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,13 @@ from crispvl.model_config import ModelConfig
 _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED = 2, 3, 4, 5  # values of tokenizer.ggml.token_type
 
 _HEADER_OPENS, _HEADER_END = ("<|start|>", "<|channel|>"), "<|message|>"
+
+THOUGHT_START, THOUGHT_END = "<think>", "</think>"
+"""Around what a model writes for itself."""
+
+_THOUGHT = (THOUGHT_START, THOUGHT_END)
+
+_COORDINATE = re.compile(r"<COORD_(\d{1,4})>")  # Qianfan-OCR's
 
 _GAPS = {ord(mark): " " for mark in "ĠĊĉč▁"}
 """How byte-level and SentencePiece vocabularies spell space, line break, tab and return."""
@@ -29,6 +37,9 @@ class Vocabulary:
         control: The texts of those, which a caller's text must not be able to write.
         stop_ids: Ids of the tokens that end an answer.
         named_ids: Ids of the tokens that chat templates name, ``bos_token`` and the like.
+        image_id: The token that stands for image tokens; -1 for none.
+        thought_ids: The tokens around what a model writes for itself; None for none.
+        coordinates: Of the tokens that are coordinates, their numbers as text.
         header_ids: Tokens that open a message's header, and the one that ends it; what stands
             between is no text. Harmony, gpt-oss's format, names role and channel there.
     """
@@ -58,6 +69,13 @@ class Vocabulary:
             "unk_token": _named_id(metadata, "unknown"),
             "pad_token": _named_id(metadata, "padding"),
         }
+        self.image_id = config.image.context_token_id if config.is_whole else -1
+        thought_ids = tuple(self.added[p] for p in _THOUGHT if p in self.added)
+        self.thought_ids: tuple[int, int] | None = None
+        if len(thought_ids) == len(_THOUGHT):
+            self.thought_ids = thought_ids[0], thought_ids[1]
+        numbers = ((i, _COORDINATE.fullmatch(piece)) for piece, i in self.added.items())
+        self.coordinates = {i: str(int(match[1])) for i, match in numbers if match is not None}
         opens = [self.added[p] for p in _HEADER_OPENS if p in self.control]
         self.header_ids: tuple[frozenset[int], int] | None = None
         if len(opens) == len(_HEADER_OPENS) and _HEADER_END in self.control:

@@ -68,6 +68,8 @@ class Conversing:
         left = {name: value for name, value in own if getattr(given, name) is None}
         chosen = replace(given, **{**left, **settings})
         tile_limits(self.model.config, chosen)
+        if chosen.thinking:
+            self._prompts.check_thinking()
         return chosen
 
     def chat(
@@ -172,7 +174,9 @@ class Conversing:
         image_ms = 1000 * (time.perf_counter() - started)
         per_tile = model.config.projector.tokens_per_tile
         request = Request(
-            prompt_ids=self._prompts.build(parsed, [len(tiles) * per_tile for tiles in images]),
+            prompt_ids=self._prompts.build(
+                parsed, [len(tiles) * per_tile for tiles in images], chosen.thinking
+            ),
             images=images,
             options=chosen,
             repair_loops=chosen.repair_loops,

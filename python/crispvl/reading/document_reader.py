@@ -37,6 +37,7 @@ from crispvl.options import MAX_TOKENS, ReadOptions
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.prompts.messages import ImagePart, Message
 from crispvl.prompts.tasks import TASKS, question
+from crispvl.prompts.vocabulary import THOUGHT_END
 from crispvl.reading.block_reader import BlockReader
 from crispvl.reading.layout_choice import chosen_layout, layout_for
 from crispvl.reading.line_reader import LineReader
@@ -251,7 +252,7 @@ class DocumentReader:
         current.known = replace(current.known, grid=prepared.grid, n_tiles=n_tiles)
         n_image_tokens = n_tiles * model.config.projector.tokens_per_tile
         message = Message("user", (ImagePart(image), self._question))
-        prompt_ids = self._prompts.build([message], [n_image_tokens])
+        prompt_ids = self._prompts.build([message], [n_image_tokens], options.thinking)
         current.image_ms = 1000 * (time.perf_counter() - started)
         request = Request(
             prompt_ids=prompt_ids,
@@ -267,6 +268,8 @@ class DocumentReader:
         current.answer = None  # and its tiles
         current.check_read(generation, image)
         boxed = model.detokenize(generation.ids)
+        if generation.thought:
+            boxed = boxed.rpartition(THOUGHT_END)[2]
         current.known = replace(current.known, boxed_text=boxed if "<box>" in boxed else None)
         if options.groundedness:
             with self._engine.run(Groundedness(model, prompt_ids, generation, cancel)) as measured:
@@ -308,7 +311,7 @@ class DocumentReader:
     ) -> PageSteps:
         def prompt(crop: Image.Image, n_image_tokens: int) -> list[int]:
             message = Message("user", (ImagePart(crop), self._question))
-            return self._prompts.build([message], [n_image_tokens])
+            return self._prompts.build([message], [n_image_tokens], self._options.thinking)
 
         current.in_parts = reader = BlockReader(
             self._model.config, self._engine, prompt, self._options, cancel

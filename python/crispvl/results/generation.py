@@ -55,8 +55,9 @@ class Generation:
     ``ids``, ``logprobs`` and ``pieces`` run in parallel and leave out the token that ended the
     answer, whose log-probability is ``stop_logprob``. Log-probabilities are natural, under the
     model's own distribution, before temperature, penalties and truncation. ``text`` leaves out
-    special tokens; a piece is the text that its token completes, and the last may lack what an
-    unfinished character leaves behind.
+    special tokens, and what the model thought before its answer, which is ``thought``; a piece is
+    the text that its token completes, and the last may lack what an unfinished character leaves
+    behind.
     """
 
     ids: list[int]
@@ -67,6 +68,8 @@ class Generation:
     n_prompt_tokens: int
     n_cached_tokens: int = 0
     """Tokens of the prompt that were in a KV cache already."""
+    thought: str = field(default="", repr=False)
+    """What the model wrote for itself before its answer, special tokens included."""
     stop_logprob: float | None = None
     pieces: list[str] = field(default_factory=list, repr=False)
     repairs: tuple[Repair, ...] = ()
@@ -139,6 +142,11 @@ class Answer:
         return self.generation.text
 
     @property
+    def thought(self) -> str:
+        """What the model wrote for itself before the text."""
+        return self.generation.thought
+
+    @property
     def finish_reason(self) -> FinishReason:
         return self.generation.finish_reason
 
@@ -155,6 +163,7 @@ class Answer:
         generation = self.generation
         return {
             "text": self.text,
+            "thought": self.generation.thought,
             "finish_reason": self.finish_reason,
             "confidence": self.confidence,
             "token_confidence": asdict(generation.confidence),

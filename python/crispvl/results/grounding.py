@@ -1,7 +1,8 @@
 """Boxes that a model writes around what it names, as pixels.
 
 InternVL answers ``<ref>label</ref><box>[[x1, y1, x2, y2], …]</box>`` with coordinates from 0 to
-1000 of the image's width and height (the model cards' grounding examples).
+1000 of the image's width and height (the model cards' grounding examples). Qianfan-OCR has a token
+for each coordinate, ``<COORD_0>`` to ``<COORD_999>`` (arXiv 2603.13398).
 """
 
 from __future__ import annotations
@@ -10,10 +11,17 @@ import re
 from dataclasses import dataclass
 
 SCALE = 1000
-"""The coordinate of an image's right and lower edge."""
+"""The coordinate of an image's right and lower edge, as a number."""
 
-_NUMBER = r"\s*(\d+(?:\.\d+)?)\s*"
-_GROUP = re.compile(r"(?:<ref>(?P<label>[^<]*)</ref>\s*)?<box>(?P<boxes>[^<]*)(?:</box>|$)")
+TOKEN_SCALE = 999
+"""The same as a token."""
+
+COORDINATE_TOKEN = re.compile(r"<COORD_(\d+)>")
+
+_NUMBER = r"\s*(\d+(?:\.\d+)?|<COORD_\d+>)\s*"
+_GROUP = re.compile(
+    r"(?:<ref>(?P<label>[^<]*)</ref>\s*)?<box>(?P<boxes>(?:[^<]|<COORD_\d+>)*)(?:</box>|$)"
+)
 _BOX = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")
 
 
@@ -41,7 +49,7 @@ def find_boxes(text: str, width_px: int, height_px: int) -> tuple[Box, ...]:
     boxes = []
     for group in _GROUP.finditer(text):
         for match in _BOX.finditer(group["boxes"]):
-            x1, y1, x2, y2 = (min(float(number) / SCALE, 1.0) for number in match.groups())
+            x1, y1, x2, y2 = map(_share, match.groups())
             boxes.append(
                 Box(
                     label=(group["label"] or "").strip(),
@@ -52,3 +60,9 @@ def find_boxes(text: str, width_px: int, height_px: int) -> tuple[Box, ...]:
                 )
             )
     return tuple(boxes)
+
+
+def _share(coordinate: str) -> float:
+    """Of the image's edge, from 0 to 1."""
+    token = COORDINATE_TOKEN.fullmatch(coordinate)
+    return min(float(coordinate) / SCALE if token is None else int(token[1]) / TOKEN_SCALE, 1.0)

@@ -15,6 +15,7 @@ from crispvl.options import Layout
 from crispvl.results.generation import FinishReason, Generation, Timings
 from crispvl.results.grounding import Box, find_boxes
 from crispvl.results.lines import Block, Line, Word, lines_of_text
+from crispvl.results.regions import Region, find_regions
 from crispvl.results.tables import Table, find_tables
 
 Flag = Literal["blank", "damaged", "empty", "low_confidence", "repetition", "truncated"]
@@ -136,6 +137,16 @@ class Page:
         """What the model located on the page, in the page's pixels."""
         return find_boxes(self.boxed_text or self.text, self.width_px, self.height_px)
 
+    @property
+    def thought(self) -> str:
+        """What the model wrote for itself before the text; see `regions`."""
+        return self.generation.thought if self.generation else ""
+
+    @cached_property
+    def regions(self) -> tuple[Region, ...]:
+        """The parts of the page in reading order, where the model thought about its layout."""
+        return find_regions(self.thought, self.width_px, self.height_px)
+
     @cached_property
     def tables(self) -> tuple[Table, ...]:
         """The tables of the text, Markdown's or HTML's, as rows of cells."""
@@ -155,6 +166,8 @@ class Page:
             "words": [word.to_list() for word in self.words],
             "lines": [line.to_dict() for line in self.lines],
             "boxes": [asdict(box) for box in self.boxes],
+            "thought": self.thought,
+            "regions": [region.to_dict() for region in self.regions],
             "groundedness": self.groundedness,
             "repairs": [repair.to_dict() for repair in generation.repairs] if generation else [],
             "width_px": self.width_px,
