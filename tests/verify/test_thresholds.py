@@ -54,6 +54,21 @@ def test_the_table_tells_cosine_difference_and_norms() -> None:
     assert compare_stage("x", want, want, Threshold(1.0, 0.0)).passed
 
 
+def test_by_the_median_half_of_the_rows_may_be_others() -> None:
+    want = np.eye(4)[[0, 1, 2]]
+    found = np.eye(4)[[0, 1, 3]]
+    assert not compare_stage("x", found, want, Threshold(0.9)).passed
+    assert compare_stage("x", found, want, Threshold(0.9), by_median=True).passed
+    assert not compare_stage("x", found[[0, 2, 2]], want[[0, 2, 2]], Threshold(0.9),
+                             by_median=True).passed  # fmt: skip
+
+
+def test_what_is_not_judged_has_to_be_finite_all_the_same() -> None:
+    want = np.eye(4)
+    assert compare_stage("x", want[::-1], want, Threshold(0.9), judged=False).passed
+    assert not compare_stage("x", want * np.nan, want, Threshold(0.9), judged=False).passed
+
+
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 @pytest.mark.parametrize("name", THRESHOLDS)
 def test_a_lost_factor_passes_in_no_type(name: str, factor: float) -> None:

@@ -52,12 +52,15 @@ def run(args: argparse.Namespace) -> int:
 def _lines(verdict: Verdict) -> Iterator[str]:
     yield f"against  {verdict.source}"
     yield f"limits   encoder {verdict.vision_type}, decoder {verdict.decoder_type}"
+    if verdict.may_reroute:
+        yield "         rounding moves tokens to other experts: the median row counts"
     yield ""
     yield f"{'stage':<20}{'cos min':>12}{'cos mean':>12}{'max diff':>12}{'norm ratio':>12}"
     for row in verdict.stages:
+        mark = _mark(row.passed) if row.judged or not row.passed else "not judged"
         yield (
             f"{row.stage:<20}{row.cosine_min:>12.7f}{row.cosine_mean:>12.7f}"
-            f"{row.max_difference:>12.3e}{row.norm_ratio:>12.6f}  {_mark(row.passed)}"
+            f"{row.max_difference:>12.3e}{row.norm_ratio:>12.6f}  {mark}"
         )
     yield ""
     for answer in verdict.answers:
