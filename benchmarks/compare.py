@@ -41,7 +41,7 @@ def command(side: str, args: argparse.Namespace) -> list[str]:
     }[side]
     return [
         str(python), str(HERE / script), str(model), "--mmproj", str(args.mmproj),
-        "--threads", str(args.threads), "--work", ",".join(kinds),
+        "--threads", str(args.threads), "--clock", args.clock, "--work", ",".join(kinds),
     ]  # fmt: skip
 
 
@@ -94,6 +94,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="encode, prefill-N tokens, decode-N streams, page, pages-N (default: %(default)s)",
     )
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--clock", choices=work.CLOCKS, default="wall")
     parser.add_argument("--log", type=Path, metavar="FILE", help="JSON lines; added to")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="SVG of the ratios")
     args = parser.parse_args(arguments)

@@ -30,12 +30,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", default="encode,prefill-2048,decode-1,decode-8")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--clock", choices=work.CLOCKS, default="wall")
     return parser.parse_args(arguments)
 
 
 def main() -> None:
     """Measures and prints the table."""
     args = parse()
+    work.use_clock(args.clock)
     if args.core:
         crispvl.__path__.insert(0, args.core)
     from crispvl import _core, _cpu

@@ -49,11 +49,22 @@ class Tower:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Experts:
+    """A mixture of experts in place of each MLP: how many, how many of them a token has, width."""
+
+    n: int
+    used: int
+    mlp: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Sizes of a model: InternViT with a Qwen2 text model.
+    """Sizes of a model: InternViT with a Qwen2 text model, or Qwen3's mixture of experts.
 
     Attributes:
         kv_heads: Key/value heads of the text model.
+        d_head: Width of its heads.
+        experts: None for Qwen2.
         vocab: Rows of the embedding.
         tile_px: Side of a tile.
         context: Positions in tokens.
@@ -62,7 +73,9 @@ class Kind:
     vision: Tower
     text: Tower
     kv_heads: int
+    d_head: int
     vocab: int
+    experts: Experts | None = None
     tile_px: int = 448
     context: int = 32768
 
@@ -71,11 +84,15 @@ _VIT_300M = Tower(layers=24, width=1024, heads=16, mlp=4096)
 KINDS = {
     "1b": Kind(  # InternVL3-1B
         vision=_VIT_300M, text=Tower(layers=24, width=896, heads=14, mlp=4864),
-        kv_heads=2, vocab=151674,
+        kv_heads=2, d_head=64, vocab=151674,
     ),
     "2b": Kind(  # InternVL3-2B
         vision=_VIT_300M, text=Tower(layers=28, width=1536, heads=12, mlp=8960),
-        kv_heads=2, vocab=151674,
+        kv_heads=2, d_head=128, vocab=151674,
+    ),
+    "moe": Kind(  # InternVL3.5-30B-A3B, two of its 48 layers and a part of its vocabulary
+        vision=_VIT_300M, text=Tower(layers=2, width=2048, heads=32, mlp=6144),
+        kv_heads=4, d_head=128, vocab=32000, experts=Experts(n=128, used=8, mlp=768),
     ),
 }  # fmt: skip
 
@@ -152,21 +169,35 @@ def _projector(d_in: int, d_out: int) -> Shapes:
 
 
 def _text(kind: Kind) -> Shapes:
-    d, d_mlp, root = kind.text.width, kind.text.mlp, "language_model.model"
-    d_kv = d // kind.text.heads * kind.kv_heads
+    d, root = kind.text.width, "language_model.model"
+    d_q, d_kv = kind.text.heads * kind.d_head, kind.kv_heads * kind.d_head
     yield f"{root}.embed_tokens.weight", (kind.vocab, d)
     for i in range(kind.text.layers):
         block = f"{root}.layers.{i}"
         yield f"{block}.input_layernorm.weight", (d,)
-        for part, d_out in (("q_proj", d), ("k_proj", d_kv), ("v_proj", d_kv)):
-            yield from _linear(f"{block}.self_attn.{part}", d_out, d)
-        yield f"{block}.self_attn.o_proj.weight", (d, d)
+        for part, d_out in (("q_proj", d_q), ("k_proj", d_kv), ("v_proj", d_kv)):
+            yield f"{block}.self_attn.{part}.weight", (d_out, d)
+            if kind.experts is None:
+                yield f"{block}.self_attn.{part}.bias", (d_out,)
+        if kind.experts is not None:
+            yield f"{block}.self_attn.q_norm.weight", (kind.d_head,)
+            yield f"{block}.self_attn.k_norm.weight", (kind.d_head,)
+        yield f"{block}.self_attn.o_proj.weight", (d, d_q)
         yield f"{block}.post_attention_layernorm.weight", (d,)
-        yield f"{block}.mlp.gate_proj.weight", (d_mlp, d)
-        yield f"{block}.mlp.up_proj.weight", (d_mlp, d)
-        yield f"{block}.mlp.down_proj.weight", (d, d_mlp)
+        if kind.experts is None:
+            yield from _gated_mlp(f"{block}.mlp", d, kind.text.mlp)
+            continue
+        yield f"{block}.mlp.gate.weight", (kind.experts.n, d)
+        for e in range(kind.experts.n):
+            yield from _gated_mlp(f"{block}.mlp.experts.{e}", d, kind.experts.mlp)
     yield f"{root}.norm.weight", (d,)
     yield "language_model.lm_head.weight", (kind.vocab, d)
+
+
+def _gated_mlp(name: str, d: int, d_mlp: int) -> Shapes:
+    yield f"{name}.gate_proj.weight", (d_mlp, d)
+    yield f"{name}.up_proj.weight", (d_mlp, d)
+    yield f"{name}.down_proj.weight", (d, d_mlp)
 
 
 def _linear(name: str, d_out: int, d_in: int) -> Shapes:
@@ -219,7 +250,14 @@ def _config(kind: Kind, special: dict[str, int]) -> dict[str, Any]:
         "intermediate_size": t.mlp, "hidden_act": "silu", "vocab_size": kind.vocab,
         "max_position_embeddings": kind.context, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
         "tie_word_embeddings": False, "eos_token_id": special["<|im_end|>"],
+        "head_dim": kind.d_head,
     }  # fmt: skip
+    if kind.experts is not None:
+        text |= {
+            "model_type": "qwen3_moe", "num_experts": kind.experts.n,
+            "num_experts_per_tok": kind.experts.used, "norm_topk_prob": True,
+            "moe_intermediate_size": kind.experts.mlp,
+        }  # fmt: skip
     return {
         "model_type": "internvl", "architectures": ["InternVLForConditionalGeneration"],
         "vision_config": vision, "text_config": text, "dtype": "bfloat16",

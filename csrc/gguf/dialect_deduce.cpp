@@ -150,6 +150,10 @@ void deduce_chat(ModelSource& source) {
         source.warn(source.describe() + " does not say its conversation format; '" +
                     format->second + "' is used, as its token '" + format->first + "' suggests.");
     }
+    // Qianfan-OCR, which alone has tokens for coordinates; what its model card asks.
+    if (find("<COORD_0>") >= 0 || find("<COORD_000>") >= 0) {
+        deduce_if_absent(source, kPromptMarkdown, std::string("Parse this document to Markdown."));
+    }
     if (source.has(kChatStopIds)) return;
     std::vector<int64_t> stops;
     const auto add = [&](int64_t id) {

@@ -12,6 +12,10 @@ from typing import Any, TypeVar
 Facts = dict[str, Any]
 
 
+PROMPT_PREFIX = "crispvl.prompt."
+"""Of the keys of what a model was trained to answer, by task."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class VisionConfig:
     """The encoder's input."""
@@ -87,11 +91,20 @@ class ModelConfig(Mapping[str, Facts]):
     """All facts by section and name, as ``config["vision"]["tile_px"]``; the fields above by
     attribute, as ``config.vision.tile_px``.
 
+    Args:
+        facts: What the core made of a file.
+        metadata: The file's own keys, which name prompts of tasks that the core does not know.
+
     Without weights there are ``tokenizer`` and ``source`` alone: see `is_whole`.
     """
 
-    def __init__(self, facts: dict[str, Facts]) -> None:
+    def __init__(self, facts: dict[str, Facts], metadata: Mapping[str, Any] | None = None) -> None:
         self._facts = facts
+        self._prompts: dict[str, str] = {
+            key.removeprefix(PROMPT_PREFIX): value
+            for key, value in (metadata or {}).items()
+            if key.startswith(PROMPT_PREFIX) and value
+        }
 
     @property
     def is_whole(self) -> bool:
@@ -117,7 +130,7 @@ class ModelConfig(Mapping[str, Facts]):
     @property
     def chat(self) -> ChatConfig:
         facts = self._facts["chat"]
-        prompts = {
+        known = {
             name.removeprefix("prompt_"): value
             for name, value in facts.items()
             if name.startswith("prompt_") and value
@@ -127,7 +140,7 @@ class ModelConfig(Mapping[str, Facts]):
             jinja=facts["jinja"],
             system_message=facts["system_message"],
             stop_token_ids=facts["stop_token_ids"],
-            prompts=prompts,
+            prompts={**self._prompts, **known},
         )
 
     @property

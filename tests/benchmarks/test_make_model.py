@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ def tiny() -> Any:
     from make_model import Kind, Tower
 
     tower = Tower(layers=2, width=64, heads=4, mlp=96)
-    return Kind(vision=tower, text=tower, kv_heads=2, vocab=300, tile_px=56, context=512)
+    return Kind(vision=tower, text=tower, kv_heads=2, d_head=16, vocab=300, tile_px=56, context=512)
 
 
 def test_every_file_asked_for_is_written_and_runs(tiny: Any, tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_published_sizes_have_the_published_number_of_parameters() -> None:
         name: sum(int(np.prod(shape)) for _, shape in tensor_shapes(kind)) / 1e6
         for name, kind in KINDS.items()
     }
-    assert millions == pytest.approx({"1b": 938, "2b": 2089}, rel=0.01)
+    assert millions == pytest.approx({"1b": 938, "2b": 2089, "moe": 1700}, rel=0.01)
 
 
 def test_transformers_finds_every_weight(tiny: Any, tmp_path: Path) -> None:
@@ -62,3 +63,14 @@ def test_transformers_finds_every_weight(tiny: Any, tmp_path: Path) -> None:
         tmp_path / "tiny", output_loading_info=True
     )
     assert not any(found.values())
+
+
+def test_a_mixture_of_experts_is_written_and_runs(tiny: Any, tmp_path: Path) -> None:
+    import make_model
+
+    kind = replace(tiny, experts=make_model.Experts(n=4, used=2, mlp=32))
+    make_model.write_checkpoint(kind, tmp_path / "moe")
+    files = make_model.write_pairs(tmp_path / "moe", ["q8_0"], ["f16"])
+    model = Model.load(files["moe-q8_0.gguf"], files["mmproj-moe-f16.gguf"], "cpu", 1)
+    assert model.config["decoder"]["experts"]["n_used"] == 2
+    assert len(model.generate([1, 2, 3], max_tokens=2).ids) == 2

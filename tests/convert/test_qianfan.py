@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from crispvl import Model
 from crispvl.convert import convert_checkpoint
+from crispvl.prompts.tasks import prompt_for
+from foreign import ForeignModel, write_pair
 from gguf import GGUFReader
 from tiny import make_checkpoint
 from tiny.rows import row, variant
@@ -62,3 +64,28 @@ def test_its_prompt_for_markdown_is_that_of_its_card(
     model = Model.load(tmp_path / "own.gguf", device="cpu")
     assert model.config.chat.prompts["markdown"] == markdown
     assert "text" not in model.config.chat.prompts
+
+
+def test_a_file_may_bring_a_prompt_for_any_task(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(row("qwen2-hf"), tmp_path / "own")
+    prompts = {"table": "Tables as HTML.", "key-value": "Fields as JSON."}
+    convert_checkpoint(checkpoint, tmp_path / "own.gguf", "f32", prompts=prompts)
+    chat = Model.load(tmp_path / "own.gguf", device="cpu").config.chat
+    assert chat.prompts == prompts
+    assert prompt_for("table", chat) == "Tables as HTML."
+
+
+def test_a_pair_with_its_coordinates_asks_what_its_card_asks(tmp_path: Path) -> None:
+    """As published for llama.cpp: an ordinary qwen3 and an internvl projector."""
+    base = variant(row("qwen2-hf"), family="qwen3")
+    checkpoint = rewritten(make_checkpoint(base, tmp_path / "own"))
+    path = checkpoint / "added_tokens.json"
+    added = json.loads(path.read_text("utf-8"))
+    first = max(added.values()) + 1
+    marks = ["<think>", "</think>", "<COORD_0>", "<COORD_999>"]
+    path.write_text(json.dumps({**added, **{m: first + i for i, m in enumerate(marks)}}), "utf-8")
+    text, mmproj = write_pair(ForeignModel.load(checkpoint), tmp_path)
+    model = Model.load(text, mmproj, device="cpu")
+    assert model.config.chat.prompts == {"markdown": "Parse this document to Markdown."}
+    assert model.vocabulary.thought_ids == (first, first + 1)
+    assert model.vocabulary.coordinates == {first + 2: "0", first + 3: "999"}

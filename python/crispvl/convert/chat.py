@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles
 from crispvl.convert.values import id_list, mapping, text
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.errors import ModelFileError
+from crispvl.options import Task
 from crispvl.prompts.chat_template import ChatTemplate
 from crispvl.prompts.conversations import CONVERSATIONS
 
-PROMPT_NAMES = ("text", "markdown")
+PROMPT_NAMES = get_args(Task)
 
 # An -hf checkpoint without a chat template was still trained on this format, without its
 # system message, which its processor never writes.

@@ -14,6 +14,7 @@ from crispvl.convert.chat import Chat
 from crispvl.convert.config import CheckpointConfig, DecoderConfig, RouterConfig
 from crispvl.convert.vocabulary import Vocabulary
 from crispvl.layout.strip_format import DEFAULT_LAYOUT_KEY, STRIP_KEYS
+from crispvl.model_config import PROMPT_PREFIX
 
 LAYOUT_VERSION = 1
 
@@ -106,7 +107,7 @@ def text_entries(
     if chat.jinja is not None:
         yield "tokenizer.chat_template", chat.jinja, Kind.STRING
     for name, prompt in chat.prompts.items():
-        yield f"crispvl.prompt.{name}", prompt, Kind.STRING
+        yield f"{PROMPT_PREFIX}{name}", prompt, Kind.STRING
 
 
 def position_step_entries(step: float | None) -> list[Entry]:

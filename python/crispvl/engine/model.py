@@ -47,7 +47,7 @@ class Model:
         self.core = core
         self.file = file
         self.vocab_only = vocab_only
-        self.config = ModelConfig(core.config)
+        self.config = ModelConfig(core.config, core.metadata)
         """Facts read from the file: vision, projector, decoder, tokenizer, image, chat, source."""
 
     @classmethod
