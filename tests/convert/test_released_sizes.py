@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from crispvl._core import GgufFile
 from crispvl.convert import convert_header
+from crispvl.plan import plan_model
 from crispvl.quantize.assign import assign
 from crispvl.quantize.recipes import RECIPES
 from crispvl.quantize.roles import source_tensors
@@ -187,6 +188,20 @@ def test_header_has_the_tensors_of_the_released_size(model: dict[str, Any], tmp_
         if len(shape) in (2, 3) and not any(part in name for part in precise)
     }
     assert {header.types[name] for name in matrices} == {Type.Q8_0}
+
+
+@pytest.mark.parametrize("model", TABLE["models"], ids=[m["name"] for m in TABLE["models"]])
+def test_the_header_is_enough_to_plan_memory(model: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "header.gguf"
+    convert_header(config_of(model), path)
+    plan = plan_model(path, device="cpu", max_tiles=1)
+    host = plan.devices[-1]
+    n_bytes = sum(tensor["n_bytes"] for tensor in GgufFile(str(path)).tensors)
+    assert host.weights == pytest.approx(n_bytes, rel=0.01)
+    t = TABLE["text"][model["text"]]
+    d_head = t.get("head_dim", t["hidden_size"] // t["num_attention_heads"])
+    per_position = 2 * 2 * t["num_hidden_layers"] * t["num_key_value_heads"] * d_head
+    assert host.kv_cache == per_position * plan.n_ctx
 
 
 @pytest.mark.parametrize("model", TABLE["models"], ids=[m["name"] for m in TABLE["models"]])

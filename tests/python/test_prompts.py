@@ -125,6 +125,10 @@ def test_several_images_are_numbered_through_all_turns(model: Model) -> None:
             "<|im_start|>assistant\nA<|im_end|><|im_start|>user\nR<|im_end|><|im_start|>assistant\n"),
         ("phi3-chat", "<|system|>\nS<|end|><|user|>\nQ<|end|><|assistant|>\nA<|end|>"
             "<|user|>\nR<|end|><|assistant|>\n"),
+        ("internvl3_5_gpt_oss", "<|start|>system<|message|>S<|end|><|start|>user<|message|>Q<|end|>"
+            "<|start|>assistant<|channel|>final<|message|>A<|end|>"
+            "<|start|>user<|message|>R<|end|><|start|>assistant"),
+        ("h2ogpt2", "S<|prompt|>Q<|end|><|answer|>A<|end|><|prompt|>R<|end|><|answer|>"),
         ("internvl_zh", "S</s><human>: Q</s><bot>: A <human>: R</s><bot>:"),
     ],
 )  # fmt: skip
