@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "layout/text_line.h"
+#include "layout/tables.h"
 
 namespace crispvl::layout {
 
@@ -13,7 +13,7 @@ struct TextBlock {
     std::vector<int> lines;  // in reading order
 };
 
-// Sorts the lines into reading order, and sets their blocks.
-std::vector<TextBlock> find_blocks(std::vector<TextLine>& lines);
+// Sorts the lines into reading order, and sets their blocks; each table is one.
+std::vector<TextBlock> find_blocks(const std::vector<Table>& tables, std::vector<TextLine>& lines);
 
 }  // namespace crispvl::layout

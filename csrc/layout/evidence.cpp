@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "layout/neighbours.h"
 #include "layout/upright.h"
 
 namespace crispvl::layout {
@@ -13,8 +14,15 @@ constexpr float k_near_share = 0.8f;
 constexpr float k_most_counted = 8;  // letters of a line nearby
 constexpr float k_sure_weight = 1.5f, k_least_sure = 0.25f, k_picture_prior = -3;
 
-// Ink of one polarity, summed over
-// squares of 4 × 4 px and over all squares above and left.
+constexpr float k_row_weight = 2;     // of being in a row with surer lines
+constexpr float k_like_rows = 0.6f;   // of the higher line's ascenders that the lower one's have
+constexpr float k_same_place = 0.5f;  // of the smaller of two lines that both cover
+constexpr float k_like_bars = 0.8f;   // the same of single strokes, which could be anything
+constexpr float k_row_reach = 15;     // in ascenders, from one line of a row to the next
+constexpr size_t k_most_bar_pieces = 3;
+constexpr size_t k_least_bars = 7;  // of a bar code
+
+// Ink of one polarity, summed over squares of 4 × 4 px and over all squares above and left.
 class InkSums {
 public:
     InkSums(const Components& components, bool light) {
@@ -107,39 +115,134 @@ float weigh(const Components& components, const InkSums& ink, const TextLine& li
     return sum;
 }
 
-}  // namespace
+// A line that may be text.
+struct Candidate {
+    TextLine line;
+    float letters;  // that count
+    float weight;   // log-likelihood ratio of text, by itself
+    bool kept = false;
+};
 
-void keep_text(const Components& components, int text_height, std::vector<TextLine>& lines) {
+std::vector<Candidate> weigh_all(const Components& components, int text_height,
+                                 std::vector<TextLine>& lines) {
     const InkSums dark(components, false), light(components, true);
-    std::stable_sort(lines.begin(), lines.end(),
-                     [](const TextLine& a, const TextLine& b) { return a.base < b.base; });
-    std::vector<TextLine> plausible;
-    std::vector<float> weight, n_letters;
-    float sure = 0, total = 0;  // letters
+    std::vector<Candidate> candidates;
     for (TextLine& line : lines) {
         const Posture posture = posture_of(components, line);
         if (!is_plausible(line, posture, text_height)) continue;
         const LetterOdds odds = letter_odds(components, line);
-        weight.push_back(weigh(components, line.light ? light : dark, line, posture, odds));
-        const float n = static_cast<float>(posture.n_letters);
-        total += n;
-        if (n >= 3 && weight.back() >= k_sure_weight) sure += n;
-        n_letters.push_back(std::min(k_most_counted, n));
-        plausible.push_back(std::move(line));
+        const float weight = weigh(components, line.light ? light : dark, line, posture, odds);
+        candidates.push_back({std::move(line), static_cast<float>(posture.n_letters), weight});
     }
-    lines.clear();
+    return candidates;
+}
+
+// What the lines before and after one, from top to bottom, say about it.
+float evidence_nearby(const std::vector<Candidate>& candidates, size_t i) {
+    float near = 0, n = 0;
+    const size_t end = std::min(candidates.size(), i + k_near + 1);
+    for (size_t j = i - std::min(i, k_near); j < end; ++j) {
+        if (j == i) continue;
+        const float counted = std::min(k_most_counted, candidates[j].letters);
+        near += counted * std::clamp(candidates[j].weight, -3.0f, 3.0f);
+        n += counted;
+    }
+    return n > 0 ? k_near_share * near / n : 0.0f;
+}
+
+// What a scanner's edge, a fold and the frame of a picture leave: upright strokes far higher than
+// wide, which in a row of letters may be one of them.
+bool is_bar(const TextLine& line) {
+    return line.pieces.size() <= k_most_bar_pieces && line.box.height() > 4 * line.box.width();
+}
+
+// Upright strokes of one height beside each other.
+bool is_bar_code(const Components& components, const TextLine& line) {
+    size_t n = 0;
+    for (const Piece& piece : line.pieces) {
+        const Box& box = components.all[static_cast<size_t>(piece.component)].box;
+        n += box.height() > 4 * box.width() && 10 * box.height() > 8 * line.box.height();
+    }
+    return line.pieces.size() >= k_least_bars && 4 * n >= 3 * line.pieces.size();
+}
+
+// Whether two lines have one baseline and letters of one size.
+bool in_one_row(const TextLine& a, const TextLine& b) {
+    const float low = std::min(a.above, b.above), high = std::max(a.above, b.above);
+    const float x = a.box.x_center();
+    const int gap = -x_overlap(a.box, b.box);
+    return low > (is_bar(a) ? k_like_bars : k_like_rows) * high &&
+           static_cast<float>(gap) < k_row_reach * high &&
+           std::fabs(a.baseline_at(x) - b.baseline_at(x)) < 0.3f * low;
+}
+
+// Whether a line of few letters has surer ones in its row.
+bool has_row(const std::vector<Candidate>& candidates, size_t i) {
+    const TextLine& line = candidates[i].line;
+    const float reach = 3 * line.above + 0.03f * static_cast<float>(line.box.width());
+    const auto supports = [&](const Candidate& other) {
+        return other.letters >= 3 && other.weight > 1 && in_one_row(line, other.line);
+    };
+    for (size_t j = i; j-- > 0 && line.base - candidates[j].line.base < reach;) {
+        if (supports(candidates[j])) return true;
+    }
+    for (size_t j = i + 1; j < candidates.size() && candidates[j].line.base - line.base < reach;
+         ++j) {
+        if (supports(candidates[j])) return true;
+    }
+    return false;
+}
+
+// The halo of dark letters is no light print, nor are the counters of light ones dark: of two lines
+// of both kinds at one place one is kept.
+void drop_halos(int text_height, std::vector<Candidate>& candidates) {
+    std::vector<Box> boxes;
+    for (const Candidate& candidate : candidates) boxes.push_back(candidate.line.box);
+    const BoxIndex index(boxes, text_height);
+    int widest = 0;
+    for (const Box& box : boxes) widest = std::max(widest, box.width());
+    const auto area = [](const Box& box) {
+        return static_cast<float>(box.width()) * static_cast<float>(box.height());
+    };
+    for (size_t i = 0; i < candidates.size(); ++i) {
+        if (!candidates[i].line.light) continue;
+        index.each_between(boxes[i], boxes[i].left - widest, boxes[i].right, [&](size_t j) {
+            Candidate &a = candidates[i], &b = candidates[j];
+            if (!a.kept || !b.kept || b.line.light) return;
+            const float wide = static_cast<float>(x_overlap(boxes[i], boxes[j])),
+                        high = static_cast<float>(y_overlap(boxes[i], boxes[j]));
+            const float smaller = std::min(area(boxes[i]), area(boxes[j]));
+            if (wide <= 0 || high <= 0 || wide * high < k_same_place * smaller) return;
+            const bool light_wins = a.weight * a.letters > b.weight * b.letters;
+            (light_wins ? b : a).kept = false;
+        });
+    }
+}
+
+}  // namespace
+
+void keep_text(const Components& components, int text_height, std::vector<TextLine>& lines) {
+    std::stable_sort(lines.begin(), lines.end(),
+                     [](const TextLine& a, const TextLine& b) { return a.base < b.base; });
+    std::vector<Candidate> candidates = weigh_all(components, text_height, lines);
+    float sure = 0, total = 0;  // letters
+    for (const Candidate& candidate : candidates) {
+        total += candidate.letters;
+        if (candidate.letters >= 3 && candidate.weight >= k_sure_weight) sure += candidate.letters;
+    }
     // Where most of a page is doubtful all of it is a picture.
     const float prior = sure < k_least_sure * total ? k_picture_prior : 0.0f;
-    for (size_t i = 0; i < plausible.size(); ++i) {
-        float near = 0, n = 0;
-        for (size_t j = i - std::min(i, k_near); j < std::min(plausible.size(), i + k_near + 1);
-             ++j) {
-            if (j == i) continue;
-            near += n_letters[j] * std::clamp(weight[j], -3.0f, 3.0f);
-            n += n_letters[j];
-        }
-        const float all = prior + weight[i] + (n > 0 ? k_near_share * near / n : 0.0f);
-        if (all > 0) lines.push_back(std::move(plausible[i]));
+    for (size_t i = 0; i < candidates.size(); ++i) {
+        const bool row = prior == 0 && candidates[i].letters < 3 && has_row(candidates, i);
+        const float all = prior + candidates[i].weight + evidence_nearby(candidates, i) +
+                          (row ? k_row_weight : 0.0f);
+        candidates[i].kept = all > 0 && (row || !is_bar(candidates[i].line)) &&
+                             !is_bar_code(components, candidates[i].line);
+    }
+    drop_halos(text_height, candidates);
+    lines.clear();
+    for (Candidate& candidate : candidates) {
+        if (candidate.kept) lines.push_back(std::move(candidate.line));
     }
 }
 

@@ -5,7 +5,8 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr int64_t k_working_px = 5000000;  // A4 at 200 dpi has 3.9 million px
+constexpr double k_working_px = 5e6;  // A4 at 200 dpi has 3.9 million px
+constexpr double k_most_px = 6.5e6;   // up to which a page is not shrunk, and so not blurred
 constexpr int k_rows_between_looks = 256;
 
 // Rec. 601 luma of one pixel in 1/256, on white where the pixel is transparent.
@@ -25,52 +26,88 @@ uint32_t luma(const uint8_t* p, PixelFormat format) {
     return ((red * 77u + p[1] * 150u + blue * 29u) * p[3] + 255u * 256u * (255u - p[3])) / 255u;
 }
 
+// How a row or column of source px falls into those of the result: [first, next), and the share of
+// the px in the first, in 1/256; the rest is in the one after it.
+struct Share {
+    uint32_t first, weight;
+};
+
+std::vector<Share> shares_of(int64_t n_source, int n_result, double factor) {
+    std::vector<Share> shares;
+    for (int64_t i = 0; i < n_source; ++i) {
+        const double from = static_cast<double>(i) / factor,
+                     to = static_cast<double>(i + 1) / factor;
+        const auto first = static_cast<uint32_t>(from);
+        if (first >= static_cast<uint32_t>(n_result)) break;
+        const double within = std::min(to, first + 1.0) - from;
+        shares.push_back({first, static_cast<uint32_t>(std::lround(256 * within * factor))});
+    }
+    return shares;
+}
+
+// Adds a row's luma, in 1/16, to the sums of the columns of the result, of which there is one more.
 template <PixelFormat format>
-void add_row(const uint8_t* from, size_t n_out, int factor, size_t step, uint32_t* sums) {
-    for (size_t x = 0; x < n_out; ++x) {
-        uint32_t sum = 0;
-        for (int i = 0; i < factor; ++i, from += step) sum += luma(from, format) >> 4;
-        sums[x] += sum;
+void add_row(const uint8_t* from, const std::vector<Share>& columns, size_t step, uint32_t* sums) {
+    for (const Share& share : columns) {
+        const uint32_t value = luma(from, format) >> 4;
+        const uint32_t part = value * share.weight >> 8;
+        sums[share.first] += part;
+        sums[share.first + 1] += value - part;
+        from += step;
     }
 }
 
-void add_row(const PixelView& page, int64_t y, size_t n_out, int factor, uint32_t* sums) {
+void add_row(const PixelView& page, int64_t y, const std::vector<Share>& columns, uint32_t* sums) {
     const uint8_t* from = page.data + static_cast<size_t>(y) * page.stride_bytes;
     switch (page.format) {
         case PixelFormat::grey:
-            return add_row<PixelFormat::grey>(from, n_out, factor, 1, sums);
+            return add_row<PixelFormat::grey>(from, columns, 1, sums);
         case PixelFormat::rgb:
-            return add_row<PixelFormat::rgb>(from, n_out, factor, 3, sums);
+            return add_row<PixelFormat::rgb>(from, columns, 3, sums);
         case PixelFormat::bgr:
-            return add_row<PixelFormat::bgr>(from, n_out, factor, 3, sums);
+            return add_row<PixelFormat::bgr>(from, columns, 3, sums);
         case PixelFormat::rgba:
-            return add_row<PixelFormat::rgba>(from, n_out, factor, 4, sums);
+            return add_row<PixelFormat::rgba>(from, columns, 4, sums);
         case PixelFormat::bgra:
-            return add_row<PixelFormat::bgra>(from, n_out, factor, 4, sums);
+            return add_row<PixelFormat::bgra>(from, columns, 4, sums);
     }
 }
 
 }  // namespace
 
-int working_factor(int64_t width, int64_t height) {
-    int64_t factor = 1;
-    while ((width / factor) * (height / factor) > k_working_px) ++factor;
-    return static_cast<int>(std::min({factor, width, height}));
+double working_factor(int64_t width, int64_t height) {
+    const double n_px = static_cast<double>(width) * static_cast<double>(height);
+    if (n_px <= k_most_px) return 1;
+    const double factor = std::sqrt(n_px / k_working_px);
+    return std::min({factor, static_cast<double>(width), static_cast<double>(height)});
 }
 
-GreyImage shrink_to_grey(const PixelView& page, int factor, Interrupt* interrupt) {
-    GreyImage out(static_cast<int>(page.width / factor), static_cast<int>(page.height / factor));
+GreyImage shrink_to_grey(const PixelView& page, double factor, Interrupt* interrupt) {
+    const auto size_of = [&](int64_t n) {
+        return std::max(1, static_cast<int>(static_cast<double>(n) / factor + 1e-6));
+    };
+    GreyImage out(size_of(page.width), size_of(page.height));
     const size_t n_out = static_cast<size_t>(out.width);
-    std::vector<uint32_t> sums(n_out);
-    const uint64_t n_px = static_cast<uint64_t>(factor) * static_cast<uint64_t>(factor);
-    for (int y = 0; y < out.height; ++y) {
+    const std::vector<Share> columns = shares_of(page.width, out.width, factor);
+    const std::vector<Share> rows = shares_of(page.height, out.height, factor);
+    std::vector<uint32_t> one(n_out + 1), sums(n_out + 1), rest(n_out + 1);
+    const double n_px = factor * factor * 16;
+    for (size_t y = 0; y < rows.size(); ++y) {
         if (y % k_rows_between_looks == 0) throw_if_requested(interrupt);
-        std::fill(sums.begin(), sums.end(), 0u);
-        for (int i = 0; i < factor; ++i) {
-            add_row(page, static_cast<int64_t>(y) * factor + i, n_out, factor, sums.data());
+        std::fill(one.begin(), one.end(), 0u);
+        add_row(page, static_cast<int64_t>(y), columns, one.data());
+        for (size_t x = 0; x < n_out; ++x) {
+            const uint32_t part = one[x] * rows[y].weight >> 8;
+            sums[x] += part;
+            rest[x] += one[x] - part;
         }
-        uint8_t* to = out.row(y);
-        for (size_t x = 0; x < n_out; ++x) to[x] = static_cast<uint8_t>(sums[x] / (n_px * 16));
+        if (y + 1 < rows.size() && rows[y + 1].first == rows[y].first) continue;
+        uint8_t* to = out.row(static_cast<int>(rows[y].first));
+        for (size_t x = 0; x < n_out; ++x) {
+            to[x] = static_cast<uint8_t>(std::min(255.0, static_cast<double>(sums[x]) / n_px));
+        }
+        sums.swap(rest);
+        std::fill(rest.begin(), rest.end(), 0u);
     }
     return out;
 }

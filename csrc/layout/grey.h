@@ -27,12 +27,11 @@ struct GreyImage {
     }
 };
 
-// How many px of the page make one of the working image: 1 up to about 300 dpi of A4's half.
-int working_factor(int64_t width, int64_t height);
+// How many px of the page, along each axis, make one of the working image: 1 for A4 up to 260 dpi.
+double working_factor(int64_t width, int64_t height);
 
-// Means of squares of factor × factor px; transparency is composited on white. What does not fill a
-// square at the right and lower edge is left out, unless it is all there is.
-GreyImage shrink_to_grey(const PixelView& page, int factor, Interrupt* interrupt);
+// Means of squares of factor × factor px; transparency is composited on white.
+GreyImage shrink_to_grey(const PixelView& page, double factor, Interrupt* interrupt);
 
 // The image turned counter-clockwise by `radians` about its centre, on a canvas that holds all of
 // it; what comes in at the corners repeats the edge. `to_source` maps the result's px to those of

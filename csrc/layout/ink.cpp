@@ -1,196 +1,113 @@
 #include "layout/ink.h"
 
+#include <array>
 #include <cstdlib>
-#include <cstring>
+
+#include "layout/components.h"
 
 namespace crispvl::layout {
 namespace {
 
-constexpr int k_bins = 64;                 // of grey levels, four to a bin
-constexpr int k_reach_tiles = 4;           // the paper's neighbourhood: 144 px wide
-constexpr int k_same_paper = 24;           // grey levels within which two tiles have one paper
-constexpr int k_other_paper = 56;          // and beyond which they have not
-constexpr float k_contrast_share = 0.42f;  // of the ink's contrast nearby
-constexpr float k_noise_share = 4.5f;      // standard deviations of the paper's noise
-constexpr int k_least_contrast = 16;
 constexpr int k_darkest_light_paper = 200;  // above, nothing can be printed in a lighter ink
+constexpr float k_weak_share = 0.6f;        // of the contrast asked for nearby: ink in doubt
+constexpr float k_faint_share = 0.62f;      // of it, that the strongest px of faint ink have
+constexpr int k_speck_px = 16;              // smaller pieces must have all of it
+constexpr float k_faintest = 0.18f;         // of usual print's strength
+constexpr float k_clear_of_noise = 1.3f;
+constexpr int k_most_counted_px = 400;  // of one piece
+constexpr float k_own_share = 0.42f;    // of a piece's strongest px that its other px have
+constexpr float k_strongest = 0.1f;     // share of a piece's px that are its strongest
 
-using Histogram = std::array<uint32_t, k_bins>;
+// What is darker (or lighter) than its paper, and by how much.
+struct Contrast {
+    GreyImage levels;
+    Bitmap weak;  // px that may be ink
+};
 
-std::vector<Histogram> tile_histograms(const GreyImage& image, int columns, int rows) {
-    std::vector<Histogram> all(static_cast<size_t>(columns) * static_cast<size_t>(rows),
-                               Histogram{});
+Contrast contrast_of(const GreyImage& image, const Paper& paper, bool dark) {
+    Contrast out{GreyImage(image.width, image.height), Bitmap(image.width, image.height)};
+    const std::vector<uint8_t>& asked = dark ? paper.dark_contrast : paper.light_contrast;
     for (int y = 0; y < image.height; ++y) {
         const uint8_t* from = image.row(y);
-        Histogram* tiles =
-            all.data() + static_cast<size_t>(y / Paper::k_tile_px) * static_cast<size_t>(columns);
-        for (int x = 0; x < image.width; ++x) ++tiles[x / Paper::k_tile_px][from[x] >> 2];
-    }
-    return all;
-}
-
-// The grey level that is most frequent, smoothed over its neighbours.
-uint8_t mode(const Histogram& counts) {
-    const auto at = [&](int i) {
-        return i < 0 || i >= k_bins ? 0u : counts[static_cast<size_t>(i)];
-    };
-    int best = 0;
-    uint32_t most = 0;
-    for (int i = 0; i < k_bins; ++i) {
-        const uint32_t sum = at(i - 2) + 2 * at(i - 1) + 3 * at(i) + 2 * at(i + 1) + at(i + 2);
-        if (sum > most) most = sum, best = i;
-    }
-    uint64_t n = 0, weighted = 0;
-    for (int i = best - 2; i <= best + 2; ++i) {
-        n += at(i);
-        weighted += at(i) * static_cast<uint64_t>(4 * i + 2);
-    }
-    // A bin of white paper holds 252 to 255.
-    return static_cast<uint8_t>(n == 0 ? 255 : best == k_bins - 1 ? 254 : weighted / n);
-}
-
-void add(Histogram& sum, const Histogram& part, int sign) {
-    for (size_t i = 0; i < sum.size(); ++i) {
-        sum[i] = sign > 0 ? sum[i] + part[i] : sum[i] - part[i];
-    }
-}
-
-// For each tile the mode of the square of tiles around it.
-std::vector<uint8_t> neighbourhood_modes(const std::vector<Histogram>& tiles, int columns,
-                                         int rows) {
-    std::vector<uint8_t> modes(tiles.size());
-    std::vector<Histogram> bands(static_cast<size_t>(columns), Histogram{});  // sums of rows
-    const auto tile = [&](int x, int y) -> const Histogram& {
-        return tiles[static_cast<size_t>(y) * static_cast<size_t>(columns) +
-                     static_cast<size_t>(x)];
-    };
-    const auto add_row = [&](int y, int sign) {
-        if (y < 0 || y >= rows) return;
-        for (int x = 0; x < columns; ++x) add(bands[static_cast<size_t>(x)], tile(x, y), sign);
-    };
-    for (int y = 0; y < k_reach_tiles; ++y) add_row(y, 1);
-    for (int y = 0; y < rows; ++y) {
-        add_row(y + k_reach_tiles, 1);
-        add_row(y - k_reach_tiles - 1, -1);
-        Histogram sum{};
-        for (int x = 0; x < std::min(k_reach_tiles, columns); ++x)
-            add(sum, bands[static_cast<size_t>(x)], 1);
-        for (int x = 0; x < columns; ++x) {
-            if (x + k_reach_tiles < columns)
-                add(sum, bands[static_cast<size_t>(x + k_reach_tiles)], 1);
-            if (x > k_reach_tiles) add(sum, bands[static_cast<size_t>(x - k_reach_tiles - 1)], -1);
-            modes[static_cast<size_t>(y) * static_cast<size_t>(columns) + static_cast<size_t>(x)] =
-                mode(sum);
-        }
-    }
-    return modes;
-}
-
-// Calls visit(i_neighbour) for the neighbours of a tile, itself among them.
-template <typename Visit>
-void each_neighbour(int x, int y, int columns, int rows, Visit&& visit) {
-    for (int v = std::max(0, y - 1); v <= std::min(rows - 1, y + 1); ++v) {
-        for (int u = std::max(0, x - 1); u <= std::min(columns - 1, x + 1); ++u) {
-            visit(static_cast<size_t>(v) * static_cast<size_t>(columns) + static_cast<size_t>(u));
-        }
-    }
-}
-
-// An inverse area whose neighbourhood is mostly light at its rim is grown to that rim: a tile that
-// is itself of the grey of a neighbour's paper has that paper.
-void grow_papers(const std::vector<Histogram>& tiles, int columns, int rows,
-                 std::vector<uint8_t>& level) {
-    std::vector<uint8_t> own(tiles.size());
-    for (size_t i = 0; i < tiles.size(); ++i) own[i] = mode(tiles[i]);
-    std::vector<size_t> open;
-    for (size_t i = 0; i < tiles.size(); ++i) open.push_back(i);
-    while (!open.empty()) {
-        const size_t i = open.back();
-        open.pop_back();
-        const int x = static_cast<int>(i) % columns, y = static_cast<int>(i) / columns;
-        each_neighbour(x, y, columns, rows, [&](size_t j) {
-            const bool differs = std::abs(level[j] - level[i]) > k_other_paper;
-            const bool fits = std::abs(own[j] - level[i]) < k_same_paper &&
-                              std::abs(own[j] - level[j]) > k_other_paper;
-            if (!differs || !fits) return;
-            level[j] = level[i];
-            open.push_back(j);
-        });
-    }
-}
-
-std::vector<uint8_t> smoothed(const std::vector<uint8_t>& level, int columns, int rows) {
-    std::vector<uint8_t> out(level.size());
-    for (int y = 0; y < rows; ++y) {
-        for (int x = 0; x < columns; ++x) {
-            const size_t i =
-                static_cast<size_t>(y) * static_cast<size_t>(columns) + static_cast<size_t>(x);
-            int sum = 0, n = 0;
-            each_neighbour(x, y, columns, rows, [&](size_t j) {
-                if (std::abs(level[j] - level[i]) <= k_same_paper) sum += level[j], ++n;
-            });
-            out[i] = static_cast<uint8_t>(sum / n);
+        uint8_t* levels = out.levels.row(y);
+        uint8_t* weak = out.weak.row(y);
+        for (int x = 0; x < image.width; x += Paper::k_tile_px) {
+            const size_t tile = paper.index(x, y);
+            const int level = paper.level[tile];
+            if (!dark && level >= k_darkest_light_paper) continue;
+            const int least =
+                std::max(paper.least_contrast,
+                         static_cast<int>(k_weak_share * static_cast<float>(asked[tile])));
+            for (int i = x, end = std::min(image.width, x + Paper::k_tile_px); i < end; ++i) {
+                const int contrast = dark ? level - from[i] : from[i] - level;
+                levels[i] = static_cast<uint8_t>(std::max(0, contrast));
+                weak[i] = contrast > least;
+            }
         }
     }
     return out;
 }
 
-// Standard deviation of the paper's noise in grey levels, from differences of neighbours.
-float noise_of(const GreyImage& image) {
-    std::array<uint32_t, 256> counts{};
-    uint32_t n = 0;
-    for (int y = 0; y < image.height; y += 4) {
-        const uint8_t* row = image.row(y);
-        for (int x = 1; x < image.width; ++x, ++n)
-            ++counts[static_cast<size_t>(std::abs(row[x] - row[x - 1]))];
+// The contrast that a piece's strongest px have.
+int strongest(const GreyImage& levels, const Components& pieces, const Component& piece) {
+    std::array<int, 256> counts{};
+    for (const Run* run = pieces.begin(piece); run != pieces.end(piece); ++run) {
+        for (int x = run->from; x < run->to; ++x) ++counts[levels.row(run->y)[x]];
     }
-    uint32_t below = 0;
-    for (size_t i = 0; i < counts.size(); ++i) {
-        if (2 * (below + counts[i]) > n) {
-            const float part = (0.5f * static_cast<float>(n) - static_cast<float>(below)) /
-                               static_cast<float>(counts[i]);
-            return i == 0 ? 0 : (static_cast<float>(i) - 0.5f + part) / 0.954f;
-        }
-        below += counts[i];
+    int n = 0, level = 255;
+    for (; level > 0; --level) {
+        n += counts[static_cast<size_t>(level)];
+        if (static_cast<float>(n) >= k_strongest * static_cast<float>(piece.area)) break;
+    }
+    return level;
+}
+
+// What the strongest px of usual print have: half of all strong ink has more.
+int usual_strength(const Components& pieces, const std::vector<int>& strengths) {
+    std::array<int64_t, 256> areas{};
+    int64_t total = 0, seen = 0;
+    for (size_t i = 0; i < strengths.size(); ++i) {
+        // A picture counts no more than some letters.
+        const int area = std::min(pieces.all[i].area, k_most_counted_px);
+        areas[static_cast<size_t>(strengths[i])] += int64_t{area} * strengths[i];
+        total += int64_t{area} * strengths[i];
+    }
+    for (size_t level = 0; level < areas.size(); ++level) {
+        seen += areas[level];
+        if (2 * seen >= total) return static_cast<int>(level);
     }
     return 0;
 }
 
-// How far the tile's darkest (or lightest) pixels, a fiftieth of it, differ from its paper.
-int extreme_contrast(const Histogram& tile, int level, bool dark) {
-    uint32_t n = 0;
-    for (const uint32_t count : tile) n += count;
-    uint32_t seen = 0;
-    for (int i = 0; i < k_bins; ++i) {
-        const int bin = dark ? i : k_bins - 1 - i;
-        seen += tile[static_cast<size_t>(bin)];
-        if (50 * seen > n) return std::max(0, dark ? level - (4 * bin + 2) : 4 * bin + 2 - level);
-    }
-    return 0;
-}
-
-std::vector<uint8_t> contrasts(const std::vector<Histogram>& tiles, const Paper& paper, int least,
-                               bool dark) {
-    std::vector<uint8_t> strength(tiles.size()), out(tiles.size());
-    for (size_t i = 0; i < tiles.size(); ++i) {
-        strength[i] =
-            static_cast<uint8_t>(std::min(255, extreme_contrast(tiles[i], paper.level[i], dark)));
-    }
-    for (int y = 0; y < paper.rows; ++y) {
-        for (int x = 0; x < paper.columns; ++x) {
-            uint8_t most = 0;
-            each_neighbour(x, y, paper.columns, paper.rows,
-                           [&](size_t j) { most = std::max(most, strength[j]); });
-            const size_t i = static_cast<size_t>(y) * static_cast<size_t>(paper.columns) +
-                             static_cast<size_t>(x);
-            // Between the tile's own ink and the strongest beside it: faint print near bold print.
-            const float ink =
-                0.5f * static_cast<float>(most + std::max<int>(strength[i], most / 3));
-            out[i] = static_cast<uint8_t>(
-                std::clamp(k_contrast_share * ink, static_cast<float>(least), 250.0f));
+// Each connected piece of ink by a threshold of its own, so that a faint letter beside bold ones
+// stays, and bold ones that touch stay apart.
+Bitmap ink_of(const GreyImage& image, const Paper& paper, bool dark) {
+    const Contrast contrast = contrast_of(image, paper, dark);
+    const std::vector<uint8_t>& asked = dark ? paper.dark_contrast : paper.light_contrast;
+    Components pieces;
+    find_components(contrast.weak, !dark, pieces);
+    std::vector<int> strengths;
+    for (const Component& piece : pieces.all)
+        strengths.push_back(strongest(contrast.levels, pieces, piece));
+    const float least_strength =
+        std::max(k_clear_of_noise * static_cast<float>(paper.least_contrast),
+                 k_faintest * static_cast<float>(usual_strength(pieces, strengths)));
+    Bitmap ink(image.width, image.height);
+    for (size_t i = 0; i < pieces.all.size(); ++i) {
+        const Component& piece = pieces.all[i];
+        const size_t tile = paper.index((piece.box.left + piece.box.right) / 2,
+                                        (piece.box.top + piece.box.bottom) / 2);
+        const float share = piece.area < k_speck_px ? 1.0f : k_faint_share;
+        const float strength = static_cast<float>(strengths[i]);
+        if (strength < std::max(least_strength, share * static_cast<float>(asked[tile]))) continue;
+        const int least = static_cast<int>(k_own_share * strength);
+        for (const Run* run = pieces.begin(piece); run != pieces.end(piece); ++run) {
+            const uint8_t* levels = contrast.levels.row(run->y);
+            uint8_t* to = ink.row(run->y);
+            for (int x = run->from; x < run->to; ++x) to[x] = levels[x] > least;
         }
     }
-    return out;
+    return ink;
 }
 
 // Each px joined with its neighbours in the row, then with those in the column.
@@ -223,42 +140,11 @@ Bitmap closed(const Bitmap& ink) {
     return joined_with_neighbours(joined_with_neighbours(ink, either), both);
 }
 
-Paper find_paper(const GreyImage& image) {
-    Paper paper;
-    paper.columns = (image.width + Paper::k_tile_px - 1) / Paper::k_tile_px;
-    paper.rows = (image.height + Paper::k_tile_px - 1) / Paper::k_tile_px;
-    const std::vector<Histogram> tiles = tile_histograms(image, paper.columns, paper.rows);
-    paper.level = neighbourhood_modes(tiles, paper.columns, paper.rows);
-    grow_papers(tiles, paper.columns, paper.rows, paper.level);
-    paper.level = smoothed(paper.level, paper.columns, paper.rows);
-    const int least =
-        std::max(k_least_contrast, std::min(80, static_cast<int>(k_noise_share * noise_of(image))));
-    paper.dark_contrast = contrasts(tiles, paper, least, true);
-    paper.light_contrast = contrasts(tiles, paper, least, false);
-    return paper;
-}
-
 Ink find_ink(const GreyImage& image, const Paper& paper) {
-    Ink ink{Bitmap(image.width, image.height), {}};
-    const auto is_dark = [](uint8_t level) { return level < k_darkest_light_paper; };
-    if (std::any_of(paper.level.begin(), paper.level.end(), is_dark)) {
-        ink.light = Bitmap(image.width, image.height);
-    }
-    for (int y = 0; y < image.height; ++y) {
-        const uint8_t* from = image.row(y);
-        for (int x = 0; x < image.width; x += Paper::k_tile_px) {
-            const int end = std::min(image.width, x + Paper::k_tile_px);
-            const size_t tile = paper.index(x, y);
-            const int darker_than = paper.level[tile] - paper.dark_contrast[tile];
-            uint8_t* dark = ink.dark.row(y);
-            for (int i = x; i < end; ++i) dark[i] = from[i] < darker_than;
-            if (ink.light.empty() || !is_dark(paper.level[tile])) continue;
-            const int lighter_than = paper.level[tile] + paper.light_contrast[tile];
-            uint8_t* light = ink.light.row(y);
-            for (int i = x; i < end; ++i) light[i] = from[i] > lighter_than;
-        }
-    }
-    return ink;
+    const bool has_dark_paper =
+        std::any_of(paper.level.begin(), paper.level.end(),
+                    [](uint8_t level) { return level < k_darkest_light_paper; });
+    return {ink_of(image, paper, true), has_dark_paper ? ink_of(image, paper, false) : Bitmap()};
 }
 
 }  // namespace crispvl::layout

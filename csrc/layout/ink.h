@@ -1,7 +1,7 @@
-// Paper and ink: which pixels of the working image are print.
+// Which pixels of the working image are print.
 #pragma once
 
-#include "layout/grey.h"
+#include "layout/paper.h"
 
 namespace crispvl::layout {
 
@@ -22,25 +22,6 @@ struct Bitmap {
     }
     bool empty() const { return bits.empty(); }
 };
-
-// The grey of paper and the least contrast of ink, for each square of k_tile_px px.
-struct Paper {
-    static constexpr int k_tile_px = 16;
-
-    int columns = 0, rows = 0;
-    std::vector<uint8_t> level;           // [rows, columns]
-    std::vector<uint8_t> dark_contrast;   // darker than the paper by more than this is ink
-    std::vector<uint8_t> light_contrast;  // lighter by more than this is light ink
-
-    size_t index(int x_px, int y_px) const {
-        return static_cast<size_t>(y_px / k_tile_px) * static_cast<size_t>(columns) +
-               static_cast<size_t>(x_px / k_tile_px);
-    }
-};
-
-// The paper's grey is the most frequent one of a wide neighbourhood, so that uneven light and
-// large inverse areas are followed; the contrast asked for follows the ink nearby.
-Paper find_paper(const GreyImage& image);
 
 struct Ink {
     Bitmap dark;

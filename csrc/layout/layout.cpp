@@ -7,7 +7,9 @@
 #include "layout/evidence.h"
 #include "layout/inverse.h"
 #include "layout/lines.h"
+#include "layout/room.h"
 #include "layout/rules.h"
+#include "layout/sizes.h"
 #include "layout/skew.h"
 #include "layout/upright.h"
 #include "layout/words.h"
@@ -20,6 +22,7 @@ using namespace layout;
 constexpr double k_pi = 3.14159265358979323846;
 constexpr float k_broken = 1.5f;               // height of whole letters to that of their pieces
 constexpr int k_most_broken_height = 16;       // px; the gaps of larger pieces are wider than 2 px
+constexpr int k_border_letters = 2;            // higher or wider than that is no letter cut off
 constexpr double k_level = 0.25 * k_pi / 180;  // skew that needs no turn
 
 struct Upright {
@@ -48,7 +51,7 @@ int mend(Ink& ink) {
     return whole_height;
 }
 
-Upright make_upright(GreyImage image, int factor) {
+Upright make_upright(GreyImage image, double factor) {
     Upright upright{std::move(image), {}};
     const Components components = components_of(find_ink(upright.image, find_paper(upright.image)));
     const int height = typical_height(components.all);
@@ -64,6 +67,19 @@ Upright make_upright(GreyImage image, int factor) {
         upright.to_page = upright.to_page.after(to_source);
     }
     return upright;
+}
+
+// What is larger than letters and reaches the image's edge: the scanner's lid, the table under the
+// paper.
+void drop_borders(const GreyImage& image, int text_height, Components& components) {
+    const auto is_border = [&](const Component& c) {
+        const Box& box = c.box;
+        const bool outside = box.left <= 1 || box.top <= 1 || box.right >= image.width - 1 ||
+                             box.bottom >= image.height - 1;
+        return outside && std::max(box.width(), box.height()) > k_border_letters * text_height;
+    };
+    components.all.erase(std::remove_if(components.all.begin(), components.all.end(), is_border),
+                         components.all.end());
 }
 
 // What an upright image holds.
@@ -87,9 +103,11 @@ Findings look_at(const GreyImage& image, Interrupt* interrupt) {
     }
     throw_if_requested(interrupt);
     found.components = components_of(ink);
+    drop_borders(image, text_height, found.components);
     const std::vector<Box> rules = take_dashes(found.components, text_height);
     found.rules.insert(found.rules.end(), rules.begin(), rules.end());
-    found.lines = find_lines(found.components);
+    drop_splinters(found.rules, text_height, found.components);
+    found.lines = find_lines(found.components, found.rules);
     throw_if_requested(interrupt);
     return found;
 }
@@ -116,10 +134,14 @@ LayoutLine to_page_line(const TextLine& line, const Frame& to_page) {
                        line.above + line.below);
     out.baseline = {to_page({left, line.base}), to_page({right, end})};
     out.x_height = scale * line.x_height;
-    out.band_above = scale * std::max(1.55f * line.x_height, line.above);
-    out.band_below = scale * std::max(0.6f * line.x_height, line.below);
+    out.band_above = scale * std::clamp(line.above, 1.55f * line.x_height, 2 * line.x_height);
+    out.band_below = scale * std::clamp(line.below, 0.6f * line.x_height, 0.9f * line.x_height);
     out.inverse = line.light;
+    out.room_step = scale;
+    for (const float over : line.room_over) out.room_over.push_back(scale * over);
+    for (const float under : line.room_under) out.room_under.push_back(scale * under);
     out.block = line.block;
+    if (line.column >= 0) out.cell = LayoutCell{line.row, line.column};
     for (const Word& word : line.words) {
         out.words.push_back(
             {scale * (word.left - left), scale * (word.right - left),
@@ -135,7 +157,7 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
         throw Error(ErrorKind::image,
                     "[layout] expected a page with pixels; found none; give an image");
     }
-    const int factor = working_factor(page.width, page.height);
+    const double factor = working_factor(page.width, page.height);
     Upright upright = make_upright(shrink_to_grey(page, factor, interrupt), factor);
     throw_if_requested(interrupt);
     Findings found = look_at(upright.image, interrupt);
@@ -147,12 +169,15 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
         found = look_at(upright.image, interrupt);
     }
     keep_text(found.components, found.text_height, found.lines);
+    settle_sizes(found.components, found.lines);
     Layout out{page.width, page.height, upright.degrees, upright.quarter_turns, {}, {}, {}, {}};
     for (const Box& rule : found.rules) out.rules.push_back(quad_of(upright.to_page, rule));
     throw_if_requested(interrupt);
     std::vector<TextLine>& lines = found.lines;
     find_words(found.components, lines);
-    const std::vector<TextBlock> blocks = find_blocks(lines);
+    find_room(found.components, lines);
+    const std::vector<Table> tables = find_tables(found.rules, found.text_height, lines);
+    const std::vector<TextBlock> blocks = find_blocks(tables, lines);
     for (const TextLine& line : lines) out.lines.push_back(to_page_line(line, upright.to_page));
     for (const TextBlock& block : blocks) {
         const auto kind = block.table ? LayoutBlock::Kind::table : LayoutBlock::Kind::text;

@@ -33,6 +33,9 @@ struct LayoutLine {
     float x_height;                         // px
     float band_above, band_below;  // px over and under the baseline that a strip of it shows
     bool inverse;                  // light on dark
+    // How far over and under the baseline other lines have no ink, at steps along the line; px
+    std::vector<float> room_over, room_under;
+    float room_step;
     int block;
     std::optional<LayoutCell> cell;  // within a table
     std::vector<LayoutWord> words;

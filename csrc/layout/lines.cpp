@@ -3,9 +3,11 @@
 #include <cmath>
 
 #include "layout/gutters.h"
+#include "layout/letters.h"
 #include "layout/neighbours.h"
 #include "layout/sets.h"
 #include "layout/skew.h"
+#include "layout/walls.h"
 
 namespace crispvl::layout {
 namespace {
@@ -17,6 +19,7 @@ constexpr float k_most_ratio_of_letters = 2.2f, k_most_ratio_of_groups = 1.5f;  
 constexpr float k_letter_gap = 0.9f;  // in heights of the higher: gap to the next letter
 constexpr float k_same_base = 0.3f;   // of the higher core that baselines of one row differ
 constexpr float k_free_gap = 0.7f;    // in cores: a gap that is no column's
+constexpr float k_far_gap = 3;        // in cores: to a colon or dash
 constexpr float k_wide_gap = 1.4f;    // in cores: wider than a space of typewriters
 constexpr int k_rows_of_narrow = 5,
               k_rows_of_wide = 3;         // in which a gap goes on if it is a column's
@@ -31,7 +34,11 @@ Piece whole(const Components& components, size_t i) {
     return {static_cast<int>(i), box.top, box.bottom};
 }
 
-bool is_letter(const Component& c, int text_height) {
+void add(const Components& components, const Letter& letter, TextLine& line) {
+    for (const size_t i : letter.components) line.pieces.push_back(whole(components, i));
+}
+
+bool is_letter(const Letter& c, int text_height) {
     const int height = c.box.height();
     return height >= 4 && c.area >= 6 && 3 * height >= text_height && c.box.width() >= 2 &&
            height <= 12 * text_height && c.box.width() <= 40 * height;
@@ -43,8 +50,8 @@ struct Link {
     float cost;  // how little they belong together
 };
 
-std::vector<Link> links_between(const Components& components, const std::vector<size_t>& letters,
-                                const std::vector<Box>& boxes, int text_height) {
+std::vector<Link> links_between(const std::vector<Letter>& letters, const std::vector<Box>& boxes,
+                                const Walls& walls, int text_height) {
     const BoxIndex index(boxes, text_height);
     std::vector<Link> links;
     for (size_t i = 0; i < boxes.size(); ++i) {
@@ -60,7 +67,7 @@ std::vector<Link> links_between(const Components& components, const std::vector<
             const float gap = static_cast<float>(other.left - box.right) / higher;
             if (gap >= best.cost || gap > k_letter_gap || other.right <= box.right) return;
             if (static_cast<float>(y_overlap(box, other)) < k_like_heights * higher) return;
-            if (components.all[letters[i]].light != components.all[letters[j]].light) return;
+            if (letters[i].light != letters[j].light || walls.part(box, other)) return;
             best = {i, j, gap};
         });
         if (best.to == boxes.size()) continue;
@@ -77,14 +84,14 @@ std::vector<Link> links_between(const Components& components, const std::vector<
 
 // Letters with those that follow them, as lines of one or more. The surest links come first, and
 // none joins two groups whose letters differ in size, so that sizes don't drift along a chain.
-std::vector<TextLine> link_letters(const Components& components, const std::vector<size_t>& letters,
-                                   int text_height) {
+std::vector<TextLine> link_letters(const Components& components, const std::vector<Letter>& letters,
+                                   const Walls& walls, int text_height) {
     std::vector<Box> boxes;
-    for (const size_t i : letters) boxes.push_back(components.all[i].box);
+    for (const Letter& letter : letters) boxes.push_back(letter.box);
     Sets groups(boxes.size());
     std::vector<float> height_sum, n_letters(boxes.size(), 1.0f);
     for (const Box& box : boxes) height_sum.push_back(static_cast<float>(box.height()));
-    for (const Link& link : links_between(components, letters, boxes, text_height)) {
+    for (const Link& link : links_between(letters, boxes, walls, text_height)) {
         const size_t a = groups.root(link.from), b = groups.root(link.to);
         if (a == b) continue;
         const float height_a = height_sum[a] / n_letters[a],
@@ -101,11 +108,9 @@ std::vector<TextLine> link_letters(const Components& components, const std::vect
     std::vector<TextLine> lines;
     for (const std::vector<size_t>& group : groups.groups()) {
         lines.emplace_back();
-        for (const size_t i : group) lines.back().pieces.push_back(whole(components, letters[i]));
-    }
-    for (TextLine& line : lines) {
-        line.light = components.all[static_cast<size_t>(line.pieces.front().component)].light;
-        measure(components, line);
+        for (const size_t i : group) add(components, letters[i], lines.back());
+        lines.back().light = letters[group.front()].light;
+        measure(components, lines.back());
     }
     return lines;
 }
@@ -153,7 +158,7 @@ bool same_row(const TextLine& a, const TextLine& b) {
 // Joins pieces of lines along their baselines: those that overlap, and those with a gap between
 // them that is a word's.
 std::vector<TextLine> join_along(const Components& components, std::vector<TextLine> lines,
-                                 int text_height) {
+                                 const Walls& walls, int text_height) {
     const std::vector<Box> boxes = boxes_of(lines);
     const BoxIndex index(boxes, text_height);
     const Gutters gutters(lines);
@@ -165,7 +170,7 @@ std::vector<TextLine> join_along(const Components& components, std::vector<TextL
         int nearest = 1 << 30;
         index.each_between(line.box, line.box.left, line.box.right + reach, [&](size_t j) {
             const TextLine& other = lines[j];
-            if (j == i || !same_row(line, other)) return;
+            if (j == i || !same_row(line, other) || walls.part(line.box, other.box)) return;
             const int gap = other.box.left - line.box.right;
             if (gap <= 0) groups.unite(i, j);
             if (gap > 0 && gap < nearest) nearest = gap, next = j;
@@ -186,7 +191,8 @@ std::vector<TextLine> join_along(const Components& components, std::vector<TextL
 
 // Whether a box as small as a mark is where the letters of a line are, and how far from them in px;
 // negative where it is not.
-float distance_of_mark(const Box& box, const TextLine& line) {
+float distance_of_mark(const TextLine& mark, const TextLine& line) {
+    const Box& box = mark.box;
     const float width = static_cast<float>(box.width()), height = static_cast<float>(box.height());
     if (height > k_mark_height * line.core || width > k_mark_width * line.core) return -1;
     const float base = line.baseline_at(box.x_center());
@@ -194,7 +200,11 @@ float distance_of_mark(const Box& box, const TextLine& line) {
     const float under = static_cast<float>(box.top) - base;
     if (over > 0.6f * line.x_height + 1 || under > 0.35f * line.x_height + 1) return -1;
     const float aside = static_cast<float>(std::max(0, -x_overlap(box, line.box)));
-    if (aside > k_free_gap * line.core) return -1;
+    // Farther off there are colons and dashes, but no dots.
+    const bool dash =
+        width > 1.5f * height && over < -0.2f * line.core && under < -0.2f * line.core;
+    const bool colon = mark.pieces.size() == 2 && height > 0.6f * line.x_height && width < height;
+    if (aside > (dash || colon ? k_far_gap : k_free_gap) * line.core) return -1;
     return std::max({0.0f, over, under}) + 0.5f * aside;
 }
 
@@ -208,14 +218,14 @@ void attach_marks(const Components& components, int text_height, std::vector<Tex
     std::vector<float> nearest(lines.size(), 1e9f);
     for (size_t i = 0; i < lines.size(); ++i) {
         const TextLine& line = lines[i];
-        const int reach = static_cast<int>(line.core),
+        const int reach = static_cast<int>(k_far_gap * line.core),
                   widest = static_cast<int>(k_mark_width * line.core) + 1;
         const Box around{line.box.left - reach, line.box.top - reach, line.box.right + reach,
                          line.box.bottom + reach};
         index.each_between(around, around.left - widest, around.right, [&](size_t j) {
             const bool may = j != i && lines[j].light == line.light &&
                              lines[j].pieces.size() <= k_most_mark_pieces;
-            const float distance = may ? distance_of_mark(boxes[j], line) : -1;
+            const float distance = may ? distance_of_mark(lines[j], line) : -1;
             if (distance < 0 || distance >= nearest[j]) return;
             nearest[j] = distance;
             owner[j] = i;
@@ -224,6 +234,22 @@ void attach_marks(const Components& components, int text_height, std::vector<Tex
     Sets groups(lines.size());
     for (size_t i = 0; i < lines.size(); ++i) groups.unite(i, owner[i]);
     lines = merged(components, lines, groups);
+}
+
+// Whether most pieces of a fragment have a piece of the line over or under them: the other half of
+// broken letters.
+bool shares_columns(const Components& components, const TextLine& fragment, const TextLine& line) {
+    const auto box_of = [&](const Piece& piece) {
+        return components.all[static_cast<size_t>(piece.component)].box;
+    };
+    size_t n = 0;
+    for (const Piece& piece : fragment.pieces) {
+        const Box box = box_of(piece);
+        n += std::any_of(line.pieces.begin(), line.pieces.end(), [&](const Piece& other) {
+            return 2 * x_overlap(box, box_of(other)) > box.width();
+        });
+    }
+    return 2 * n > fragment.pieces.size();
 }
 
 // Joins lines that cover the same place, as splinters of broken print and what is left of letters
@@ -240,7 +266,11 @@ void join_overlapping(const Components& components, int text_height, std::vector
             const bool smaller = lines[j].pieces.size() < lines[i].pieces.size() ||
                                  (lines[j].pieces.size() == lines[i].pieces.size() && j > i);
             if (!smaller || lines[i].light != lines[j].light) return;
-            const int wide = x_overlap(box, other), high = y_overlap(box, other);
+            const float base = lines[i].baseline_at(other.x_center());
+            const int top = static_cast<int>(base - lines[i].above),
+                      bottom = static_cast<int>(base + lines[i].below) + 1;
+            const int wide = x_overlap(box, other),
+                      high = overlap(top, bottom, other.top, other.bottom);
             if (wide <= 0 || high <= 0 || 10 * other.height() > 13 * box.height()) return;
             const bool alike =
                 3 * other.height() > 2 * box.height() &&
@@ -248,9 +278,10 @@ void join_overlapping(const Components& components, int text_height, std::vector
             const bool splinter =
                 lines[j].pieces.size() <= k_most_mark_pieces && box.height() < 3 * text_height;
             const int shared = wide * high;
-            if (10 * shared <= 6 * other.width() * other.height() || shared <= most[j] ||
-                !(alike || splinter))
-                return;
+            if (10 * shared <= 6 * other.width() * other.height() || shared <= most[j]) return;
+            const bool broken = 4 * lines[j].pieces.size() <= lines[i].pieces.size() + 4 &&
+                                shares_columns(components, lines[j], lines[i]);
+            if (!(alike || splinter || broken)) return;
             most[j] = shared;
             owner[j] = i + 1;
         });
@@ -264,23 +295,23 @@ void join_overlapping(const Components& components, int text_height, std::vector
 
 }  // namespace
 
-std::vector<TextLine> find_lines(const Components& components) {
+std::vector<TextLine> find_lines(const Components& components, const std::vector<Box>& rules) {
     const int text_height = std::max(4, typical_height(components.all));
-    std::vector<size_t> letters, marks;
-    for (size_t i = 0; i < components.all.size(); ++i) {
-        (is_letter(components.all[i], text_height) ? letters : marks).push_back(i);
+    const Walls walls(rules, text_height);
+    std::vector<Letter> letters, marks;
+    for (Letter& found : find_letters(components, text_height)) {
+        (is_letter(found, text_height) ? letters : marks).push_back(std::move(found));
     }
-    std::vector<TextLine> lines = link_letters(components, letters, text_height);
-    for (const size_t i : marks) {
-        const Box& box = components.all[i].box;
-        if (box.height() > text_height || box.width() > 3 * text_height) continue;
+    std::vector<TextLine> lines = link_letters(components, letters, walls, text_height);
+    for (const Letter& mark : marks) {
+        if (mark.box.height() > text_height || mark.box.width() > 3 * text_height) continue;
         lines.emplace_back();
-        lines.back().pieces.push_back(whole(components, i));
-        lines.back().light = components.all[i].light;
+        add(components, mark, lines.back());
+        lines.back().light = mark.light;
         measure(components, lines.back());
     }
     attach_marks(components, text_height, lines);
-    lines = join_along(components, std::move(lines), text_height);
+    lines = join_along(components, std::move(lines), walls, text_height);
     join_overlapping(components, text_height, lines);
     return lines;
 }

@@ -1,5 +1,7 @@
 #include "layout/rules.h"
 
+#include "layout/neighbours.h"
+
 namespace crispvl::layout {
 namespace {
 
@@ -143,6 +145,32 @@ std::vector<Box> take_rules(Bitmap& ink, int text_height) {
     take({ink, false}, std::max(24, 4 * text_height), thickness, found);
     take({ink, true}, std::max(24, 3 * text_height), thickness, found);
     return found;
+}
+
+void drop_splinters(const std::vector<Box>& rules, int text_height, Components& components) {
+    std::vector<Box> boxes;
+    for (const Component& c : components.all) boxes.push_back(c.box);
+    const BoxIndex index(boxes, text_height);
+    const int reach = 2 * text_height;
+    for (const Box& rule : rules) {
+        const bool level = rule.width() > rule.height();
+        if (2 * std::min(rule.width(), rule.height()) > text_height) continue;  // askew
+        const Box course = level ? Box{rule.left - reach, rule.top - k_fringe_px,
+                                       rule.right + reach, rule.bottom + k_fringe_px}
+                                 : Box{rule.left - k_fringe_px, rule.top - reach,
+                                       rule.right + k_fringe_px, rule.bottom + reach};
+        index.each_between(course, course.left, course.right, [&](size_t i) {
+            const Box& box = boxes[i];
+            const int breadth = level ? box.height() : box.width();
+            const bool within = 3 * breadth <= text_height && box.left >= course.left &&
+                                box.right <= course.right && box.top >= course.top &&
+                                box.bottom <= course.bottom;
+            if (within) components.all[i].area = 0;
+        });
+    }
+    const auto dropped = [](const Component& c) { return c.area == 0; };
+    components.all.erase(std::remove_if(components.all.begin(), components.all.end(), dropped),
+                         components.all.end());
 }
 
 }  // namespace crispvl::layout

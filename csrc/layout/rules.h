@@ -9,4 +9,7 @@ namespace crispvl::layout {
 // that crosses a rule stays whole; one that touches it ends at it.
 std::vector<Box> take_rules(Bitmap& ink, int text_height);
 
+// Removes what is left of broken rules: components no higher than a rule, in its course.
+void drop_splinters(const std::vector<Box>& rules, int text_height, Components& components);
+
 }  // namespace crispvl::layout

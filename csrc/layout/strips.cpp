@@ -39,15 +39,37 @@ float quantile(std::vector<float> values, float share) {
     return values[static_cast<size_t>(i)];
 }
 
+// Mean of the samples of a strip's px, and the share of them that are within the line's room.
+struct Average {
+    float value = 0, share = 0;
+};
+
 // Stretches grey levels so that paper becomes white and the ink black; faint ink is not made so
-// strong that noise turns to letters.
-void even_out(std::vector<float>& values, bool inverse) {
-    if (inverse) {
-        for (float& v : values) v = 255 - v;
+// strong that noise turns to letters. What is out of the line's room becomes paper.
+std::vector<uint8_t> even_out(std::vector<Average>& averages, bool inverse) {
+    std::vector<float> values;
+    for (Average& a : averages) {
+        if (inverse) a.value = 255 - a.value;
+        if (a.share > 0) values.push_back(a.value);
     }
+    if (values.empty()) values.push_back(255);
     const float paper = quantile(values, 0.75f), ink = quantile(values, 0.03f);
     const float contrast = std::max(paper - ink, 40.0f);
-    for (float& v : values) v = std::clamp(255 + (v - paper) * 240 / contrast, 0.0f, 255.0f);
+    std::vector<uint8_t> grey;
+    for (const Average& a : averages) {
+        const float darker = (paper - a.value) * 240 / contrast * a.share;
+        grey.push_back(static_cast<uint8_t>(std::lround(std::clamp(255 - darker, 0.0f, 255.0f))));
+    }
+    return grey;
+}
+
+// Whether a point, px along a line and under its baseline, is farther from it than other lines are.
+bool is_out_of_room(const LayoutLine& line, float along, float down) {
+    const int64_t n = static_cast<int64_t>(line.room_over.size());
+    if (n == 0) return false;
+    const auto i = static_cast<size_t>(
+        std::clamp<int64_t>(static_cast<int64_t>(along / line.room_step), 0, n - 1));
+    return -down > line.room_over[i] || down > line.room_under[i];
 }
 
 }  // namespace
@@ -69,30 +91,28 @@ Strip cut_line(const PixelView& page, const LayoutLine& line, const StripOptions
     strip.height = options.height_px;
     strip.width = std::clamp<int64_t>(std::lround(width), 1, k_most_width);
     const int n = std::clamp(static_cast<int>(std::ceil(1 / scale)), 1, k_most_samples);
-    std::vector<float> values;
+    std::vector<Average> averages;
+    const auto part = [&](int i) { return (static_cast<float>(i) + 0.5f) / static_cast<float>(n); };
     for (int64_t v = 0; v < strip.height; ++v) {
         for (int64_t u = 0; u < strip.width; ++u) {
             float sum = 0;
+            int n_within = 0;
             for (int j = 0; j < n; ++j) {
-                const float down = (static_cast<float>(v) +
-                                    (static_cast<float>(j) + 0.5f) / static_cast<float>(n)) /
-                                       scale -
-                                   line.band_above;
+                const float down = (static_cast<float>(v) + part(j)) / scale - line.band_above;
                 for (int i = 0; i < n; ++i) {
                     const float along =
-                        options.from +
-                        (static_cast<float>(u) +
-                         (static_cast<float>(i) + 0.5f) / static_cast<float>(n) - k_margin_px) /
-                            scale;
+                        options.from + (static_cast<float>(u) + part(i) - k_margin_px) / scale;
+                    if (is_out_of_room(line, along, down)) continue;
+                    ++n_within;
                     sum += sample(page, start.x + along * ux - down * uy,
                                   start.y + along * uy + down * ux);
                 }
             }
-            values.push_back(sum / static_cast<float>(n * n));
+            averages.push_back({sum / static_cast<float>(std::max(1, n_within)),
+                                static_cast<float>(n_within) / static_cast<float>(n * n)});
         }
     }
-    even_out(values, line.inverse);
-    for (const float v : values) strip.grey.push_back(static_cast<uint8_t>(std::lround(v)));
+    strip.grey = even_out(averages, line.inverse);
     return strip;
 }
 

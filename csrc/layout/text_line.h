@@ -16,6 +16,8 @@ struct Word {
     float left, right, top, bottom;
 };
 
+constexpr float k_endless = 1e9f;
+
 struct TextLine {
     std::vector<Piece> pieces;
     Box box;                     // of all ink
@@ -29,6 +31,8 @@ struct TextLine {
     float density = 0;           // share of ink in the core
     float stroke = 0;            // mean length of its runs of ink, px
     std::vector<Word> words;
+    // For each px of the box: how far over and under the baseline other lines have no ink.
+    std::vector<float> room_over, room_under;
     int block = -1, row = -1, column = -1;
 
     float baseline_at(float x) const { return base + slope * (x - static_cast<float>(box.left)); }

@@ -5,10 +5,23 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_usual_gap = 0.45f;           // in x-heights: between gaps of letters and of words
-constexpr float k_low = 0.22f, k_high = 1.1f;  // in x-heights: where the limit can be
-constexpr float k_clear = 1.35f;               // of the next narrower: a gap of the other kind
-constexpr size_t k_enough_gaps = 8;
+constexpr size_t k_near = 6;           // lines before and after that may be of the same print
+constexpr float k_like = 0.12f;        // by which x-heights of one print differ
+constexpr float k_near_weight = 0.4f;  // of what those lines tell
+constexpr float k_usual_gap = 0.45f;   // in x-heights: between gaps of letters and of words
+constexpr float k_letter_gap = 0.15f, k_word_gap = 0.7f;  // in x-heights, of usual print
+constexpr float k_most_beyond = 0.26f;  // that limit, in x-heights beyond the usual gap of letters
+constexpr float k_speck = 0.02f;        // squared x-heights: less ink is no letter
+constexpr float k_most_gap = 1;         // in x-heights; wider ones count as this
+constexpr float k_blur = 0.04f;         // in x-heights, by which gaps of one kind differ
+constexpr float k_prior = 4;            // gaps that count as much as what is usual
+constexpr float k_pitch_from = 0.85f, k_pitch_to = 2.4f, k_pitch_step = 0.02f;  // in x-heights
+constexpr float k_even = 0.55f;       // least mean cosine of letters of even pitch
+constexpr size_t k_enough_steps = 5;  // from letter to letter, that tell a pitch
+constexpr float k_most_step = 3;      // in x-heights; longer ones are of columns
+constexpr float k_free_cell = 1.5f;   // pitches between two letters with a space between
+constexpr float k_free_gap = 0.92f;   // pitches of white that are a space
+constexpr float k_one_cell = 1.25f;   // pitches that one letter is wide at most
 
 struct Gap {
     int from, to;  // px
@@ -18,15 +31,23 @@ struct Gap {
 // Stretches between the line's ink, from left to right.
 std::vector<Gap> gaps_of(const Components& components, const TextLine& line) {
     std::vector<int> changes(static_cast<size_t>(line.box.width()) + 1);
-    each_run(components, line, [&](const Run& run) {
-        ++changes[static_cast<size_t>(run.from - line.box.left)];
-        --changes[static_cast<size_t>(run.to - line.box.left)];
-    });
+    const float least = k_speck * line.x_height * line.x_height;
+    for (const Piece& piece : line.pieces) {
+        const Component& c = components.all[static_cast<size_t>(piece.component)];
+        if (static_cast<float>(c.area) < least) continue;
+        for (const Run* run = components.begin(c); run != components.end(c); ++run) {
+            if (run->y < piece.top || run->y >= piece.bottom) continue;
+            ++changes[static_cast<size_t>(run->from - line.box.left)];
+            --changes[static_cast<size_t>(run->to - line.box.left)];
+        }
+    }
     std::vector<Gap> gaps;
     int depth = 0, from = -1;
+    bool inked = false;
     for (int x = 0; x < line.box.width(); ++x) {
         depth += changes[static_cast<size_t>(x)];
-        if (depth == 0 && from < 0) from = x;
+        if (depth == 0 && from < 0 && inked) from = x;
+        inked = inked || depth > 0;
         if (depth > 0 && from >= 0) {
             gaps.push_back({line.box.left + from, line.box.left + x});
             from = -1;
@@ -35,31 +56,112 @@ std::vector<Gap> gaps_of(const Components& components, const TextLine& line) {
     return gaps;
 }
 
-// The gap, in x-heights, from which on words part; `otherwise` where the widths are of one kind.
-float limit_between(std::vector<float> widths, float otherwise) {
-    std::sort(widths.begin(), widths.end());
-    float best = otherwise, most = k_clear;
-    for (size_t i = 1; i < widths.size(); ++i) {
-        const float low = std::max(widths[i - 1], 0.12f), high = widths[i];
-        const float middle = 0.5f * (low + high);
-        if (middle < k_low || middle > k_high || high < low * most) continue;
-        most = high / low;
-        best = middle;
+// The stretches of ink of a line, in x-heights: a letter each, or some that touch.
+struct Spacing {
+    std::vector<float> gaps;   // between one and the next
+    std::vector<float> steps;  // from the middle of one to that of the next
+    std::vector<float> wider;  // the wider of both
+};
+
+Spacing spacing_of(const TextLine& line, const std::vector<Gap>& gaps) {
+    Spacing spacing;
+    for (size_t i = 0; i < gaps.size(); ++i) {
+        const int left = i == 0 ? line.box.left : gaps[i - 1].to;
+        const int right = i + 1 == gaps.size() ? line.box.right : gaps[i + 1].from;
+        const float before = static_cast<float>(gaps[i].from - left),
+                    after = static_cast<float>(right - gaps[i].to),
+                    gap = static_cast<float>(gaps[i].width());
+        spacing.gaps.push_back(gap / line.x_height);
+        spacing.steps.push_back((gap + 0.5f * (before + after)) / line.x_height);
+        spacing.wider.push_back(std::max(before, after) / line.x_height);
+    }
+    return spacing;
+}
+
+struct Weighted {
+    float value, weight;
+};
+
+// The pitch in x-heights at which letters follow each other as on a typewriter; 0 where they don't.
+float pitch_of(const std::vector<Weighted>& steps) {
+    if (steps.size() < k_enough_steps) return 0;
+    std::vector<float> scores;
+    float most = 0;
+    for (float pitch = k_pitch_from; pitch <= k_pitch_to; pitch += k_pitch_step) {
+        float sum = 0, n = 0;
+        for (const Weighted& step : steps) {
+            if (step.value > k_most_step) continue;
+            sum += step.weight * std::cos(6.2831853f * step.value / pitch);
+            n += step.weight;
+        }
+        scores.push_back(n > 0 ? sum / n : 0);
+        most = std::max(most, scores.back());
+    }
+    if (most < k_even) return 0;
+    // Half of the pitch fits as well; the largest that does is it.
+    size_t i = scores.size() - 1;
+    while (scores[i] < most - 0.1f) --i;
+    while (i > 0 && scores[i - 1] > scores[i]) --i;
+    return k_pitch_from + k_pitch_step * static_cast<float>(i);
+}
+
+// The middle between the usual gap of letters and that of words.
+float middle_of(const std::vector<Weighted>& gaps) {
+    float middle = k_usual_gap;
+    for (int round = 0; round < 8; ++round) {
+        float letters = k_prior * k_letter_gap, n_letters = k_prior;
+        float words = k_prior * k_word_gap, n_words = k_prior;
+        for (const Weighted& gap : gaps) {
+            const bool parts = gap.value > middle;
+            (parts ? words : letters) += gap.weight * std::min(gap.value, k_most_gap);
+            (parts ? n_words : n_letters) += gap.weight;
+        }
+        const float usual = letters / n_letters;
+        middle = std::min(0.5f * (usual + words / n_words), usual + k_most_beyond);
+    }
+    return middle;
+}
+
+// The gap near that middle, in x-heights, with the fewest others near it.
+float limit_of(const std::vector<Weighted>& gaps) {
+    const float middle = middle_of(gaps);
+    float best = middle, least = 1e9f;
+    for (int i = 0; i <= 10; ++i) {
+        // The middle, then away from it on both sides.
+        const float off = 0.01f * static_cast<float>(i % 2 ? (i + 1) / 2 : -i / 2);
+        float sum = 0;
+        for (const Weighted& gap : gaps) {
+            const float z = (gap.value - middle - off) / k_blur;
+            if (std::fabs(z) < 3) sum += gap.weight * std::exp(-0.5f * z * z);
+        }
+        if (sum < 0.95f * least) least = sum, best = middle + off;
     }
     return best;
 }
 
-void split(const Components& components, const std::vector<Gap>& gaps, float limit_px,
-           TextLine& line) {
+// Which gaps of a line part words.
+std::vector<bool> parting(const Spacing& spacing, float pitch, float limit) {
+    std::vector<bool> parts;
+    for (size_t i = 0; i < spacing.gaps.size(); ++i) {
+        const bool single = spacing.wider[i] < k_one_cell * pitch;
+        const bool free_cell =
+            single ? spacing.steps[i] > k_free_cell * pitch : spacing.gaps[i] > k_free_gap * pitch;
+        parts.push_back(pitch > 0 ? free_cell : spacing.gaps[i] > limit);
+    }
+    return parts;
+}
+
+void split(const Components& components, const std::vector<Gap>& gaps,
+           const std::vector<bool>& parts, TextLine& line) {
     line.words.clear();
     const auto add = [&](int left, int right) {
         line.words.push_back({static_cast<float>(left), static_cast<float>(right), 1e9f, -1e9f});
     };
     int left = line.box.left;
-    for (const Gap& gap : gaps) {
-        if (static_cast<float>(gap.width()) < limit_px) continue;
-        add(left, gap.from);
-        left = gap.to;
+    for (size_t i = 0; i < gaps.size(); ++i) {
+        if (!parts[i]) continue;
+        add(left, gaps[i].from);
+        left = gaps[i].to;
     }
     add(left, line.box.right);
     each_run(components, line, [&](const Run& run) {
@@ -76,22 +178,23 @@ void split(const Components& components, const std::vector<Gap>& gaps, float lim
 
 void find_words(const Components& components, std::vector<TextLine>& lines) {
     std::vector<std::vector<Gap>> gaps;
-    std::vector<float> all;
+    std::vector<Spacing> spacings;
     for (const TextLine& line : lines) {
         gaps.push_back(gaps_of(components, line));
-        for (const Gap& gap : gaps.back())
-            all.push_back(static_cast<float>(gap.width()) / line.x_height);
+        spacings.push_back(spacing_of(line, gaps.back()));
     }
-    const float usual = limit_between(all, k_usual_gap);
     for (size_t i = 0; i < lines.size(); ++i) {
-        std::vector<float> widths;
-        for (const Gap& gap : gaps[i])
-            widths.push_back(static_cast<float>(gap.width()) / lines[i].x_height);
-        const float limit =
-            widths.size() < k_enough_gaps ? k_usual_gap : limit_between(widths, k_usual_gap);
-        split(components, gaps[i], limit * lines[i].x_height, lines[i]);
+        std::vector<Weighted> steps, widths;
+        for (size_t j = i - std::min(i, k_near); j < std::min(lines.size(), i + k_near + 1); ++j) {
+            const float high = std::max(lines[i].x_height, lines[j].x_height);
+            if (std::fabs(lines[i].x_height - lines[j].x_height) > k_like * high) continue;
+            const float weight = j == i ? 1 : k_near_weight;
+            for (const float step : spacings[j].steps) steps.push_back({step, weight});
+            for (const float gap : spacings[j].gaps) widths.push_back({gap, weight});
+        }
+        split(components, gaps[i], parting(spacings[i], pitch_of(steps), limit_of(widths)),
+              lines[i]);
     }
-    (void)usual;
 }
 
 }  // namespace crispvl::layout

@@ -1,0 +1,67 @@
+#include "layout/letters.h"
+
+#include "layout/neighbours.h"
+#include "layout/sets.h"
+
+namespace crispvl::layout {
+namespace {
+
+constexpr float k_fragment = 0.75f;      // of usual letters: fragments are lower
+constexpr float k_most_height = 1.25f;   // of usual letters: of fragments together
+constexpr float k_most_width = 1.5f;     // the same
+constexpr float k_gap = 0.13f;           // of usual letters, between two fragments
+constexpr float k_gap_of_higher = 0.3f;  // of the higher fragment
+constexpr float k_stacked = 0.5f;        // of the narrower one's width that is over the other
+
+// Whether two pieces of ink are close above each other.
+bool are_stacked(const Box& a, const Box& b, int text_height) {
+    const float gap = static_cast<float>(-y_overlap(a, b));
+    const float narrower = static_cast<float>(std::min(a.width(), b.width()));
+    const float higher = static_cast<float>(std::max(a.height(), b.height()));
+    return gap <= std::max(1.0f, k_gap * static_cast<float>(text_height)) &&
+           gap <= std::max(1.0f, k_gap_of_higher * higher) &&
+           static_cast<float>(x_overlap(a, b)) >= k_stacked * narrower;
+}
+
+}  // namespace
+
+std::vector<Letter> find_letters(const Components& components, int text_height) {
+    std::vector<Box> boxes, together;
+    for (const Component& c : components.all) boxes.push_back(c.box);
+    together = boxes;
+    const BoxIndex index(boxes, text_height);
+    const float usual = static_cast<float>(text_height);
+    const int reach = static_cast<int>(k_most_width * usual);
+    Sets sets(boxes.size());
+    for (size_t i = 0; i < boxes.size(); ++i) {
+        const Box& box = boxes[i];
+        if (static_cast<float>(box.height()) >= k_fragment * usual || box.width() > reach) continue;
+        const int gap = static_cast<int>(k_gap * usual) + 1;
+        const Box around{box.left, box.top - gap, box.right, box.bottom + gap};
+        index.each_between(around, box.left - reach, box.right, [&](size_t j) {
+            if (j == i || components.all[i].light != components.all[j].light ||
+                !are_stacked(box, boxes[j], text_height))
+                return;
+            const size_t a = sets.root(i), b = sets.root(j);
+            Box both = together[a];
+            both.include(together[b]);
+            if (a == b || static_cast<float>(both.height()) > k_most_height * usual ||
+                static_cast<float>(both.width()) > k_most_width * usual)
+                return;
+            sets.unite(a, b);
+            together[sets.root(a)] = both;
+        });
+    }
+    std::vector<Letter> letters;
+    for (std::vector<size_t>& group : sets.groups()) {
+        Letter letter;
+        letter.box = together[group.front()];
+        letter.light = components.all[group.front()].light;
+        for (const size_t i : group) letter.area += components.all[i].area;
+        letter.components = std::move(group);
+        letters.push_back(std::move(letter));
+    }
+    return letters;
+}
+
+}  // namespace crispvl::layout
