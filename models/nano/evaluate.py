@@ -5,6 +5,7 @@
     python models/nano/evaluate.py --checkpoint run/export --types f32 f16 q8_0 q6_k q4_k
     python models/nano/evaluate.py --checkpoint models/nano/checkpoint --check
     python models/nano/evaluate.py --real FOLDER --readers crispvl tesseract rapidocr
+    python models/nano/evaluate.py --rendered --readers crispvl tesseract
 
 The character error rate is the edit distance over the length of the truth, summed over pages.
 Confidence is the geometric mean of the probabilities of a page's tokens, as the engine reports it.
@@ -31,6 +32,7 @@ from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
 import real_pages
+import rendered_scores
 from export import load_weights
 from heldout import (
     TestPage,
@@ -208,6 +210,14 @@ def score_real(args: argparse.Namespace) -> None:
         Path(args.json).write_text(json.dumps(found, indent=1) + "\n")
 
 
+def score_rendered(args: argparse.Namespace) -> None:
+    """Prints the scores on whole rendered pages."""
+    names = [name for name in args.readers if name in rendered_scores.READERS]
+    found = rendered_scores.print_rendered(args.engine, names, n_each=2)
+    if args.json:
+        Path(args.json).write_text(json.dumps(found, indent=1) + "\n")
+
+
 def main() -> None:
     """Reads the command line and prints the scores."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -221,6 +231,7 @@ def main() -> None:
     parser.add_argument("--engine", help="GGUF file to score through crispvl")
     parser.add_argument("--tesseract", action="store_true", help="score Tesseract too")
     parser.add_argument("--real", type=Path, help="score real pages of this folder and stop")
+    parser.add_argument("--rendered", action="store_true", help="score rendered A4 pages and stop")
     parser.add_argument("--readers", nargs="+", choices=real_pages.READERS, default=["crispvl"])
     parser.add_argument("--pages", type=int, default=500, help="single-tile pages")
     parser.add_argument("--check", action="store_true", help="compare with transformers and stop")
@@ -233,6 +244,9 @@ def main() -> None:
         return
     if args.real:
         score_real(args)
+        return
+    if args.rendered:
+        score_rendered(args)
         return
     pages = test_sets(args.pages)
     scores: dict[str, Scores] = {}
