@@ -109,6 +109,33 @@ def test_a_line_that_ends_on_purpose_is_broken() -> None:
     assert _written(draw, "markdown").text.endswith("\n\nAnna Smith  \n12 Mill Road  \nLondon")
 
 
+def _prices(page: RenderedPage) -> None:
+    rows = [("Article", "Pieces", "Price"), ("Paint", "12", "7.00"), ("Brush", "3", "11.25")]
+    for y, (article, pieces, price) in enumerate([*rows, ("Ladder", "1", "80.10")]):
+        page.write(25, 40 + 7 * y, article)
+        page.write(90, 40 + 7 * y, pieces, right=True)
+        page.write(140, 40 + 7 * y, price, right=True)
+
+
+@pytest.mark.parametrize("task", ["markdown", "table"])
+def test_aligned_columns_are_a_table(task: Task) -> None:
+    assert _written(_prices, task).text.split("\n") == [
+        "| Article | Pieces | Price |",
+        "| --- | --- | --- |",
+        "| Paint | 12 | 7.00 |",
+        "| Brush | 3 | 11.25 |",
+        "| Ladder | 1 | 80.10 |",
+    ]
+
+
+def test_a_word_that_a_line_end_broke_is_whole_again() -> None:
+    def draw(page: RenderedPage) -> None:
+        page.write(25, 40, "this line ends within an infor-")
+        page.write(25, 46, "mation that goes on and on here")
+
+    assert "an information that" in _written(draw, "markdown").text
+
+
 def test_words_say_where_they_are_in_either_text() -> None:
     for task in ("text", "markdown"):
         for draw in (_paragraphs, _receipt):

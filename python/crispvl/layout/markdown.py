@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from crispvl.layout.columns import Cell, cells_of
 from crispvl.layout.composition import TextBuilder
 from crispvl.layout.joining import ReadLine
 from crispvl.layout.text_rows import TextRow
@@ -61,8 +62,9 @@ class MarkdownWriter:
         if not kept:
             return
         self._builder.separate("\n\n")
-        if all(self._lines[i].cell is not None for row in kept for i in row):
-            self._put_table(kept, read)
+        cells = cells_of(self._lines, kept)
+        if cells:
+            self._put_table(cells, read)
             return
         level = self._looks.heading_level([i for row in kept for i in row])
         if level:
@@ -103,11 +105,9 @@ class MarkdownWriter:
             self._builder.put_line(line, line.block, texts)
             self._builder.separate(between)
 
-    def _put_table(self, rows: Sequence[Sequence[int]], read: Mapping[int, ReadLine]) -> None:
-        cells: dict[tuple[int, int], list[int]] = {}
-        for i in (i for row in rows for i in row):
-            cell = self._lines[i].cell
-            assert cell is not None
+    def _put_table(self, cell_of: Mapping[int, Cell], read: Mapping[int, ReadLine]) -> None:
+        cells: dict[Cell, list[int]] = {}
+        for i, cell in cell_of.items():
             cells.setdefault(cell, []).append(i)
         n_columns = max(column for _, column in cells) + 1
         is_head = True

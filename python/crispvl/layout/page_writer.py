@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from crispvl.layout.columns import cells_of
 from crispvl.layout.composition import TextBuilder, put_row
 from crispvl.layout.joining import ReadLine
 from crispvl.layout.markdown import MarkdownWriter, blocks_of
-from crispvl.layout.text_rows import TextRow, text_rows
+from crispvl.layout.text_rows import text_rows
 from crispvl.options import Task
 from crispvl.results.lines import Line
 
 if TYPE_CHECKING:
-    from crispvl._core import Layout, LayoutLine
+    from crispvl._core import Layout
 
 
 class PageWriter:
@@ -30,7 +31,7 @@ class PageWriter:
         rows = list(text_rows(layout))
         parts = list(blocks_of(rows))
         if only_tables:
-            parts = [part for part in parts if _is_table(layout.lines, part)]
+            parts = [part for part in parts if cells_of(layout.lines, [row.lines for row in part])]
         self._layout = layout
         self._builder = TextBuilder()
         self._markdown = MarkdownWriter(self._builder, layout) if as_markdown else None
@@ -51,17 +52,17 @@ class PageWriter:
         """The numbers of the lines that are needed next; none at the end."""
         return tuple(i for row in self._parts[0] for i in row.lines) if self._parts else ()
 
-    def put(self, lines: Mapping[int, ReadLine]) -> str:
-        """Adds the lines that were waited for, and returns what is new of the text."""
+    def put(self, lines: Mapping[int, ReadLine]) -> tuple[str, list[Line]]:
+        """Adds the lines that were waited for, and returns what is new: of the text, of lines."""
         part = self._parts.popleft()
         self._read.update(lines)
-        n_before = len(self._builder.text)
+        n_before, n_lines_before = len(self._builder.text), len(self._builder.lines)
         if self._markdown is not None:
             self._markdown.put_block(part, lines)
         else:
             (row,) = part
             put_row(self._builder, [lines[i] for i in row.lines if i in lines], row.first)
-        return self._builder.text[n_before:]
+        return self._builder.text[n_before:], self._builder.lines[n_lines_before:]
 
     @property
     def markdown(self) -> str:
@@ -78,7 +79,3 @@ class PageWriter:
 def page_writer(task: Task, layout: Layout) -> PageWriter:
     """Returns the writer of a page for a task that is read by lines."""
     return PageWriter(layout, as_markdown=task != "text", only_tables=task == "table")
-
-
-def _is_table(lines: Sequence[LayoutLine], rows: Sequence[TextRow]) -> bool:
-    return all(lines[i].cell is not None for row in rows for i in row.lines)

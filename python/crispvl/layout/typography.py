@@ -19,7 +19,7 @@ _MUCH_LARGER = 1.6
 
 _MAX_HEADING_LINES = 3
 
-_SPACE = 0.25  # of a line's height, between two words
+_ROOM = 1.0  # of a line's height, that a word would have had to spare besides its space
 _INDENT = 2  # heights by which the beginnings of lines of one text differ
 
 
@@ -46,12 +46,12 @@ class Typography:
         return 1 if size >= _MUCH_LARGER else 2 if size >= _LARGER else 0
 
     def ends_early(self, number: int, following: int) -> bool:
-        """Returns whether the next line's first word would have had room at the end of a line.
+        """Returns whether the next line's first word would clearly have had room after a line.
 
         How far lines reach is told by those that begin where it does and are about as large.
         """
         words = self._words[following]
-        needed = float(words[0, 1] - words[0, 0]) + _SPACE * self._heights[number]
+        needed = float(words[0, 1] - words[0, 0]) + _ROOM * self._heights[number]
         return bool(self._reach(number) - self._end(number) > needed)
 
     def _reach(self, number: int) -> float:
