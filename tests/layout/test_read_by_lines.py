@@ -10,7 +10,7 @@ import pytest
 from crispvl import CrispOCR, GenerateOptions, ReadOptions
 from crispvl._core import CancelToken
 from crispvl.errors import Cancelled
-from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
+from crispvl.events import LinesFound, PageDone, PageStarted, TextRead, TilesEncoded
 from crispvl.results.document import Document
 from PIL import Image, ImageDraw, ImageFont
 from rendered import RenderedPage, mean_iou
@@ -120,7 +120,7 @@ def test_a_page_is_cancelled(ocr: CrispOCR, letter: RenderedPage) -> None:
     cancel = CancelToken()
 
     def stop(event: object) -> None:
-        if isinstance(event, TextRead):
+        if isinstance(event, LinesFound):
             cancel.cancel()
 
     with pytest.raises(Cancelled) as error:

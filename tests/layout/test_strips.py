@@ -88,6 +88,19 @@ def test_a_word_wider_than_a_tile_is_cut_between_letters(page: RenderedPage) -> 
         assert columns[-1] < FORM.tile_px - FORM.left_px - 1  # the last letter is whole
 
 
+def test_a_strip_is_widened_as_far_as_there_is_room(page: RenderedPage) -> None:
+    lines = find_layout(page.pixels).lines
+    start, end = map(float, lines[0].words[0])
+    strip = Strip(0, start, end, ((start, end),), 0)
+    widths = []
+    for stretch in (1.0, 1.5, 100.0):
+        tile = make_tile(page.pixels, lines, [strip], FORM, 0.9, stretch).pixels
+        columns = np.flatnonzero((tile < 128).any(axis=(0, 2)))
+        widths.append(columns[-1] - columns[0])
+    assert widths[1] == pytest.approx(1.5 * widths[0], abs=3)
+    assert widths[2] == pytest.approx(FORM.width_px - 6, abs=8)
+
+
 def test_rows_keep_their_tokens_and_how_sure_each_character_is() -> None:
     tokens = [(5, -0.1, "ab"), (6, -0.2, " "), (7, -0.3, "c\nd"), (8, -0.4, ""), (9, -0.5, "é ")]
     first, second = split_rows(tokens)
@@ -130,6 +143,20 @@ def test_a_row_that_its_strip_cannot_show_is_doubted(text: str, plausible: bool)
     (row,) = _rows(text)
     reading = judge(strip, row, x_height=12.0)
     assert (reading.plausible, reading.doubtful) == (plausible, not plausible)
+
+
+@pytest.mark.parametrize(
+    ("text", "logprob", "n_words"),
+    [("two words", -0.2, 2), ("two words", -0.7, 0), ("| :", -0.2, 0), ("| :", -0.05, 2)],
+)
+def test_a_line_that_is_hardly_text_has_no_words(
+    page: RenderedPage, text: str, logprob: float, n_words: int
+) -> None:
+    strips = PageStrips(page.pixels, find_layout(page.pixels).lines, FORM)
+    (row,) = _rows(text)
+    row.sureness = [logprob] * len(text)
+    strips.take(strips.doubtful()[:1], [row], whole=True)
+    assert len(strips.join(0).words) == n_words
 
 
 def test_words_go_to_their_ink_where_both_are_as_many() -> None:

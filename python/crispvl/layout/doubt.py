@@ -14,6 +14,10 @@ SURE = math.log(0.9)
 LEAST_CHARACTER = math.log(0.4)
 """Log-probability under which a single character is worth a second look."""
 
+LEAST_LINE = math.log(0.6)
+"""Mean log-probability of a line's characters under which it is no text that the model knows: most
+words of such lines are wrong, since dirt, pictures and handwriting are read as something too."""
+
 ADVANCES = 0.2, 1.6
 """Width of a character, on average over a row, in x-heights: as narrow and as wide as print has."""
 
@@ -52,6 +56,19 @@ def judge(strip: Strip, row: Row, x_height: float) -> Reading:
     plausible = _is_plausible(strip, row, x_height)
     unsure = row.mean_logprob < SURE or min(row.sureness, default=0.0) < LEAST_CHARACTER
     return Reading(row, plausible, doubtful=unsure or not plausible)
+
+
+def is_credible(text: str, logprob: float) -> bool:
+    """Returns whether a line can be told to the reader, or is rather no text at all.
+
+    Rules, frames and specks are read as signs; so signs alone have to be sure.
+
+    Args:
+        text: Of the line.
+        logprob: Mean over its characters.
+    """
+    has_words = any(character.isalnum() for character in text)
+    return logprob >= (LEAST_LINE if has_words else SURE)
 
 
 def _is_plausible(strip: Strip, row: Row, x_height: float) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.layout.doubt import Reading, judge
+from crispvl.layout.doubt import Reading, is_credible, judge
 from crispvl.layout.joining import ReadLine, join_strips
 from crispvl.layout.rows import Row
 from crispvl.layout.strip_format import StripFormat
@@ -55,10 +56,10 @@ class PageStrips:
         found = [self._best.get(i) for i_line in i_lines for i in self._of_line[i_line]]
         return all(reading is not None and not reading.doubtful for reading in found)
 
-    def tile(self, numbers: Sequence[int], scale: float) -> StripTile:
-        """Returns a tile of some strips, their heights scaled."""
+    def tile(self, numbers: Sequence[int], scale: float, stretch: float) -> StripTile:
+        """Returns a tile of some strips, as `make_tile` draws them."""
         strips = [self._strips[i] for i in numbers]
-        return make_tile(self._pixels, self._lines, strips, self._form, scale)
+        return make_tile(self._pixels, self._lines, strips, self._form, scale, stretch)
 
     def take(self, numbers: Sequence[int], rows: Sequence[Row], whole: bool) -> None:
         """Keeps the rows of an answer where they are surer than what was read before.
@@ -82,10 +83,14 @@ class PageStrips:
                 self._best[i] = reading
 
     def join(self, i_line: int) -> ReadLine:
-        """Returns a line as it was read; strips without a reading are left out."""
+        """Returns a line as it was read; strips without a reading are left out.
+
+        A line that is not credible has no words.
+        """
         known = [i for i in self._of_line[i_line] if i in self._best]
-        return join_strips(
+        line = join_strips(
             self._lines[i_line],
             [self._strips[i] for i in known],
             [self._best[i].row for i in known],
         )
+        return line if is_credible(line.text, line.logprob) else replace(line, words=())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from crispvl.layout.strip_format import StripFormat
 
@@ -69,10 +70,8 @@ def cut_into_strips(
     i_word = 0
     for group in _groups(words, limit):
         start, end = group[0][0], group[-1][1]
-        if end - start <= limit:
-            strips.append(Strip(i_line, start, end, tuple(group), i_word))
-        elif end - start <= limit / LEAST_SCALE:
-            scale = limit / (end - start)
+        if end - start <= limit / LEAST_SCALE:
+            scale = min(1.0, limit / (end - start))
             strips.append(Strip(i_line, start, end, tuple(group), i_word, scale=scale))
         else:
             edges = _cuts(page, line, start, end, limit)
@@ -148,6 +147,7 @@ def make_tile(
     strips: Sequence[Strip],
     form: StripFormat,
     scale: float = 1.0,
+    stretch: float = 1.0,
 ) -> StripTile:
     """Draws strips on a tile.
 
@@ -157,16 +157,34 @@ def make_tile(
         strips: At most ``form.n_rows`` of them.
         form: Of the model's tiles.
         scale: Of all strips' heights, at most 1.
+        stretch: Of their widths besides, at least 1, as far as there is room.
     """
-    from crispvl._core import cut_line
-
     aspects = []
     tile = np.full((form.tile_px, form.tile_px, 3), 255, np.uint8)
     for i_row, strip in enumerate(strips):
-        height = max(8, round(form.height_px * strip.scale * scale))
-        cut = cut_line(page, lines[strip.i_line], height, strip.x_from, strip.x_to)
-        cut = cut[:, : form.tile_px - form.left_px]
-        top = form.top_px(i_row, height)
-        tile[top : top + height, form.left_px : form.left_px + cut.shape[1]] = cut
-        aspects.append(cut.shape[1] / height)
+        cut = _cut(page, lines[strip.i_line], strip, form, scale, stretch)
+        top = form.top_px(i_row, len(cut))
+        tile[top : top + len(cut), form.left_px : form.left_px + cut.shape[1]] = cut
+        aspects.append(cut.shape[1] / len(cut))
     return StripTile(tile, tuple(aspects))
+
+
+def _cut(
+    page: NDArray[np.uint8],
+    line: LayoutLine,
+    strip: Strip,
+    form: StripFormat,
+    scale: float,
+    stretch: float,
+) -> NDArray[np.uint8]:
+    from crispvl._core import cut_line
+
+    height = max(8, int(form.height_px * strip.scale * scale))
+    room = (form.width_px - 2 * MARGIN_PX) / (strip.width * height / line.band_px)
+    stretched = int(height * max(1.0, min(stretch, room)))
+    cut = cut_line(page, line, stretched, strip.x_from, strip.x_to)
+    cut = cut[:, : form.tile_px - form.left_px]
+    if stretched == height:
+        return cut
+    resized = Image.fromarray(cut).resize((cut.shape[1], height), Image.Resampling.BOX)
+    return np.asarray(resized)

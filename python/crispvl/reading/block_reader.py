@@ -66,12 +66,15 @@ class BlockReader:
         self._layout_ms = 0.0
         self._finish_reason: FinishReason = "cancelled"  # until the end is reached
 
-    def read(self, page: Image.Image, name: str) -> ReadingSteps[Encoded | str]:
+    def read(
+        self, page: Image.Image, name: str, layout: Layout | None = None
+    ) -> ReadingSteps[Encoded | str]:
         """Yields the text of an RGB page in order, and meanwhile what is waited for.
 
         Args:
             page: As it is.
             name: Of the page, for errors.
+            layout: Of the page, where it is known.
 
         Raises:
             Cancelled: `generation` is what there is.
@@ -80,7 +83,7 @@ class BlockReader:
 
         started = time.perf_counter()
         try:
-            layout = find_layout(np.asarray(page), self._cancel)
+            layout = layout or find_layout(np.asarray(page), self._cancel)
         except Cancelled:
             if self._cancel is None or not self._cancel.expired:
                 raise

@@ -39,7 +39,7 @@ from crispvl.prompts.messages import ImagePart, Message
 from crispvl.prompts.tasks import TASKS, question
 from crispvl.prompts.vocabulary import THOUGHT_END
 from crispvl.reading.block_reader import BlockReader
-from crispvl.reading.layout_choice import chosen_layout, layout_for
+from crispvl.reading.layout_choice import LayoutChoice, chosen_layout, layout_for
 from crispvl.reading.line_reader import LineReader
 from crispvl.reading.page_window import PageWindow, ReadingSteps
 from crispvl.reading.pages import prepare_page
@@ -234,18 +234,19 @@ class DocumentReader:
         current.known = replace(current.known, width_px=image.width, height_px=image.height)
         current.known = replace(current.known, damaged=DAMAGED in image.info)
         check_readable(image, source.name)
-        if self._skip_blank and is_blank(image):
+        # Where lines are looked for, that tells whether there are any, and costs less.
+        if self._skip_blank and self._layout != "lines" and is_blank(image):
             current.known = replace(current.known, blank=True)
             return
-        layout = self._layout
-        if layout == "auto":
-            layout = layout_for(image, model, options)
+        choice = LayoutChoice(self._layout)
+        if self._layout == "auto":
+            choice = layout_for(image, model, options, cancel)
         current.image_ms = 1000 * (time.perf_counter() - started)
-        if layout == "lines":
+        if choice.layout == "lines":
             yield from self._read_by_lines(image, source.number, current, cancel)
             return
-        if layout == "blocks":
-            yield from self._read_by_blocks(image, source, current, cancel)
+        if choice.layout == "blocks":
+            yield from self._read_by_blocks(image, choice, source, current, cancel)
             return
         prepared = prepare_page(image, source.name, model.config, options)
         n_tiles = len(prepared.tiles)
@@ -300,11 +301,13 @@ class DocumentReader:
                     yield LinesFound(number=number, quads=item)
                 else:
                     yield TextRead(number=number, text=item, n_tokens=reader.n_tokens)
-        current.check_read(reader.generation, image)
+        is_empty = current.check_read(reader.generation, image)
+        current.known = replace(current.known, blank=self._skip_blank and is_empty)
 
     def _read_by_blocks(
         self,
         image: Image.Image,
+        choice: LayoutChoice,
         source: PageSource,
         current: _CurrentPage,
         cancel: CancelToken | None,
@@ -316,7 +319,7 @@ class DocumentReader:
         current.in_parts = reader = BlockReader(
             self._model.config, self._engine, prompt, self._options, cancel
         )
-        with closing(reader.read(image, source.name)) as steps:
+        with closing(reader.read(image, source.name, choice.found)) as steps:
             for item in steps:
                 if isinstance(item, Handle):
                     yield item
@@ -356,10 +359,16 @@ class _CurrentPage:
         self.generation: Generation | None = None
         self.in_parts: LineReader | BlockReader | None = None
 
-    def check_read(self, generation: Generation, image: Image.Image) -> None:
-        """Notes where nothing was written about a page that has ink."""
-        if not generation.text.strip() and generation.finish_reason == "stop":
-            self.known = replace(self.known, has_unread_ink=not is_blank(image))
+    def check_read(self, generation: Generation, image: Image.Image) -> bool:
+        """Notes where nothing was written about a page that has ink; returns whether it has none.
+
+        Ink is looked for only where nothing was written.
+        """
+        if generation.text.strip() or generation.finish_reason != "stop":
+            return False
+        is_empty = is_blank(image)
+        self.known = replace(self.known, has_unread_ink=not is_empty)
+        return is_empty
 
     @property
     def page(self) -> Page:

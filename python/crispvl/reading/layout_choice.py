@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image
 
+from crispvl.errors import Cancelled
 from crispvl.layout.regions import READABLE_PX
 from crispvl.layout.strip_format import DEFAULT_LAYOUT_KEY
 from crispvl.options import Layout, ReadOptions
 from crispvl.reading.pages import tile_scale
 
 if TYPE_CHECKING:
+    from crispvl._core import CancelToken
+    from crispvl._core import Layout as PageLayout
     from crispvl.engine.model import Model
 
 LINE_TASKS = frozenset({"text", "markdown", "table"})
@@ -46,18 +50,42 @@ def chosen_layout(metadata: Mapping[str, Any], options: ReadOptions, prompt: str
     return options.layout
 
 
-def layout_for(page: Image.Image, model: Model, options: ReadOptions) -> Layout:
+@dataclass(frozen=True)
+class LayoutChoice:
+    """How a page is to be read.
+
+    Attributes:
+        layout: The layout.
+        found: What is on the page, where that was looked for.
+    """
+
+    layout: Layout
+    found: PageLayout | None = None
+
+
+def layout_for(
+    page: Image.Image, model: Model, options: ReadOptions, cancel: CancelToken | None
+) -> LayoutChoice:
     """Returns the layout that suits a page best, where ``auto`` leaves it to us.
 
     A model that was made for lines gets lines. Another gets the page as it is where its print is
     still large enough on the model's tiles, and else its blocks.
+
+    Raises:
+        Cancelled: While the page's lines were looked for.
     """
     from crispvl._core import find_layout
 
     if model.metadata.get(DEFAULT_LAYOUT_KEY) == "lines":
-        return "lines"
-    x_heights = [line.x_height_px for line in find_layout(np.asarray(page)).lines]
-    if not x_heights:
-        return "page"
+        return LayoutChoice("lines")
+    try:
+        found = find_layout(np.asarray(page), cancel)
+    except Cancelled:
+        if cancel is None or not cancel.expired:
+            raise
+        return LayoutChoice("page")  # whose reading ends at once and says why
+    if not found.lines:
+        return LayoutChoice("page", found)
+    x_height = float(np.median([line.x_height_px for line in found.lines]))
     scale = tile_scale(model.config, options, page.width, page.height)
-    return "page" if scale * float(np.median(x_heights)) >= READABLE_PX else "blocks"
+    return LayoutChoice("page" if scale * x_height >= READABLE_PX else "blocks", found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,6 +23,7 @@ from crispvl.layout.joining import ReadLine, corners
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.page_writer import PageWriter, page_writer
 from crispvl.layout.strip_format import strip_format
+from crispvl.layout.strips import StripTile
 from crispvl.options import ReadOptions
 from crispvl.reading.page_window import ReadingSteps
 from crispvl.reading.strip_reader import StripReader
@@ -45,17 +46,20 @@ class Look:
 
     Attributes:
         scale: Of their height.
+        stretch: Of their width besides, where there is room.
         n_rows: Most strips of a tile; None means as many as it holds.
         at_unread: Whether only strips are shown for which nothing credible was read.
     """
 
     scale: float = 1.0
+    stretch: float = 1.0
     n_rows: int | None = None
     at_unread: bool = False
 
 
-LOOKS = (Look(), Look(scale=0.85), Look(n_rows=2, at_unread=True))
-"""At every strip; at those in doubt again, smaller and in other company; at what is left."""
+LOOKS = (Look(), Look(scale=0.9, stretch=1.2), Look(n_rows=4, at_unread=True))
+"""At every strip; at those in doubt again, lower and wider, which suits narrow letters; at what is
+left, in other company."""
 
 
 class LineReader:
@@ -87,6 +91,7 @@ class LineReader:
         self._markdown: str | None = None  # until the end is reached
         self._read: list[ReadLine] = []
         self._blocks: tuple[Block, ...] = ()
+        self._n_tokens = 0
         self._layout_ms = 0.0
         self._finish_reason: FinishReason | None = None  # until the end is reached
 
@@ -145,7 +150,7 @@ class LineReader:
     @property
     def n_tokens(self) -> int:
         """Of the text so far."""
-        return sum(line.n_tokens for line in self._read)
+        return self._n_tokens
 
     def told(self, page: Page, image_ms: float) -> Page:
         """Returns the page with what is known of it now.
@@ -171,19 +176,32 @@ class LineReader:
         """Shows strips to the model; tells of each tile that was read."""
         wanted = strips.unread() if look.at_unread else strips.doubtful()
         n_rows = look.n_rows or self._form.n_rows
-        groups = [wanted[i : i + n_rows] for i in range(0, len(wanted), n_rows)]
-        started = time.perf_counter()
-        tiles = [strips.tile(group, look.scale) for group in groups]
-        self._layout_ms += 1000 * (time.perf_counter() - started)
+        shown = [wanted[i : i + n_rows] for i in range(0, len(wanted), n_rows)]
+        tiles = self._tiles(strips, shown, look)
         with closing(self._reader.read(tiles)) as answers:
             for item in answers:
                 if isinstance(item, Handle):
                     yield item
                     continue
-                strips.take(groups[item.i_tile], item.rows, item.finish_reason == "stop")
-                yield Encoded(item.i_tile + 1, len(tiles))
+                strips.take(shown[item.i_tile], item.rows, item.finish_reason == "stop")
+                yield Encoded(item.i_tile + 1, len(shown))
                 if item.finish_reason == "time_limit":
                     self._finish_reason = "time_limit"
+
+    def _tiles(
+        self, strips: PageStrips, shown: Sequence[Sequence[int]], look: Look
+    ) -> Iterator[StripTile]:
+        """Yields tiles with these strips, drawn when they are asked for."""
+        for numbers in shown:
+            self._check_cancel()
+            started = time.perf_counter()
+            tile = strips.tile(numbers, look.scale, look.stretch)
+            self._layout_ms += 1000 * (time.perf_counter() - started)
+            yield tile
+
+    def _check_cancel(self) -> None:
+        if self._cancel is not None and self._cancel.cancelled:
+            raise Cancelled("[page] cancelled while its lines were read")
 
     def _write(self, writer: PageWriter, strips: PageStrips, settled: bool) -> Iterator[str | Line]:
         """Adds what can be added to the text, as far as the limit of tokens allows.
@@ -194,17 +212,19 @@ class LineReader:
             settled: Whether only lines are added that were read beyond doubt.
         """
         while writer.waiting and not (settled and not strips.settled(writer.waiting)):
+            self._check_cancel()
             lines = {}
             for i_line in writer.waiting:
                 line = strips.join(i_line)
-                if self.n_tokens + line.n_tokens > self._most_tokens:
+                if self._n_tokens + line.n_tokens > self._most_tokens:
                     self._finish_reason = "length"
                     break
                 lines[i_line] = line
+                self._n_tokens += line.n_tokens
                 self._read.append(line)
-            n_lines_before = len(writer.lines)
-            if text := writer.put(lines):
+            text, written = writer.put(lines)
+            if text:
                 yield text
-            yield from writer.lines[n_lines_before:]
+            yield from written
             if self._finish_reason is not None:
                 return

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class StripReader:
     Args:
         engine: Answers.
         prompt_ids: Of the question about one tile.
-        options: Sampling.
+        options: Sampling. Their limit of tokens is not an answer's, whose rows are needed whole.
         cancel: Stops within one layer of encoding or one token.
 
     Attributes:
@@ -74,18 +75,24 @@ class StripReader:
         self.timings = Timings()
         self.n_tiles = 0
 
-    def read(self, tiles: Sequence[StripTile]) -> Generator[Handle[Any] | TileAnswer, None, None]:
-        """Yields each answer in the tiles' order, and meanwhile the request that is waited for."""
-        encoder = _Encoder([tile.pixels for tile in tiles])
-        asked: deque[Handle[Generation]] = deque()
-        i_next = 0
+    def read(self, tiles: Iterable[StripTile]) -> Generator[Handle[Any] | TileAnswer, None, None]:
+        """Yields each answer in the tiles' order, and meanwhile the request that is waited for.
+
+        Tiles are taken as they are asked about, a limited number ahead.
+        """
+        encoder = _Encoder()
+        numbered = enumerate(tiles)
+        asked: deque[tuple[int, Handle[Generation]]] = deque()
         with ExitStack() as stack:
-            for i_tile in range(len(tiles)):
-                while i_next < len(tiles) and len(asked) < MAX_WAITING:
-                    asked.append(self._ask(tiles[i_next], _TileSessions(encoder, i_next)))
-                    stack.callback(asked[-1].close)
-                    i_next += 1
-                handle = asked.popleft()
+            while True:
+                for i_tile, tile in islice(numbered, MAX_WAITING - len(asked)):
+                    encoder.put(i_tile, tile)
+                    handle = self._ask(tile, _TileSessions(encoder, i_tile))
+                    stack.callback(handle.close)
+                    asked.append((i_tile, handle))
+                if not asked:
+                    return
+                i_tile, handle = asked.popleft()
                 while not handle.done:
                     handle.take()
                     yield handle
@@ -93,12 +100,11 @@ class StripReader:
 
     def _ask(self, tile: StripTile, sessions: _TileSessions) -> Handle[Generation]:
         n_most = round(sum(tile.aspects) / MIN_ADVANCE) + 2 * len(tile.aspects)
-        n_tokens = min(self._options.max_tokens or MAX_TOKENS, n_most)
         return self._engine.submit(
             Request(
                 prompt_ids=self._prompt_ids,
                 images=(tile.pixels[None],),
-                options=replace(self._options, max_tokens=n_tokens),
+                options=replace(self._options, max_tokens=min(n_most, MAX_TOKENS)),
                 sessions=sessions,
                 cancel=self._cancel,
             )
@@ -119,17 +125,23 @@ class StripReader:
 class _Encoder:
     """Encodes the tiles of a page several at a time, when the first of them is asked for."""
 
-    def __init__(self, tiles: Sequence[NDArray[np.uint8]]) -> None:
-        self._tiles = tiles
+    def __init__(self) -> None:
+        self._tiles: dict[int, NDArray[np.uint8]] = {}
         self._embeddings: dict[int, NDArray[np.float32]] = {}
+
+    def put(self, i_tile: int, tile: StripTile) -> None:
+        """Takes a tile that is going to be asked for."""
+        self._tiles[i_tile] = tile.pixels
 
     def take(self, i_tile: int, prompt: Prompt) -> EncodeSteps[NDArray[np.float32]]:
         """Returns the embeddings ``[n_tokens, width]`` of a tile, once."""
         if i_tile not in self._embeddings:
-            tiles = self._tiles[i_tile : i_tile + prompt.model.core.tiles_per_graph]
-            rows = yield from encode(prompt.model, [np.stack(tiles)], prompt.cancel, prompt.clock)
+            ahead = range(i_tile, i_tile + prompt.model.core.tiles_per_graph)
+            numbers = [i for i in ahead if i in self._tiles]
+            tiles = np.stack([self._tiles.pop(i) for i in numbers])
+            rows = yield from encode(prompt.model, [tiles], prompt.cancel, prompt.clock)
             parts = rows.reshape(len(tiles), -1, rows.shape[-1])
-            self._embeddings.update(enumerate(parts, start=i_tile))
+            self._embeddings.update(zip(numbers, parts, strict=True))
         return self._embeddings.pop(i_tile)
 
 
