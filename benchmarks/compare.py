@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""crispvl, llama.cpp and transformers on the same work: alternating runs, medians and ratios.
+"""crispvl, llama.cpp, transformers and OpenVINO on the same work: runs in turn, medians, ratios.
 
     python benchmarks/compare.py TEXT.gguf MMPROJ.gguf --peer-python PYTHON \
         --transformers-python PYTHON --checkpoint DIR --log results.jsonl --plot results.svg
 
-The peer's Python has llama-cpp-python, built with native flags; the other has torch and
-transformers. Each run of a side is a process of its own and one line of the log, so that a
-measurement can be made in parts: report.py shows all lines together, without those of runs that
-other programs disturbed. The ratios are what to quote: absolute times are the machine's.
+The peer's Python has llama-cpp-python, built with native flags; another has torch and
+transformers, a third, `--openvino-python`, OpenVINO, which encodes alone. Each run of a side is a
+process of its own and one line of the log, so that a measurement can be made in parts: report.py
+shows all lines together, without those of runs that other programs disturbed. The ratios are what
+to quote: absolute times are the machine's.
 """
 
 from __future__ import annotations
@@ -32,15 +33,21 @@ HERE = Path(__file__).resolve().parent
 def command(side: str, args: argparse.Namespace) -> list[str]:
     """How a side is started; the work of several pages at a time is ours alone."""
     kinds = work.read_work(args.work)
-    if side != report.OURS:
+    if side in report.OPENVINO:
+        kinds = {name: kind for name, kind in kinds.items() if kind[0] == work.ENCODE}
+    elif side != report.OURS:
         kinds = {name: kind for name, kind in kinds.items() if kind[0] != work.PAGES}
-    python, script, model = {
+    python, script, model, *more = {
         report.OURS: (sys.executable, "crispvl_side.py", args.text),
         report.LLAMA: (args.peer_python, "llamacpp_side.py", args.text),
         report.TRANSFORMERS: (args.transformers_python, "transformers_side.py", args.checkpoint),
+        **{
+            name: (args.openvino_python, "openvino_side.py", args.text, "--kind", kind)
+            for name, kind in report.OPENVINO.items()
+        },
     }[side]
     return [
-        str(python), str(HERE / script), str(model), "--mmproj", str(args.mmproj),
+        str(python), str(HERE / script), str(model), "--mmproj", str(args.mmproj), *more,
         "--threads", str(args.threads), "--clock", args.clock, "--work", ",".join(kinds),
     ]  # fmt: skip
 
@@ -86,6 +93,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("mmproj", help="its projector, GGUF")
     parser.add_argument("--peer-python", metavar="PYTHON", help="with llama-cpp-python")
     parser.add_argument("--transformers-python", metavar="PYTHON", help="with transformers")
+    parser.add_argument("--openvino-python", metavar="PYTHON", help="with openvino, nncf and gguf")
     parser.add_argument("--checkpoint", metavar="DIR", help="what transformers loads")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -119,6 +127,8 @@ def main() -> None:
     sides = [report.OURS]
     sides += [report.LLAMA] if args.peer_python else []
     sides += [report.TRANSFORMERS] if args.transformers_python else []
+    if args.openvino_python and work.ENCODE in work.read_work(args.work):
+        sides += report.OPENVINO
     lines = []
     for i in range(args.runs):
         for side in sides:

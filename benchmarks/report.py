@@ -19,7 +19,13 @@ import work
 OURS, LLAMA, TRANSFORMERS = "crispvl", "llama.cpp", "transformers"
 GGML = "ggml's kernels"
 """crispvl without its own ones; see kernels.py."""
-PEERS = (LLAMA, TRANSFORMERS, GGML)
+OPENVINO = {
+    "OpenVINO bf16": "bf16",
+    "OpenVINO int8 weights": "int8-weights",
+    "OpenVINO int8": "int8",
+}
+"""Sides of openvino_side.py, and what it calls them."""
+PEERS = (LLAMA, TRANSFORMERS, *OPENVINO, GGML)
 _KINDS = (work.ENCODE, work.PREFILL, work.DECODE, work.PAGE, work.PAGES, work.LOAD, work.PEAK)
 _MORE_IS_BETTER = (work.PREFILL, work.DECODE, work.PAGES)
 

@@ -132,7 +132,10 @@ def measure(side: Side, work: dict[str, tuple[str, int]]) -> dict[str, float]:
     return found
 
 
-def run(load: Callable[[argparse.Namespace], Side]) -> None:
+def run(
+    load: Callable[[argparse.Namespace], Side],
+    add_arguments: Callable[[argparse.ArgumentParser], object] | None = None,
+) -> None:
     """The main program of a side: measures once and prints one JSON object."""
     parser = argparse.ArgumentParser(description="One side of compare.py, which starts it.")
     parser.add_argument("model", help="text model, GGUF; the checkpoint's folder for transformers")
@@ -140,6 +143,8 @@ def run(load: Callable[[argparse.Namespace], Side]) -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--work", type=read_work, required=True)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    if add_arguments is not None:
+        add_arguments(parser)
     args = parser.parse_args()
     use_clock(args.clock)
     start = time.perf_counter()
