@@ -85,7 +85,7 @@ class PageStrips:
     def join(self, i_line: int) -> ReadLine:
         """Returns a line as it was read; strips without a reading are left out.
 
-        A line that is not credible has no words.
+        Of a line that is not credible nothing is left.
         """
         known = [i for i in self._of_line[i_line] if i in self._best]
         line = join_strips(
@@ -93,4 +93,4 @@ class PageStrips:
             [self._strips[i] for i in known],
             [self._best[i].row for i in known],
         )
-        return line if is_credible(line.text, line.logprob) else replace(line, words=())
+        return line if is_credible(line.text, line.logprob) else replace(line, words=(), rows=())
