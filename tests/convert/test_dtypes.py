@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from crispvl.convert import convert_checkpoint, dtypes
 from crispvl.convert.safetensors import read_safetensors
-from crispvl.convert.tensors import TensorPlan
+from crispvl.convert.tensor_plan import TensorPlan
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFReader
 from numpy.typing import NDArray

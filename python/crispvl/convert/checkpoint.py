@@ -15,7 +15,8 @@ from crispvl.convert.files import CheckpointFiles, open_checkpoint, reported_dam
 from crispvl.convert.layouts import read_config
 from crispvl.convert.packing import mark_packed, unpack_weights
 from crispvl.convert.stored_tensor import StoredTensor
-from crispvl.convert.tensors import TensorPlan, is_unused, tensor_plans
+from crispvl.convert.tensor_plan import TensorPlan
+from crispvl.convert.tensors import is_unused, tensor_plans
 from crispvl.convert.tokenizer import read_vocabulary
 from crispvl.convert.values import mapping
 from crispvl.convert.vocabulary import Vocabulary

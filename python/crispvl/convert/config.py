@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crispvl.convert.families import ExpertFamily, TextFamily
+from crispvl.convert.family import ExpertFamily, TextFamily
 from crispvl.convert.rope import RopeScaling
 
 

@@ -29,7 +29,8 @@ from crispvl.convert.metadata import (
     vision_entries,
 )
 from crispvl.convert.packing import mark_expected
-from crispvl.convert.tensors import TensorPlan, tensor_plans
+from crispvl.convert.tensor_plan import TensorPlan
+from crispvl.convert.tensors import tensor_plans
 from crispvl.convert.writer import OutputFile, OutputTensor, write_files, write_header
 from crispvl.errors import ModelFileError
 from crispvl.results.outputs import check_outputs

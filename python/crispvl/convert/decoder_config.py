@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from crispvl.convert.config import ClampedGate, DecoderConfig, ExpertsConfig
-from crispvl.convert.families import ExpertFamily, TextFamily, text_family
+from crispvl.convert.families import text_family
+from crispvl.convert.family import ExpertFamily, TextFamily
 from crispvl.convert.rope import read_rope, usable_context_length
 from crispvl.convert.section import LARGEST_COUNT, MOST_EXPERTS, MOST_LAYERS, Section
 

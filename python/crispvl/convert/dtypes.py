@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from crispvl.convert.packed import PackedTensor
 from crispvl.convert.stored_tensor import StoredTensor
-from crispvl.convert.tensors import TensorPlan
+from crispvl.convert.tensor_plan import TensorPlan
 from crispvl.errors import ModelFileError
 
 DTYPES = ("f32", "f16", "bf16", "q8_0", "q4_1", "mxfp4")

@@ -10,7 +10,7 @@ from crispvl.convert.awq import AwqTensor, awq_settings, is_awq, unpack_matrices
 from crispvl.convert.mxfp4 import Mxfp4Tensor, is_mxfp4, unpack_experts
 from crispvl.convert.packed import PackedTensor
 from crispvl.convert.stored_tensor import StoredTensor
-from crispvl.convert.tensors import TensorPlan
+from crispvl.convert.tensor_plan import TensorPlan
 from crispvl.errors import ModelFileError
 
 _INTEGERS = {"I32": "int32", "U8": "uint8"}
