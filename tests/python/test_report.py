@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import math
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -37,57 +39,80 @@ def read_page(text: str, **more: object) -> Page:
     )  # fmt: skip
 
 
-class Tags(HTMLParser):
+class Parts(HTMLParser):
+    """The elements of an HTML file, and what is between the tags of its scripts and styles."""
+
     def __init__(self, text: str) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.held: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
+        self.is_raw = tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if self.found and self.is_raw and data.strip():
+            self.held.append(data)
 
     def of(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.found if name == tag]
 
-
-def test_a_report_shows_tiles_boxes_words_and_times() -> None:
-    boxed = "<ref>a<b</ref><box>[[0, 0, 500, 1000]]</box>"
-    page = read_page("Sum: <script>12", boxed_text=boxed.replace("a<b", "a b"))
-    document = Document(source="x.png", pages=(page,), n_pages=1)
-    text = html_report(document, [Image.new("RGB", (300, 100))])
-    tags = Tags(text)
-    assert not tags.of("script")
-    assert len(tags.of("line")) == 2 + 1
-    assert [line["x1"] for line in tags.of("line")[:2]] == ["100.0", "200.0"]
-    (box,) = tags.of("rect")
-    assert (box["x"], box["width"], box["height"]) == ("0.0", "150.0", "100.0")
-    assert [mark["style"] for mark in tags.of("mark")] == ["--p:90", "--p:20"]
-    assert str(tags.of("img")[0]["src"]).startswith("data:image/jpeg")
-    assert "<tr><th>encode</th><td>0 ms</td></tr>" in text
+    @property
+    def document(self) -> dict[str, Any]:
+        held: dict[str, Any] = json.loads(self.held[1])
+        return held
 
 
-def test_a_report_is_called_by_its_files_name_and_tells_counts_as_counts() -> None:
-    timings = Timings(encode_ms=1234.5, decode_ms=800.4, passes=106, guessed=12)
-    page = replace(read_page("Sum"), timings=timings)
-    document = Document(source="/home/me/bills/a<b.png", pages=(page,), n_pages=1)
+def test_a_report_holds_pictures_places_words_and_times() -> None:
+    boxed = "<ref>a b</ref><box>[[0, 0, 500, 1000]]</box>"
+    page = read_page("Sum: </script><script>12", boxed_text=boxed)
+    document = Document(source="/home/me/a<b.png", pages=(page,), n_pages=1)
+    parts = Parts(html_report(document, [Image.new("RGB", (300, 100))]))
+    assert [script.get("type") for script in parts.of("script")] == ["application/json", None]
+    (shown,) = parts.document["pages"]
+    assert shown["text"] == "Sum: </script><script>12"
+    assert shown["image"].startswith("data:image/jpeg;base64,")
+    assert (shown["grid"], shown["width_px"], shown["height_px"]) == ([3, 2], 300, 100)
+    (box,) = shown["boxes"]
+    assert (box["left"], box["right"], box["bottom"]) == (0.0, 150.0, 100.0)
+    assert [round(confidence, 2) for _, confidence in shown["words"]] == [0.9, 0.2]
+    assert set(parts.document["files"]) == {"text", "markdown", "json", "hocr", "alto"}
+    assert parts.document["files"]["text"].strip() == shown["text"]
+
+
+def test_a_report_is_one_file_that_loads_nothing_and_runs_nothing_else() -> None:
+    document = Document(source="/home/me/bills/a<b.png", pages=(read_page("Sum"),), n_pages=1)
     text = html_report(document, [Image.new("RGB", (300, 100))])
     assert "<title>a&lt;b.png</title>" in text
-    assert "<tr><th>decoder passes</th><td>106</td></tr>" in text
-    assert "<tr><th>tokens guessed</th><td>12</td></tr>" in text
-    assert "<tr><th>encode</th><td>1,234 ms</td></tr>" in text
-    assert "1 page · 2.0 s" in text
+    parts = Parts(text)
+    addresses = [
+        element.get(name) or ""
+        for tag in ("script", "link", "img")
+        for element in parts.of(tag)
+        for name in ("src", "href")
+    ]
+    assert not any(address.startswith(("http", "/", "static")) for address in addresses)
+    (policy,) = (meta["content"] for meta in parts.of("meta") if "http-equiv" in meta)
+    style, _, script = parts.held
+    for kind, code in (("style-src", style), ("script-src", script)):
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in str(policy)
 
 
 def test_view_writes_a_report(core: FakeModel, page: Path, tmp_path: Path, capsys: Capture) -> None:
     out = tmp_path / "report.html"
     assert main(["view", "-m", str(page), str(page), "-o", str(out)]) == 0
-    assert "Hello" in out.read_text("utf-8")
+    (shown,) = Parts(out.read_text("utf-8")).document["pages"]
+    assert shown["text"] == "Hello"
     book = tmp_path / "book.pdf"
     inked = Image.new("L", (60, 28), 255)
     inked.paste(0, (10, 8, 16, 20))
     book.write_bytes(pdf_files.pdf([inked, None, inked]))
     assert main(["view", "-m", str(page), str(book), "-o", str(out)]) == 1
-    assert len(Tags(out.read_text("utf-8")).of("img")) == 2
+    pages = Parts(out.read_text("utf-8")).document["pages"]
+    assert [shown["number"] for shown in pages] == [1, 3]
     assert "page 2" in capsys.readouterr().err
 
 

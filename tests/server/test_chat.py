@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from typing import Any
 
 import httpx
 import pytest
 from crispvl import CrispOCR
+from crispvl.server.reading_prompts import reading_task
 from PIL import Image
 
 from .conftest import EXAMPLES, asking, data_address, encoded
@@ -241,3 +243,89 @@ def test_penalties_change_what_is_written(client: httpx.Client, receipt: bytes) 
     assert answer(client, {**body, "presence_penalty": 0, "frequency_penalty": 0}) == answer(
         client, body
     )
+
+
+SAMPLE = files("crispvl.web").joinpath("sample.png")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "task"),
+    [
+        ("", "text"),
+        ("OCR", "text"),
+        ("What does this page say?", "text"),
+        ("Read this page.", "text"),
+        ("Convert this page to markdown.", "markdown"),
+    ],
+)
+def test_a_model_of_lines_reads_pages_by_their_lines_where_their_text_is_asked_for(
+    client: httpx.Client, ocr: CrispOCR, prompt: str, task: Any
+) -> None:
+    page = SAMPLE.read_bytes()
+    expected = ocr.recognize(page, task=task).text
+    body = asking(page, prompt=prompt)
+    reply = client.post(PATH, json=body).json()["choices"][0]
+    assert (reply["message"]["content"], reply["layout"]) == (expected, "lines")
+    found = chunks(client, body)
+    assert "".join(c["choices"][0]["delta"].get("content", "") for c in found) == expected
+    assert found[-1]["choices"][0]["layout"] == "lines"
+
+
+def test_a_model_of_lines_sees_a_page_as_any_model_does_where_something_else_is_asked(
+    client: httpx.Client, ocr: CrispOCR
+) -> None:
+    page, prompt = SAMPLE.read_bytes(), "Who is the director?"
+    content = [{"type": "image", "image": page}, {"type": "text", "text": prompt}]
+    expected = ocr.chat([{"role": "user", "content": content}], max_tokens=20).text
+    reply = client.post(PATH, json=asking(page, prompt=prompt, max_tokens=20)).json()
+    choice = reply["choices"][0]
+    assert (choice["message"]["content"], choice["layout"]) == (expected, "page")
+    body = asking(page, prompt=prompt, layout="lines")
+    assert client.post(PATH, json=body).json()["choices"][0]["layout"] == "lines"
+    body = asking(page, prompt="OCR", layout="page", max_tokens=5)
+    assert client.post(PATH, json=body).json()["choices"][0]["layout"] == "page"
+
+
+def test_pictures_alone_ask_for_the_task(
+    client: httpx.Client, ocr: CrispOCR, receipt: bytes
+) -> None:
+    picture = {"type": "image_url", "image_url": {"url": data_address(receipt)}}
+    body = {"messages": [{"role": "user", "content": [picture]}], "task": "caption"}
+    prompt = "Describe this image in one or two sentences."
+    content = [{"type": "image", "image": receipt}, {"type": "text", "text": prompt}]
+    assert answer(client, body) == ocr.chat([{"role": "user", "content": content}]).text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "task"),
+    [
+        ("Convert this page to docling.", "text"),
+        ("Free OCR.", "text"),
+        ("<|grounding|>Convert the document to markdown.", "markdown"),
+        ("\nText Recognition:", "text"),
+        ("Extract the text from the above document as if you were reading it naturally.", "text"),
+        ("Please extract the text from the image.", "text"),
+        ("Transcribe everything, please", "text"),
+        ("What is written here?", "text"),
+        ("请识别图中的文字", "text"),
+        (
+            "Attached is one page of a document that you must process. Just return the plain text "
+            "representation of this document as if you were reading it naturally. If there are "
+            "any figures, label them with markdown, the alt text describing the contents.",
+            "markdown",
+        ),
+        ("What is the total?", None),
+        ("Write a detailed caption for this image.", None),
+        ("Describe this image in one or two sentences.", None),
+        ("How many words are on this page?", None),
+        ("Is it a table?", None),
+        ("Extract the invoice number and the date as JSON", None),
+        ("Translate this page to German.", None),
+        ("Summarise the text.", None),
+        ("Who signed the letter?", None),
+    ],
+)
+def test_prompts_that_ask_for_a_pages_text_are_told_from_others(
+    prompt: str, task: str | None
+) -> None:
+    assert reading_task(prompt) == task

@@ -6,8 +6,16 @@ import json
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from crispvl import CrispOCR
+from crispvl.inputs.pdf import PdfFile
+from crispvl.server import pdf_writing
+from crispvl.server.errors import ApiError
+from crispvl.server.kept import BYTES_PER_TOKEN, KeptDocuments
+from crispvl.server.pdf_writing import PdfWriters
+from crispvl.server.uploads import Upload
+from crispvl.server.wire.ocr import OcrFields
 from PIL import Image
 
 from .conftest import EXAMPLES, data_address, encoded
@@ -88,7 +96,38 @@ def test_a_searchable_pdf_comes_back(client: httpx.Client, receipt: bytes) -> No
     pytest.importorskip("ocrmypdf", reason="the extra ocrmypdf is not installed")
     response = client.post(PATH, files={"file": receipt}, data={"format": "pdf"})
     assert response.headers["content-type"] == "application/pdf"
-    assert response.content.startswith(b"%PDF-")
+    pdf = PdfFile(response.content, "searchable.pdf")
+    try:
+        assert "CORNER" in (pdf.text(1) or "")
+    finally:
+        pdf.close()
+
+
+@pytest.mark.anyio
+async def test_a_pdf_that_cannot_be_written_ends_its_own_process_alone(
+    monkeypatch: pytest.MonkeyPatch, ocr: CrispOCR, receipt: bytes
+) -> None:
+    pytest.importorskip("ocrmypdf", reason="the extra ocrmypdf is not installed")
+    document = ocr.recognize(receipt)
+    writers = PdfWriters(1, 1 << 20)
+    broken = Upload(b"%PDF-1.7 nothing", "x.pdf", OcrFields())
+    with pytest.raises(ApiError) as caught:
+        await writers.write(document, broken)
+    assert caught.value.status == 422
+    assert "/" not in str(caught.value)
+    monkeypatch.setattr(pdf_writing, "TIME_LIMIT_S", 0.05)
+    with pytest.raises(ApiError):
+        await writers.write(document, Upload(receipt, "x.png", OcrFields()))
+    commands = [" ".join(child.cmdline()) for child in psutil.Process().children()]
+    assert not [command for command in commands if "pdf_writer" in command]
+
+
+def test_what_is_kept_is_bounded_by_all_that_it_takes(ocr: CrispOCR, receipt: bytes) -> None:
+    document = ocr.recognize(receipt)
+    n_tokens = sum(len(page.generation.ids) for page in document.pages if page.generation)
+    kept = KeptDocuments(max_bytes=2 * (BYTES_PER_TOKEN * n_tokens + 10))
+    names = [kept.keep(document, Upload(bytes(10), "x", OcrFields())) for _ in range(3)]
+    assert [kept.find(name) is not None for name in names] == [False, True, True]
 
 
 def test_pages_are_read_like_the_document_without_a_server(

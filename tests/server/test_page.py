@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from crispvl import CrispOCR
+from crispvl.results.document import Document
+from crispvl.results.generation import Generation, Timings
+from crispvl.results.html_report import html_report
+from crispvl.results.page import Page
+from PIL import Image
 
-from .conftest import EXAMPLES, RunningServer
+from .conftest import EXAMPLES, RunningServer, encoded
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 if BROWSER is None:
     pytest.skip("no Chromium is installed", allow_module_level=True)
 
+SAMPLE = Path(str(files("crispvl.web") / "sample.png"))
 PHONE = {"width": 390, "height": 844}
 READ = "#copy:not([disabled])"
 
@@ -30,44 +42,77 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+@contextlib.contextmanager
+def opened(browser: Any, address: str) -> Iterator[Any]:
+    """Opens a page; whatever goes wrong in it, or leaves its own address, fails the test."""
+    with contextlib.closing(browser.new_context(viewport={"width": 1280, "height": 800})) as own:
+        page = own.new_page()
+        page.set_default_timeout(30_000)
+        page.wrong = []
+
+        def note_errors(message: Any) -> None:
+            if message.type == "error":
+                page.wrong.append(message.text)
+
+        def note_strangers(request: Any) -> None:
+            if not request.url.startswith((address, "data:", "blob:")):
+                page.wrong.append(request.url)
+
+        page.on("pageerror", lambda error: page.wrong.append(str(error)))
+        page.on("console", note_errors)
+        page.on("request", note_strangers)
+        page.goto(address)
+        yield page
+    assert page.wrong == []
+
+
 @pytest.fixture
 def page(browser: Any, server: RunningServer) -> Iterator[Any]:
-    """The page, opened; whatever goes wrong in it, or leaves the server, fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console", lambda message: wrong.append(message.text) if message.type == "error" else None
-    )
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((server.url, "data:", "blob:"))
-            else wrong.append(request.url)
-        ),
-    )
-    page.goto(server.url)
-    page.wrong = wrong
-    yield page
-    context.close()
-    assert page.wrong == []
+    """The page of a server."""
+    with opened(browser, server.url) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def report(ocr: CrispOCR, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a file that `crispvl view` writes of two pages."""
+    pages = [Image.open(path).convert("RGB") for path in (SAMPLE, EXAMPLES / "receipt.png")]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    path = tmp_path_factory.mktemp("view") / "two.html"
+    path.write_text(html_report(replace(ocr.recognize(data), source="two.tif"), pages), "utf-8")
+    return path.as_uri()
 
 
 def drop(page: Any, name: str, data: bytes, kind: str) -> None:
     """Drops a file upon the page, as a person does."""
     page.evaluate(
-        """([name, bytes, kind]) => {
+        """([name, packed, kind]) => {
+            const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
             const transfer = new DataTransfer();
-            transfer.items.add(new File([new Uint8Array(bytes)], name, { type: kind }));
+            transfer.items.add(new File([bytes], name, { type: kind }));
             for (const event of ["dragover", "drop"])
                 document.body.dispatchEvent(new DragEvent(
                     event, { dataTransfer: transfer, bubbles: true, cancelable: true }));
         }""",
-        [name, list(data), kind],
+        [name, base64.b64encode(data).decode(), kind],
     )
+
+
+def saved(page: Any, kind: str, name: str) -> str:
+    """Downloads what was read in a format, and returns it."""
+    page.click("#save summary")
+    with page.expect_download() as download:
+        page.click(f'[data-format="{kind}"]')
+    assert download.value.suggested_filename == name
+    text = download.value.path().read_text("utf-8")
+    assert isinstance(text, str)
+    return text
+
+
+def lit(page: Any, place: str) -> list[str | None]:
+    """Returns which lines are lit up on one side."""
+    found = page.query_selector_all(f"{place} .on")
+    return [node.get_attribute("data-line") for node in found]
 
 
 def violations(page: Any) -> list[str]:
@@ -99,10 +144,6 @@ def test_a_pasted_picture_is_read(page: Any, receipt: bytes) -> None:
 
 
 def test_the_pages_of_a_document_can_be_chosen_by_keyboard(page: Any) -> None:
-    from PIL import Image
-
-    from .conftest import encoded
-
     pages = [
         Image.open(EXAMPLES / name).convert("RGB") for name in ("receipt.png", "paragraph.png")
     ]
@@ -120,17 +161,16 @@ def test_what_is_wrong_is_said_aloud(page: Any) -> None:
     drop(page, "broken.png", b"\x89PNG\r\n\x1a\n" + bytes(50), "image/png")
     alert = page.wait_for_selector("#error:not([hidden])")
     assert alert.get_attribute("role") == "alert"
-    assert "document" in alert.inner_text()
+    assert "broken.png was not read" in alert.inner_text()
+    assert "save it as PNG or JPEG" in alert.inner_text()
     page.wrong.clear()  # the browser notes every 400
 
 
 def test_reading_can_be_stopped(page: Any, client: httpx.Client) -> None:
-    from PIL import Image
-
-    from .conftest import encoded
-
     wide = Image.open(EXAMPLES / "receipt.png").convert("RGB").resize((2400, 1600))
-    data = encoded(wide, "TIFF", save_all=True, append_images=[wide] * 15)
+    data = encoded(
+        wide, "TIFF", save_all=True, append_images=[wide] * 15, compression="tiff_deflate"
+    )
     drop(page, "many.tif", data, "image/tiff")
     page.click("#stop:not([hidden])")
     page.wait_for_selector("#stop", state="hidden")
@@ -154,15 +194,44 @@ def test_a_question_is_answered_below_the_text(page: Any) -> None:
     assert answer
 
 
+def test_a_line_is_shown_on_both_sides_by_mouse_and_by_keyboard(page: Any) -> None:
+    page.click("#sample")
+    page.wait_for_selector(READ)
+    page.hover("#text .row:nth-of-type(3)")
+    assert lit(page, "#sheet") == lit(page, "#text") == ["2"]
+    page.hover('#sheet [data-line="5"]')
+    assert lit(page, "#sheet") == lit(page, "#text") == ["5"]
+    page.focus("#text")
+    page.keyboard.press("ArrowDown")
+    assert lit(page, "#sheet") == lit(page, "#text") == ["6"]
+    assert page.inner_text("#status") == page.inner_text("#text .on")
+
+
+def test_the_text_beside_a_page_is_the_one_that_is_saved(page: Any) -> None:
+    page.click("#sample")
+    page.wait_for_selector(READ)
+    assert page.evaluate("document.getElementById('text').textContent") == saved(
+        page, "text", "sample.txt"
+    )
+
+
+def test_a_page_is_seen_whole_and_can_be_made_larger(page: Any) -> None:
+    page.click("#sample")
+    page.wait_for_selector(READ)
+    is_cut = "(sheet) => sheet.scrollHeight > sheet.clientHeight"
+    assert page.eval_on_selector("#sheet", is_cut) is False
+    page.click("#larger")
+    assert page.eval_on_selector("#sheet", is_cut) is True
+    page.click("#smaller")
+    assert page.is_disabled("#smaller")
+    assert page.eval_on_selector("#sheet", is_cut) is False
+
+
 def test_what_was_read_can_be_saved(page: Any) -> None:
     page.click("#sample")
     page.wait_for_selector(READ)
     for kind, name in (("text", "sample.txt"), ("markdown", "sample.md"), ("json", "sample.json")):
-        page.click("#save summary")
-        with page.expect_download() as download:
-            page.click(f'[data-format="{kind}"]')
-        assert download.value.suggested_filename == name
-        assert "CORNER CAFE" in download.value.path().read_text()
+        assert "Harbour Museum" in saved(page, kind, name)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -177,6 +246,42 @@ def test_nobody_is_shut_out(page: Any, scheme: str, size: dict[str, int]) -> Non
     page.wait_for_timeout(1200)  # the lines have faded
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_a_file_of_view_is_the_same_page_without_a_server(browser: Any, report: str) -> None:
+    with opened(browser, report) as page:
+        assert page.title() == "two.tif"
+        assert "Harbour Museum" in page.inner_text("#text")
+        assert page.locator("#sheet .read").count() > 10
+        page.hover("#text .row:nth-of-type(2)")
+        assert lit(page, "#sheet") == lit(page, "#text") == ["1"]
+        assert ">Harbour</span>" in saved(page, "hocr", "two.hocr")
+        assert page.locator("#ask, #drop, #stop").count() == 0
+        page.click("#pages button:nth-child(2)")
+        assert "CORNER CAFE" in page.inner_text("#text")
+        page.click("#details summary")
+        assert "300 × 316 px" in page.inner_text("#details")
+        assert violations(page) == []
+
+
+def test_nothing_that_a_model_writes_becomes_a_part_of_the_page(
+    browser: Any, tmp_path: Path
+) -> None:
+    text = "<img src=x onerror=alert(1)>\n</script><script>alert(2)</script> <b>bold</b>"
+    generation = Generation(
+        ids=[1], logprobs=[-3.0], pieces=[text], finish_reason="stop", text=text,
+        timings=Timings(), n_prompt_tokens=1,
+    )  # fmt: skip
+    document = Document(
+        source="</title><script>alert(3)</script>",
+        pages=(Page(number=1, width_px=60, height_px=60, grid=(1, 1), generation=generation),),
+    )
+    path = tmp_path / "report.html"
+    path.write_text(html_report(document, [Image.new("RGB", (60, 60))]), "utf-8")
+    with opened(browser, path.as_uri()) as page:
+        page.on("dialog", lambda dialog: page.wrong.append(dialog.message))
+        assert page.evaluate("document.getElementById('text').textContent").endswith(text)
+        assert page.locator("#text img, #text b").count() == 0
 
 
 def test_the_page_is_of_this_server_alone(client: httpx.Client) -> None:

@@ -17,7 +17,7 @@ from crispvl.engine.model import Model
 from crispvl.engine.request import Constraint, Request
 from crispvl.engine.token_stream import Token
 from crispvl.errors import CrispVLError, EngineBusyError
-from crispvl.options import ReadOptions
+from crispvl.options import Layout, ReadOptions
 from crispvl.reading.answering import PreparedChat
 from crispvl.results.generation import Answer, FinishReason, Generation
 from crispvl.server.errors import ApiError
@@ -69,6 +69,7 @@ class WrittenAnswer:
 
     Attributes:
         stop_reason: The stop text that was met, or why the engine cut the answer.
+        layout: How the model saw the pictures.
     """
 
     model: Model
@@ -77,6 +78,7 @@ class WrittenAnswer:
     handle: Handle[Generation] | None = None
     chat: PreparedChat | None = None
     tokens: list[WrittenToken] = field(default_factory=list)
+    layout: Layout = "page"
 
     @property
     def has_begun(self) -> bool:

@@ -24,12 +24,14 @@ from crispvl.server.media import Media
 from crispvl.server.metrics import Metrics
 from crispvl.server.options import ServerOptions
 from crispvl.server.paths import PathNormaliser
+from crispvl.server.pdf_writing import PdfWriters
 from crispvl.server.pool import ModelPool, ModelSource
 from crispvl.server.request_log import RequestLog
 from crispvl.server.state import ServerState
 from crispvl.server.worker import Worker
 
 N_DECODERS = 2
+N_PDF_WRITERS = 2
 HELD_BODIES = 4
 """Bodies of the largest size that are held at once; of smaller ones, more."""
 
@@ -88,6 +90,7 @@ def _new_state(
             options.allow_media_domain, options.allow_media_path, options.max_body_mb << 20
         ),
         decoders=DecoderPool(N_DECODERS, options.max_pixels, options.max_pages),
+        pdf_writers=PdfWriters(N_PDF_WRITERS, options.max_pixels),
         worker=Worker(options.request_time_limit),
         metrics=Metrics(pool),
         kept=KeptDocuments(),

@@ -17,10 +17,10 @@ from crispvl.reading.answering import PreparedChat
 from crispvl.reading.ocr import CrispOCR
 from crispvl.server.answers import Piece, write_answer
 from crispvl.server.constraints import asked_form, make_constraint
-from crispvl.server.conversation import Turn
+from crispvl.server.conversation import Turn, with_question
 from crispvl.server.events import DONE, event_stream
 from crispvl.server.limits import resources
-from crispvl.server.line_answers import pages_to_read, write_pages
+from crispvl.server.line_answers import reading_asked, write_pages
 from crispvl.server.logprobs import TokenTexts
 from crispvl.server.requests import JsonRoute
 from crispvl.server.runs import Run, Write, begin_answers
@@ -65,14 +65,15 @@ def _writing(
 ) -> Write:
     """Returns how an answer is written: by reading the pictures' lines, or in the model's words."""
     form = asked_form(body)
-    pages = [] if body.logprobs or form is not None else pages_to_read(ocr, turns, options)
-    if pages:
-        return partial(write_pages, state.worker, ocr, pages, options)
+    reading = None if body.logprobs or form is not None else reading_asked(ocr, turns, options)
+    if reading is not None:
+        return partial(write_pages, state.worker, ocr, reading)
+    asking = with_question(turns, options.task, ocr.model.config.chat)
 
     def prepare(token: CancelToken) -> PreparedChat:
         bound = None if form is None else make_constraint(form, ocr.model, options)
         sampler = special_sampler(body, options, body.top_logprobs or 0, bound)
-        return ocr.prepare_chat(turns, options=options, cancel=token, constraint=sampler)
+        return ocr.prepare_chat(asking, options=options, cancel=token, constraint=sampler)
 
     return partial(write_answer, state.worker, ocr.engine, prepare)
 
@@ -103,6 +104,7 @@ class _Writer:
                 finish_reason=answer.openai_finish_reason,
                 stop_reason=answer.stop_reason,
                 confidence=answer.confidence,
+                layout=answer.layout,
             )
             for i, answer in enumerate(answers)
         ]
@@ -123,6 +125,7 @@ class _Writer:
         for i, answer in enumerate(self._run.answers):
             chunk = self._chunk(i, wire.Delta(), finish_reason=answer.openai_finish_reason)
             chunk.choices[0].stop_reason = answer.stop_reason
+            chunk.choices[0].layout = answer.layout
             chunk.timings = answer.timings
             yield chunk
         if self._wants_usage:

@@ -7,8 +7,10 @@ from typing import Any
 
 from PIL import Image
 
-from crispvl.options import ReadOptions
+from crispvl.model_config import ChatConfig
+from crispvl.options import ReadOptions, Task
 from crispvl.prompts.messages import ImagePart
+from crispvl.prompts.tasks import question
 from crispvl.server.decoding import DecoderPool
 from crispvl.server.errors import ApiError
 from crispvl.server.media import Media
@@ -85,3 +87,11 @@ def _address(part: wire.ImagePart | wire.FilePart | wire.InputFilePart) -> tuple
     else:
         address, detail = part.image_url.url, part.image_url.detail or part.detail
     return address, 1 if detail == "low" else None
+
+
+def with_question(turns: Sequence[Turn], task: Task, chat: ChatConfig) -> list[Turn]:
+    """Returns a conversation in which the last turn asks for a task, if it is pictures alone."""
+    *before, last = turns
+    if not last["content"] or not all(isinstance(part, ImagePart) for part in last["content"]):
+        return list(turns)
+    return [*before, {**last, "content": [*last["content"], question(task, None, chat)]}]

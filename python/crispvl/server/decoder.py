@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import warnings
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -18,17 +17,7 @@ from PIL import Image
 from crispvl.errors import CrispVLError, DocumentError, ImageError
 from crispvl.inputs.sources import Source, open_source
 from crispvl.options import InputOptions
-
-FORMATS = frozenset(
-    ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-)
-"""Pillow's decoders that stay; the others are for formats that no scanner or camera writes."""
-
-SPARE_BYTES = 256 << 20
-"""Memory beyond the pixels: a document's bytes, PDFium's and Pillow's own."""
-
-BYTES_PER_PIXEL = 12
-"""Pillow's four, those of its conversion, and the three that are sent."""
+from crispvl.server.process_limits import BYTES_PER_PIXEL, SPARE_BYTES, allow_formats, bound
 
 
 class Decoder:
@@ -47,7 +36,6 @@ class Decoder:
 
     def _open(self, request: dict[str, Any], data: bytes) -> dict[str, Any]:
         self._source = None
-        Image.MAX_IMAGE_PIXELS = request["max_pixels"] // 2  # Pillow refuses twice as many
         options = InputOptions(dpi=request["dpi"], password=request["password"])
         self._source = open_source(data, options)
         numbers = [page.number for page in self._source.pages(request["pages"])]
@@ -82,24 +70,9 @@ def _describe(error: Exception) -> dict[str, Any]:
     return {"error": DocumentError.__name__, "message": "[document] it cannot be decoded"}
 
 
-def _restrict(max_bytes: int) -> None:
-    """Bounds memory, forbids writing files, and leaves only the decoders of `FORMATS`."""
-    warnings.simplefilter("ignore")
-    Image.init()
-    for name in set(Image.ID) - FORMATS:
-        Image.ID.remove(name)
-        Image.OPEN.pop(name, None)
-    with contextlib.suppress(ImportError):  # Windows has no such limits
-        import resource
-
-        with open("/proc/self/statm") as file:
-            in_use = int(file.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (in_use + max_bytes, in_use + max_bytes))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 if __name__ == "__main__":
-    _restrict(SPARE_BYTES + BYTES_PER_PIXEL * int(sys.argv[1]))
+    max_pixels = int(sys.argv[1])
+    allow_formats(max_pixels)
+    bound(SPARE_BYTES + BYTES_PER_PIXEL * max_pixels)
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         serve(sys.stdin.buffer, sys.stdout.buffer)

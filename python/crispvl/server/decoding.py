@@ -119,7 +119,6 @@ class DecoderPool:
             "dpi": options.dpi,
             "password": options.password,
             "pages": options.pages,
-            "max_pixels": self._max_pixels,
         }
         reply, _ = await _ask(process, request, data, param)
         document = DecodedDocument(process, reply, param)

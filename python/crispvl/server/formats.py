@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import anyio.to_thread
 
 from crispvl.results.document import Document
 from crispvl.results.formats import FORMATS
+from crispvl.server.pdf_writing import PdfWriters
 from crispvl.server.uploads import Upload
 from crispvl.server.wire.ocr import OutputFormat
 
@@ -17,21 +17,21 @@ def media_type(kind: OutputFormat) -> str:
     return f"{named}; charset=utf-8" if named.startswith("text/") else named
 
 
-def write(document: Document, kind: OutputFormat, upload: Upload) -> bytes:
+async def write(
+    document: Document, kind: OutputFormat, upload: Upload, writers: PdfWriters
+) -> bytes:
     """Returns a document in a format.
 
     Args:
         document: What was read.
         kind: Which format.
         upload: What it was read from, for a searchable PDF.
+        writers: Of searchable PDFs.
 
     Raises:
-        ImportError: A package is missing that the format needs.
+        ApiError: It cannot be written so.
     """
     to_text = FORMATS[kind].write
     if to_text is None:
-        with tempfile.TemporaryDirectory(prefix="crispvl-") as folder:
-            output = Path(folder) / "searchable.pdf"
-            document.to_pdf(output, upload.data, upload.fields.password)
-            return output.read_bytes()
-    return to_text([document]).encode()
+        return await writers.write(document, upload)
+    return await anyio.to_thread.run_sync(lambda: to_text([document]).encode())

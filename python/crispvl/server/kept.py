@@ -13,6 +13,9 @@ from crispvl.server.uploads import Upload
 MAX_BYTES = 256 << 20
 MAX_AGE_S = 1800.0
 
+BYTES_PER_TOKEN = 500
+"""Of what was read: its tokens, words and lines."""
+
 
 @dataclass(frozen=True)
 class KeptDocument:
@@ -22,12 +25,19 @@ class KeptDocument:
     upload: Upload
     kept_at: float
 
+    @property
+    def n_bytes(self) -> int:
+        """About as much memory as it takes."""
+        generations = [page.generation for page in self.document.pages if page.generation]
+        n_tokens = sum(len(generation.ids) for generation in generations)
+        return len(self.upload.data) + BYTES_PER_TOKEN * n_tokens
+
 
 class KeptDocuments:
     """Documents by an id that nobody can guess; the oldest go first.
 
     Args:
-        max_bytes: Of the data of all.
+        max_bytes: Of all.
         max_age_s: Of one.
     """
 
@@ -49,10 +59,10 @@ class KeptDocuments:
 
     def _forget(self) -> None:
         oldest = time.monotonic() - self._max_age_s
-        n_bytes = sum(len(kept.upload.data) for kept in self._kept.values())
+        n_bytes = sum(kept.n_bytes for kept in self._kept.values())
         while self._kept:
             first = next(iter(self._kept.values()))
             if first.kept_at >= oldest and n_bytes <= self._max_bytes:
                 return
-            n_bytes -= len(first.upload.data)
+            n_bytes -= first.n_bytes
             self._kept.popitem(last=False)

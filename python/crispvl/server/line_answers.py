@@ -1,14 +1,14 @@
 """Answers to "what does this say?" from models that read whole pages by their lines.
 
 A small model that was trained on lines sees too little of a page that is squeezed into its tiles.
-What a conversation asks of it about larger pictures is answered by reading them, as
-`crispvl.CrispOCR.recognize` does.
+What larger pictures say is answered by reading them, as `crispvl.CrispOCR.recognize` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -23,6 +23,7 @@ from crispvl.results.generation import Answer, FinishReason, Generation
 from crispvl.results.page import PAGE_BREAK
 from crispvl.server.answers import Piece, WrittenAnswer
 from crispvl.server.conversation import Turn
+from crispvl.server.reading_prompts import reading_task
 from crispvl.server.worker import Worker
 from crispvl.tiling import choose_grid
 
@@ -30,24 +31,50 @@ if TYPE_CHECKING:
     from crispvl._core import CancelToken
 
 
-def pages_to_read(ocr: CrispOCR, turns: Sequence[Turn], options: ReadOptions) -> list[Image.Image]:
-    """Returns the pictures of a first question, where they are to be read instead of shown.
+@dataclass(frozen=True)
+class Reading:
+    """Pictures that are read instead of being shown to the model with a question.
+
+    Attributes:
+        options: With the task that the question amounts to.
+        prompt: What is asked of each block; None for what the task asks.
+    """
+
+    pages: list[Image.Image]
+    options: ReadOptions
+    prompt: str | None
+
+
+def reading_asked(ocr: CrispOCR, turns: Sequence[Turn], options: ReadOptions) -> Reading | None:
+    """Returns what is to be read for a conversation; None where the model is to answer itself.
+
+    A model that was made for lines reads its first question's pictures by lines where it is asked
+    for what they say. What else it is asked, and pictures of a single tile, it sees as any model
+    does. A layout in the options goes before all of that.
 
     Args:
         ocr: Whose model is asked.
         turns: The conversation.
-        options: Whose layout goes before the model's own.
+        options: Of the answer.
     """
     asked = [turn for turn in turns if turn["role"] != "system"]
     parts = [part for part in asked[-1]["content"] if isinstance(part, ImagePart)]
-    if len(asked) != 1 or not parts:
-        return []
+    if len(asked) != 1 or not parts or options.layout == "page":
+        return None
     pages = [part.image for part in parts if isinstance(part.image, Image.Image)]
-    if options.layout is None:
-        own = chosen_layout(ocr.model.metadata, options, None)
-        is_small = all(_fits_one_tile(ocr, page, options) for page in pages)
-        return [] if own == "page" or is_small else pages
-    return [] if options.layout == "page" else pages
+    prompt = "\n".join(part for part in asked[0]["content"] if isinstance(part, str)).strip()
+    task = reading_task(prompt)
+    if options.task == "text" and task is not None:
+        options = replace(options, task=task)
+    if options.layout == "blocks":
+        return Reading(pages, options, prompt or None)
+    if options.layout == "lines":
+        return Reading(pages, options, None)
+    own = chosen_layout(ocr.model.metadata, options, None)
+    if task is None or own == "page":
+        return None
+    is_small = all(_fits_one_tile(ocr, page, options) for page in pages)
+    return None if is_small and options.layout is None else Reading(pages, options, None)
 
 
 def _fits_one_tile(ocr: CrispOCR, page: Image.Image, options: ReadOptions) -> bool:
@@ -60,18 +87,17 @@ def _fits_one_tile(ocr: CrispOCR, page: Image.Image, options: ReadOptions) -> bo
 async def write_pages(
     worker: Worker,
     ocr: CrispOCR,
-    pages: Sequence[Image.Image],
-    options: ReadOptions,
+    reading: Reading,
     answer: WrittenAnswer,
 ) -> AsyncIterator[AsyncIterator[Piece]]:
     """Reads pages one after another, while the context lasts; their texts are the answer."""
     read: list[Document] = []
 
     def work(cancel: CancelToken, give: Callable[[str], None]) -> None:
-        for page in pages:
+        for page in reading.pages:
             if read:
                 give(PAGE_BREAK)
-            stream = ocr.stream(page, options=options, cancel=cancel)
+            stream = ocr.stream(page, reading.prompt, options=reading.options, cancel=cancel)
             try:
                 for text in stream:
                     give(text)
@@ -86,6 +112,7 @@ async def write_pages(
                 break
         await running.stop()
         answer.result = _answer(read)
+        answer.layout = next((page.layout for page in read[0].pages), answer.layout)
         yield Piece(answer.stops.finish())
 
     async with worker.in_thread(work) as running:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from fastapi import APIRouter, Request
 
+from crispvl.options import Layout, ReadOptions
+from crispvl.reading.layout_choice import chosen_layout
 from crispvl.server.errors import ApiError
 from crispvl.server.state import ServerState, server_state
 from crispvl.server.wire.common import ErrorReply, Reply
@@ -20,6 +22,8 @@ class ModelCard(Reply):
     owned_by: str = "crispvl"
     max_model_len: int | None = None
     """Tokens of the context; None while the model is not loaded."""
+    layout: Layout | None = None
+    """How the model reads pages unless a request says otherwise; None while it is not loaded."""
 
 
 class ModelList(Reply):
@@ -45,7 +49,9 @@ async def show_model(request: Request, name: str) -> ModelCard:
 
 def _card(state: ServerState, name: str) -> ModelCard:
     loaded = {model.name: model for model in state.models.loaded}
-    context: int | None = None
+    card = ModelCard(id=name, created=state.started)
     if name in loaded:
-        context = loaded[name].ocr.model.config.decoder.context_length
-    return ModelCard(id=name, created=state.started, max_model_len=context)
+        model = loaded[name].ocr.model
+        card.max_model_len = model.config.decoder.context_length
+        card.layout = chosen_layout(model.metadata, ReadOptions(), None)
+    return card

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -15,7 +14,7 @@ from crispvl.server.formats import media_type, write
 from crispvl.server.limits import resources
 from crispvl.server.ocr_run import DocumentRun
 from crispvl.server.sampling import answer_length, read_options
-from crispvl.server.state import server_state
+from crispvl.server.state import ServerState, server_state
 from crispvl.server.uploads import Upload, read_upload
 from crispvl.server.wire import ocr as wire
 from crispvl.server.wire.common import ERRORS
@@ -56,7 +55,7 @@ async def read_document(request: Request) -> Any:
     if fields.format == "json":
         reply = await run.reply()
         return Response(reply.model_dump_json(), media_type=media_type("json"))
-    return await _written(document, upload, fields.format)
+    return await _written(state, document, upload, fields.format)
 
 
 @router.get("/v1/ocr/{name}", response_class=Response)
@@ -66,15 +65,15 @@ async def read_again(
     format: wire.OutputFormat = "text",  # noqa: A002
 ) -> Response:
     """Gives a document that was read with ``keep`` in another format."""
-    kept = server_state(request).kept.find(name)
+    state = server_state(request)
+    kept = state.kept.find(name)
     if kept is None:
         raise ApiError(404, "There is no such document, or no more.", "not_found")
-    return await _written(kept.document, kept.upload, format)
+    return await _written(state, kept.document, kept.upload, format)
 
 
-async def _written(document: Document, upload: Upload, kind: wire.OutputFormat) -> Response:
-    try:
-        data = await anyio.to_thread.run_sync(write, document, kind, upload)
-    except ImportError as error:
-        raise ApiError(422, "This server cannot write that format.", "format_missing") from error
+async def _written(
+    state: ServerState, document: Document, upload: Upload, kind: wire.OutputFormat
+) -> Response:
+    data = await write(document, kind, upload, state.pdf_writers)
     return Response(data, media_type=media_type(kind))

@@ -8,12 +8,13 @@ from importlib.resources import files
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from crispvl import web
 from crispvl.server.errors import ApiError
 
 router = APIRouter(include_in_schema=False)
 
 _KINDS = {
-    "html": "text/html; charset=utf-8",
+    "": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
@@ -36,13 +37,17 @@ _HEADERS = {
 
 def _load() -> dict[str, tuple[bytes, str, str]]:
     """Returns the files by name, each with its type and its tag for caches."""
-    found = {}
-    for file in files("crispvl.web").iterdir():
-        kind = _KINDS.get(file.name.rpartition(".")[2])
-        if kind is not None:
-            data = file.read_bytes()
-            found[file.name] = data, kind, f'"{hashlib.sha256(data).hexdigest()[:16]}"'
-    return found
+    names = [file.name for file in files("crispvl.web").iterdir()]
+    found = {name: web.asset(name) for name in names if _suffix(name) in _KINDS}
+    found[""] = web.server_page().encode()
+    return {
+        name: (data, _KINDS[_suffix(name)], f'"{hashlib.sha256(data).hexdigest()[:16]}"')
+        for name, data in found.items()
+    }
+
+
+def _suffix(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 _FILES = _load()
@@ -51,7 +56,7 @@ _FILES = _load()
 @router.get("/")
 async def index(request: Request) -> Response:
     """Returns the page."""
-    return _answer(request, "index.html")
+    return _answer(request, "")
 
 
 @router.get("/static/{name}")

@@ -13,6 +13,7 @@ from crispvl.server.kept import KeptDocuments
 from crispvl.server.media import Media
 from crispvl.server.metrics import Metrics
 from crispvl.server.options import ServerOptions
+from crispvl.server.pdf_writing import PdfWriters
 from crispvl.server.pool import ModelPool
 from crispvl.server.worker import Worker
 
@@ -30,6 +31,7 @@ class ServerState:
     models: ModelPool
     media: Media
     decoders: DecoderPool
+    pdf_writers: PdfWriters
     worker: Worker
     metrics: Metrics
     kept: KeptDocuments

@@ -3,8 +3,8 @@
 
 class Questions {
   /** @param about gives the file, the page's number and the model's name. */
-  constructor(form, log, about, fail) {
-    Object.assign(this, { form, log, about, fail, turns: [], running: null });
+  constructor(form, log, about) {
+    Object.assign(this, { form, log, about, turns: [], number: null, running: null });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const question = form.question.value.trim();
@@ -24,6 +24,8 @@ class Questions {
 
   async ask(question) {
     const { file, number, model } = this.about();
+    if (number !== this.number) this.turns = []; // another page is another conversation
+    this.number = number;
     this.form.question.value = "";
     this.log.append(make("p", { class: "turn mine" }, question));
     const answer = make("p", { class: "turn live" });
@@ -44,7 +46,7 @@ class Questions {
       }
       this.turns = [...turns, { role: "assistant", content: answer.textContent }];
     } catch (error) {
-      if (error.name !== "AbortError") this.fail(error);
+      if (error.name !== "AbortError") fail(error);
     } finally {
       answer.classList.remove("live");
       this.running = null;

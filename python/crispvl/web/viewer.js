@@ -1,183 +1,172 @@
 "use strict";
-// Shows read pages: the picture with its lines or tiles, and the text beside it. Knows no server.
-
-const SVG = "http://www.w3.org/2000/svg";
-const DOUBTFUL = 0.8; // a word that the model was less sure of is coloured
-
-function make(name, attributes = {}, ...children) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
-
-function shape(name, attributes) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  return node;
-}
-
-/** The lines of a page as `crispvl.Page.to_dict` gives it; without places where it has none. */
-function linesOf(page) {
-  if (page.lines) return page.lines.map((line) => ({ ...line, text: line.text }));
-  return page.text.split("\n").map((text) => ({ text, quad: null, block: 0, confidence: 1 }));
-}
-
-/** Hands each line its share of the page's words, which come in the same order. */
-function wordsByLine(page, lines) {
-  const words = [...(page.words || [])];
-  return lines.map((line) => {
-    const count = line.text.split(/\s+/).filter(Boolean).length;
-    return words.splice(0, count);
-  });
-}
+// The pages of a document, each with its picture and its text, which point at each other.
+// Knows no server: it shows what it is given.
 
 class Viewer {
-  constructor(sheet, text) {
-    this.sheet = sheet;
-    this.text = text;
+  constructor() {
+    this.sheet = new Sheet(find("sheet"), find("smaller"), find("larger"));
+    this.text = new TextPane(find("text"));
     this.pages = new Map(); // by number: what is known of a page
     this.current = null;
-    for (const place of [sheet, text]) {
+    for (const place of [this.sheet.place, this.text.place]) {
       place.addEventListener("pointerover", (event) => this.point(event.target));
-      place.addEventListener("pointerleave", () => this.point(null));
-      place.addEventListener("focusin", (event) => this.point(event.target));
+      place.addEventListener("pointerleave", () => this.light(null));
+      place.addEventListener("focusin", (event) => { if (event.target !== place) this.point(event.target); });
+      place.addEventListener("keydown", (event) => this.walk(event));
     }
-    sheet.addEventListener("click", (event) => this.scrollTo(event.target, this.text));
+    find("doubts").addEventListener("click", () => this.showDoubt());
   }
 
   clear() {
     this.pages.clear();
     this.current = null;
-    this.sheet.replaceChildren();
-    this.text.replaceChildren();
+    find("pages").replaceChildren();
+    this.sheet.place.replaceChildren();
+    this.text.place.replaceChildren();
+    for (const id of ["pages", "details", "doubts"]) find(id).hidden = true;
   }
 
   page(number) {
     if (!this.pages.has(number)) {
-      this.pages.set(number, { number, live: "", lines: [], outlines: [], tiles: [0, 0], grid: [1, 1] });
+      const nothing = { live: "", lines: [], words: [], boxes: [], outlines: [], tiles: [0, 0], grid: [1, 1] };
+      this.pages.set(number, { number, ...nothing });
     }
     return this.pages.get(number);
   }
 
+  /** What has been read so far. */
+  get read() {
+    const pages = [...this.pages.values()].sort((a, b) => a.number - b.number);
+    return pages.map((page) => (page.result ? page.result.text : page.live)).join("\n\n").trim();
+  }
+
+  /** Lists the pages that there will be. */
+  list(numbers) {
+    find("pages").hidden = numbers.length < 2;
+    find("pages").replaceChildren(...numbers.map((number) => {
+      const button = make("button", { type: "button", "data-page": number }, `Page ${number}`);
+      button.addEventListener("click", () => this.show(number));
+      return button;
+    }));
+    this.show(numbers[0]);
+  }
+
   show(number) {
     this.current = number;
-    this.drawSheet();
+    this.sheet.draw(this.page(number));
     this.drawText();
-  }
-
-  drawSheet() {
-    const page = this.page(this.current);
-    if (!page.image) return this.sheet.replaceChildren(make("p", { class: "note" }, "…"));
-    const figure = make("figure");
-    figure.append(make("img", { src: page.image, alt: `Page ${page.number}` }));
-    this.overlay = shape("svg", {
-      viewBox: `0 0 ${page.width} ${page.height}`, preserveAspectRatio: "none", "aria-hidden": "true",
-    });
-    figure.append(this.overlay);
-    this.sheet.replaceChildren(figure);
-    this.drawShapes();
-  }
-
-  drawShapes() {
-    const page = this.page(this.current);
-    if (!this.overlay) return;
-    this.overlay.replaceChildren();
-    page.outlines.forEach((quad) => this.overlay.append(shape("polygon", { class: "shape", points: quad.join(" ") })));
-    page.lines.forEach((line, i) => this.drawLine(line, i));
-    if (!page.outlines.length && !page.lines.some((line) => line.quad)) this.drawTiles(page);
-  }
-
-  drawLine(line, i) {
-    if (!line.quad) return;
-    const kind = line.confidence < DOUBTFUL ? "shape read unsure" : "shape read";
-    this.overlay.append(shape("polygon", { class: kind, points: line.quad.join(" "), "data-line": i }));
-  }
-
-  drawTiles(page) {
-    const [columns, rows] = page.grid;
-    const [done, all] = page.result ? [1, 1] : page.tiles;
-    for (let i = 0; i < columns * rows; i++) {
-      this.overlay.append(shape("rect", {
-        class: all && i < done ? "tile read" : "tile",
-        x: (page.width / columns) * (i % columns), y: (page.height / rows) * Math.floor(i / columns),
-        width: page.width / columns, height: page.height / rows,
-      }));
+    for (const button of find("pages").children) {
+      if (Number(button.dataset.page) === number) button.setAttribute("aria-current", "page");
+      else button.removeAttribute("aria-current");
     }
   }
 
   drawText() {
     const page = this.page(this.current);
-    if (page.error) return this.text.replaceChildren(make("p", { class: "note" }, page.error));
-    if (!page.result && !page.lines.length) {
-      return this.text.replaceChildren(make("span", { class: "live" }, page.live));
-    }
-    if (page.result && !page.result.text) {
-      return this.text.replaceChildren(make("p", { class: "note" }, "There is no text on this page."));
-    }
-    this.text.replaceChildren(...page.lines.map((line, i) => this.row(page, line, i)));
+    this.text.draw(page);
+    showDetails(page.result);
+    const count = this.text.place.querySelectorAll(".doubt").length;
+    find("doubts").hidden = !count;
+    find("doubts").textContent = `${count} doubtful word${count === 1 ? "" : "s"}`;
   }
 
-  row(page, line, i) {
-    const previous = page.lines[i - 1];
-    const row = make("span", { class: previous && previous.block !== line.block ? "row gap" : "row", "data-line": i });
-    const words = line.words && line.words.length ? line.words : null;
-    if (!words) return row.append(line.text || " "), row;
-    let rest = line.text;
-    for (const [text, confidence] of words) {
-      const at = rest.indexOf(text);
-      if (at < 0) continue;
-      row.append(rest.slice(0, at), confidence < DOUBTFUL ? this.doubt(text, confidence) : text);
-      rest = rest.slice(at + text.length);
-    }
-    row.append(rest);
-    return row;
+  /** Takes the picture of a page, and how it is cut up. */
+  begin({ number, image, width, height, grid }) {
+    Object.assign(this.page(number), { image, width, height, grid });
+    const button = document.querySelector(`[data-page="${number}"]`);
+    if (button && image) button.prepend(make("img", { src: image, alt: "" }));
+    if (number === this.current) this.sheet.draw(this.page(number));
   }
 
-  doubt(text, confidence) {
-    const percent = Math.round(100 * confidence);
-    const mark = make("mark", { class: "doubt", title: `${percent}% sure` }, text);
-    mark.style.setProperty("--much", (0.15 + 0.5 * (1 - confidence)).toFixed(2));
-    return mark;
-  }
-
-  /** Takes one line that has been read, while its page is under way. */
-  addLine(number, line) {
+  /** Takes what has become known of a page under way: its tiles, outlines, text or another line. */
+  update(number, change) {
     const page = this.page(number);
-    page.lines.push(line);
-    if (number !== this.current) return;
-    const i = page.lines.length - 1;
-    if (i === 0) this.text.replaceChildren();
-    if (this.overlay) this.drawLine(line, i);
-    this.text.append(this.row(page, line, i));
+    change(page);
+    if (number !== this.current || page.awaitsDrawing) return;
+    page.awaitsDrawing = true;
+    requestAnimationFrame(() => {
+      page.awaitsDrawing = false;
+      if (number !== this.current) return;
+      this.sheet.drawShapes(page);
+      if (!page.result) this.text.draw(page);
+    });
   }
 
-  /** Takes a page that is done. */
+  /** Takes a page that is done, as `crispvl.Page.to_dict` gives it. */
   finish(result) {
     const page = this.page(result.number);
     page.result = result;
     page.error = result.error ? result.error.message : null;
-    page.lines = result.error ? [] : linesOf(result);
     page.outlines = [];
-    const words = wordsByLine(result, page.lines);
-    page.lines.forEach((line, i) => { line.words = words[i]; });
+    for (const name of ["lines", "words", "boxes"]) page[name] = result[name] || [];
     if (result.width_px) [page.width, page.height, page.grid] = [result.width_px, result.height_px, result.grid];
-    if (result.number === this.current) { this.drawShapes(); this.drawText(); }
+    if (result.number !== this.current) return;
+    if (page.error) this.sheet.draw(page);
+    this.sheet.drawShapes(page);
+    this.drawText();
   }
 
+  /** Lights up the line that something belongs to, on both sides. */
   point(target) {
-    const line = target && target.closest ? target.closest("[data-line]") : null;
-    for (const node of document.querySelectorAll(".on")) node.classList.remove("on");
-    if (!line) return;
-    for (const place of [this.sheet, this.text]) {
-      for (const node of place.querySelectorAll(`[data-line="${line.dataset.line}"]`)) node.classList.add("on");
-    }
-    if (this.text.contains(line)) this.scrollTo(line, this.sheet);
+    const line = target.closest("[data-line]");
+    this.light(line ? line.dataset.line : null, line && this.text.place.contains(line) ? this.sheet : this.text);
   }
 
-  scrollTo(target, place) {
-    const line = target.closest ? target.closest("[data-line]") : null;
-    const other = line && place.querySelector(`[data-line="${line.dataset.line}"]`);
-    if (other) other.scrollIntoView({ block: "nearest", inline: "nearest" });
+  light(i, other) {
+    for (const node of document.querySelectorAll(".on")) node.classList.remove("on");
+    if (i === null) return;
+    for (const node of document.querySelectorAll(`[data-line="${i}"]`)) node.classList.add("on");
+    const found = other && other.place.querySelector(`[data-line="${i}"]`);
+    if (found) found.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
+
+  /** Goes from line to line by the arrow keys. */
+  walk(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const rows = [...this.text.place.querySelectorAll("[data-line]")];
+    if (!step || !rows.length) return;
+    event.preventDefault();
+    const now = rows.findIndex((row) => row.classList.contains("on"));
+    const next = rows[Math.min(Math.max(now + step, 0), rows.length - 1)];
+    this.light(next.dataset.line, this.sheet);
+    next.scrollIntoView({ block: "nearest" });
+    say(next.textContent);
+  }
+
+  /** Goes to the next doubtful word. */
+  showDoubt() {
+    const marks = [...this.text.place.querySelectorAll(".doubt")];
+    const next = marks[(marks.indexOf(this.doubt) + 1) % marks.length];
+    this.doubt = next;
+    next.scrollIntoView({ block: "nearest" });
+    next.focus();
+    say(`${next.textContent}: ${next.title}`);
+  }
+}
+
+/** Says how much was read, and how sure the model was. */
+function facts({ text, confidence, timings }) {
+  const words = text.split(/\s+/).filter(Boolean).length;
+  const percent = confidence === 1 ? "100" : Math.min(100 * confidence, 99.9).toFixed(1);
+  const seconds = (timings.total_ms / 1000).toFixed(1);
+  return `${words} words · ${percent}% sure · ${seconds} s`;
+}
+
+/** Shows what a page cost. */
+function showDetails(result) {
+  find("details").hidden = !result || Boolean(result.error);
+  if (find("details").hidden) return;
+  const [columns, rows] = result.grid;
+  const times = Object.entries(result.timings).filter(([name, ms]) => name.endsWith("_ms") && ms);
+  const known = {
+    layout: result.layout,
+    size: `${result.width_px} × ${result.height_px} px`,
+    tiles: result.layout === "page" ? `${columns} × ${rows}, ${result.tiles} encoded` : `${result.tiles} encoded`,
+    tokens: `${result.prompt_tokens} read, ${result.tokens} written`,
+    passes: `${result.timings.passes || 0} of the decoder, ${result.timings.guessed || 0} tokens guessed`,
+    ...Object.fromEntries(times.map(([name, ms]) => [name.slice(0, -3), `${Math.round(ms)} ms`])),
+  };
+  if (result.groundedness !== null) known.groundedness = `${result.groundedness.toFixed(2)} nats per token`;
+  const row = ([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value));
+  find("details").querySelector("table").replaceChildren(...Object.entries(known).map(row));
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Discriminator, Field, Tag
 
+from crispvl.options import Layout
 from crispvl.server.wire.common import (
     AnswerTimings,
     JsonObject,
@@ -151,6 +152,8 @@ class Choice(Reply):
     """The stop text that was met, or why crispvl cut the answer: repetition, time_limit."""
     confidence: float
     """Mean probability of the answer's tokens."""
+    layout: Layout
+    """How pictures were shown to the model: as they are (``page``), or read by lines or blocks."""
 
 
 class ChatReply(Reply):
@@ -175,6 +178,8 @@ class ChunkChoice(Reply):
     logprobs: Logprobs | None = None
     finish_reason: OpenAIFinishReason | None = None
     stop_reason: str | None = None
+    layout: Layout | None = None
+    """With the finish reason; see `Choice`."""
 
 
 class ChatChunk(Reply):

@@ -1,0 +1,41 @@
+"""What a process that works on strangers' files denies itself."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+
+from PIL import Image
+
+FORMATS = frozenset(
+    ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+)
+"""Pillow's decoders that stay; the others are for formats that no scanner or camera writes."""
+
+SPARE_BYTES = 256 << 20
+"""Memory beyond the pixels: a document's bytes, PDFium's and Pillow's own."""
+
+BYTES_PER_PIXEL = 12
+"""Pillow's four, those of its conversion, and the three that are handed on."""
+
+
+def bound(max_bytes: int, max_file_bytes: int = 0) -> None:
+    """Bounds this process' memory beyond what it has now, and the files it writes."""
+    with contextlib.suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        with open("/proc/self/statm") as file:
+            in_use = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + max_bytes, in_use + max_bytes))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def allow_formats(max_pixels: int) -> None:
+    """Leaves only the decoders of `FORMATS`, and images of so many pixels."""
+    warnings.simplefilter("ignore")
+    Image.init()
+    for name in set(Image.ID) - FORMATS:
+        Image.ID.remove(name)
+        Image.OPEN.pop(name, None)
+    Image.MAX_IMAGE_PIXELS = max_pixels // 2  # Pillow refuses twice as many
