@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import collections
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +26,12 @@ MODEL = "crispvl-nano"
 @pytest.fixture(scope="module")
 def expected(ocr: CrispOCR) -> str:
     return ocr.recognize(RECEIPT).text
+
+
+@pytest.fixture
+def sample() -> Path:
+    """A page of more than one tile."""
+    return Path(str(files("crispvl.web") / "sample.png"))
 
 
 @pytest.fixture
@@ -183,6 +193,35 @@ def test_marker_asks_for_an_answer_of_a_schema(server: RunningServer) -> None:
     with Image.open(RECEIPT) as image:
         answer = service("Is it a table?", image.convert("RGB"), None, Verdict)
     assert set(answer) == {"is_table"}
+
+
+def test_olmocr_reads_a_pdf(server: RunningServer, tmp_path: Path, sample: Path) -> None:
+    pytest.importorskip("olmocr", reason="olmocr is not installed")
+    if shutil.which("pdftoppm") is None:
+        pytest.skip("olmocr needs poppler-utils")
+    with Image.open(sample) as image:
+        image.convert("RGB").save(tmp_path / "page.pdf", resolution=110)
+    command = [
+        sys.executable, "-m", "olmocr.pipeline", "work", "--server", f"{server.url}/v1",
+        "--model", MODEL, "--pdfs", "page.pdf", "--markdown", "--max_page_retries", "1",
+    ]  # fmt: skip
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    (markdown,) = (tmp_path / "work" / "markdown").rglob("*.md")
+    assert "Harbour Museum" in markdown.read_text("utf-8")
+
+
+def test_paddlex_asks_as_it_asks_vllm(server: RunningServer, sample: Path) -> None:
+    module = pytest.importorskip(
+        "paddlex.inference.models.common.genai", reason="paddlex is not installed"
+    )
+    client = module.GenAIClient("vllm-server", f"{server.url}/v1")
+    completion = client.create_chat_completion(
+        asking(sample.read_bytes(), prompt="OCR:")["messages"],
+        temperature=0,
+        max_completion_tokens=2048,
+        extra_body={"mm_processor_kwargs": {"min_pixels": 112896}, "skip_special_tokens": True},
+    )
+    assert "Harbour Museum" in completion.choices[0].message.content
 
 
 def test_curl_like_callers_need_no_library(server: RunningServer, expected: str) -> None:

@@ -23,7 +23,7 @@ from crispvl.results.generation import Answer, FinishReason, Generation
 from crispvl.results.page import PAGE_BREAK
 from crispvl.server.answers import Piece, WrittenAnswer
 from crispvl.server.conversation import Turn
-from crispvl.server.reading_prompts import reading_task
+from crispvl.server.reading_prompts import preface, reading_task
 from crispvl.server.worker import Worker
 from crispvl.tiling import choose_grid
 
@@ -38,11 +38,13 @@ class Reading:
     Attributes:
         options: With the task that the question amounts to.
         prompt: What is asked of each block; None for what the task asks.
+        preface: What comes before the text.
     """
 
     pages: list[Image.Image]
     options: ReadOptions
     prompt: str | None
+    preface: str = ""
 
 
 def reading_asked(ocr: CrispOCR, turns: Sequence[Turn], options: ReadOptions) -> Reading | None:
@@ -74,7 +76,9 @@ def reading_asked(ocr: CrispOCR, turns: Sequence[Turn], options: ReadOptions) ->
     if task is None or own == "page":
         return None
     is_small = all(_fits_one_tile(ocr, page, options) for page in pages)
-    return None if is_small and options.layout is None else Reading(pages, options, None)
+    if is_small and options.layout is None:
+        return None
+    return Reading(pages, options, None, preface(prompt))
 
 
 def _fits_one_tile(ocr: CrispOCR, page: Image.Image, options: ReadOptions) -> bool:
@@ -94,6 +98,8 @@ async def write_pages(
     read: list[Document] = []
 
     def work(cancel: CancelToken, give: Callable[[str], None]) -> None:
+        if reading.preface:
+            give(reading.preface)
         for page in reading.pages:
             if read:
                 give(PAGE_BREAK)

@@ -45,3 +45,21 @@ def reading_task(prompt: str) -> ReadingTask | None:
     if not _READS.search(prompt) or (_ASKS_ELSE.search(prompt) and not is_long):
         return None
     return "markdown" if "markdown" in prompt.lower() else "text"
+
+
+FRONT_MATTER = """---
+primary_language: null
+is_rotation_valid: True
+rotation_correction: 0
+is_table: False
+is_diagram: False
+---
+"""
+"""What olmOCR's pipeline expects above a page's text. Pages that lie on their side are read upright
+anyway, so that they need no turning."""
+
+
+def preface(prompt: str) -> str:
+    """Returns what a prompt asks to be put above a page's text; nothing but for olmOCR's."""
+    lower = prompt.lower()
+    return FRONT_MATTER if "front matter" in lower and "primary_language" in lower else ""
