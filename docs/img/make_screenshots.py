@@ -2,7 +2,7 @@
 
     python docs/img/make_screenshots.py [OUT]
 
-Needs the extras server and test, Chromium, and a display of none: it runs headless. The page shown
+Needs the extras server and test, and Chromium, which runs without a display. The page shown
 is the one that `make_sample.py` draws, read by the bundled model.
 """
 
