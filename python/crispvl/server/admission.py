@@ -16,6 +16,27 @@ MAX_RETRY_AFTER_S = 60
 """OpenAI's clients heed no longer one."""
 
 
+class Turn:
+    """One turn.
+
+    Attributes:
+        queue_ms: How long it was waited for.
+    """
+
+    def __init__(self, admission: Admission, asked: float) -> None:
+        self._admission = admission
+        self._begun = time.monotonic()
+        self._has_ended = False
+        self.queue_ms = 1000 * (self._begun - asked)
+        admission.begin()
+
+    def end(self) -> None:
+        """Ends it, as soon as nothing is written any more, however long that takes to send."""
+        if not self._has_ended:
+            self._has_ended = True
+            self._admission.end(time.monotonic() - self._begun)
+
+
 class Admission:
     """Gives turns in the order of arrival.
 
@@ -37,22 +58,29 @@ class Admission:
         self._mean_s = 1.0
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[float]:
-        """Waits for a turn, and yields how many milliseconds that took.
+    async def turn(self) -> AsyncIterator[Turn]:
+        """Waits for a turn, and yields it. It ends with the context, if it has not ended before.
 
         Raises:
             ApiError: 429 where too many wait already, 503 where the turn did not come in time.
         """
         started = time.monotonic()
         await self._wait()
-        begun = time.monotonic()
-        self.n_running += 1
+        turn = Turn(self, started)
         try:
-            yield 1000 * (begun - started)
+            yield turn
         finally:
-            self.n_running -= 1
-            self._turns.release()
-            self._mean_s += 0.1 * (time.monotonic() - begun - self._mean_s)
+            turn.end()
+
+    def begin(self) -> None:
+        """Counts a turn that begins."""
+        self.n_running += 1
+
+    def end(self, seconds: float) -> None:
+        """Gives a turn to who is next."""
+        self.n_running -= 1
+        self._turns.release()
+        self._mean_s += 0.1 * (seconds - self._mean_s)
 
     async def _wait(self) -> None:
         if self._turns.locked() and self.n_waiting >= self._n_most_waiting:

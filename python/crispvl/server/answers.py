@@ -68,6 +68,7 @@ class WrittenAnswer:
     """An answer on its way.
 
     Attributes:
+        on_end: Is called when nothing is written any more.
         stop_reason: The stop text that was met, or why the engine cut the answer.
         layout: How the model saw the pictures.
     """
@@ -75,6 +76,7 @@ class WrittenAnswer:
     model: Model
     queue_ms: float
     stops: StopTexts
+    on_end: Callable[[object], None]
     handle: Handle[Generation] | None = None
     chat: PreparedChat | None = None
     tokens: list[WrittenToken] = field(default_factory=list)
@@ -172,17 +174,35 @@ async def write_answer(
             if isinstance(error, CrispVLError):
                 raise
             raise ApiError(400, str(error), "invalid_value") from error  # a slip in the request
+        running.ended.add_done_callback(answer.on_end)
         answer.handle, answer.chat = handle, chat
         sampler = chat.request.constraint
         top = sampler.top if isinstance(sampler, LogitsSampler) else []
-        yield _pieces(running, answer, top)
+        events = running if sampler is None else _following(running)
+        yield _pieces(running, events, answer, top)
+
+
+async def _following(running: Running[Any]) -> AsyncIterator[Any]:
+    """Yields what is written in a form; says so where that form turns out to lead nowhere."""
+    try:
+        async for event in running:
+            yield event
+    except ValueError as error:
+        if isinstance(error, CrispVLError):
+            raise
+        raise ApiError(  # such as a schema that refers to itself alone
+            422, "The form cannot be followed.", "invalid_schema", "response_format"
+        ) from error
 
 
 async def _pieces(
-    running: Running[Any], answer: WrittenAnswer, top: Sequence[Sequence[tuple[int, float]]]
+    running: Running[Any],
+    events: AsyncIterator[Any],
+    answer: WrittenAnswer,
+    top: Sequence[Sequence[tuple[int, float]]],
 ) -> AsyncIterator[Piece]:
     n_tokens = 0
-    async for event in running:
+    async for event in events:
         if not isinstance(event, Token):
             continue
         written: tuple[WrittenToken, ...] = ()

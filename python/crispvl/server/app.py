@@ -64,7 +64,10 @@ def create_app(
             await state.decoders.close()
             await state.models.close()
 
-    app = FastAPI(title="crispvl", version=__version__, lifespan=lifespan, redirect_slashes=False)
+    app = FastAPI(
+        title="crispvl", version=__version__, lifespan=lifespan, redirect_slashes=False,
+        docs_url=None, redoc_url=None,  # their scripts come from elsewhere
+    )  # fmt: skip
     app.state.server = state
     for module in (chat, completions, ocr, tokenize, models, health, metrics, page):
         app.include_router(module.router)

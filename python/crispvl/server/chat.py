@@ -17,7 +17,7 @@ from crispvl.reading.answering import PreparedChat
 from crispvl.reading.ocr import CrispOCR
 from crispvl.server.answers import Piece, write_answer
 from crispvl.server.constraints import asked_form, make_constraint
-from crispvl.server.conversation import Turn, with_question
+from crispvl.server.conversation import Turn, check_tiles, with_question
 from crispvl.server.events import DONE, event_stream
 from crispvl.server.limits import resources
 from crispvl.server.line_answers import reading_asked, write_pages
@@ -46,10 +46,10 @@ async def chat_completions(request: Request, body: wire.ChatRequest) -> Any:
     n_tokens = answer_length(asked, state.options.max_tokens)
     options = [read_options(body, body, n_tokens, i) for i in range(body.n or 1)]
     model = await stack.enter_async_context(state.models.use(body.model))
-    queue_ms = await stack.enter_async_context(model.admission.turn())
+    turn = await stack.enter_async_context(model.admission.turn())
     turns = await state.conversations.build(body.messages, options[0])
     writes = [_writing(state, model.ocr, turns, chosen, body) for chosen in options]
-    run = await begin_answers(state, model, queue_ms, writes, body.stops, stack)
+    run = await begin_answers(state, model, turn, writes, body.stops, stack)
     writer = _Writer(run, body)
     if body.stream:
         return event_stream(writer.chunks(), DONE)
@@ -68,6 +68,7 @@ def _writing(
     reading = None if body.logprobs or form is not None else reading_asked(ocr, turns, options)
     if reading is not None:
         return partial(write_pages, state.worker, ocr, reading)
+    check_tiles(turns, ocr.model, options)
     asking = with_question(turns, options.task, ocr.model.config.chat)
 
     def prepare(token: CancelToken) -> PreparedChat:

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from crispvl.engine.model import Model
 from crispvl.server.answers import WrittenToken, prepare_prompt, write_answer
 from crispvl.server.chat import FINGERPRINT
-from crispvl.server.errors import ApiError
+from crispvl.server.errors import ApiError, too_long
 from crispvl.server.events import DONE, event_stream
 from crispvl.server.limits import resources
 from crispvl.server.logprobs import TokenTexts
@@ -23,7 +24,7 @@ from crispvl.server.runs import Run, begin_answers
 from crispvl.server.sampling import answer_length, read_options, special_sampler
 from crispvl.server.state import server_state
 from crispvl.server.wire import completions as wire
-from crispvl.server.wire.common import ERRORS
+from crispvl.server.wire.common import ERRORS, MAX_CHARACTERS
 
 MAX_ANSWERS = 64
 
@@ -39,10 +40,10 @@ async def completions(request: Request, body: wire.CompletionRequest) -> Any:
     n_tokens = answer_length(body.max_tokens, state.options.max_tokens)
     options = [read_options(body, None, n_tokens, i) for i in range(n_per_prompt)]
     model = await stack.enter_async_context(state.models.use(body.model))
-    prompts = _prompts(body.prompt, model.ocr.model)
+    prompts = await anyio.to_thread.run_sync(_prompts, body.prompt, model.ocr.model)
     if len(prompts) * n_per_prompt > MAX_ANSWERS:
         raise ApiError(400, f"At most {MAX_ANSWERS} answers are expected.", "invalid_value", "n")
-    queue_ms = await stack.enter_async_context(model.admission.turn())
+    turn = await stack.enter_async_context(model.admission.turn())
     n_top = body.logprobs or 0
     prepares = [
         partial(prepare_prompt, ids, chosen, special_sampler(body, chosen, n_top))
@@ -51,7 +52,7 @@ async def completions(request: Request, body: wire.CompletionRequest) -> Any:
     ]
     engine = model.ocr.engine
     writes = [partial(write_answer, state.worker, engine, prepare) for prepare in prepares]
-    run = await begin_answers(state, model, queue_ms, writes, body.stops, stack)
+    run = await begin_answers(state, model, turn, writes, body.stops, stack)
     echoes = [model.ocr.model.detokenize(ids) if body.echo else "" for ids in prompts]
     writer = _Writer(run, body, [echo for echo in echoes for _ in options])
     if body.stream:
@@ -62,6 +63,9 @@ async def completions(request: Request, body: wire.CompletionRequest) -> Any:
 def _prompts(given: Any, model: Model) -> list[list[int]]:
     """Returns the tokens of each prompt; special tokens in texts are such."""
     several = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
+    n_characters = sum(len(one) for one in several if isinstance(one, str))
+    if n_characters > MAX_CHARACTERS:
+        raise too_long(n_characters, "prompt")
     return [_ids(one, model) if isinstance(one, str) else one for one in several]
 
 

@@ -16,6 +16,8 @@ from crispvl.server.wire.chat import ChatRequest
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 
+MOST_CHOICES_LENGTH = 100_000
+
 Form = Mapping[str, Any] | str
 """A JSON schema, or a regular expression."""
 
@@ -38,6 +40,13 @@ def asked_form(body: ChatRequest) -> Form | None:
         return _parsed(schema)
     choices = body.guided_choice if more is None else more.choice or body.guided_choice
     if choices is not None:
+        if sum(map(len, choices)) > MOST_CHOICES_LENGTH:
+            raise ApiError(
+                400,
+                f"At most {MOST_CHOICES_LENGTH} characters of choices are expected.",
+                "invalid_value",
+                "guided_choice",
+            )
         return "|".join(re.escape(choice) for choice in choices)
     return body.guided_regex if more is None else more.regex or body.guided_regex
 

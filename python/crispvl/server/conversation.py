@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
+from crispvl.engine.model import Model
 from crispvl.model_config import ChatConfig
 from crispvl.options import ReadOptions, Task
 from crispvl.prompts.messages import ImagePart
 from crispvl.prompts.tasks import question
+from crispvl.reading.pages import tile_limits
 from crispvl.server.decoding import DecoderPool
-from crispvl.server.errors import ApiError
+from crispvl.server.errors import ApiError, too_long
 from crispvl.server.media import Media
 from crispvl.server.wire import chat as wire
+from crispvl.server.wire.common import MAX_CHARACTERS
+from crispvl.tiling import choose_grid
 
 Turn = dict[str, Any]
+
+_PIXELS_IN_ALL = 2
+"""A conversation's pixels, in images of the largest size; all are in memory together."""
 
 
 class ConversationBuilder:
@@ -37,7 +45,8 @@ class ConversationBuilder:
         Raises:
             ApiError: An address is refused, or what is there cannot be decoded.
         """
-        n_left = self._decoders.max_pages
+        left = _Room(self._decoders.max_pages, _PIXELS_IN_ALL * self._decoders.max_pixels)
+        _check_length(messages)
         turns: list[Turn] = []
         for i, message in enumerate(messages):
             content: list[Any] = []
@@ -49,16 +58,7 @@ class ConversationBuilder:
                     content.append(part.text)
                     continue
                 param = f"messages.{i}.content.{j}"
-                images = await self._images(part, param, options)
-                n_left -= len(images)
-                if n_left < 0:
-                    raise ApiError(
-                        422,
-                        f"At most {self._decoders.max_pages} images and pages are expected.",
-                        "too_many_pages",
-                        param,
-                    )
-                content += images
+                content += await self._images(part, param, options, left)
             role = "system" if message.role == "developer" else message.role
             turns.append({"role": role, "content": content})
         return turns
@@ -68,12 +68,76 @@ class ConversationBuilder:
         part: wire.ImagePart | wire.FilePart | wire.InputFilePart,
         param: str,
         options: ReadOptions,
+        left: _Room,
     ) -> list[ImagePart]:
         address, max_tiles = _address(part)
         data = await self._media.load(address, param)
-        async with self._decoders.open(data, options, param) as document:
-            pages: list[Image.Image] = [await document.page(n) for n in document.numbers]
-        return [ImagePart(page, max_tiles=max_tiles) for page in pages]
+        document = await self._decoders.open(data, options, param)
+        parts = []
+        for number in document.numbers:
+            page = await document.page(number)
+            left.take(page, param)
+            parts.append(ImagePart(page, max_tiles=max_tiles))
+        return parts
+
+
+def check_tiles(turns: Sequence[Turn], model: Model, options: ReadOptions) -> None:
+    """Checks that pictures fit the context, before any is cut up into tiles.
+
+    Raises:
+        ApiError: They do not, or the model cannot cut them so.
+    """
+    config = model.config
+    try:
+        fewest, most = tile_limits(config, options)
+    except ValueError as error:
+        raise ApiError(400, str(error), "invalid_value", "max_tiles") from error
+    n_tiles = 0
+    for part in (part for turn in turns for part in turn["content"]):
+        if isinstance(part, ImagePart) and isinstance(part.image, Image.Image):
+            limits = (most, fewest) if part.max_tiles is None else (part.max_tiles, 1)
+            columns, rows = choose_grid(
+                *part.image.size, limits[0], config.vision.tile_px, limits[1]
+            )
+            n_tiles += columns * rows
+    if n_tiles * config.projector.tokens_per_tile > config.decoder.context_length:
+        raise ApiError(
+            400,
+            f"messages: pictures that fit the model's context are expected; found {n_tiles} tiles "
+            f"of {config.projector.tokens_per_tile} tokens; ask about fewer, or lower max_tiles.",
+            "context_length_exceeded",
+            "messages",
+        )
+
+
+def _check_length(messages: Sequence[wire.ChatMessage]) -> None:
+    n_characters = 0
+    for message in messages:
+        parts = [message.content] if isinstance(message.content, str) else message.content or []
+        texts = [part.text if isinstance(part, wire.TextPart) else part for part in parts]
+        n_characters += sum(len(text) for text in texts if isinstance(text, str))
+    if n_characters > MAX_CHARACTERS:
+        raise too_long(n_characters, "messages")
+
+
+@dataclass
+class _Room:
+    """How many pictures, and pixels of all together, a conversation may still have."""
+
+    n_pages: int
+    n_pixels: int
+
+    def take(self, page: Image.Image, param: str) -> None:
+        self.n_pages -= 1
+        self.n_pixels -= page.width * page.height
+        if self.n_pages < 0 or self.n_pixels < 0:
+            raise ApiError(
+                422,
+                f"{param}: fewer or smaller pictures are expected in one conversation; ask about "
+                "some at a time, or have a long document read by /v1/ocr.",
+                "too_many_pages",
+                param,
+            )
 
 
 def _address(part: wire.ImagePart | wire.FilePart | wire.InputFilePart) -> tuple[str, int | None]:

@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -24,19 +25,45 @@ TIME_LIMIT_S = 30.0
 _BUFFER_BYTES = 1 << 20
 
 
+@dataclass
+class _Decoder:
+    """A process, and the key of the document that it has open."""
+
+    process: Process
+    holds: object = None
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+
 class DecodedDocument:
-    """A document that a process holds open. Its pages are decoded as they are asked for.
+    """A document whose pages are decoded as they are asked for.
+
+    It keeps no process to itself between its pages, so that a long document holds up nobody.
 
     Attributes:
         numbers: Of the pages asked for, counted from 1.
         n_pages: How many the document has.
     """
 
-    def __init__(self, process: Process, opened: dict[str, Any], param: str) -> None:
-        self._process = process
+    def __init__(self, pool: DecoderPool, data: bytes, options: InputOptions, param: str) -> None:
+        self._pool = pool
+        self._data = data
         self._param = param
-        self.numbers: list[int] = opened["numbers"]
-        self.n_pages: int = opened["n_pages"]
+        self.key = object()
+        self._request = {
+            "do": "open",
+            "dpi": options.dpi,
+            "password": options.password,
+            "pages": options.pages,
+        }
+        self.numbers: list[int] = []
+        self.n_pages = 0
+
+    async def open(self) -> None:
+        async with self._pool.lend(self) as decoder:
+            await self._open_in(decoder)
 
     async def page(self, number: int) -> Image.Image:
         """Returns a page as RGB.
@@ -44,10 +71,19 @@ class DecodedDocument:
         Raises:
             ApiError: It is damaged or too large.
         """
-        request = {"do": "page", "number": number}
-        reply, pixels = await _ask(self._process, request, b"", self._param)
+        async with self._pool.lend(self) as decoder:
+            if decoder.holds is not self.key:
+                await self._open_in(decoder)
+            request = {"do": "page", "number": number}
+            reply, pixels = await _ask(decoder.process, request, b"", self._param)
         size = int(reply["width"]), int(reply["height"])
         return Image.frombytes("RGB", size, pixels)
+
+    async def _open_in(self, decoder: _Decoder) -> None:
+        decoder.holds = None
+        reply, _ = await _ask(decoder.process, self._request, self._data, self._param)
+        decoder.holds = self.key
+        self.numbers, self.n_pages = reply["numbers"], reply["n_pages"]
 
 
 class DecoderPool:
@@ -61,15 +97,12 @@ class DecoderPool:
 
     def __init__(self, n_processes: int, max_pixels: int, max_pages: int) -> None:
         self._free = asyncio.Semaphore(n_processes)
-        self._idle: list[Process] = []
-        self._max_pixels = max_pixels
+        self._idle: list[_Decoder] = []
+        self.max_pixels = max_pixels
         self.max_pages = max_pages
 
-    @asynccontextmanager
-    async def open(
-        self, data: bytes, options: InputOptions, param: str
-    ) -> AsyncIterator[DecodedDocument]:
-        """Opens a document while the context lasts.
+    async def open(self, data: bytes, options: InputOptions, param: str) -> DecodedDocument:
+        """Returns a document of which it is known that it can be opened.
 
         Args:
             data: Its bytes.
@@ -79,49 +112,8 @@ class DecoderPool:
         Raises:
             ApiError: It is damaged, of an unknown kind, too large, or has too many pages.
         """
-        async with self._free:
-            process = self._idle.pop() if self._idle else await self._start()
-            try:
-                yield await self._open(process, data, options, param)
-            except BaseException as error:
-                if isinstance(error, ApiError) and not isinstance(error, _BrokenError):
-                    self._idle.append(process)
-                else:  # what it is at is not known
-                    with contextlib.suppress(ProcessLookupError):
-                        process.kill()
-                raise
-            self._idle.append(process)
-
-    async def start(self) -> None:
-        """Starts the first process, so that nobody waits for it."""
-        async with self._free:
-            if not self._idle:
-                self._idle.append(await self._start())
-
-    async def close(self) -> None:
-        for process in self._idle:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        self._idle.clear()
-
-    async def _start(self) -> Process:
-        command = sys.executable, "-m", "crispvl.server.decoder", str(self._max_pixels)
-        return await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, limit=_BUFFER_BYTES
-        )
-
-    async def _open(
-        self, process: Process, data: bytes, options: InputOptions, param: str
-    ) -> DecodedDocument:
-        request = {
-            "do": "open",
-            "dpi": options.dpi,
-            "password": options.password,
-            "pages": options.pages,
-        }
-        reply, _ = await _ask(process, request, data, param)
-        document = DecodedDocument(process, reply, param)
+        document = DecodedDocument(self, data, options, param)
+        await document.open()
         if len(document.numbers) > self.max_pages:
             raise ApiError(
                 422,
@@ -131,6 +123,47 @@ class DecoderPool:
                 param,
             )
         return document
+
+    @asynccontextmanager
+    async def lend(self, document: DecodedDocument) -> AsyncIterator[_Decoder]:
+        """Lends a process, one that has the document open already if there is such."""
+        async with self._free:
+            decoder = self._pick(document) or _Decoder(await self._start())
+            try:
+                yield decoder
+            except BaseException as error:
+                if isinstance(error, ApiError) and not isinstance(error, _BrokenError):
+                    self._idle.append(decoder)
+                else:  # what it is at is not known
+                    decoder.kill()
+                raise
+            self._idle.append(decoder)
+
+    def _pick(self, document: DecodedDocument) -> _Decoder | None:
+        """Takes an idle process: the document's own, or else the one used last."""
+        own = [decoder for decoder in self._idle if decoder.holds is document.key]
+        found = next(iter(own or reversed(self._idle)), None)
+        if found is not None:
+            self._idle.remove(found)
+        return found
+
+    async def start(self) -> None:
+        """Starts the first process, so that nobody waits for it."""
+        async with self._free:
+            if not self._idle:
+                self._idle.append(_Decoder(await self._start()))
+
+    async def close(self) -> None:
+        for decoder in self._idle:
+            decoder.kill()
+            await decoder.process.wait()
+        self._idle.clear()
+
+    async def _start(self) -> Process:
+        command = sys.executable, "-m", "crispvl.server.decoder", str(self.max_pixels)
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, limit=_BUFFER_BYTES
+        )
 
 
 class _BrokenError(ApiError):

@@ -101,6 +101,17 @@ class ApiError(Exception):
         return JSONResponse(self.body(), self.status, self.headers())
 
 
+def too_long(n_characters: int, param: str) -> ApiError:
+    """Returns the error for texts that no context holds."""
+    return ApiError(
+        400,
+        f"{param}: a text that fits the model's context is expected; found {n_characters} "
+        "characters.",
+        "context_length_exceeded",
+        param,
+    )
+
+
 def clean(text: str) -> str:
     """Returns a text without addresses in memory, in at most 1000 characters."""
     text = _ADDRESS_IN_MEMORY.sub("…", text)

@@ -7,6 +7,7 @@ bytes: beyond it, a connection waits unread, and the network holds its caller ba
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -19,6 +20,11 @@ from crispvl.server.errors import ApiError
 SLOWEST_BYTES_PER_S = 64 << 10
 """A body may take the time limit, and beyond it as long as it keeps this pace."""
 
+BYTES_PER_S_WHEN_SCARCE = 1 << 20
+"""The pace where others wait for room. So no few slow callers keep all others out."""
+
+_GRACE_S = 2.0
+_LOOK_S = 0.5
 _DRAIN_S = 3.0
 _RESOURCES = "crispvl.resources"
 
@@ -59,9 +65,10 @@ class Intake:
             return
         try:
             n_bytes = self._announced(Headers(scope=scope))
-            async with self._room.hold(n_bytes):
-                body = await self._read(receive) if n_bytes else b""
+            async with self._room.hold(n_bytes) as share:
+                body = await self._read(receive, share) if n_bytes else b""
                 if body is not None:
+                    share.keep(len(body))
                     await _run_until_gone(self._app, scope, body, receive, send)
         except ApiError as error:
             await _refuse(error, scope, receive, send)
@@ -78,30 +85,63 @@ class Intake:
             raise self._too_large()
         return n_bytes
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    async def _read(self, receive: Receive, share: _Share) -> bytes | None:
         """Returns the body; None where the caller went away."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._time_limit
+        end = time.monotonic() + self._time_limit
         body = bytearray()
-        while True:
-            try:
-                with anyio.fail_after(end + len(body) / SLOWEST_BYTES_PER_S - loop.time()):
-                    message = await receive()
-            except TimeoutError:
-                raise ApiError(408, "The body took too long to arrive.", "body_timeout") from None
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            if len(body) > self._max_bytes:
-                raise self._too_large()
-            if not message.get("more_body", False):
-                return bytes(body)
+        with share.arriving:
+            while True:
+                left = end + len(body) / SLOWEST_BYTES_PER_S - time.monotonic()
+                try:
+                    with anyio.fail_after(left):
+                        message = await receive()
+                except TimeoutError:
+                    break
+                if message["type"] == "http.disconnect":
+                    return None
+                body += message.get("body", b"")
+                share.n_arrived = len(body)
+                if len(body) > self._max_bytes:
+                    raise self._too_large()
+                if not message.get("more_body", False):
+                    return bytes(body)
+        raise ApiError(408, "The body took too long to arrive.", "body_timeout")
 
     def _too_large(self) -> ApiError:
         mib = self._max_bytes / (1 << 20)
         return ApiError(
             413, f"At most {mib:g} MiB are expected; the body is larger.", "body_too_large"
         )
+
+
+class _Share:
+    """Room for one body, until its request is done.
+
+    Attributes:
+        n_bytes: That it takes of the room.
+        n_arrived: Bytes that have come.
+        arriving: What is cancelled where the body comes too slowly while others wait for room.
+    """
+
+    def __init__(self, room: _Room, n_bytes: int) -> None:
+        self._room = room
+        self._begun = time.monotonic()
+        self._has_arrived = False
+        self.n_bytes = n_bytes
+        self.n_arrived = 0
+        self.arriving = anyio.CancelScope()
+
+    def keep(self, n_bytes: int) -> None:
+        """Gives back what the body, which has come, does not need."""
+        self._has_arrived = True
+        self._room.give_back(self.n_bytes - n_bytes)
+        self.n_bytes = n_bytes
+
+    def give_way(self) -> None:
+        """Lets a body go that does not come at the pace it has to when room is scarce."""
+        due = _GRACE_S + self.n_arrived / BYTES_PER_S_WHEN_SCARCE
+        if not self._has_arrived and time.monotonic() - self._begun > due:
+            self.arriving.cancel()
 
 
 class _Room:
@@ -112,26 +152,36 @@ class _Room:
         self._wait_limit = wait_limit
         self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
+        self._shares: set[_Share] = set()
 
     @asynccontextmanager
-    async def hold(self, n_bytes: int) -> AsyncIterator[None]:
+    async def hold(self, n_bytes: int) -> AsyncIterator[_Share]:
         if n_bytes:
             try:
                 with anyio.fail_after(self._wait_limit):
                     await self._take(n_bytes)
             except TimeoutError:
                 raise ApiError(503, "The server is busy.", "overloaded", retry_after=30) from None
+        share = _Share(self, n_bytes)
+        self._shares.add(share)
         try:
-            yield
+            yield share
         finally:
-            self._free += n_bytes
-            self._freed.set()
+            self._shares.discard(share)
+            self.give_back(share.n_bytes)
+
+    def give_back(self, n_bytes: int) -> None:
+        self._free += n_bytes
+        self._freed.set()
 
     async def _take(self, n_bytes: int) -> None:
         async with self._turn:
             while self._free < n_bytes:
+                for share in self._shares:
+                    share.give_way()
                 self._freed.clear()
-                await self._freed.wait()
+                with anyio.move_on_after(_LOOK_S):
+                    await self._freed.wait()
             self._free -= n_bytes
 
 

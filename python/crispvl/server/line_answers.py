@@ -24,6 +24,7 @@ from crispvl.results.page import PAGE_BREAK
 from crispvl.server.answers import Piece, WrittenAnswer
 from crispvl.server.conversation import Turn
 from crispvl.server.reading_prompts import preface, reading_task
+from crispvl.server.sampling import check_layout
 from crispvl.server.worker import Worker
 from crispvl.tiling import choose_grid
 
@@ -58,10 +59,15 @@ def reading_asked(ocr: CrispOCR, turns: Sequence[Turn], options: ReadOptions) ->
         ocr: Whose model is asked.
         turns: The conversation.
         options: Of the answer.
+
+    Raises:
+        ApiError: Lines cannot answer the task.
     """
     asked = [turn for turn in turns if turn["role"] != "system"]
-    parts = [part for part in asked[-1]["content"] if isinstance(part, ImagePart)]
-    if len(asked) != 1 or not parts or options.layout == "page":
+    if len(asked) != 1 or options.layout == "page":
+        return None
+    parts = [part for part in asked[0]["content"] if isinstance(part, ImagePart)]
+    if not parts:
         return None
     pages = [part.image for part in parts if isinstance(part.image, Image.Image)]
     prompt = "\n".join(part for part in asked[0]["content"] if isinstance(part, str)).strip()
@@ -71,6 +77,7 @@ def reading_asked(ocr: CrispOCR, turns: Sequence[Turn], options: ReadOptions) ->
     if options.layout == "blocks":
         return Reading(pages, options, prompt or None)
     if options.layout == "lines":
+        check_layout(ocr.model, options, None)
         return Reading(pages, options, None)
     own = chosen_layout(ocr.model.metadata, options, None)
     if task is None or own == "page":
@@ -122,6 +129,7 @@ async def write_pages(
         yield Piece(answer.stops.finish())
 
     async with worker.in_thread(work) as running:
+        running.ended.add_done_callback(answer.on_end)
         yield pieces()
 
 

@@ -13,7 +13,7 @@ from crispvl.server.events import event_stream
 from crispvl.server.formats import media_type, write
 from crispvl.server.limits import resources
 from crispvl.server.ocr_run import DocumentRun
-from crispvl.server.sampling import answer_length, read_options
+from crispvl.server.sampling import answer_length, check_layout, read_options
 from crispvl.server.state import ServerState, server_state
 from crispvl.server.uploads import Upload, read_upload
 from crispvl.server.wire import ocr as wire
@@ -47,7 +47,8 @@ async def read_document(request: Request) -> Any:
     options = read_options(fields, fields, n_tokens)
     stack = resources(request.scope)
     model = await stack.enter_async_context(state.models.use(fields.model))
-    opened = await stack.enter_async_context(state.decoders.open(upload.data, options, "document"))
+    check_layout(model.ocr.model, options, fields.prompt)
+    opened = await state.decoders.open(upload.data, options, "document")
     run = DocumentRun(state, model, upload, opened, options)
     if fields.stream:
         return event_stream(run.events())

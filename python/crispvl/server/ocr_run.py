@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
-from PIL import Image
 from pydantic import BaseModel
 
 from crispvl.events import LineRead, LinesFound, PageDone, TextRead, TilesEncoded
@@ -16,7 +15,6 @@ from crispvl.options import ReadOptions
 from crispvl.reading.document_reader import settings
 from crispvl.reading.pages import tile_limits
 from crispvl.results.document import Document
-from crispvl.results.html_report import data_address
 from crispvl.results.page import Page
 from crispvl.server.decoding import DecodedDocument
 from crispvl.server.page_reading import NumberedEvent, PageDecoded, PagesReader
@@ -56,7 +54,9 @@ class DocumentRun:
         self._options = options
         self._pages: dict[int, Page] = {}
         prompt = upload.fields.prompt
-        self._reader = PagesReader(model, state.worker, opened, options, prompt)
+        self._reader = PagesReader(
+            model, state.worker, opened, options, prompt, upload.fields.preview
+        )
         self._made = Document(
             source=upload.name,
             n_pages=len(opened.numbers),
@@ -90,7 +90,7 @@ class DocumentRun:
         )
         async with aclosing(self._told()) as told:
             async for number, event in told:
-                described = await self._describe(number, event)
+                described = self._describe(number, event)
                 if described is not None:
                     yield described
         yield "done", await self.reply()
@@ -122,9 +122,9 @@ class DocumentRun:
                     self._state.metrics.pages.labels(self._model.name).inc()
                 yield number, event
 
-    async def _describe(self, number: int, event: Any) -> NamedEvent | None:
+    def _describe(self, number: int, event: Any) -> NamedEvent | None:
         if isinstance(event, PageDecoded):
-            return "started", await self._show(number, event.image)
+            return "started", self._show(number, event)
         if isinstance(event, PageDone):
             return "page", _page(event.page)
         if isinstance(event, LineRead):
@@ -134,15 +134,12 @@ class DocumentRun:
             return None
         return name, wire.PageEvent(**{**vars(event), "number": number})
 
-    async def _show(self, number: int, image: Image.Image) -> wire.PageShown:
+    def _show(self, number: int, page: PageDecoded) -> wire.PageShown:
         config = self._model.ocr.model.config
         fewest, most = tile_limits(config, self._options)
-        grid = choose_grid(image.width, image.height, most, config.vision.tile_px, fewest)
-        shown = None
-        if self._upload.fields.preview:
-            shown = await anyio.to_thread.run_sync(data_address, image)
+        grid = choose_grid(page.width, page.height, most, config.vision.tile_px, fewest)
         return wire.PageShown(
-            number=number, width=image.width, height=image.height, grid=grid, image=shown
+            number=number, width=page.width, height=page.height, grid=grid, image=page.shown
         )
 
 

@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from anyio import to_thread
 
 from crispvl.events import Event, PageDone
 from crispvl.options import ReadOptions
+from crispvl.results.html_report import data_address
 from crispvl.results.page import Page
 from crispvl.server.decoding import DecodedDocument
 from crispvl.server.errors import ApiError
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageDecoded:
-    """A page has its turn."""
+    """A page has its turn.
 
-    image: Image.Image
+    Attributes:
+        shown: It as a ``data:`` address, scaled down, where it is to be shown. Not the page itself,
+            since a caller that is slow to take events must not make pages pile up.
+    """
+
+    width: int
+    height: int
+    shown: str | None
 
 
 NumberedEvent = tuple[int, Event | PageDecoded]
@@ -45,6 +53,7 @@ class PagesReader:
         document: Whose pages are read.
         options: How; its range of pages has been applied.
         prompt: What to ask of each page.
+        preview: Whether pages are to be shown.
     """
 
     def __init__(
@@ -54,12 +63,14 @@ class PagesReader:
         document: DecodedDocument,
         options: ReadOptions,
         prompt: str | None,
+        preview: bool,
     ) -> None:
         self._model = model
         self._worker = worker
         self._document = document
         self._options = replace(options, pages=None, password=None)
         self._prompt = prompt
+        self._preview = preview
         self._decoding = asyncio.Lock()
         self._told: asyncio.Queue[NumberedEvent | None] = asyncio.Queue()
 
@@ -108,7 +119,8 @@ class PagesReader:
             await stack.enter_async_context(self._model.admission.turn())
             async with self._decoding:
                 image = await self._document.page(number)
-            self._told.put_nowait((number, PageDecoded(image)))
+            shown = await to_thread.run_sync(data_address, image) if self._preview else None
+            self._told.put_nowait((number, PageDecoded(image.width, image.height, shown)))
 
             def work(cancel: CancelToken, give: Callable[[Event], None]) -> None:
                 stream = self._model.ocr.stream(

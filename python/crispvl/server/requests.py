@@ -11,6 +11,9 @@ from pydantic_core import from_json
 
 from crispvl.server.errors import ApiError
 
+MAX_VALUES = 500_000
+"""Of a body; each takes some fifty bytes, however short it is written. Commas in texts count."""
+
 
 class JsonRoute(APIRoute):
     """A route whose JSON bodies are parsed within bounds of nesting, and must say what they are.
@@ -56,6 +59,8 @@ def read_json(body: bytes) -> Any:
     Raises:
         ApiError: It holds something else.
     """
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
+        raise ApiError(400, f"At most {MAX_VALUES} values are expected.", "too_many_values")
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:

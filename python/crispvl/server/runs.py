@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+from crispvl.server.admission import Turn
 from crispvl.server.answers import Piece, WrittenAnswer
 from crispvl.server.merging import merge
 from crispvl.server.pool import ServedModel
@@ -70,7 +71,7 @@ Write = Callable[[WrittenAnswer], AbstractAsyncContextManager[AsyncIterator[Piec
 async def begin_answers(
     state: ServerState,
     model: ServedModel,
-    queue_ms: float,
+    turn: Turn,
     writes: Sequence[Write],
     stops: Sequence[str],
     stack: AsyncExitStack,
@@ -80,7 +81,7 @@ async def begin_answers(
     Args:
         state: The server's.
         model: Who answers.
-        queue_ms: How long the request has waited.
+        turn: The request's; it ends with the last answer, which may take longer to be sent.
         writes: One per answer.
         stops: Texts at which answers end.
         stack: Holds what the answers use, until the request ends.
@@ -88,9 +89,17 @@ async def begin_answers(
     Raises:
         ApiError: The engine cannot take a prompt.
     """
+    n_left = len(writes)
+
+    def end_one(_: object) -> None:
+        nonlocal n_left
+        n_left -= 1
+        if not n_left:
+            turn.end()
+
     answers, writing = [], []
     for write in writes:
-        answer = WrittenAnswer(model.ocr.model, queue_ms, StopTexts(stops))
+        answer = WrittenAnswer(model.ocr.model, turn.queue_ms, StopTexts(stops), end_one)
         stack.callback(state.metrics.count_answer, model.name, answer)
         writing.append(await stack.enter_async_context(write(answer)))
         answers.append(answer)

@@ -6,8 +6,11 @@ import secrets
 from typing import Any
 
 from crispvl.engine.logits_sampler import LogitsSampler
+from crispvl.engine.model import Model
 from crispvl.engine.request import Constraint
 from crispvl.options import ReadOptions
+from crispvl.reading.layout_choice import chosen_layout
+from crispvl.reading.pages import tile_limits
 from crispvl.server.errors import ApiError
 from crispvl.server.wire.common import Reading, Sampling
 
@@ -43,6 +46,19 @@ def read_options(
         return ReadOptions(**fields)
     except (ValueError, TypeError) as error:
         raise ApiError(400, str(error), "invalid_value") from error
+
+
+def check_layout(model: Model, options: ReadOptions, prompt: str | None) -> None:
+    """Checks that pages can be read as a request wants.
+
+    Raises:
+        ApiError: Something else is asked than the layout can answer.
+    """
+    try:
+        chosen_layout(model.metadata, options, prompt)
+        tile_limits(model.config, options)
+    except ValueError as error:
+        raise ApiError(400, str(error), "invalid_value", "layout") from error
 
 
 def special_sampler(

@@ -24,6 +24,12 @@ from crispvl.server.state import ServerState
 HEAD_LIMIT_S = 20.0
 """For the head of a request to arrive, from the connection on or from the last answer."""
 
+STALL_S = 30.0
+"""After which a caller is looked at that does not take its answer."""
+
+SLOWEST_READ_BYTES = 32 << 10
+"""To be taken within that time; else the connection is cut."""
+
 MOST_FILES = 65536
 
 _log = logging.getLogger("crispvl.server")
@@ -88,9 +94,38 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """HTTP with a limit of time for the head of a request, also of the first on a connection."""
+    """HTTP with limits of time.
+
+    One is for the head of a request, also of the first on a connection. Another is for callers that
+    do not take their answers, which would fill the server's memory.
+    """
 
     _head_timer: asyncio.TimerHandle | None = None
+    _stall_timer: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_stall(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_stall_timer()
+
+    def _watch_stall(self, n_bytes: int) -> None:
+        self._cancel_stall_timer()
+        self._stall_timer = self.loop.call_later(STALL_S, self._check_stall, n_bytes)
+
+    def _check_stall(self, n_before: int) -> None:
+        n_bytes = self.transport.get_write_buffer_size()
+        if n_bytes > n_before - SLOWEST_READ_BYTES:
+            self.transport.abort()
+        else:
+            self._watch_stall(n_bytes)
+
+    def _cancel_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -98,6 +133,7 @@ class _Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_timer()
+        self._cancel_stall_timer()
         super().connection_lost(exc)
 
     def handle_events(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anyio import to_thread
 from fastapi import APIRouter, Request
 
 from crispvl.server.errors import ApiError
@@ -21,7 +22,8 @@ async def tokenize(request: Request, body: wire.TokenizeRequest) -> wire.Tokeniz
         raise ApiError(400, "prompt: a text is expected.", "invalid_value", "prompt")
     async with server_state(request).models.use(body.model) as served:
         model = served.ocr.model
-        ids = list(model.tokenize(text, special=body.parse_special is not False))
+        special = body.parse_special is not False
+        ids = await to_thread.run_sync(lambda: list(model.tokenize(text, special=special)))
         tokenizer = model.config["tokenizer"]
         if body.add_special_tokens and tokenizer["add_bos"]:
             ids.insert(0, tokenizer["bos_id"])
@@ -34,7 +36,7 @@ async def detokenize(request: Request, body: wire.DetokenizeRequest) -> wire.Det
     """Returns the text of tokens."""
     async with server_state(request).models.use(body.model) as served:
         try:
-            text = served.ocr.model.detokenize(body.tokens)
+            text = await to_thread.run_sync(served.ocr.model.detokenize, body.tokens)
         except ValueError as error:
             raise ApiError(400, str(error), "invalid_value", "tokens") from error
         return wire.DetokenizeReply(prompt=text, content=text)

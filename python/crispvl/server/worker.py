@@ -28,6 +28,9 @@ class Running(Generic[Item]):
     That is an `ApiError` where the time limit or the end of the server stopped it. `give` and
     `finish` may be called from any thread.
 
+    Attributes:
+        ended: Holds what it raised, once it has ended, however much is still to be taken.
+
     Args:
         token: Stops it.
         time_limit: Seconds after which it is stopped.
@@ -37,7 +40,7 @@ class Running(Generic[Item]):
         self._token = token
         self._loop = asyncio.get_running_loop()
         self._items: asyncio.Queue[Item | None] = asyncio.Queue()
-        self._ended: asyncio.Future[BaseException | None] = self._loop.create_future()
+        self.ended: asyncio.Future[BaseException | None] = self._loop.create_future()
         self._reason: ApiError | None = None
         late = ApiError(408, f"The answer took over {time_limit:g} s.", "deadline_exceeded")
         self._timer = self._loop.call_later(time_limit, self.end, late)
@@ -49,7 +52,7 @@ class Running(Generic[Item]):
         item = await self._items.get()
         if item is not None:
             return item
-        error = await self._ended
+        error = await self.ended
         if isinstance(error, Cancelled):
             error = self._reason
         raise error or StopAsyncIteration
@@ -63,7 +66,7 @@ class Running(Generic[Item]):
             self._loop.call_soon_threadsafe(self._finish, error)
 
     def _finish(self, error: BaseException | None) -> None:
-        self._ended.set_result(error)
+        self.ended.set_result(error)
         self._items.put_nowait(None)
 
     def end(self, reason: ApiError) -> None:
@@ -74,9 +77,9 @@ class Running(Generic[Item]):
     async def stop(self) -> None:
         """Stops it, and waits until it has stopped."""
         self._timer.cancel()
-        if not self._ended.done():
+        if not self.ended.done():
             self._token.cancel()
-        await asyncio.wait((self._ended,))
+        await asyncio.wait((self.ended,))
 
 
 class Worker:

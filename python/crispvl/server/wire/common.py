@@ -23,6 +23,12 @@ class Reply(BaseModel):
 
 OpenAIFinishReason = Literal["stop", "length"]
 
+MAX_CHARACTERS = 2_000_000
+"""Of a request's texts together: several times what any model's context holds. More would keep the
+tokenizer busy for seconds, only to be refused."""
+
+Text = Annotated[str, StringConstraints(max_length=MAX_CHARACTERS)]
+
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 

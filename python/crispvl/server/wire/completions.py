@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from crispvl.server.wire.common import (
     AnswerTimings,
     OpenAIFinishReason,
     Reply,
     Sampling,
+    Text,
     Usage,
     Wire,
 )
 
-Text = Annotated[str, StringConstraints(max_length=10_000_000)]
 TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
 MAX_PROMPTS = 256
 
