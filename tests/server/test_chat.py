@@ -49,7 +49,7 @@ def test_an_answer_is_the_one_that_the_model_gives_without_a_server(
     reply = response.json()
     assert reply["object"] == "chat.completion"
     assert reply["choices"][0]["message"] == {
-        "role": "assistant", "content": expected, "refusal": None,
+        "role": "assistant", "content": expected, "reasoning_content": None, "refusal": None,
     }  # fmt: skip
     assert reply["choices"][0]["finish_reason"] == "stop"
     usage = reply["usage"]
@@ -329,3 +329,12 @@ def test_prompts_that_ask_for_a_pages_text_are_told_from_others(
     prompt: str, task: str | None
 ) -> None:
     assert reading_task(prompt) == task
+
+
+def test_a_model_that_cannot_think_is_not_asked_to(
+    client: httpx.Client, receipt: bytes, expected: str
+) -> None:
+    refused = client.post(PATH, json={**asking(receipt), "thinking": True})
+    assert refused.status_code == 400
+    assert "enable_thinking" in refused.json()["error"]["message"]
+    assert answer(client, {**asking(receipt), "thinking": False}) == expected

@@ -117,6 +117,10 @@ class WrittenAnswer:
         return self.result.confidence
 
     @property
+    def thought(self) -> str | None:
+        return self.result.thought or None
+
+    @property
     def usage(self) -> Usage:
         generation = self.result.generation
         per_tile = self.model.config.projector.tokens_per_tile

@@ -100,7 +100,7 @@ class _Writer:
         choices = [
             wire.Choice(
                 index=i,
-                message=wire.AnswerMessage(content=texts[i]),
+                message=wire.AnswerMessage(content=texts[i], reasoning_content=answer.thought),
                 logprobs=self._texts.logprobs(answer.tokens) if self._texts else None,
                 finish_reason=answer.openai_finish_reason,
                 stop_reason=answer.stop_reason,

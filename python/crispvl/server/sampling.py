@@ -17,7 +17,16 @@ from crispvl.server.wire.common import Reading, Sampling
 _SMALLEST = 1e-6
 """Stands for a bound of 0 or 1 that leaves the likeliest token alone."""
 
-_READING_FIELDS = ("max_tiles", "min_tiles", "pages", "task", "layout", "dpi", "password")
+_READING_FIELDS = (
+    "max_tiles",
+    "min_tiles",
+    "pages",
+    "task",
+    "layout",
+    "thinking",
+    "dpi",
+    "password",
+)
 
 
 def read_options(

@@ -140,6 +140,8 @@ class Logprobs(Reply):
 class AnswerMessage(Reply):
     role: Literal["assistant"] = "assistant"
     content: str
+    reasoning_content: str | None = None
+    """What the model thought before its answer."""
     refusal: None = None
 
 

@@ -75,6 +75,8 @@ class Reading(Wire):
     task: Task | None = None
     layout: Literal["page", "lines", "blocks", "auto"] | None = None
     """How a page is read; see `crispvl.options.ReadOptions`."""
+    thinking: bool | None = None
+    """Whether a model that can think first does so."""
     dpi: int | None = Field(None, ge=36, le=1200)
     """At which the pages of a PDF are drawn."""
     password: str | None = Field(None, max_length=1000)
