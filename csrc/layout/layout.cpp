@@ -134,6 +134,7 @@ LayoutLine to_page_line(const TextLine& line, const Frame& to_page) {
                        line.above + line.below);
     out.baseline = {to_page({left, line.base}), to_page({right, end})};
     out.x_height = scale * line.x_height;
+    out.stroke = scale * line.stroke;
     out.band_above = scale * std::clamp(line.above, 1.55f * line.x_height, 2 * line.x_height);
     out.band_below = scale * std::clamp(line.below, 0.6f * line.x_height, 0.9f * line.x_height);
     out.inverse = line.light;

@@ -31,6 +31,7 @@ struct LayoutLine {
     Quad quad;                              // of its ink: highest ascender to lowest descender
     std::array<layout::Point, 2> baseline;  // at the left and right edge of the quad
     float x_height;                         // px
+    float stroke;                           // mean width of its strokes, px
     float band_above, band_below;  // px over and under the baseline that a strip of it shows
     bool inverse;                  // light on dark
     // How far over and under the baseline other lines have no ink, at steps along the line; px

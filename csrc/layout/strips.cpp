@@ -8,6 +8,7 @@ namespace {
 constexpr float k_margin_px = 3;         // of the strip, left and right
 constexpr int64_t k_most_width = 65536;  // px
 constexpr int k_most_samples = 16;       // per strip px and axis
+constexpr int k_smooth_samples = 3;      // from which on the average needs no interpolation
 
 float grey_at(const PixelView& page, int64_t x, int64_t y) {
     x = std::clamp<int64_t>(x, 0, page.width - 1);
@@ -27,6 +28,14 @@ float sample(const PixelView& page, float x, float y) {
     const float fx = std::floor(x - 0.5f), fy = std::floor(y - 0.5f);
     const float u = x - 0.5f - fx, v = y - 0.5f - fy;
     const int64_t x0 = static_cast<int64_t>(fx), y0 = static_cast<int64_t>(fy);
+    const bool is_inside = x0 >= 0 && y0 >= 0 && x0 + 1 < page.width && y0 + 1 < page.height;
+    if (is_inside && page.format == PixelFormat::grey) {
+        const uint8_t* p = page.data + static_cast<size_t>(y0) * page.stride_bytes + x0;
+        const uint8_t* q = p + page.stride_bytes;
+        const float top = static_cast<float>(p[0]) * (1 - u) + static_cast<float>(p[1]) * u;
+        const float bottom = static_cast<float>(q[0]) * (1 - u) + static_cast<float>(q[1]) * u;
+        return top * (1 - v) + bottom * v;
+    }
     const float above = grey_at(page, x0, y0) * (1 - u) + grey_at(page, x0 + 1, y0) * u;
     const float below = grey_at(page, x0, y0 + 1) * (1 - u) + grey_at(page, x0 + 1, y0 + 1) * u;
     return above * (1 - v) + below * v;
@@ -72,44 +81,63 @@ bool is_out_of_room(const LayoutLine& line, float along, float down) {
     return -down > line.room_over[i] || down > line.room_under[i];
 }
 
+// Samples per strip px, of which there are `scale` per page px.
+int samples_per_px(float scale) {
+    return std::clamp(static_cast<int>(std::ceil(1 / scale)), 1, k_most_samples);
+}
+
+// Where, in strip px, the i-th of n samples of a px is.
+float middle_of(int64_t px, int i, int n) {
+    return static_cast<float>(px) + (static_cast<float>(i) + 0.5f) / static_cast<float>(n);
+}
+
 }  // namespace
 
 Strip cut_line(const PixelView& page, const LayoutLine& line, const StripOptions& options) {
-    if (options.height_px < 4 || !(options.to > options.from)) {
+    if (options.height_px < 4 || !(options.to > options.from) || !(options.stretch >= 0.1f)) {
         throw Error(ErrorKind::argument,
-                    "[strip] expected a height of 4 px or more and x_from < x_to; found " +
+                    "[strip] expected a height of 4 px or more, x_from < x_to and a stretch of 0.1 "
+                    "or more; found " +
                         std::to_string(options.height_px) + " px, " + std::to_string(options.from) +
-                        " to " + std::to_string(options.to));
+                        " to " + std::to_string(options.to) + ", " +
+                        std::to_string(options.stretch));
     }
     const float band = line.band_above + line.band_below;
-    const float scale = static_cast<float>(options.height_px) / band;  // strip px per page px
+    // Strip px per page px, across the line and along it.
+    const float scale = static_cast<float>(options.height_px) / band;
+    const float scale_along = scale * options.stretch;
     const layout::Point start = line.baseline[0], end = line.baseline[1];
     const float length = std::max(1e-3f, std::hypot(end.x - start.x, end.y - start.y));
     const float ux = (end.x - start.x) / length, uy = (end.y - start.y) / length;
-    const float width = (options.to - options.from) * scale + 2 * k_margin_px;
+    const float width = (options.to - options.from) * scale_along + 2 * k_margin_px;
     Strip strip;
     strip.height = options.height_px;
     strip.width = std::clamp<int64_t>(std::lround(width), 1, k_most_width);
-    const int n = std::clamp(static_cast<int>(std::ceil(1 / scale)), 1, k_most_samples);
+    const int n_across = samples_per_px(scale), n_along = samples_per_px(scale_along);
+    const bool is_smooth = std::min(n_across, n_along) >= k_smooth_samples;
+    const float n = static_cast<float>(n_across * n_along);
     std::vector<Average> averages;
-    const auto part = [&](int i) { return (static_cast<float>(i) + 0.5f) / static_cast<float>(n); };
+    averages.reserve(static_cast<size_t>(strip.height * strip.width));
     for (int64_t v = 0; v < strip.height; ++v) {
         for (int64_t u = 0; u < strip.width; ++u) {
             float sum = 0;
             int n_within = 0;
-            for (int j = 0; j < n; ++j) {
-                const float down = (static_cast<float>(v) + part(j)) / scale - line.band_above;
-                for (int i = 0; i < n; ++i) {
+            for (int j = 0; j < n_across; ++j) {
+                const float down = middle_of(v, j, n_across) / scale - line.band_above;
+                for (int i = 0; i < n_along; ++i) {
                     const float along =
-                        options.from + (static_cast<float>(u) + part(i) - k_margin_px) / scale;
+                        options.from + (middle_of(u, i, n_along) - k_margin_px) / scale_along;
                     if (is_out_of_room(line, along, down)) continue;
                     ++n_within;
-                    sum += sample(page, start.x + along * ux - down * uy,
-                                  start.y + along * uy + down * ux);
+                    const float x = start.x + along * ux - down * uy;
+                    const float y = start.y + along * uy + down * ux;
+                    sum += is_smooth ? grey_at(page, static_cast<int64_t>(std::floor(x)),
+                                               static_cast<int64_t>(std::floor(y)))
+                                     : sample(page, x, y);
                 }
             }
             averages.push_back({sum / static_cast<float>(std::max(1, n_within)),
-                                static_cast<float>(n_within) / static_cast<float>(n * n)});
+                                static_cast<float>(n_within) / n});
         }
     }
     strip.grey = even_out(averages, line.inverse);

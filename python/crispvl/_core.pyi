@@ -175,6 +175,7 @@ class LayoutLine:
         quad: float32 ``[4, 2]``, the corners of its ink, clockwise from the text's own top left.
         baseline: float32 ``[2, 2]``, from the left to the right edge of the quad.
         x_height_px: Of its text; of capitals alone, what belongs to their height.
+        stroke_px: Mean width of its strokes.
         band: Px above and below the baseline that a strip of it shows.
         band_px: Both together.
         inverse: Light on dark.
@@ -190,6 +191,8 @@ class LayoutLine:
     def baseline(self) -> NDArray[np.float32]: ...
     @property
     def x_height_px(self) -> float: ...
+    @property
+    def stroke_px(self) -> float: ...
     @property
     def band(self) -> tuple[float, float]: ...
     @property
@@ -257,11 +260,12 @@ def cut_line(
     height_px: int = 26,
     x_from: float | None = None,
     x_to: float | None = None,
+    stretch: float = 1.0,
 ) -> NDArray[np.uint8]:
     """Cuts a line, or the part of it from ``x_from`` to ``x_to`` px along it, level and upright.
 
     Returns uint8 ``[height_px, w, 3]``: dark on near-white, the line's band scaled to the height,
-    with 3 px beside the text on both sides.
+    the width by as much and ``stretch``, with 3 px beside the text on both sides.
     """
 
 @final

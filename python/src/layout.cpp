@@ -63,11 +63,13 @@ py::object cell_of(const LayoutLine& line) {
 
 py::array_t<uint8_t> strip_of(const py::array_t<uint8_t, py::array::c_style>& pixels,
                               const LayoutLine& line, int64_t height_px,
-                              std::optional<float> x_from, std::optional<float> x_to) {
+                              std::optional<float> x_from, std::optional<float> x_to,
+                              float stretch) {
     const PixelView view = view_of(pixels);
     const auto& [start, end] = line.baseline;
     const StripOptions options{height_px, x_from.value_or(0.0f),
-                               x_to.value_or(std::hypot(end.x - start.x, end.y - start.y))};
+                               x_to.value_or(std::hypot(end.x - start.x, end.y - start.y)),
+                               stretch};
     Strip strip;
     {
         const WithoutGil without;
@@ -89,6 +91,7 @@ void bind_layout(py::module_& m) {
         .def_property_readonly("baseline",
                                [](const LayoutLine& self) { return points_of(self.baseline); })
         .def_readonly("x_height_px", &LayoutLine::x_height)
+        .def_readonly("stroke_px", &LayoutLine::stroke)
         .def_property_readonly(
             "band",
             [](const LayoutLine& self) { return py::make_tuple(self.band_above, self.band_below); })
@@ -125,7 +128,7 @@ void bind_layout(py::module_& m) {
         },
         "pixels"_a, "cancel"_a = nullptr);
     m.def("cut_line", &strip_of, "pixels"_a, "line"_a, "height_px"_a = 26, "x_from"_a = py::none(),
-          "x_to"_a = py::none());
+          "x_to"_a = py::none(), "stretch"_a = 1.0f);
 }
 
 }  // namespace crispvl::binding

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
-_SAMPLES = 1_000_000  # pixels looked at, of however many
+_SAMPLES = 100_000  # pixels looked at, of however many
 _ENOUGH = 0.6
 """Luma is kept where it spans this share of what the best channel spans."""
 
 
-def with_contrast(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Returns a page as it is, or as the one channel in which its letters can be told.
+def contrast_channel(page: Image.Image) -> NDArray[np.uint8]:
+    """Returns the one channel of a page in which its letters can be told, ``[height, width]``.
 
-    Magenta on green of the same brightness is even grey in luma, which is all the layout sees.
+    That is luma, but for pages like magenta on green of the same brightness, which in luma is even
+    grey: those keep red, green or blue.
 
     Args:
-        pixels: RGB ``[height, width, 3]``.
+        page: RGB.
     """
-    step = max(1, round((pixels.shape[0] * pixels.shape[1] / _SAMPLES) ** 0.5))
-    sample = pixels[::step, ::step].reshape(-1, 3)
+    luma = np.asarray(page.convert("L"))
+    step = max(1, round((page.width * page.height / _SAMPLES) ** 0.5))
+    sample = np.asarray(page)[::step, ::step].reshape(-1, 3)
     spans = [_span(channel) for channel in sample.T]
     best = int(np.argmax(spans))
-    if _span(sample @ _LUMA) >= _ENOUGH * spans[best]:
-        return pixels
-    return np.repeat(pixels[..., best : best + 1], 3, axis=2)
+    if _span(luma[::step, ::step]) >= _ENOUGH * spans[best]:
+        return luma
+    return np.asarray(page.getchannel(best))
 
 
-def _span(values: NDArray[np.uint8] | NDArray[np.float32]) -> float:
+def _span(values: NDArray[np.uint8]) -> float:
     low, high = np.percentile(values, (0.5, 99.5))
     return float(high - low)

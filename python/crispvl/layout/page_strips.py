@@ -24,7 +24,7 @@ class PageStrips:
     """The strips of a page's lines, known by their numbers, and what was read for them.
 
     Args:
-        pixels: uint8 RGB ``[height, width, 3]``.
+        pixels: uint8 ``[height, width]``.
         lines: Of the page.
         form: Of the model's tiles.
     """

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from crispvl.layout.strip_format import StripFormat
 
@@ -59,7 +58,7 @@ def cut_into_strips(
     """Cuts a line into the fewest strips that a tile holds, between words, of like widths.
 
     Args:
-        page: uint8 RGB ``[height, width, 3]``.
+        page: uint8 ``[height, width]`` or RGB.
         i_line: Number of the line on the page.
         line: Of the page.
         form: Of the model's tiles.
@@ -152,7 +151,7 @@ def make_tile(
     """Draws strips on a tile.
 
     Args:
-        page: uint8 RGB ``[height, width, 3]``.
+        page: uint8 ``[height, width]`` or RGB.
         lines: Of the page.
         strips: At most ``form.n_rows`` of them.
         form: Of the model's tiles.
@@ -181,10 +180,6 @@ def _cut(
 
     height = max(8, int(form.height_px * strip.scale * scale))
     room = (form.width_px - 2 * MARGIN_PX) / (strip.width * height / line.band_px)
-    stretched = int(height * max(1.0, min(stretch, room)))
-    cut = cut_line(page, line, stretched, strip.x_from, strip.x_to)
-    cut = cut[:, : form.tile_px - form.left_px]
-    if stretched == height:
-        return cut
-    resized = Image.fromarray(cut).resize((cut.shape[1], height), Image.Resampling.BOX)
-    return np.asarray(resized)
+    stretch = max(1.0, min(stretch, room))
+    cut = cut_line(page, line, height, strip.x_from, strip.x_to, stretch)
+    return cut[:, : form.tile_px - form.left_px]

@@ -17,7 +17,7 @@ from crispvl.engine.engine import Engine
 from crispvl.engine.handle import Handle
 from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
-from crispvl.layout.contrast import with_contrast
+from crispvl.layout.contrast import contrast_channel
 from crispvl.layout.dither import without_dots
 from crispvl.layout.joining import ReadLine, corners
 from crispvl.layout.page_strips import PageStrips
@@ -104,7 +104,7 @@ class LineReader:
             Cancelled: `generation` is what there is.
         """
         try:
-            yield from self._read_page(with_contrast(np.asarray(without_dots(page))))
+            yield from self._read_page(contrast_channel(without_dots(page)))
         except Cancelled:
             if self._cancel is None or not self._cancel.expired:
                 raise
