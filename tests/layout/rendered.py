@@ -47,15 +47,19 @@ class RenderedPage:
         points: float = 11,
         ink: int = 0,
         right: bool = False,
+        bold: int = 0,
     ) -> None:
-        """Writes one line; ``y_mm`` is its baseline, ``x_mm`` its left or right end."""
+        """Writes one line; ``y_mm`` is its baseline, ``x_mm`` its left or right end.
+
+        Strokes are ``bold`` px wider on each side.
+        """
         font, x, y = self.font(points), float(self.px(x_mm)), self.px(y_mm)
         if right:
             x -= font.getlength(text)
         boxes: list[Box] = []
         for word in text.split():
             at = x + font.getlength(text[: _start(text, word, len(boxes))])
-            self.pen.text((at, y), word, font=font, fill=ink, anchor="ls")
+            self.pen.text((at, y), word, font=font, fill=ink, anchor="ls", stroke_width=bold)
             boxes.append(self.pen.textbbox((at, y), word, font=font, anchor="ls"))
         self.words += boxes
         self.lines.append(hull(boxes))

@@ -91,6 +91,18 @@ def test_a_larger_line_is_a_heading() -> None:
     assert not blocks[1].startswith("#")
 
 
+def test_a_bold_line_by_itself_is_a_heading_of_its_text() -> None:
+    def draw(page: RenderedPage) -> None:
+        page.write(25, 40, "Foxes", bold=1)
+        page.column(25, 46, 150, n_lines=3)
+        page.write(25, 75, "Total:", bold=1)
+        page.write(100, 75, "lots", bold=1)
+
+    blocks = _written(draw, "markdown").text.split("\n\n")
+    assert blocks[0] == "### Foxes"
+    assert blocks[-1] == "Total: lots"
+
+
 def test_lists_are_told_by_their_marks() -> None:
     def draw(page: RenderedPage) -> None:
         for y, text in enumerate(["1. first of all", "2. then the rest", "3) at last"]):

@@ -66,7 +66,7 @@ class MarkdownWriter:
         if cells:
             self._put_table(cells, read)
             return
-        level = self._looks.heading_level([i for row in kept for i in row])
+        level = self._looks.heading_level(kept)
         if level:
             self._builder.put("#" * level + " ")
             for i in (i for row in kept for i in row):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crispvl.layout.typography import is_one_weight
+
 if TYPE_CHECKING:
     from crispvl._core import Layout, LayoutLine
 
@@ -42,7 +44,7 @@ def text_rows(layout: Layout) -> Iterator[TextRow]:
 
     What follows a line to its right on the same row belongs to it, though it be of another block:
     a label and its value, an article and its price. Rows close under each other are one block, as
-    far as one is about as high as the other.
+    far as one is about as large and as bold as the other.
     """
     places = [_Place(line) for line in layout.lines]
     row: list[int] = []
@@ -63,9 +65,14 @@ def _is_one_block(
     lines: Sequence[LayoutLine], places: Sequence[_Place], row: Sequence[int], next_line: int
 ) -> bool:
     below = lines[next_line]
+    is_same = any(lines[i].block == below.block for i in row)
+    if is_same and below.cell is not None:
+        return True
     if not any(places[i].is_like(places[next_line]) for i in row):
         return False
-    if any(lines[i].block == below.block for i in row):
+    if len(row) == 1 and not is_one_weight(lines[row[0]], below):
+        return False
+    if is_same:
         return True
     if any((lines[i].cell is None) != (below.cell is None) for i in row):
         return False
