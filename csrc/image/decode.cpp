@@ -1,17 +1,22 @@
 #include "image/decode.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "image/bytes.h"
+#include "image/exif.h"
+#include "image/geometry.h"
 #include "image/gif_frame.h"
 #include "image/jpeg_damage.h"
 #include "image/jpeg_segments.h"
-#include "image/orientation.h"
 #include "image/pnm.h"
 
 namespace {
@@ -103,17 +108,38 @@ size_t limit_for(int width, int height, size_t n_bytes) {
     return n_px * bytes_per_px + n_bytes + slack_bytes;
 }
 
-// 16-bit grey scaled to 8 bits with rounding; stb_image would cut it off.
-RgbImage decode_wide_grey(const uint8_t* data, int n_bytes) {
-    int width = 0, height = 0, n_channels = 0;
-    const Decoded<uint16_t> values(
-        stbi_load_16_from_memory(data, n_bytes, &width, &height, &n_channels, 1), std::free);
-    if (!values) throw damaged();
-    RgbImage image(width, height);
-    for (size_t i = 0; i < image.pixels.size(); ++i) {
-        image.pixels[i] = static_cast<uint8_t>((values.get()[i / 3] + 128) / 257);
+// The least depth of scanners and cameras that holds all colours of RGBA samples, as in
+// crispvl.inputs.sample_range.
+uint32_t white_of(const uint16_t* samples, size_t n_samples) {
+    uint16_t greatest = 0;
+    for (size_t i = 0; i < n_samples; ++i) {
+        if (i % 4 != 3) greatest = std::max(greatest, samples[i]);
     }
-    return image;
+    uint32_t white = 0xFF;
+    for (const int bits : {10, 12, 14, 16}) {
+        if (greatest > white) white = (1u << bits) - 1;
+    }
+    return white;
+}
+
+// 16-bit samples scaled to 8 bits by the range that they use. Nothing for colours of all 16 bits:
+// of those Pillow takes the upper byte, as stb_image does.
+std::optional<RgbImage> decode_wide(const uint8_t* data, int n_bytes, bool is_grey) {
+    int width = 0, height = 0, n_channels = 0;
+    const Decoded<uint16_t> samples(
+        stbi_load_16_from_memory(data, n_bytes, &width, &height, &n_channels, 4), std::free);
+    if (!samples) throw damaged();
+    const size_t row_bytes = size_t{4} * static_cast<size_t>(width);
+    std::vector<uint8_t> levels(row_bytes * static_cast<size_t>(height));
+    const uint32_t white = white_of(samples.get(), levels.size());
+    if (white == 0xFFFF && !is_grey) return std::nullopt;
+    for (size_t i = 0; i < levels.size(); ++i) {
+        const uint32_t sample = samples.get()[i];
+        const bool is_alpha = i % 4 == 3;
+        levels[i] =
+            static_cast<uint8_t>(is_alpha ? sample >> 8 : (sample * 255 + white / 2) / white);
+    }
+    return to_rgb({levels.data(), width, height, PixelFormat::rgba, row_bytes});
 }
 
 RgbImage decode_any(const uint8_t* data, int n_bytes) {
@@ -154,13 +180,15 @@ RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
         throw damaged_image("it breaks off");
     }
     allocation_limit = limit_for(width, height, n_bytes);
-    const bool is_png = n_bytes >= 4 && data[0] == 0x89;
-    const bool is_wide_grey = is_png && n_channels == 1 && stbi_is_16_bit_from_memory(data, n) != 0;
-    RgbImage image = is_wide_grey ? decode_wide_grey(data, n) : decode_any(data, n);
-    if (bytes_of(data, n_bytes).begins("GIF8")) fill_beside(*first_gif_frame(data, n_bytes), image);
-    RgbImage upright = turn_upright(std::move(image), exif_orientation(data, n_bytes));
-    upright.is_damaged = jpeg_is_damaged(data, n_bytes);
-    return upright;
+    const bool is_wide = data[0] == 0x89 && stbi_is_16_bit_from_memory(data, n) != 0;
+    std::optional<RgbImage> image = is_wide ? decode_wide(data, n, n_channels == 1) : std::nullopt;
+    if (!image) image = decode_any(data, n);
+    if (bytes_of(data, n_bytes).begins("GIF8"))
+        fill_beside(*first_gif_frame(data, n_bytes), *image);
+    *image = squared(std::move(*image), pixel_density(data, n_bytes));
+    *image = turn_upright(std::move(*image), Exif(data, n_bytes).orientation());
+    image->is_damaged = jpeg_is_damaged(data, n_bytes);
+    return std::move(*image);
 }
 
 }  // namespace crispvl

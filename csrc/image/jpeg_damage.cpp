@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <optional>
 #include <vector>
 
@@ -11,7 +12,10 @@
 namespace crispvl {
 namespace {
 
-constexpr size_t k_slack_bytes = 16;  // that encoders leave behind a scan
+constexpr size_t k_slack_bytes = 4;  // that encoders leave behind a scan
+// What a transformed block of 8-bit samples cannot exceed, and a quarter for encoders that let
+// white overshoot.
+constexpr int64_t k_most_amplitude = 1024 + 256;
 
 // Thrown inside this file alone.
 struct Damage {};
@@ -28,7 +32,9 @@ struct Component {
     uint32_t id = 0, h = 1, v = 1;
     int64_t columns = 0, rows = 0;  // blocks of the picture
     int64_t stride = 0;             // blocks of a row, those that fill up an MCU included
-    uint32_t dc_table = 0, ac_table = 0;
+    uint32_t dc_table = 0, ac_table = 0, steps_table = 0;
+    int64_t dc = 0;                 // of the block before, in quantisation steps
+    std::vector<uint32_t> steps;    // of quantisation, in the order of the codes; empty if unknown
     std::vector<uint64_t> nonzero;  // per block, the coefficients that are not 0; if progressive
 };
 
@@ -61,7 +67,8 @@ public:
     size_t finish() {
         n_bits_ = n_beyond_ = 0;
         size_t n_left = 0;
-        for (; file_.has(at_, 2); ++at_, ++n_left) {
+        for (; file_.has(at_, 2); ++at_) {
+            n_left += file_.integer(at_, 1) != 0xFF;  // which may fill up
             if (file_.integer(at_, 1) == 0xFF && file_.integer(at_ + 1, 1) != 0 &&
                 file_.integer(at_ + 1, 1) != 0xFF) {
                 break;
@@ -105,42 +112,53 @@ public:
     void block(BitReader& bits, Component& c, int64_t i_block, const HuffmanTable& dc,
                const HuffmanTable& ac) {
         if (!progressive_) {
-            size(bits, dc);
-            coefficients(bits, ac, 1, 63, nullptr);
+            c.dc += difference(bits, dc);
+            check_amplitude(c, 0, c.dc);
+            coefficients(bits, ac, c, 1, 63, nullptr);
         } else if (from_ == 0) {
-            high_ == 0 ? size(bits, dc) : static_cast<void>(bits.read(1));
+            high_ == 0 ? difference(bits, dc) : bits.read(1);
         } else {
             uint64_t& nonzero = c.nonzero[static_cast<size_t>(i_block)];
-            high_ == 0 ? first(bits, ac, nonzero) : refine(bits, ac, nonzero);
+            high_ == 0 ? first(bits, ac, c, nonzero) : refine(bits, ac, nonzero);
         }
     }
     void restart() { n_empty_ = 0; }
 
 private:
-    static void size(BitReader& bits, const HuffmanTable& dc) {
+    static int64_t difference(BitReader& bits, const HuffmanTable& dc) {
         const int n = bits.symbol(dc);
         if (n > 15) throw Damage();
-        bits.read(n);
+        return value(bits, n);
+    }
+    // ITU-T T.81, F.12: n bits of a value, whose first is 0 where it is negative.
+    static int64_t value(BitReader& bits, int n) {
+        const int64_t read = bits.read(n), half = int64_t{1} << n >> 1;
+        return read < half ? read - 2 * half + 1 : read;
+    }
+    void check_amplitude(const Component& c, uint32_t k, int64_t in_steps) const {
+        if (c.steps.empty() || progressive_) return;
+        const int64_t step = c.steps[k];
+        if (std::abs(in_steps) * step > k_most_amplitude + step) throw Damage();
     }
     // Returns the bits of a run of empty blocks, -1 where there is none.
-    static int coefficients(BitReader& bits, const HuffmanTable& ac, uint32_t k, uint32_t to,
-                            uint64_t* nonzero) {
+    int coefficients(BitReader& bits, const HuffmanTable& ac, const Component& c, uint32_t k,
+                     uint32_t to, uint64_t* nonzero) const {
         for (; k <= to; ++k) {
             const int code = bits.symbol(ac), run = code >> 4, n = code & 15;
             if (n == 0 && run < 15) return run;
             k += static_cast<uint32_t>(run);
             if (k > to) throw Damage();
-            bits.read(n);
+            check_amplitude(c, k, value(bits, n));
             if (nonzero != nullptr && n > 0) *nonzero |= uint64_t{1} << k;
         }
         return -1;
     }
-    void first(BitReader& bits, const HuffmanTable& ac, uint64_t& nonzero) {
+    void first(BitReader& bits, const HuffmanTable& ac, const Component& c, uint64_t& nonzero) {
         if (n_empty_ > 0) {
             --n_empty_;
             return;
         }
-        const int run = coefficients(bits, ac, from_, to_, &nonzero);
+        const int run = coefficients(bits, ac, c, from_, to_, &nonzero);
         if (run > 0) n_empty_ = (1u << run) - 1 + bits.read(run);
     }
     void refine(BitReader& bits, const HuffmanTable& ac, uint64_t& nonzero) {
@@ -200,6 +218,7 @@ public:
             const size_t n = file_.integer(at + 2, 2), body = at + 4, end = at + 2 + n;
             if (n < 2 || !file_.has(at, 2 + n)) return;
             if (marker == 0xC4) read_tables(body, end);
+            if (marker == 0xDB) read_steps(body, end);
             if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8) {
                 read_frame(marker, body);
             }
@@ -232,7 +251,19 @@ private:
         }
     }
 
+    void read_steps(size_t at, size_t end) {
+        while (at < end) {
+            const uint32_t place = file_.integer(at++, 1);
+            const size_t n_bytes = (place >> 4) != 0 ? 2 : 1;
+            std::vector<uint32_t>& steps = steps_[place & 3];
+            for (steps.clear(); steps.size() < 64; at += n_bytes) {
+                steps.push_back(file_.integer(at, n_bytes));
+            }
+        }
+    }
+
     void read_frame(uint32_t marker, size_t at) {
+        is_8_bit_ = file_.integer(at, 1) == 8;
         progressive_ = marker == 0xC2;
         const int64_t height = file_.integer(at + 1, 2), width = file_.integer(at + 3, 2);
         const uint32_t n = file_.integer(at + 5, 1);
@@ -245,6 +276,7 @@ private:
             c.id = file_.integer(at + 6 + 3 * i, 1);
             c.h = file_.integer(at + 7 + 3 * i, 1) >> 4;
             c.v = file_.integer(at + 7 + 3 * i, 1) & 15;
+            c.steps_table = file_.integer(at + 8 + 3 * i, 1) & 3;
             if (c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4) throw Damage();
             h_max_ = std::max(h_max_, c.h);
             v_max_ = std::max(v_max_, c.v);
@@ -269,6 +301,8 @@ private:
                 if (c.id != file_.integer(at + 1 + 2 * i, 1)) continue;
                 c.dc_table = file_.integer(at + 2 + 2 * i, 1) >> 4 & 3;
                 c.ac_table = file_.integer(at + 2 + 2 * i, 1) & 3;
+                if (is_8_bit_) c.steps = steps_[c.steps_table];
+                c.dc = 0;
                 chosen.push_back(&c);
             }
         }
@@ -286,6 +320,7 @@ private:
             if (restart_interval_ > 0 && i > 0 && i % restart_interval_ == 0) {
                 bits.restart(static_cast<uint32_t>((i / restart_interval_ - 1) % 8));
                 scan.restart();
+                for (Component* c : chosen) c->dc = 0;
             }
             const int64_t x = i % columns, y = i / columns;
             for (Component* c : chosen) unit(bits, scan, *c, x, y, single);
@@ -305,11 +340,12 @@ private:
 
     const Bytes file_;
     std::array<HuffmanTable, 8> tables_;  // four for DC, four for AC
+    std::array<std::vector<uint32_t>, 4> steps_;
     std::vector<Component> components_;
     uint32_t h_max_ = 1, v_max_ = 1;
     int64_t mcu_columns_ = 0, mcu_rows_ = 0;
     int64_t restart_interval_ = 0;  // units; 0: none
-    bool progressive_ = false, is_foreign_ = false;
+    bool progressive_ = false, is_foreign_ = false, is_8_bit_ = true;
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "image/ground.h"
+
 namespace crispvl {
 namespace {
 
@@ -10,14 +12,14 @@ namespace {
 constexpr int64_t k_min_side_px = 8;
 constexpr int64_t k_max_aspect = 200;
 
-// One channel over white. Seven extra bits and a rounded division by 255, as in Pillow's
-// AlphaComposite.c with an opaque white below.
-uint8_t over_white(uint32_t value, uint32_t alpha) {
+// One channel over an opaque ground. Seven extra bits and a rounded division by 255, as in Pillow's
+// AlphaComposite.c.
+uint8_t over(uint32_t value, uint32_t alpha, uint32_t ground) {
     constexpr uint32_t precision_bits = 7;
-    if (alpha == 0) return 255;
+    if (alpha == 0) return static_cast<uint8_t>(ground);
     const uint32_t share = alpha * (1u << precision_bits);  // of 255 << precision_bits
     const uint32_t rest = (255u << precision_bits) - share;
-    const uint32_t sum = value * share + 255u * rest + (0x80u << precision_bits);
+    const uint32_t sum = value * share + ground * rest + (0x80u << precision_bits);
     return static_cast<uint8_t>((((sum >> 8) + sum) >> 8) >> precision_bits);
 }
 
@@ -57,14 +59,17 @@ RgbImage to_rgb(const PixelView& view) {
     const size_t red = is_reversed ? 2 : 0;
     const size_t green = is_grey ? 0 : 1;
     const size_t blue = is_reversed || is_grey ? 0 : 2;
+    const std::optional<uint8_t> told = n_bytes == 4 ? ground_of(view) : std::nullopt;
+    const bool has_alpha = told.has_value();
+    const uint8_t ground = told.value_or(255);
     uint8_t* out = image.pixels.data();
     for (int64_t y = 0; y < view.height; ++y) {
         const uint8_t* in = view.data + static_cast<size_t>(y) * view.stride_bytes;
         for (int64_t x = 0; x < view.width; ++x, in += n_bytes, out += 3) {
-            const uint8_t alpha = n_bytes == 4 ? in[3] : 255;
-            out[0] = alpha == 255 ? in[red] : over_white(in[red], alpha);
-            out[1] = alpha == 255 ? in[green] : over_white(in[green], alpha);
-            out[2] = alpha == 255 ? in[blue] : over_white(in[blue], alpha);
+            const uint8_t alpha = has_alpha ? in[3] : 255;
+            out[0] = alpha == 255 ? in[red] : over(in[red], alpha, ground);
+            out[1] = alpha == 255 ? in[green] : over(in[green], alpha, ground);
+            out[2] = alpha == 255 ? in[blue] : over(in[blue], alpha, ground);
         }
     }
     return image;

@@ -46,7 +46,7 @@ Error damaged_image(const std::string& reason);
 /// Bytes of one pixel.
 size_t bytes_per_pixel(PixelFormat format);
 
-/// Copies to RGB: grey is repeated, transparency is composited on white as Pillow does it.
+/// Copies to RGB: grey is repeated, transparency is composited, as Pillow does it, on ground_of().
 RgbImage to_rgb(const PixelView& view);
 
 /// Throws Error{image} where an image is too small or too thin for anything to be read in it.

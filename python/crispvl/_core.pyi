@@ -1,6 +1,7 @@
 """The compiled core. `crispvl.Model` is its only caller; everything else goes through that."""
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -158,6 +159,20 @@ def choose_grid(
     width: int, height: int, max_tiles: int = 12, tile_px: int = 448, min_tiles: int = 1
 ) -> tuple[int, int]: ...
 def jpeg_is_damaged(data: bytes) -> bool: ...
+
+class FaxGroup(Enum):
+    ROWS = ...
+    GROUP_3 = ...
+    GROUP_4 = ...
+
+def fax_agrees(
+    data: bytes,
+    is_black: NDArray[np.bool_],
+    group: FaxGroup,
+    has_two_dimensions: bool,
+    is_aligned: bool,
+) -> bool: ...
+def ground_of(pixels: NDArray[np.uint8]) -> int | None: ...
 def tile_image(
     pixels: NDArray[np.uint8],
     tile_px: int = 448,

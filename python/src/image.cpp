@@ -1,6 +1,10 @@
 #include "image.h"
 
+#include <pybind11/stl.h>
+
 #include "gil.h"
+#include "image/fax_damage.h"
+#include "image/ground.h"
 #include "image/jpeg_damage.h"
 #include "image/tiling.h"
 
@@ -53,6 +57,32 @@ void bind_image(py::module_& m) {
             return jpeg_is_damaged(reinterpret_cast<const uint8_t*>(view.data()), view.size());
         },
         "data"_a);
+    py::enum_<FaxGroup>(m, "FaxGroup")
+        .value("ROWS", FaxGroup::rows)
+        .value("GROUP_3", FaxGroup::group3)
+        .value("GROUP_4", FaxGroup::group4);
+    m.def(
+        "fax_agrees",
+        [](const py::bytes& data, const py::array_t<bool, py::array::c_style>& is_black,
+           FaxGroup group, bool has_two_dimensions, bool is_aligned) {
+            if (is_black.ndim() != 2) throw py::value_error("[fax] expected [height, width]");
+            const std::string_view view = data;
+            const auto* pixels = reinterpret_cast<const uint8_t*>(is_black.data());
+            const FaxForm form{group, has_two_dimensions, is_aligned};
+            const WithoutGil without;
+            return fax_agrees(reinterpret_cast<const uint8_t*>(view.data()), view.size(), pixels,
+                              is_black.shape(1), is_black.shape(0), form);
+        },
+        "data"_a, "is_black"_a, "group"_a, "has_two_dimensions"_a, "is_aligned"_a);
+    m.def(
+        "ground_of",
+        [](const py::array_t<uint8_t, py::array::c_style>& pixels) {
+            const PixelView view = view_of(pixels);
+            if (view.format != PixelFormat::rgba) throw py::value_error("[image] expected RGBA");
+            const WithoutGil without;
+            return ground_of(view);
+        },
+        "pixels"_a);
     m.def(
         "choose_grid",
         [](int64_t width, int64_t height, int64_t max_tiles, int64_t tile_px, int64_t min_tiles) {

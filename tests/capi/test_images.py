@@ -16,7 +16,7 @@ from crispvl.errors import ImageError
 from crispvl.tiling import tile_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
@@ -60,6 +60,80 @@ def test_png_with_a_transparent_colour_is_put_on_white(model: LoadedModel) -> No
 @pytest.mark.parametrize("kind", ["BMP", "GIF", "PPM"])
 def test_other_lossless_kinds(kind: str, model: LoadedModel) -> None:
     assert_same_tiles(model, encoded(noise("P" if kind == "GIF" else "RGB"), kind))
+
+
+def letters(ink: tuple[int, ...], ground: tuple[int, ...]) -> Image.Image:
+    image = Image.new("RGBA", (220, 60), ground)
+    ImageDraw.Draw(image).text((9, 9), "2 Coffee", fill=ink, font=ImageFont.load_default(32))
+    return image
+
+
+@pytest.mark.parametrize("alpha", [255, 140, 40])
+@pytest.mark.parametrize("level", [0, 60, 128, 200, 255])
+def test_letters_on_transparency_are_put_on_the_same_ground(
+    level: int, alpha: int, model: LoadedModel
+) -> None:
+    for clear in ((0, 0, 0, 0), (255, 255, 255, 0)):
+        image = letters((level, level, level, alpha), clear)
+        assert_same_tiles(model, encoded(image, "PNG"))
+        assert_same_tiles(model, encoded(image.convert("LA"), "PNG"))
+
+
+def test_white_letters_on_transparency_are_legible(model: LoadedModel) -> None:
+    tiles = model.tile(encoded(letters((255, 255, 255, 255), (0, 0, 0, 0)), "PNG"))
+    assert (tiles.min(), tiles.max()) == (0, 255)
+
+
+def test_alpha_that_hides_everything_means_nothing(model: LoadedModel) -> None:
+    hidden = letters((0, 0, 0, 255), (255, 255, 255, 255))
+    hidden.putalpha(0)
+    assert_same_tiles(model, encoded(hidden, "PNG"))
+    assert model.tile(encoded(hidden, "PNG")).min() == 0
+    assert model.tile(encoded(Image.new("RGBA", (90, 60)), "PNG")).min() == 255
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", [0, 2, 4, 6])
+def test_png_of_16_bits_is_scaled_by_its_range(bits: int, kind: int, model: LoadedModel) -> None:
+    n_samples = {0: 1, 2: 3, 4: 2, 6: 4}[kind]
+    values = np.random.default_rng(bits).integers(0, 1 << bits, (43, 61, n_samples))
+    values[0, 0] = (1 << bits) - 1
+    if kind in (4, 6):
+        values[..., -1] = 0xFFFF
+    assert_same_tiles(model, wide_png(values, kind))
+    assert model.tile(wide_png(values, kind)).max() == 255
+
+
+def wide_png(values: np.ndarray, kind: int) -> bytes:
+    """A PNG of 16-bit samples, ``[height, width, n_samples]``, of one of PNG's colour types."""
+    height, width, _ = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return png(width, height, rows, 16, kind)
+
+
+@pytest.mark.parametrize(
+    "dpi", [(204, 98), (100, 200), (204, 196), (300, 300), (300, 301), (72, 720), (90, 61)]
+)
+def test_pixels_are_made_square(dpi: tuple[int, int], model: LoadedModel) -> None:
+    image = noise("RGB", 120, 90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind in ("PNG", "BMP"):
+        assert_same_tiles(model, encoded(image, kind, dpi=dpi))
+    assert_same_tiles(model, encoded(image, "PNG", dpi=dpi, exif=exif))
+    assert_close_tiles(model, encoded(ramps(), "JPEG", dpi=dpi, quality=95, exif=exif))
+
+
+def test_exif_tells_the_resolution_where_nothing_else_does(model: LoadedModel) -> None:
+    exif = Image.Exif()
+    exif[0x011A], exif[0x011B], exif[0x0128] = 200.0, 100.0, 2
+    data = encoded(ramps(), "JPEG", quality=95, exif=exif)
+    assert_close_tiles(model, data)
+    assert tile_image(data).shape == tile_image(ramps().resize((61, 86))).shape
+    assert_same_tiles(model, encoded(noise("RGB"), "PNG", exif=exif))
+    unitless = bytearray(encoded(ramps(), "JPEG", quality=95, dpi=(1, 2)))
+    unitless[unitless.index(b"JFIF") + 7] = 0
+    assert_close_tiles(model, bytes(unitless))
 
 
 def bmp(rows: bytes, width: int, height: int, masks: tuple[int, ...] = ()) -> bytes:
@@ -222,14 +296,14 @@ def test_what_is_no_image_is_refused(model: LoadedModel) -> None:
         assert raised.value.status == status
 
 
-def png(width: int, height: int, pixels: bytes) -> bytes:
-    """A grey PNG with any header over any compressed data."""
+def png(width: int, height: int, pixels: bytes, bits: int = 8, kind: int = 0) -> bytes:
+    """A PNG with any header over any compressed data, grey if no other colour type is given."""
 
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        check = zlib.crc32(kind + body)
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
+    def chunk(name: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(name + body)
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", check)
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
     data = chunk(b"IDAT", zlib.compress(pixels, 9))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,33 @@ def test_values_of_any_depth_in_16_bits_are_scaled_by_their_range(bits: int, for
     assert not is_blank(image)
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_colours_of_any_depth_in_16_bits_are_scaled_as_well(bits: int, mode: str) -> None:
+    pytest.importorskip("crispvl._core")
+    samples = np.repeat(wide(bits)[..., None], len(mode), axis=2)
+    if mode.endswith("A"):
+        samples[..., -1] = 0xFFFF
+    image = open_image(wide_png(samples, {"RGB": 2, "RGBA": 6, "LA": 4}[mode]))
+    assert image.getextrema() == ((0, 255),) * 3
+    assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+
+
+def wide_png(samples: Any, kind: int) -> bytes:
+    """A PNG of 16-bit samples, ``[height, width, n_samples]``, of one of PNG's colour types."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(name + body)
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", check)
+
+    height, width, _ = samples.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"pHYs", struct.pack(">IIB", 7874, 7874, 1)),
+             (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]  # fmt: skip
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
 def test_small_values_in_32_bits_are_not_taken_for_black() -> None:
     expected = letters("white", "black").convert("L")
     for image in (expected.convert("I"), Image.fromarray(wide(12, np.int32))):
@@ -155,6 +183,17 @@ def test_an_aspect_without_a_unit_is_one() -> None:
     assert open_image(bytes(jpeg)).size == (360, 320)
     nonsense = {282: IFDRational(0, 0), 283: IFDRational(1), 296: 2}
     assert open_image(encoded(page, "TIFF", tiffinfo=nonsense)).size == SIZE
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_exif_tells_the_resolution_where_nothing_else_does(form: str) -> None:
+    exif = Image.Exif()
+    exif[0x011A], exif[0x011B], exif[0x0128] = 200.0, 100.0, 2
+    image = open_image(encoded(letters("white", "black"), form, exif=exif))
+    assert image.size == (360, 320)
+    assert open_image(image).size == (360, 320)  # once
+    exif[0x011B] = IFDRational(0, 0)
+    assert open_image(encoded(letters("white", "black"), form, exif=exif)).size == SIZE
 
 
 def test_pixels_are_made_square_before_the_picture_is_turned() -> None:

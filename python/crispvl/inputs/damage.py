@@ -1,25 +1,27 @@
 """Damage within encoded pictures of which decoders make a picture all the same.
 
-Pillow hears of neither libjpeg's nor libtiff's warnings. So the codes of a JPEG are gone through by
-the core, and a page of Group 4, whose encoding ITU-T T.6 lays down bit by bit, is encoded again.
+Pillow hears of neither libjpeg's nor libtiff's warnings, and PDFium of none. So the codes of a JPEG
+are gone through by the core, and rows of black and white are encoded again as ITU-T T.4 and T.6 lay
+it down bit by bit.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 DAMAGED = "damaged"
 """Key in the ``info`` of a picture that was made of damaged data."""
 
 _JPEG_MARK = b"\xff\xd8"
-_GROUP_4, _JPEG = 4, 7  # TIFF's compressions
-_COMPRESSION, _FILL_ORDER, _ROWS_PER_STRIP, _JPEG_TABLES = 259, 266, 278, 347  # TIFF's tags
+_ROWS, _GROUP_3, _GROUP_4, _JPEG = 2, 3, 4, 7  # TIFF's compressions
+_COMPRESSION, _FILL_ORDER, _ROWS_PER_STRIP, _GROUP_3_OPTIONS, _JPEG_TABLES = 259, 266, 278, 292, 347
+_TWO_DIMENSIONS, _UNCOMPRESSED = 1, 2  # bits of the fourth
 _PIECES = ((273, 279), (324, 325))  # tags of places and sizes of strips, and of tiles
-_END_BYTES = 4  # the end-of-block code of Group 4 and what fills up its byte
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -31,25 +33,50 @@ def is_damaged(data: bytes, image: Image.Image) -> bool:
         image: Opened from it by Pillow, and decoded.
     """
     if data.startswith(_JPEG_MARK):
-        return _is_damaged_jpeg(data)
+        return is_damaged_jpeg(data)
     tags: Any = getattr(image, "tag_v2", None)
     if tags is None:
         return False
     compression = tags.get(_COMPRESSION)
     if compression == _JPEG:
         tables = bytes(tags.get(_JPEG_TABLES, _JPEG_MARK + b"\xff\xd9"))
-        return any(_is_damaged_jpeg(tables[:-2] + piece[2:]) for piece in _pieces(data, tags))
-    if compression == _GROUP_4 and image.mode == "1" and _PIECES[0][0] in tags:
-        return _is_damaged_group_4(list(_pieces(data, tags)), image, tags)
-    return False
+        return any(is_damaged_jpeg(tables[:-2] + piece[2:]) for piece in _pieces(data, tags))
+    is_fax = compression in (_ROWS, _GROUP_3, _GROUP_4) and image.mode == "1"
+    return is_fax and _PIECES[0][0] in tags and _has_damaged_strips(data, image, tags)
 
 
-def _is_damaged_jpeg(data: bytes) -> bool:
+def is_damaged_jpeg(data: bytes) -> bool:
     try:
         from crispvl._core import jpeg_is_damaged
     except ImportError:  # a picture can be decoded without the core
         return False
     return jpeg_is_damaged(data)
+
+
+def fax_agrees(
+    data: bytes, is_black: NDArray[np.bool_], compression: int, options: int = 0
+) -> bool:
+    """Returns whether data is what rows are encoded to; which colour is called white is not asked.
+
+    Args:
+        data: Of a strip.
+        is_black: Its pixels, ``[height, width]``.
+        compression: 2, 3 or 4, as in a TIFF.
+        options: TIFF's T4Options.
+    """
+    try:
+        from crispvl._core import FaxGroup
+        from crispvl._core import fax_agrees as agrees
+    except ImportError:  # a picture can be decoded without the core
+        return True
+    if options & _UNCOMPRESSED:
+        return True
+    group = {_ROWS: FaxGroup.ROWS, _GROUP_3: FaxGroup.GROUP_3, _GROUP_4: FaxGroup.GROUP_4}
+    is_mixed = compression == _GROUP_3 and bool(options & _TWO_DIMENSIONS)
+    return any(
+        agrees(data, np.ascontiguousarray(rows), group[compression], is_mixed, compression == _ROWS)
+        for rows in (is_black, ~is_black)
+    )
 
 
 def _pieces(data: bytes, tags: Any) -> Iterator[bytes]:
@@ -59,28 +86,13 @@ def _pieces(data: bytes, tags: Any) -> Iterator[bytes]:
             yield data[at : at + n_bytes]
 
 
-def _is_damaged_group_4(strips: Sequence[bytes], image: Image.Image, tags: Any) -> bool:
+def _has_damaged_strips(data: bytes, image: Image.Image, tags: Any) -> bool:
+    is_black = ~np.asarray(image)
     n_rows = min(tags.get(_ROWS_PER_STRIP, image.height), image.height)
-    if tags.get(_FILL_ORDER, 1) == 2:
-        strips = [strip.translate(_REVERSED) for strip in strips]
-    inverted = image.point(lambda value: 255 - value)
-    # Which of its two colours a file calls white is not worth to be read out of it.
-    return not any(_encodes_to(strips, picture, n_rows) for picture in (image, inverted))
-
-
-def _encodes_to(strips: Sequence[bytes], image: Image.Image, n_rows: int) -> bool:
-    for i_strip, strip in enumerate(strips):
-        top = i_strip * n_rows
-        part = image.crop((0, top, image.width, min(top + n_rows, image.height)))
-        encoded = _encoded(part)
-        if strip[: len(encoded) - _END_BYTES] != encoded[:-_END_BYTES]:
-            return False
-    return True
-
-
-def _encoded(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "TIFF", compression="group4", tiffinfo={_ROWS_PER_STRIP: image.height})
-    data = file.getvalue()
-    with Image.open(io.BytesIO(data)) as saved:
-        return b"".join(_pieces(data, saved.tag_v2))
+    is_reversed = tags.get(_FILL_ORDER, 1) == 2
+    for i_strip, strip in enumerate(_pieces(data, tags)):
+        rows = is_black[i_strip * n_rows : (i_strip + 1) * n_rows]
+        strip = strip.translate(_REVERSED) if is_reversed else strip
+        if not fax_agrees(strip, rows, tags[_COMPRESSION], tags.get(_GROUP_3_OPTIONS, 0)):
+            return True
+    return False

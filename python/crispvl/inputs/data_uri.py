@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from urllib.parse import unquote_to_bytes
 
@@ -37,10 +36,19 @@ def decode_data_uri(uri: str) -> bytes:
     packed = unquote_to_bytes(data)
     if not re.search(r";\s*base64\s*\Z", head, re.IGNORECASE):
         return packed
-    packed = _SPACE.sub(b"", packed).translate(_URL_ALPHABET).rstrip(b"=")
     try:
-        return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
-    except binascii.Error as error:
+        return decode_base64(packed)
+    except ValueError as error:
         raise DocumentError(
             f"[{data_uri_name(uri)}] base64 is expected; found something else ({error}); check it"
         ) from None
+
+
+def decode_base64(packed: bytes) -> bytes:
+    """Returns the data of base64 as people have it: with spaces, of either alphabet, not padded.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    packed = _SPACE.sub(b"", packed).translate(_URL_ALPHABET).rstrip(b"=")
+    return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)

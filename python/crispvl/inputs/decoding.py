@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from crispvl.errors import ImageError
 from crispvl.inputs.damage import DAMAGED, is_damaged
 from crispvl.inputs.pixels import MAX_PIXELS, to_rgb
+from crispvl.inputs.png_samples import is_wide_png, use_range
 from crispvl.inputs.tiff import is_tiff, page_offsets, with_first
 from crispvl.inputs.tiff_samples import TiffSamples, first_directory
 
@@ -95,6 +96,8 @@ def _decoded(data: bytes, where: str) -> Image.Image:
         if complete is None:
             raise
         return complete
+    if is_wide_png(data):
+        use_range(image, data, where)
     return image
 
 

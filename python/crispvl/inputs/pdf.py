@@ -15,6 +15,8 @@ from typing import Any
 from PIL import Image
 
 from crispvl.errors import DocumentError, PasswordError
+from crispvl.inputs.damage import DAMAGED
+from crispvl.inputs.pdf_images import has_damaged_images
 from crispvl.inputs.pdf_scale import image_scale, may_have_user_units, user_unit
 
 POINTS_PER_INCH = 72
@@ -61,12 +63,24 @@ class PdfFile:
     def render(self, number: int, dpi: int) -> Image.Image:
         """Returns a page, counted from 1, as RGB; form fields and annotations are drawn.
 
-        A page that images fill has at least their resolution, whatever the dpi.
+        A page that images fill has at least their resolution, whatever the dpi. Its ``info`` says
+        whether the data of one is damaged.
 
         Raises:
             DocumentError: The page is damaged.
         """
-        return self._drawn(number, lambda page: self._scale(page, number - 1, dpi))
+        damaged = False
+
+        def prepare(page: Any) -> float:
+            nonlocal damaged
+            with suppress(self._error):  # what PDFium can draw, it cannot always take apart
+                damaged = has_damaged_images(page)
+            return self._scale(page, number - 1, dpi)
+
+        picture = self._drawn(number, prepare)
+        if damaged:
+            picture.info[DAMAGED] = True
+        return picture
 
     def draw(
         self, number: int, scale: float, rotation: int = 0, media_box: bool = False

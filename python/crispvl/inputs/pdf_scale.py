@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from crispvl.inputs.pdf_images import page_images
+
 _FILLED = 0.5  # of a page's area; images on less of it are pictures within a text
-_MAX_DEPTH = 8  # of forms within forms
-_IMAGE, _FORM = 3, 5  # FPDF_PAGEOBJ_IMAGE and FPDF_PAGEOBJ_FORM of fpdf_edit.h
 
 _LARGEST_UNIT = 75_000.0  # of Acrobat
 _UNIT = re.compile(rb"/UserUnit\s*(\d*\.?\d+)")
@@ -28,27 +28,21 @@ def image_scale(page: Any) -> float:
     """
     width, height = page.get_size()
     left = _FILLED * width * height
-    for scale, area in sorted(_images(page), reverse=True):
+    for scale, area in sorted(_scales(page), reverse=True):
         left -= area
         if left <= 0:
             return scale
     return 0.0
 
 
-def _images(
-    page: Any, form: Any = None, matrix: Any = None, depth: int = 0
-) -> Iterator[tuple[float, float]]:
-    """Yields pixels per point and area in points² of each image, also of those within forms."""
-    for part in page.get_objects(filter=(_IMAGE, _FORM), max_depth=1, form=form):
-        placed = part.get_matrix() if matrix is None else part.get_matrix().multiply(matrix)
-        if part.type == _IMAGE:
-            n_columns, n_rows = (getattr(part, "get_px_size", None) or part.get_size)()
-            across, down = abs(complex(placed.a, placed.b)), abs(complex(placed.c, placed.d))
-            if across > 0 and down > 0:
-                area = abs(placed.a * placed.d - placed.b * placed.c)
-                yield max(n_columns / across, n_rows / down), area
-        elif depth < _MAX_DEPTH:
-            yield from _images(page, part.raw, placed, depth + 1)
+def _scales(page: Any) -> Iterator[tuple[float, float]]:
+    """Yields pixels per point and area in points² of each image."""
+    for image, placed in page_images(page):
+        n_columns, n_rows = (getattr(image, "get_px_size", None) or image.get_size)()
+        across, down = abs(complex(placed.a, placed.b)), abs(complex(placed.c, placed.d))
+        if across > 0 and down > 0:
+            area = abs(placed.a * placed.d - placed.b * placed.c)
+            yield max(n_columns / across, n_rows / down), area
 
 
 def user_unit(pdf: Any, i_page: int) -> float:

@@ -5,9 +5,6 @@ Upright, with square pixels, opaque, of 8 bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
@@ -35,7 +32,12 @@ MAX_PIXEL_ASPECT = 4.0
 
 _SQUARE_ENOUGH = 1.01  # resolutions are rounded when they are written
 
-_TELL_ASPECT = ("dpi", "resolution", "aspect", "jfif_density", "jfif_unit")
+_TELL_ASPECT = (
+    *("dpi", "resolution", "aspect", "jfif_density", "jfif_unit"),
+    *("exif", "Raw profile type exif"),
+)
+
+_CENTIMETRE = 3  # EXIF's unit of resolution; the others are taken for inches
 
 _MAX_SAMPLE_VALUE, _PHOTOMETRIC = 281, 262  # TIFF tags
 _WHITE_IS_ZERO = 0
@@ -54,7 +56,7 @@ def to_rgb(image: Image.Image, where: str) -> Image.Image:
         )
     try:
         image.load()  # where Pillow opened a file, this decodes it
-        return _turn_upright(square_pixels(_opaque(image, where), *_density(image.info)), image)
+        return _turn_upright(square_pixels(_opaque(image, where), *_density(image)), image)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # where Pillow opened a file, its plugin may raise anything
@@ -109,19 +111,31 @@ def square_pixels(rgb: Image.Image, x: float, y: float) -> Image.Image:
     return squared
 
 
-def _density(info: Mapping[Any, Any]) -> tuple[float, float]:
+def _density(image: Image.Image) -> tuple[float, float]:
     """Returns pixels per unit of length in x and y, in whatever unit; 1 and 1 if unknown."""
-    names = ["dpi", "resolution", "aspect"]
-    if info.get("jfif_unit") == 0:
-        names.append("jfif_density")
-    for name in names:
+    told = dict(image.info)
+    if image.format in ("JPEG", "MPO") and not told.get("jfif_unit"):
+        told.pop("dpi", None)  # Pillow takes x alone, of EXIF, for both
+    told["exif"] = _exif_density(image)
+    for name in ("dpi", "resolution", "aspect", "exif", "jfif_density"):
         try:
-            x, y = (float(n) for n in info[name])
+            x, y = (float(n) for n in told[name])
         except (ArithmeticError, KeyError, TypeError, ValueError):  # a fraction such as 0/0
             continue
         if 0 < x < np.inf and 0 < y < np.inf:
             return x, y
     return 1.0, 1.0
+
+
+def _exif_density(image: Image.Image) -> tuple[float, float] | None:
+    """Returns dots per inch."""
+    try:
+        exif = image.getexif()
+        scale = 2.54 if exif.get(ExifTags.Base.ResolutionUnit) == _CENTIMETRE else 1.0
+        x, y = (exif[tag] for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution))
+        return scale * float(x), scale * float(y)
+    except Exception:  # an unreadable EXIF block says nothing about the pixels
+        return None
 
 
 def _scale_wide_grey(image: Image.Image, where: str) -> Image.Image:

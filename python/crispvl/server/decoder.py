@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from crispvl.errors import CrispVLError, DocumentError, ImageError
+from crispvl.inputs.damage import DAMAGED
 from crispvl.inputs.sources import Source, open_source
 from crispvl.options import InputOptions
 from crispvl.server.process_limits import BYTES_PER_PIXEL, SPARE_BYTES, allow_formats, bound
@@ -32,7 +33,8 @@ class Decoder:
             return self._open(request, data), b""
         assert self._source is not None
         image = self._load(request["number"])
-        return {"width": image.width, "height": image.height}, image.tobytes()
+        told = {"width": image.width, "height": image.height, "damaged": DAMAGED in image.info}
+        return told, image.tobytes()
 
     def _open(self, request: dict[str, Any], data: bytes) -> dict[str, Any]:
         self._source = None

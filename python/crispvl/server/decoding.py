@@ -16,6 +16,7 @@ import anyio
 from PIL import Image
 
 from crispvl import errors
+from crispvl.inputs.damage import DAMAGED
 from crispvl.options import InputOptions
 from crispvl.server.errors import ApiError, as_api_error
 
@@ -66,7 +67,7 @@ class DecodedDocument:
             await self._open_in(decoder)
 
     async def page(self, number: int) -> Image.Image:
-        """Returns a page as RGB.
+        """Returns a page as RGB, which says in its ``info`` whether its data is damaged.
 
         Raises:
             ApiError: It is damaged or too large.
@@ -77,7 +78,10 @@ class DecodedDocument:
             request = {"do": "page", "number": number}
             reply, pixels = await _ask(decoder.process, request, b"", self._param)
         size = int(reply["width"]), int(reply["height"])
-        return Image.frombytes("RGB", size, pixels)
+        image = Image.frombytes("RGB", size, pixels)
+        if reply["damaged"]:
+            image.info[DAMAGED] = True
+        return image
 
     async def _open_in(self, decoder: _Decoder) -> None:
         decoder.holds = None

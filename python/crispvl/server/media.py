@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
-import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import anyio.to_thread
 
 from crispvl.errors import DocumentError
+from crispvl.inputs.data_uri import decode_base64, decode_data_uri, is_data_uri
 from crispvl.inputs.urls import fetch
 from crispvl.server.errors import ApiError
-
-_SPACE = re.compile(rb"[ \t\r\n]+")
-_BASE64_URL = bytes.maketrans(b"-_", b"+/")
 
 
 class Media:
@@ -46,10 +41,10 @@ class Media:
         Raises:
             ApiError: It is malformed, not allowed, or cannot be had.
         """
-        scheme, colon, rest = address.partition(":")
+        if is_data_uri(address.strip()):
+            return _from_data_uri(address.strip(), param)
+        scheme, colon, _ = address.partition(":")
         scheme = scheme.strip().lower() if colon and len(scheme) < 32 else ""
-        if scheme == "data":
-            return _from_data_address(rest, param)
         if not scheme:
             return _from_base64(address, param)
         if scheme == "https":
@@ -107,23 +102,21 @@ def _read_regular(path: Path, max_bytes: int) -> bytes:
         return file.read(max_bytes)
 
 
-def _from_data_address(rest: str, param: str) -> bytes:
-    """Returns the data of ``[type][;base64],data``; what type it claims does not matter."""
-    head, comma, data = rest.partition(",")
-    if not comma:
-        raise _refused(param, "data:…;base64,… is expected; found no comma")
-    if head.lower().replace(" ", "").endswith(";base64"):
-        return _from_base64(unquote(data) if "%" in data else data, param)
-    return unquote_to_bytes(data)
+def _from_data_uri(uri: str, param: str) -> bytes:
+    try:
+        return _some(decode_data_uri(uri), param)
+    except DocumentError:
+        raise _refused(param, "data:…;base64,… is expected; found something else") from None
 
 
 def _from_base64(text: str, param: str) -> bytes:
     try:
-        packed = _SPACE.sub(b"", text.encode("ascii")).translate(_BASE64_URL)
-        packed += b"=" * (-len(packed) % 4)  # some leave the padding out
-        data = base64.b64decode(packed, validate=True)
-    except (binascii.Error, ValueError):
+        return _some(decode_base64(text.encode("ascii")), param)
+    except ValueError:
         raise _refused(param, "base64 is expected; found something else") from None
+
+
+def _some(data: bytes, param: str) -> bytes:
     if not data:
         raise _refused(param, "an image or a document is expected; found nothing")
     return data
