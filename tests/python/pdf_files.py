@@ -73,6 +73,14 @@ def one_page(
     return _packed_file(objects, 3) if packed else _file(objects, b"")
 
 
+def page_of(stream: bytes, size: tuple[int, int], entries: bytes) -> bytes:
+    """Returns a PDF whose only page, of as many points, an image of encoded data fills."""
+    head = b"/Type/XObject/Subtype/Image/Width %d/Height %d" % size
+    data = one_page(Image.new("L", (1, 1)), size)
+    whole = {int(m[1]): m[2] for m in re.finditer(rb"(?s)(\d+) 0 obj\n(.*?)\nendobj\n", data)}
+    return _file(whole | {5: _stream(head + entries, stream)}, b"")
+
+
 def form(
     picture: Image.Image,
     points: tuple[int, int],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from crispvl import CrispOCR
 from crispvl.cli import main
 from crispvl.inputs.damage import DAMAGED
 from crispvl.inputs.decoding import Frames
+from crispvl.inputs.sources import open_source
 from PIL import Image, ImageDraw
 
+from . import pdf_files
 from .conftest import FakeModel
 
 
@@ -53,6 +56,91 @@ def test_a_page_of_group_4_is_flagged_where_its_codes_are_damaged(
     with Image.open(io.BytesIO(data)) as image:
         at = image.tag_v2[273][-1] + 20  # type: ignore[attr-defined]
     assert is_flagged(without(data, at))
+
+
+FAXES = [("tiff_ccitt", None), ("group3", 0), ("group3", 1), ("group3", 4), ("group3", 5)]
+
+
+@pytest.mark.parametrize("fill_order", [1, 2])
+@pytest.mark.parametrize("rows", [300, 64])
+@pytest.mark.parametrize(("compression", "options"), FAXES)
+def test_faxes_of_other_groups_are_flagged_as_well(
+    compression: str, options: int | None, rows: int, fill_order: int
+) -> None:
+    pytest.importorskip("crispvl._core")
+    for page in (written(), written((2700, 120)), Image.effect_noise((99, 80), 255)):
+        data = fax(page, compression, options, rows, fill_order)
+        assert not is_flagged(data)
+    data = fax(written(), compression, options, rows, fill_order)
+    with Image.open(io.BytesIO(data)) as image:
+        at = image.tag_v2[273][-1] + 40  # type: ignore[attr-defined]
+    assert is_flagged(without(data, at))
+
+
+def fax(
+    page: Image.Image, compression: str, options: int | None, rows: int = 300, fill_order: int = 1
+) -> bytes:
+    file = io.BytesIO()
+    tags = {262: 0, 266: fill_order, 278: rows} | ({} if options is None else {292: options})
+    page.convert("1").save(file, "TIFF", compression=compression, tiffinfo=tags)
+    return file.getvalue()
+
+
+def strip(data: bytes) -> bytes:
+    """The only strip of a TIFF."""
+    with Image.open(io.BytesIO(data)) as image:
+        at, n_bytes = (image.tag_v2[tag][0] for tag in (273, 279))  # type: ignore[attr-defined]
+    return data[at : at + n_bytes]
+
+
+def jpeg(page: Image.Image) -> bytes:
+    file = io.BytesIO()
+    page.save(file, "JPEG")
+    return file.getvalue()
+
+
+GREY = b"/ColorSpace/DeviceGray/BitsPerComponent "
+PDF_IMAGES = {
+    "JPEG": (jpeg(written()), b"/ColorSpace/DeviceRGB/BitsPerComponent 8/Filter/DCTDecode"),
+    "Group 4": (strip(group_4(written(), 300, 0)),
+                GREY + b"1/Filter/CCITTFaxDecode/DecodeParms<</K -1/Columns 400/Rows 300>>"),
+    "Group 3": (strip(fax(written(), "group3", 0)),
+                GREY + b"1/Filter/CCITTFaxDecode/DecodeParms<</K 0/Columns 400/Rows 300>>"),
+    "Group 3, mixed": (strip(fax(written(), "group3", 1)),
+                       GREY + b"1/Filter/CCITTFaxDecode/DecodeParms<</K 4/Columns 400/Rows 300>>"),
+    "deflated": (zlib.compress(written().convert("L").tobytes()),
+                 GREY + b"8/Filter/FlateDecode"),
+    "deflated JPEG": (zlib.compress(jpeg(written())),
+                      b"/ColorSpace/DeviceRGB/BitsPerComponent 8/Filter[/FlateDecode/DCTDecode]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PDF_IMAGES)
+def test_a_page_of_a_pdf_is_flagged_where_an_image_on_it_is_damaged(kind: str) -> None:
+    pytest.importorskip("crispvl._core")
+    data, entries = PDF_IMAGES[kind]
+    middle = len(data) // 2
+    damaged = data[:middle] + data[middle + 40 :]
+    for stream, expected in ((data, False), (damaged, True)):
+        with open_source(pdf_files.page_of(stream, (400, 300), entries)) as source:
+            (page,) = source.pages()
+            assert (DAMAGED in page.load().info) == expected
+
+
+def test_deflated_data_without_its_checksum_is_whole() -> None:
+    data, entries = PDF_IMAGES["deflated"]
+    with open_source(pdf_files.page_of(data[:-4], (400, 300), entries)) as source:
+        (page,) = source.pages()
+        assert DAMAGED not in page.load().info
+
+
+def test_a_jpeg_whose_levels_leave_their_range_is_flagged() -> None:
+    """Damage of valid codes shifts the levels of all that follows."""
+    pytest.importorskip("crispvl._core")
+    data = jpeg(Image.new("L", (64, 64), 200))
+    assert not is_flagged(data)
+    first_step = data.index(b"\xff\xdb") + 5
+    assert is_flagged(data[:first_step] + b"\xff" + data[first_step + 1 :])
 
 
 @pytest.mark.parametrize("progressive", [False, True])

@@ -55,7 +55,7 @@ def _lower_bytes(data: bytes, colour_type: int) -> Any:
         data = data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
         with Image.open(io.BytesIO(data)) as image:
             return np.array(image)[..., 1:2]
-    with Image.open(io.BytesIO(data)) as image:
-        codec, extents, offset, _ = image.tile[0]  # type: ignore[attr-defined]
-        image.tile = [(codec, extents, offset, _LOWER_BYTES[colour_type])]  # type: ignore[attr-defined]
-        return np.array(image)[..., :3]
+    picture: Any = Image.open(io.BytesIO(data))
+    codec, extents, offset, _ = picture.tile[0]
+    picture.tile = [(codec, extents, offset, _LOWER_BYTES[colour_type])]
+    return np.array(picture)[..., :3]
