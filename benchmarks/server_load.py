@@ -213,7 +213,8 @@ async def _check_places(url: str, tally: Tally) -> None:
 async def crowd(args: argparse.Namespace) -> int:
     """As many connections as olmOCR opens, all at once."""
     n = args.clients or 1600
-    body = _asking((ROOT / "examples" / PICTURES[0]).read_bytes())
+    # A short answer: it is about the connections.
+    body = _asking((ROOT / "examples" / PICTURES[0]).read_bytes(), max_tokens=8)
     tally = Tally()
     with crispvl_server(*_options(args)) as (url, process):
         async with _client(url, n) as client:

@@ -234,6 +234,14 @@ def test_what_was_read_can_be_saved(page: Any) -> None:
         assert "Harbour Museum" in saved(page, kind, name)
 
 
+def test_what_the_server_keeps_no_longer_can_be_saved_too(page: Any) -> None:
+    page.click("#sample")
+    page.wait_for_selector(READ)
+    page.evaluate("result.id = 'of-another-replica'")
+    assert "Harbour Museum" in saved(page, "markdown", "sample.md")
+    page.wrong.clear()  # the browser notes the 404
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{"width": 1280, "height": 800}, PHONE])
 def test_nobody_is_shut_out(page: Any, scheme: str, size: dict[str, int]) -> None:

@@ -10,7 +10,10 @@ const questions = new Questions(find("ask"), find("turns"), () => ({
   file, number: viewer.current, model: find("model").value || undefined,
 }));
 new Downloads(FORMATS.map(([kind]) => kind), () => result, async (kind) => {
-  const response = await fetch(`v1/ocr/${result.id}?format=${kind}`);
+  let response = await fetch(`v1/ocr/${result.id}?format=${kind}`);
+  if (response.status === 404) { // kept no longer, or by another replica
+    response = await fetch("v1/ocr", { method: "POST", body: form({ format: kind }) });
+  }
   if (!response.ok) throw await problem(response);
   return response.blob();
 });
@@ -37,14 +40,20 @@ async function read(next) {
   }
 }
 
+/** Returns the document and what is wanted of it. */
+function form(fields) {
+  const data = new FormData();
+  data.append("file", file, file.name);
+  const chosen = { layout: find("layout").value, model: find("model").value };
+  for (const [name, value] of Object.entries({ ...chosen, ...fields })) data.append(name, value);
+  return data;
+}
+
 async function follow(own) {
-  const form = new FormData();
-  form.append("file", file, file.name);
-  const fields = { stream: "true", preview: "true", keep: "true", layout: find("layout").value, model: find("model").value };
-  for (const [name, value] of Object.entries(fields)) form.append(name, value);
   say(`Reading ${file.name}.`);
   find("facts").textContent = "Waiting for a turn…";
-  for await (const [name, data] of ask("v1/ocr", { body: form, signal: own.signal })) {
+  const body = form({ stream: "true", preview: "true", keep: "true" });
+  for await (const [name, data] of ask("v1/ocr", { body, signal: own.signal })) {
     if (own !== reading) return;
     if (handlers[name]) handlers[name](data);
   }
