@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from crispvl._core import find_layout
+from crispvl._core import LayoutLine, find_layout
 from crispvl.errors import ModelFileError
 from crispvl.layout.doubt import judge
+from crispvl.layout.drawn_pages import is_drawn
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.rows import Row, split_rows
 from crispvl.layout.strip_format import STRIP_KEYS, StripFormat, strip_format
@@ -86,6 +88,31 @@ def test_a_word_wider_than_a_tile_is_cut_between_letters(page: RenderedPage) -> 
         tile = make_tile(page.pixels, layout.lines, [left], FORM).pixels
         columns = np.flatnonzero((tile[:26] < 128).any(axis=(0, 2)))
         assert columns[-1] < FORM.tile_px - FORM.left_px - 1  # the last letter is whole
+
+
+def _form_for(line: LayoutLine, rows: float) -> StripFormat:
+    """Tiles on which a line takes so many rows."""
+    length = float(line.words[-1, 1]) * FORM.height_px / line.band_px  # of the tile
+    return replace(FORM, tile_px=round(length / rows) + 2 * FORM.left_px + 6)
+
+
+def test_a_line_is_shown_lower_where_it_then_takes_fewer_strips(page: RenderedPage) -> None:
+    line = find_layout(page.pixels).lines[0]
+    (strip,) = cut_into_strips(page.pixels, 0, line, _form_for(line, 1.1), 0.8)
+    assert 0.85 < strip.scale < 0.95
+    assert len(cut_into_strips(page.pixels, 0, line, _form_for(line, 1.1))) == 2
+    assert len(cut_into_strips(page.pixels, 0, line, _form_for(line, 1.4), 0.8)) == 2
+
+
+def test_pages_that_were_scanned_or_thresholded_are_told_from_drawn_ones(
+    page: RenderedPage,
+) -> None:
+    drawn = np.asarray(page.image)
+    noise = np.random.default_rng(0).normal(0, 3, drawn.shape)
+    assert is_drawn(drawn)
+    assert not is_drawn((drawn + noise).clip(0, 255).astype(np.uint8))
+    assert not is_drawn(np.where(drawn > 128, 255, 0).astype(np.uint8))
+    assert not is_drawn(np.full((50, 50), 255, np.uint8))
 
 
 def test_a_strip_is_widened_as_far_as_there_is_room(page: RenderedPage) -> None:

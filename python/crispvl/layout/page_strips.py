@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crispvl.layout.doubt import Reading, is_credible, judge
+from crispvl.layout.drawn_pages import DRAWN_SCALE, is_drawn
 from crispvl.layout.joining import ReadLine, join_strips
 from crispvl.layout.rows import Row
 from crispvl.layout.strip_format import StripFormat
@@ -35,7 +36,8 @@ class PageStrips:
         self._pixels = pixels
         self._lines = lines
         self._form = form
-        cut = [cut_into_strips(pixels, i, line, form) for i, line in enumerate(lines)]
+        scale = DRAWN_SCALE if is_drawn(pixels) else 1.0
+        cut = [cut_into_strips(pixels, i, line, form, scale) for i, line in enumerate(lines)]
         self._strips = [strip for of_line in cut for strip in of_line]
         ends = itertools.accumulate((len(of_line) for of_line in cut), initial=0)
         self._of_line = [range(first, end) for first, end in itertools.pairwise(ends)]

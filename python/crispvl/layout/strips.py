@@ -53,7 +53,7 @@ class Strip:
 
 
 def cut_into_strips(
-    page: NDArray[np.uint8], i_line: int, line: LayoutLine, form: StripFormat
+    page: NDArray[np.uint8], i_line: int, line: LayoutLine, form: StripFormat, scale: float = 1.0
 ) -> list[Strip]:
     """Cuts a line into the fewest strips that a tile holds, between words, of like widths.
 
@@ -62,16 +62,17 @@ def cut_into_strips(
         i_line: Number of the line on the page.
         line: Of the page.
         form: Of the model's tiles.
+        scale: Of their height, to which strips may be made smaller where that makes them fewer.
     """
     words = [(float(start), float(end)) for start, end in line.words]
     limit = (form.width_px - 2 * MARGIN_PX) * line.band_px / form.height_px
     strips: list[Strip] = []
     i_word = 0
-    for group in _groups(words, limit):
+    for group in _groups(words, limit / scale):
         start, end = group[0][0], group[-1][1]
         if end - start <= limit / LEAST_SCALE:
-            scale = min(1.0, limit / (end - start))
-            strips.append(Strip(i_line, start, end, tuple(group), i_word, scale=scale))
+            fitting = min(1.0, limit / (end - start))
+            strips.append(Strip(i_line, start, end, tuple(group), i_word, scale=fitting))
         else:
             edges = _cuts(page, line, start, end, limit)
             for i, part in enumerate(itertools.pairwise(edges)):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 from PIL import Image
 
+from crispvl.layout.contrast import contrast_channel
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.regions import find_regions
 from crispvl.layout.strip_format import strip_format
@@ -51,11 +51,12 @@ def layout_costs(
     """
     from crispvl._core import find_layout
 
-    layout = find_layout(np.asarray(page))
+    pixels = contrast_channel(page)
+    layout = find_layout(pixels)
     whole = [_n_tiles(page.width, page.height, config, options)]
     regions = find_regions(layout, partial(tile_scale, config, options))
     parts = [_n_tiles(r.right - r.left, r.bottom - r.top, config, options) for r in regions]
-    strips = PageStrips(np.asarray(page), layout.lines, strip_format(config, metadata))
+    strips = PageStrips(pixels, layout.lines, strip_format(config, metadata))
     n_strips, n_rows = len(strips.doubtful()), strip_format(config, metadata).n_rows
     yield _cost("page", whole, config)
     yield _cost("blocks", parts, config)
