@@ -66,8 +66,10 @@ void use_tokenizer(ModelSource& source, const GgufFile& file) {
                                                "' has none; give the checkpoint's tokenizer");
     }
     source.hide(prefix);
-    source.hide(kStripAfter);
-    if (file.has(kStripAfter)) source.deduce(kStripAfter, *file.find(kStripAfter));
+    for (const char* key : {kStripAfter, kPrefixAtStart}) {
+        source.hide(key);
+        if (file.has(key)) source.deduce(key, *file.find(key));
+    }
     for (size_t i = 0; i < file.n_keys(); ++i) {
         std::string key = file.key(i);
         if (key.compare(0, prefix.size(), prefix) == 0) source.deduce(key, file.value(i));

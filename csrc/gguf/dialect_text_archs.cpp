@@ -142,6 +142,7 @@ void deduce_text_tokens(ModelSource& source) {
         if (is_special && (is_mark || token == "</s>")) ids.push_back(static_cast<int64_t>(i));
     }
     source.deduce(kStripAfter, ids);
+    source.deduce(kPrefixAtStart, true);
 }
 
 }  // namespace crispvl::dialect

@@ -14,9 +14,10 @@ struct TextArch {
     const char* mlp_norm = "ffn_norm";
     bool has_joined_gate_up = false;  // gate, then up, are rows of `ffn_up`
     bool has_clamped_gate = false;
-    bool has_half_sliding = false;    // every other layer slides, from the first on
-    bool has_whole_ramp = true;       // YaRN's ramp begins and ends at whole dimensions
-    bool strips_after_marks = false;  // special tokens take the spaces after them along
+    bool has_half_sliding = false;  // every other layer slides, from the first on
+    bool has_whole_ramp = true;     // YaRN's ramp begins and ends at whole dimensions
+    bool strips_after_marks =
+        false;  // special tokens take the spaces after them along, and no space stands for them
 };
 
 // Throws Error{model_file} for an architecture that no InternVL has.

@@ -399,6 +399,7 @@ VocabData read_vocab(const ModelSource& source) {
     // SentencePiece's own default, and llama.cpp's where the key is missing.
     const bool is_sentencepiece = vocab.model == "llama";
     vocab.add_space_prefix = optional_flag(source, kAddSpacePrefix, /*otherwise=*/is_sentencepiece);
+    vocab.prefix_at_start = optional_flag(source, kPrefixAtStart);
     if (is_sentencepiece) check_normaliser(source);
     vocab.add_bos = optional_flag(source, kAddBos);
     vocab.bos_id = optional_id(source, kBosId);

@@ -91,7 +91,8 @@ void ByteLevelBpe::read_merges() {
     }
 }
 
-void ByteLevelBpe::encode_text(std::string_view text, std::vector<int32_t>& ids) const {
+void ByteLevelBpe::encode_text(std::string_view text, bool /*is_start*/,
+                               std::vector<int32_t>& ids) const {
     std::string normalised;
     if (pre_tokenizer_->nfc) text = normalised = to_nfc(text);
     for (size_t begin = 0; begin < text.size();) {

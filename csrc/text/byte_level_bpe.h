@@ -18,7 +18,8 @@ private:
     };
 
     void read_merges();
-    void encode_text(std::string_view text, std::vector<int32_t>& ids) const override;
+    void encode_text(std::string_view text, bool is_start,
+                     std::vector<int32_t>& ids) const override;
     void encode_word(std::string_view word, std::vector<int32_t>& ids) const;
     std::string text_bytes(int32_t id) const override;
 

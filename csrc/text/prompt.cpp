@@ -213,7 +213,8 @@ void PromptBuilder::tokenize(const Text& text, std::vector<int32_t>& ids) const 
     const auto encode_until = [&](size_t end) {
         if (end == begin) return;
         const std::vector<int32_t> piece =
-            tokenizer_.encode(text.from(begin, end - begin), /*parse_special=*/false);
+            tokenizer_.encode(text.from(begin, end - begin), /*parse_special=*/false,
+                              /*previous=*/ids.empty() ? -1 : ids.back());
         ids.insert(ids.end(), piece.begin(), piece.end());
     };
     const auto any = [](int32_t) { return true; };

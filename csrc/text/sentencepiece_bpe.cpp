@@ -101,9 +101,14 @@ SentencePieceBpe::SentencePieceBpe(VocabData data) : Tokenizer(std::move(data)) 
     }
 }
 
-std::string SentencePieceBpe::normalise(std::string_view text) const {
+std::string SentencePieceBpe::normalise(std::string_view text, bool is_start) const {
     if (text.empty()) return {};
-    return (vocab().add_space_prefix ? std::string(k_space) : std::string()) + escape_spaces(text);
+    std::string escaped = escape_spaces(text);
+    if (!vocab().add_space_prefix) return escaped;
+    // Where only the start has the space, one that is there serves (tokenizers' Metaspace).
+    const bool has_one = escaped.compare(0, k_space.size(), k_space) == 0;
+    if (vocab().prefix_at_start && (!is_start || has_one)) return escaped;
+    return std::string(k_space) + escaped;
 }
 
 /// User-defined pieces, which stay whole, and single characters.
@@ -121,8 +126,9 @@ std::vector<BpeSymbol> SentencePieceBpe::split(std::string_view text) const {
     return symbols;
 }
 
-void SentencePieceBpe::encode_text(std::string_view text, std::vector<int32_t>& ids) const {
-    const std::string normalised = normalise(text);
+void SentencePieceBpe::encode_text(std::string_view text, bool is_start,
+                                   std::vector<int32_t>& ids) const {
+    const std::string normalised = normalise(text, is_start);
     const std::string_view all = normalised;
     const auto is_whole = [this](const BpeSymbol& symbol) {
         return symbol.id >= 0 && type(symbol.id) == TokenType::user_defined;

@@ -18,9 +18,10 @@ private:
     /// step to a longer one but no result, it falls apart again.
     using UnusedPieces = std::unordered_map<int32_t, int32_t>;
 
-    std::string normalise(std::string_view text) const;
+    std::string normalise(std::string_view text, bool is_start) const;
     std::vector<BpeSymbol> split(std::string_view text) const;
-    void encode_text(std::string_view text, std::vector<int32_t>& ids) const override;
+    void encode_text(std::string_view text, bool is_start,
+                     std::vector<int32_t>& ids) const override;
     void append_ids(std::string_view piece, const UnusedPieces& unused,
                     std::vector<int32_t>& ids) const;
     int32_t text_id(std::string_view piece) const;  // -1: no piece that text can become

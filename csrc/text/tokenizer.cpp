@@ -81,7 +81,8 @@ TokenType Tokenizer::type(int32_t id) const {
     return known ? static_cast<TokenType>(value) : TokenType::normal;
 }
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special,
+                                       int32_t previous) const {
     if (text.size() > k_max_text_bytes) {
         throw Error(ErrorKind::argument,
                     "[tokenizer] a text should have at most " + std::to_string(k_max_text_bytes) +
@@ -92,11 +93,14 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special
 
     std::vector<int32_t> ids;
     const auto allowed = [&](int32_t id) { return parse_special || !is_control(id); };
-    size_t begin = 0;  // of the text since the last token found
+    size_t begin = strip_after_.count(previous) > 0 ? n_space_bytes(text) : 0;
+    bool is_start = previous < 0;
+    // The text since the last token found.
     const auto encode_until = [&](size_t end) {
-        if (end > begin) encode_text(text.substr(begin, end - begin), ids);
+        if (end > begin) encode_text(text.substr(begin, end - begin), is_start, ids);
+        is_start = false;
     };
-    for (size_t at = 0; at < text.size();) {
+    for (size_t at = begin; at < text.size();) {
         const PieceTrie::Match match = special_.longest_match(text.substr(at), allowed);
         if (match.id < 0) {
             ++at;

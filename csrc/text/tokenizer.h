@@ -40,7 +40,8 @@ struct VocabData {
     std::vector<float> scores;        // "llama": the highest merges first; empty: by id
     std::vector<int32_t> types;       // TokenType by id; empty: all normal
     std::vector<std::string> merges;  // "gpt2": "left right" by rank; empty: rank is the joined id
-    bool add_space_prefix = false;    // "llama": a space before each text
+    bool add_space_prefix = false;    // "llama": a space before each text between found tokens
+    bool prefix_at_start = false;     // that space only where a text begins
     bool add_bos = false;             // what a chat template should do; encode adds no token
     int32_t bos_id = -1, eos_id = -1, unk_id = -1;  // -1: none
     std::vector<int32_t> strip_after;  // tokens found by their text that take spaces after it along
@@ -59,7 +60,9 @@ public:
     /// control token becomes that token, without it stays plain text. A user-defined token is
     /// found either way: it is ordinary text with an id of its own, as in `tokenizers`, where
     /// `encode_special_tokens` keeps special tokens from being found but not the other added ones.
-    std::vector<int32_t> encode(std::string_view text, bool parse_special) const;
+    /// `previous` is the token that the text comes after, for a prompt that is encoded in parts.
+    std::vector<int32_t> encode(std::string_view text, bool parse_special,
+                                int32_t previous = -1) const;
 
     /// The bytes of a text of `n` tokens; a token may end inside a UTF-8 character. With
     /// `skip_special`, tokens that are no text are left out, else they are written as they are.
@@ -87,8 +90,10 @@ protected:
     const std::string& piece(int32_t id) const { return vocab_.tokens[static_cast<size_t>(id)]; }
     TokenType type(int32_t id) const;
 
-    /// Appends the ids of valid UTF-8 that holds no token found by its text.
-    virtual void encode_text(std::string_view text, std::vector<int32_t>& ids) const = 0;
+    /// Appends the ids of valid UTF-8 that holds no token found by its text; `is_start` where no
+    /// token comes before it.
+    virtual void encode_text(std::string_view text, bool is_start,
+                             std::vector<int32_t>& ids) const = 0;
 
     /// The bytes of a token that is text.
     virtual std::string text_bytes(int32_t id) const = 0;

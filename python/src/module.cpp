@@ -260,11 +260,11 @@ void bind_model(py::module_& m) {
                                [](const Model& self) { return self.backends().n_threads; })
         .def(
             "tokenize",
-            [](const Model& self, const std::string& utf8, bool special) {
+            [](const Model& self, const std::string& utf8, bool special, int32_t previous) {
                 const WithoutGil without;
-                return self.tokenizer().encode(utf8, special);
+                return self.tokenizer().encode(utf8, special, previous);
             },
-            "text"_a, "special"_a)
+            "text"_a, "special"_a, "previous"_a = -1)
         .def(
             "detokenize",
             [](const Model& self, const std::vector<int32_t>& ids, bool skip_special) {

@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crispvl import Model
+from crispvl.convert import convert_checkpoint
 from crispvl.convert.files import CheckpointFiles
 from crispvl.convert.sentencepiece import read_sentencepiece
 from crispvl.convert.tokenizer import read_vocabulary
 from crispvl.convert.vocabulary import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 from crispvl.convert.vocabulary import Vocabulary as Vocab
 from crispvl.errors import ModelFileError
+from crispvl.prompts.builder import PromptBuilder
+from crispvl.prompts.conversations import CONVERSATIONS
+from crispvl.prompts.messages import Message
+from tiny import make_checkpoint
+from tiny.rows import row, variant
 from tiny.tokenizer import SPECIAL_TOKENS, byte_alphabet, write_sentencepiece, write_tokenizer
 
 SIZE = 352
@@ -238,3 +245,45 @@ def test_unusable_tokenizer_is_refused_with_words(
         size = 10
     with pytest.raises(ModelFileError, match=message):
         read(tmp_path, size)
+
+
+def test_only_the_start_of_a_text_has_the_space_where_the_tokenizer_says_so(
+    tmp_path: Path,
+) -> None:
+    write_tokenizer(tmp_path, "spm-prefix")
+    assert not read(tmp_path).prefix_at_start
+    edit_json(tmp_path / "tokenizer_config.json", legacy=False)
+    found = read(tmp_path)
+    assert (found.add_space_prefix, found.prefix_at_start) == (True, True)
+
+
+PROMPTS = (
+    "<|im_start|>user\nthe text<|im_end|>\n<|im_start|>assistant\n",
+    "<img></img>\n the page",
+    "the page<|im_end|>  the text",
+)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("legacy", [False, True])
+def test_prompts_have_the_ids_that_transformers_gives_them(
+    legacy: bool, prompt: str, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    special = make_checkpoint(variant(row("internlm2"), tokenizer="spm-prefix"), tmp_path / "a")
+    path = special / "tokenizer_config.json"
+    added = json.loads((special / "added_tokens.json").read_text("utf-8"))
+    entries = {
+        str(i): {"content": token, "special": True, "normalized": False,
+                 "rstrip": token.startswith("<|im")}
+        for token, i in added.items()
+    }  # fmt: skip
+    edit_json(path, tokenizer_class="LlamaTokenizer", legacy=legacy, added_tokens_decoder=entries)
+    theirs = transformers.LlamaTokenizer.from_pretrained(special)
+    convert_checkpoint(special, tmp_path / "a.gguf", "f32")
+    ours = Model.load(tmp_path / "a.gguf", device="cpu")
+    assert ours.tokenize(prompt) == theirs.encode(prompt, add_special_tokens=False)
+    messages = [Message("user", ("the text",)), Message("assistant", ("of the page",))]
+    whole = CONVERSATIONS["internvl2_5"].render(messages, ours.config.chat.system_message)
+    built = PromptBuilder(ours).build(messages, [])
+    assert built == [ours.config.tokenizer.bos_id, *theirs.encode(whole, add_special_tokens=False)]

@@ -191,7 +191,7 @@ class FakeModel:
             return self.answer[len(written)]
         return SPECIAL_IDS["<|im_end|>"]
 
-    def tokenize(self, text: str, special: bool) -> list[int]:
+    def tokenize(self, text: str, special: bool, previous: int = -1) -> list[int]:
         pattern = "(" + "|".join(map(re.escape, SPECIAL)) + ")" if special else "($^)"
         ids: list[int] = []
         for piece in re.split(pattern, text):

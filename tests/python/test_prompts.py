@@ -73,7 +73,7 @@ def test_ids_of_the_goldens(goldens: Callable[[], Iterator[Path]]) -> None:
         model = SimpleNamespace(
             config=ModelConfig(facts),
             vocabulary=SimpleNamespace(added=added, control=frozenset(added)),
-            tokenize=lambda text, special, plain=plain: plain(text),
+            tokenize=lambda text, special, previous, plain=plain: plain(text),
         )
         builder = PromptBuilder(model)
         columns, rows = expected["grid"]
@@ -309,7 +309,7 @@ def test_hidden_text_comes_back_unchanged(text: str, other: str) -> None:
 def test_text_between_special_tokens_is_tokenised_in_one_piece(model: Model) -> None:
     runs: list[str] = []
     original = model.core.tokenize
-    model.core.tokenize = lambda text, special: runs.append(text) or original(text, special)  # type: ignore
+    model.core.tokenize = lambda text, *rest: runs.append(text) or original(text, *rest)  # type: ignore
     PromptBuilder(model).build([Message("user", (" <img> text",))], [])
     assert runs == ["system\nsys", "\n", "user\n <img> text", "\n", "assistant\n"]
 

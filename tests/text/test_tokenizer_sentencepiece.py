@@ -118,3 +118,38 @@ def test_user_defined_piece_is_never_part_of_a_longer_one(tmp_path: Path) -> Non
     )  # fmt: skip
     ids = Model.load(path, vocab_only=True).tokenize("abcabca")
     assert [tokens[i] for i in ids] == ["ab", "c", "ab", "ca"]
+
+
+@pytest.fixture(scope="module")
+def at_start(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """A vocabulary that begins a text with a space, but not what comes after a token."""
+    proto = train_sentencepiece(add_dummy_prefix=False)
+    reference = sentencepiece.SentencePieceProcessor(model_proto=proto)
+    first = reference.get_piece_size()
+    path = write_sentencepiece(
+        tmp_path_factory.mktemp("sp") / "vocab.gguf", reference, add_space_prefix=True,
+        prefix_at_start=True, strip_after=[first], added_control=CONTROL,
+    )  # fmt: skip
+    return Pair(Model.load(path, vocab_only=True), reference, has_bytes=True)
+
+
+def test_a_space_may_begin_a_text_and_no_part_after_a_token(at_start: Pair) -> None:
+    first = at_start.reference.get_piece_size()  # <|im_start|>, which takes spaces along
+    plain = at_start.reference.encode
+    ours = at_start.ours.tokenize
+    assert ours("the text") == plain(" the text")
+    assert ours(" the text") == plain(" the text")
+    assert ours("a<img>the text") == [*plain(" a"), first + 1, *plain("the text")]
+    assert ours("<img>the text") == [first + 1, *plain("the text")]
+    assert ours("<|im_start|> \nthe text") == [first, *plain("the text")]
+
+
+@pytest.mark.parametrize("text", ["<|im_start|>\nthe<img> text</img>", "a <|im_start|>  ", "<img>"])
+def test_a_text_in_parts_has_the_ids_of_the_whole(at_start: Pair, text: str) -> None:
+    ids: list[int] = []
+    for part in re.split("(" + "|".join(map(re.escape, CONTROL[:3])) + ")", text):
+        is_special = part in CONTROL
+        if part:
+            previous = ids[-1] if ids else None
+            ids += at_start.ours.tokenize(part, special=is_special, previous=previous)
+    assert ids == at_start.ours.tokenize(text)

@@ -139,6 +139,8 @@ def write_sentencepiece(
     processor: Any,
     *,
     add_space_prefix: bool,
+    prefix_at_start: bool = False,
+    strip_after: Sequence[int] = (),
     user_defined: Sequence[str] = (),
     added_control: Sequence[str] = (),
     with_scores: bool = True,
@@ -167,6 +169,8 @@ def write_sentencepiece(
         else None,
         unknown_id=processor.unk_id(),
         add_space_prefix=add_space_prefix,
+        prefix_at_start=prefix_at_start,
+        strip_after=strip_after,
     )
 
 
@@ -182,6 +186,7 @@ def write_vocabulary(
     unknown_id: int | None = None,
     eos_id: int | None = None,
     add_space_prefix: bool = False,
+    prefix_at_start: bool = False,
     arch: str = "qwen2",
     strip_after: Sequence[int] = (),
 ) -> Path:
@@ -201,6 +206,8 @@ def write_vocabulary(
     if eos_id is not None:
         writer.add_eos_token_id(eos_id)
     writer.add_add_space_prefix(add_space_prefix)
+    if prefix_at_start:
+        writer.add_bool("crispvl.tokenizer.prefix_at_start", True)
     if strip_after:
         writer.add_array("crispvl.tokenizer.strip_after_ids", list(strip_after))
     writer.write_header_to_file()

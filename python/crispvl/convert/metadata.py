@@ -241,6 +241,8 @@ def tokenizer_entries(v: Vocabulary) -> Iterator[Entry]:
     yield "tokenizer.ggml.add_space_prefix", v.add_space_prefix, Kind.BOOL
     if v.strip_after:
         yield "crispvl.tokenizer.strip_after_ids", v.strip_after, Kind.ARRAY
+    if v.prefix_at_start:
+        yield "crispvl.tokenizer.prefix_at_start", True, Kind.BOOL
     if v.model == "llama":
         remove = v.remove_extra_whitespaces
         yield "tokenizer.ggml.remove_extra_whitespaces", remove, Kind.BOOL

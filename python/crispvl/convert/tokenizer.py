@@ -41,6 +41,8 @@ def read_vocabulary(files: CheckpointFiles, vocab_size: int | None) -> Vocabular
     settings = files.json("tokenizer_config.json") or {}
     if files.has("tokenizer.model"):
         vocabulary = from_sentencepiece(files)
+        # transformers' LlamaTokenizer; its older behaviour is SentencePiece's own.
+        vocabulary.prefix_at_start = settings.get("legacy") is False
     elif files.has("vocab.json") and files.has("merges.txt") and knows_class(settings, files):
         vocabulary = from_vocab_and_merges(files, settings)
     elif files.has("tokenizer.json"):

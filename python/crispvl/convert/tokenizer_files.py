@@ -133,6 +133,7 @@ def _sentencepiece_from_json(
         unk_id=tokens.index(unknown) if unknown in tokens else None,
         add_bos=True,
         add_space_prefix=prefix,
+        prefix_at_start=any(p.get("prepend_scheme") == "first" for p in metaspace),
     )
 
 

@@ -17,7 +17,8 @@ class Vocabulary:
     """Tokens by id and what a tokenizer needs besides; None where a checkpoint names no token.
 
     ``left_out`` are added tokens that have no row in the embedding, ``strip_after`` those that
-    take the spaces after them along.
+    take the spaces after them along. ``prefix_at_start``: the space of ``add_space_prefix`` is put
+    only where a text begins, and not after each added token.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Vocabulary:
     pad_id: int | None = None
     add_bos: bool = False
     add_eos: bool = False
+    prefix_at_start: bool = False
     add_space_prefix: bool = False
     remove_extra_whitespaces: bool = False
     precompiled_charsmap: bytes = b""

@@ -114,17 +114,22 @@ class Model:
             warnings.warn(warning, stacklevel=2)
         return model
 
-    def tokenize(self, text: str, special: bool = True) -> list[int]:
+    def tokenize(
+        self, text: str, special: bool = True, *, previous: int | None = None
+    ) -> list[int]:
         """Returns the ids of a text; no BOS is added.
 
         Args:
             text: Any text.
             special: Whether ``<img>`` and the like become one token; else they are plain text.
+            previous: The token that the text comes after, where it is a part of a prompt. Some
+                vocabularies begin a text with a space, or have tokens that take spaces along.
 
         Raises:
             ValueError: It holds surrogates, which are no characters.
         """
-        return self.core.tokenize(check_encodable(text), special)
+        checked = check_encodable(text)
+        return self.core.tokenize(checked, special, -1 if previous is None else previous)
 
     def detokenize(self, ids: Sequence[int]) -> str:
         """Returns the text of ids, special tokens included; bytes that are no UTF-8 are U+FFFD."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 from typing import Protocol
 
@@ -32,7 +32,9 @@ class TextModel(Protocol):
     @property
     def vocabulary(self) -> Vocabulary: ...
 
-    def tokenize(self, text: str, special: bool = True) -> list[int]: ...
+    def tokenize(
+        self, text: str, special: bool = True, *, previous: int | None = None
+    ) -> list[int]: ...
 
 
 class PromptBuilder:
@@ -90,12 +92,13 @@ class PromptBuilder:
                 f"[chat template] {len(n_image_tokens)} images are expected in the prompt; the "
                 f"template wrote {len(pieces) - 1}; convert the model with another template"
             )
-        ids = list(self._tokenize(pieces[0]))
+        ids: list[int] = []
+        self._tokenize(pieces[0], ids)
         for n_tokens, piece in zip(n_image_tokens, pieces[1:], strict=True):
             ids.append(self._image.start_token_id)
             ids.extend([self._image.context_token_id] * n_tokens)
             ids.append(self._image.end_token_id)
-            ids.extend(self._tokenize(piece))
+            self._tokenize(piece, ids)
         tokenizer = self._model.config.tokenizer
         if tokenizer.add_bos and ids[:1] != [tokenizer.bos_id]:
             ids.insert(0, tokenizer.bos_id)
@@ -124,12 +127,15 @@ class PromptBuilder:
             messages = [Message("system", (system_message,)), *messages]
         return self._template.render(messages, thinking)
 
-    def _tokenize(self, text: str) -> Iterator[int]:
+    def _tokenize(self, text: str, ids: list[int]) -> None:
+        """Appends the ids of a part of the prompt."""
         for i, piece in enumerate(self._added.split(text)):
             if i % 2:  # the pattern's one group: an added token
-                yield self._model.vocabulary.added[piece]
+                ids.append(self._model.vocabulary.added[piece])
             elif piece:
-                yield from self._model.tokenize(self._hidden.restore(piece), special=False)
+                previous = ids[-1] if ids else None
+                restored = self._hidden.restore(piece)
+                ids += self._model.tokenize(restored, special=False, previous=previous)
 
     def _load_template(self, pieces: Mapping[int, str]) -> ChatTemplate:
         source = self._chat.jinja
