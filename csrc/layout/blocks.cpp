@@ -8,17 +8,23 @@ namespace {
 
 using Indices = std::vector<int>;
 
+constexpr float k_stray = 2;        // in x-heights, by which a line may reach into a gutter
+constexpr float k_gutter = 2.5f;    // in x-heights, beyond the least that lines reach
+constexpr float k_least_width = 4;  // in x-heights, of lines that tell where columns are
+
 struct Stretch {
     int from = 0, to = 0;
 };
 
-// Parts of an axis without any line, between the first and the last.
+// Parts of an axis without any line, between the first and the last; of each line the outermost px
+// at both ends don't count.
 std::vector<Stretch> free_stretches(const std::vector<TextLine>& lines, const Indices& members,
-                                    bool vertical) {
+                                    bool vertical, int uncounted_px) {
     std::vector<Stretch> taken;
     for (const int i : members) {
         const Box& box = lines[static_cast<size_t>(i)].box;
-        taken.push_back(vertical ? Stretch{box.top, box.bottom} : Stretch{box.left, box.right});
+        const Stretch all = vertical ? Stretch{box.top, box.bottom} : Stretch{box.left, box.right};
+        taken.push_back({all.from + uncounted_px, all.to - uncounted_px});
     }
     std::sort(taken.begin(), taken.end(),
               [](const Stretch& a, const Stretch& b) { return a.from < b.from; });
@@ -81,40 +87,73 @@ void sort_rows(const std::vector<TextLine>& lines, Indices& members) {
     }
 }
 
-Indices part(const std::vector<TextLine>& lines, const Indices& members, int limit, bool vertical,
-             bool first) {
+Indices part(const std::vector<TextLine>& lines, const Indices& members, int limit, bool first) {
     Indices found;
     for (const int i : members) {
         const Box& box = lines[static_cast<size_t>(i)].box;
-        const int middle = vertical ? box.top + box.bottom : box.left + box.right;
-        if ((middle < 2 * limit) == first) found.push_back(i);
+        if ((box.top + box.bottom < 2 * limit) == first) found.push_back(i);
     }
     return found;
+}
+
+// The part of a row of stretches, which end at `limits`, that holds the middle of a line.
+size_t part_of(const TextLine& line, const std::vector<int>& limits) {
+    const auto after =
+        std::upper_bound(limits.begin(), limits.end(), (line.box.left + line.box.right) / 2);
+    return static_cast<size_t>(after - limits.begin());
+}
+
+std::vector<Indices> parts_of(const std::vector<TextLine>& lines, const Indices& members,
+                              const std::vector<int>& limits) {
+    std::vector<Indices> parts(limits.size() + 1);
+    for (const int i : members) parts[part_of(lines[static_cast<size_t>(i)], limits)].push_back(i);
+    return parts;
+}
+
+// Where columns of prose beside each other part.
+std::vector<int> gutters_of(const std::vector<TextLine>& lines, const Indices& members,
+                            float x_height) {
+    // A page number or a splinter in a gutter does not end it.
+    Indices wide;
+    for (const int i : members) {
+        const float width = static_cast<float>(lines[static_cast<size_t>(i)].box.width());
+        if (width >= k_least_width * x_height) wide.push_back(i);
+    }
+    if (wide.empty()) return {};
+    std::vector<int> limits, gutters;
+    const int uncounted_px = static_cast<int>(k_stray * x_height);
+    for (const Stretch& s : free_stretches(lines, wide, false, uncounted_px)) {
+        if (static_cast<float>(s.to - s.from) >= k_gutter * x_height)
+            limits.push_back((s.from + s.to) / 2);
+    }
+    const std::vector<Indices> columns = parts_of(lines, wide, limits);
+    for (size_t i = 0; i < limits.size(); ++i) {
+        if (is_prose(lines, columns[i], x_height) && is_prose(lines, columns[i + 1], x_height))
+            gutters.push_back(limits[i]);
+    }
+    return gutters;
 }
 
 // A recursive cut along white space (Nagy and Seth 1984): columns of prose from left to right,
 // everything else from top to bottom.
 void order(const std::vector<TextLine>& lines, Indices members, int depth, Indices& out) {
     if (members.size() > 1 && depth < 64) {
-        const float x_height = median_x_height(lines, members);
-        for (const Stretch& s : free_stretches(lines, members, false)) {
-            if (static_cast<float>(s.to - s.from) < x_height) continue;
-            const int middle = (s.from + s.to) / 2;
-            Indices left = part(lines, members, middle, false, true),
-                    right = part(lines, members, middle, false, false);
-            if (!is_prose(lines, left, x_height) || !is_prose(lines, right, x_height)) continue;
-            order(lines, std::move(left), depth + 1, out);
-            order(lines, std::move(right), depth + 1, out);
+        const std::vector<int> gutters =
+            gutters_of(lines, members, median_x_height(lines, members));
+        if (!gutters.empty()) {
+            for (Indices& column : parts_of(lines, members, gutters)) {
+                if (!column.empty()) order(lines, std::move(column), depth + 1, out);
+            }
             return;
         }
         Stretch widest;
-        for (const Stretch& s : free_stretches(lines, members, true)) {
+        for (const Stretch& s : free_stretches(lines, members, true, 0)) {
             if (s.to - s.from > widest.to - widest.from) widest = s;
         }
         if (widest.to > widest.from) {
             const int middle = (widest.from + widest.to) / 2;
-            order(lines, part(lines, members, middle, true, true), depth + 1, out);
-            order(lines, part(lines, members, middle, true, false), depth + 1, out);
+            order(lines, part(lines, members, middle, true), depth + 1, out);
+            order(lines, part(lines, members, middle, false), depth + 1, out);
             return;
         }
     }

@@ -19,6 +19,7 @@ constexpr float k_like_rows = 0.6f;   // of the higher line's ascenders that the
 constexpr float k_same_place = 0.5f;  // of the smaller of two lines that both cover
 constexpr float k_like_bars = 0.8f;   // the same of single strokes, which could be anything
 constexpr float k_row_reach = 15;     // in ascenders, from one line of a row to the next
+constexpr float k_enough_on_picture = 3, k_sure_on_picture = 2;  // letters, and weight
 constexpr size_t k_most_bar_pieces = 3;
 constexpr size_t k_least_bars = 7;  // of a bar code
 
@@ -221,7 +222,8 @@ void drop_halos(int text_height, std::vector<Candidate>& candidates) {
 
 }  // namespace
 
-void keep_text(const Components& components, int text_height, std::vector<TextLine>& lines) {
+void keep_text(const Components& components, const Pictures& pictures, int text_height,
+               std::vector<TextLine>& lines) {
     std::stable_sort(lines.begin(), lines.end(),
                      [](const TextLine& a, const TextLine& b) { return a.base < b.base; });
     std::vector<Candidate> candidates = weigh_all(components, text_height, lines);
@@ -234,6 +236,9 @@ void keep_text(const Components& components, int text_height, std::vector<TextLi
     const float prior = sure < k_least_sure * total ? k_picture_prior : 0.0f;
     for (size_t i = 0; i < candidates.size(); ++i) {
         const bool row = prior == 0 && candidates[i].letters < 3 && has_row(candidates, i);
+        const bool doubtful = !row && (candidates[i].letters < k_enough_on_picture ||
+                                       candidates[i].weight < k_sure_on_picture);
+        if (doubtful && pictures.hold(candidates[i].line.box)) continue;
         const float all = prior + candidates[i].weight + evidence_nearby(candidates, i) +
                           (row ? k_row_weight : 0.0f);
         candidates[i].kept = all > 0 && (row || !is_bar(candidates[i].line)) &&

@@ -7,6 +7,7 @@
 #include "layout/evidence.h"
 #include "layout/inverse.h"
 #include "layout/lines.h"
+#include "layout/pictures.h"
 #include "layout/room.h"
 #include "layout/rules.h"
 #include "layout/sizes.h"
@@ -87,12 +88,14 @@ struct Findings {
     Components components;
     std::vector<TextLine> lines;
     std::vector<Box> rules;
+    Pictures pictures;
     int text_height = 0;  // px
 };
 
 Findings look_at(const GreyImage& image, Interrupt* interrupt) {
     Findings found;
-    Ink ink = find_ink(image, find_paper(image));
+    const Paper paper = find_paper(image);
+    Ink ink = find_ink(image, paper);
     const int text_height = mend(ink);
     found.text_height = text_height;
     throw_if_requested(interrupt);
@@ -103,6 +106,7 @@ Findings look_at(const GreyImage& image, Interrupt* interrupt) {
     }
     throw_if_requested(interrupt);
     found.components = components_of(ink);
+    found.pictures = Pictures(found.components, paper, text_height);
     drop_borders(image, text_height, found.components);
     const std::vector<Box> rules = take_dashes(found.components, text_height);
     found.rules.insert(found.rules.end(), rules.begin(), rules.end());
@@ -169,10 +173,17 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
         upright.quarter_turns = (upright.quarter_turns + 2) % 4;
         found = look_at(upright.image, interrupt);
     }
-    keep_text(found.components, found.text_height, found.lines);
+    keep_text(found.components, found.pictures, found.text_height, found.lines);
     settle_sizes(found.components, found.lines);
     Layout out{page.width, page.height, upright.degrees, upright.quarter_turns, {}, {}, {}, {}};
     for (const Box& rule : found.rules) out.rules.push_back(quad_of(upright.to_page, rule));
+    for (const Box& picture : found.pictures.boxes()) {
+        const bool has_text =
+            std::any_of(found.lines.begin(), found.lines.end(), [&](const TextLine& line) {
+                return x_overlap(line.box, picture) > 0 && y_overlap(line.box, picture) > 0;
+            });
+        if (!has_text) out.pictures.push_back(quad_of(upright.to_page, picture));
+    }
     throw_if_requested(interrupt);
     std::vector<TextLine>& lines = found.lines;
     find_words(found.components, lines);
