@@ -121,11 +121,12 @@ struct Candidate {
     TextLine line;
     float letters;  // that count
     float weight;   // log-likelihood ratio of text, by itself
+    bool on_picture;
     bool kept = false;
 };
 
-std::vector<Candidate> weigh_all(const Components& components, int text_height,
-                                 std::vector<TextLine>& lines) {
+std::vector<Candidate> weigh_all(const Components& components, const Pictures& pictures,
+                                 int text_height, std::vector<TextLine>& lines) {
     const InkSums dark(components, false), light(components, true);
     std::vector<Candidate> candidates;
     for (TextLine& line : lines) {
@@ -133,7 +134,9 @@ std::vector<Candidate> weigh_all(const Components& components, int text_height,
         if (!is_plausible(line, posture, text_height)) continue;
         const LetterOdds odds = letter_odds(components, line);
         const float weight = weigh(components, line.light ? light : dark, line, posture, odds);
-        candidates.push_back({std::move(line), static_cast<float>(posture.n_letters), weight});
+        const bool on_picture = pictures.hold(line.box);
+        candidates.push_back(
+            {std::move(line), static_cast<float>(posture.n_letters), weight, on_picture});
     }
     return candidates;
 }
@@ -182,7 +185,8 @@ bool has_row(const std::vector<Candidate>& candidates, size_t i) {
     const TextLine& line = candidates[i].line;
     const float reach = 3 * line.above + 0.03f * static_cast<float>(line.box.width());
     const auto supports = [&](const Candidate& other) {
-        return other.letters >= 3 && other.weight > 1 && in_one_row(line, other.line);
+        return other.letters >= 3 && other.weight > 1 &&
+               other.on_picture == candidates[i].on_picture && in_one_row(line, other.line);
     };
     for (size_t j = i; j-- > 0 && line.base - candidates[j].line.base < reach;) {
         if (supports(candidates[j])) return true;
@@ -226,7 +230,7 @@ void keep_text(const Components& components, const Pictures& pictures, int text_
                std::vector<TextLine>& lines) {
     std::stable_sort(lines.begin(), lines.end(),
                      [](const TextLine& a, const TextLine& b) { return a.base < b.base; });
-    std::vector<Candidate> candidates = weigh_all(components, text_height, lines);
+    std::vector<Candidate> candidates = weigh_all(components, pictures, text_height, lines);
     float sure = 0, total = 0;  // letters
     for (const Candidate& candidate : candidates) {
         total += candidate.letters;
@@ -238,7 +242,7 @@ void keep_text(const Components& components, const Pictures& pictures, int text_
         const bool row = prior == 0 && candidates[i].letters < 3 && has_row(candidates, i);
         const bool doubtful = !row && (candidates[i].letters < k_enough_on_picture ||
                                        candidates[i].weight < k_sure_on_picture);
-        if (doubtful && pictures.hold(candidates[i].line.box)) continue;
+        if (doubtful && candidates[i].on_picture) continue;
         const float all = prior + candidates[i].weight + evidence_nearby(candidates, i) +
                           (row ? k_row_weight : 0.0f);
         candidates[i].kept = all > 0 && (row || !is_bar(candidates[i].line)) &&

@@ -12,6 +12,7 @@
 #include "layout/rules.h"
 #include "layout/sizes.h"
 #include "layout/skew.h"
+#include "layout/touching.h"
 #include "layout/upright.h"
 #include "layout/words.h"
 
@@ -111,6 +112,7 @@ Findings look_at(const GreyImage& image, Interrupt* interrupt) {
     const std::vector<Box> rules = take_dashes(found.components, text_height);
     found.rules.insert(found.rules.end(), rules.begin(), rules.end());
     drop_splinters(found.rules, text_height, found.components);
+    split_touching(text_height, found.components);
     found.lines = find_lines(found.components, found.rules);
     throw_if_requested(interrupt);
     return found;

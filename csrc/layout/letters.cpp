@@ -1,5 +1,7 @@
 #include "layout/letters.h"
 
+#include <cstdlib>
+
 #include "layout/neighbours.h"
 #include "layout/sets.h"
 
@@ -11,6 +13,8 @@ constexpr float k_most_height = 1.25f;   // of usual letters: of fragments toget
 constexpr float k_most_width = 1.5f;     // the same
 constexpr float k_gap = 0.13f;           // of usual letters, between two fragments
 constexpr float k_gap_of_higher = 0.3f;  // of the higher fragment
+constexpr float k_dot = 0.35f;           // of usual letters: dots are no larger
+constexpr float k_colon_gap = 0.8f;      // of usual letters, between the dots of a colon
 constexpr float k_stacked = 0.5f;        // of the narrower one's width that is over the other
 
 // Whether two pieces of ink are close above each other.
@@ -21,6 +25,19 @@ bool are_stacked(const Box& a, const Box& b, int text_height) {
     return gap <= std::max(1.0f, k_gap * static_cast<float>(text_height)) &&
            gap <= std::max(1.0f, k_gap_of_higher * higher) &&
            static_cast<float>(x_overlap(a, b)) >= k_stacked * narrower;
+}
+
+// Whether two pieces of ink are the dots of a colon.
+bool are_colon(const Box& a, const Box& b, int text_height) {
+    const float usual = static_cast<float>(text_height);
+    const float most = k_dot * usual;
+    const auto is_dot = [&](const Box& box) {
+        return static_cast<float>(box.width()) <= most && static_cast<float>(box.height()) <= most;
+    };
+    const int narrower = std::min(a.width(), b.width());
+    return is_dot(a) && is_dot(b) && std::abs(a.width() - b.width()) <= 1 + narrower / 2 &&
+           2 * x_overlap(a, b) > narrower &&
+           static_cast<float>(-y_overlap(a, b)) <= k_colon_gap * usual;
 }
 
 }  // namespace
@@ -36,11 +53,11 @@ std::vector<Letter> find_letters(const Components& components, int text_height) 
     for (size_t i = 0; i < boxes.size(); ++i) {
         const Box& box = boxes[i];
         if (static_cast<float>(box.height()) >= k_fragment * usual || box.width() > reach) continue;
-        const int gap = static_cast<int>(k_gap * usual) + 1;
+        const int gap = static_cast<int>(k_colon_gap * usual) + 1;
         const Box around{box.left, box.top - gap, box.right, box.bottom + gap};
         index.each_between(around, box.left - reach, box.right, [&](size_t j) {
             if (j == i || components.all[i].light != components.all[j].light ||
-                !are_stacked(box, boxes[j], text_height))
+                !(are_stacked(box, boxes[j], text_height) || are_colon(box, boxes[j], text_height)))
                 return;
             const size_t a = sets.root(i), b = sets.root(j);
             Box both = together[a];

@@ -25,6 +25,7 @@ constexpr int k_rows_of_narrow = 5,
               k_rows_of_wide = 3;         // in which a gap goes on if it is a column's
 constexpr float k_most_gap = 3.5f;        // in cores: wider ones part lines
 constexpr float k_mark_height = 0.8f;     // in cores: higher ones are letters
+constexpr float k_colon_height = 1.1f;    // in cores
 constexpr int k_reach_letters = 4;        // heights of letters that a splinter is wide at most
 constexpr size_t k_most_mark_pieces = 2;  // as of a colon or quotes
 constexpr float k_mark_width = 2.5f;      // in cores
@@ -194,7 +195,11 @@ std::vector<TextLine> join_along(const Components& components, std::vector<TextL
 float distance_of_mark(const TextLine& mark, const TextLine& line) {
     const Box& box = mark.box;
     const float width = static_cast<float>(box.width()), height = static_cast<float>(box.height());
-    if (height > k_mark_height * line.core || width > k_mark_width * line.core) return -1;
+    const bool colon =
+        mark.pieces.size() == 2 && height > 0.6f * line.x_height && 2 * width < height;
+    if (height > (colon ? k_colon_height : k_mark_height) * line.core ||
+        width > k_mark_width * line.core)
+        return -1;
     const float base = line.baseline_at(box.x_center());
     const float over = base - line.core - static_cast<float>(box.bottom);
     const float under = static_cast<float>(box.top) - base;
@@ -203,7 +208,6 @@ float distance_of_mark(const TextLine& mark, const TextLine& line) {
     // Farther off there are colons and dashes, but no dots.
     const bool dash =
         width > 1.5f * height && over < -0.2f * line.core && under < -0.2f * line.core;
-    const bool colon = mark.pieces.size() == 2 && height > 0.6f * line.x_height && width < height;
     if (aside > (dash || colon ? k_far_gap : k_free_gap) * line.core) return -1;
     return std::max({0.0f, over, under}) + 0.5f * aside;
 }

@@ -9,6 +9,7 @@ constexpr int k_least_side = 6;         // letters, of the longer side
 constexpr float k_least_stroke = 1.2f;  // letters, that a picture's shapes are thick on average
 constexpr int k_other_paper = 70;       // grey levels from that of most of the page
 constexpr float k_inked = 0.3f;         // of a tile
+constexpr float k_least_fill = 0.35f;   // of its box, all of which is the picture then
 constexpr int k_least_tiles = 24;       // of a picture
 
 bool is_picture(const Component& c, int text_height) {
@@ -28,6 +29,7 @@ Pictures::Pictures(const Components& components, const Paper& paper, int text_he
     add_shapes(components);
     add_other_paper(paper);
     widen();
+    fill();
 }
 
 void Pictures::add_shapes(const Components& components) {
@@ -90,7 +92,7 @@ bool Pictures::hold(const Box& box) const {
     return n > 0 && 2 * within > n;
 }
 
-std::vector<Box> Pictures::boxes() const {
+Components Pictures::areas() const {
     std::vector<Run> runs;
     for (int y = 0; y < rows_; ++y) {
         for (int x = 0; x < columns_; ++x) {
@@ -102,8 +104,25 @@ std::vector<Box> Pictures::boxes() const {
     }
     Components found;
     group_runs(runs, k_least_tiles, false, found);
+    return found;
+}
+
+void Pictures::fill() {
+    for (const Component& c : areas().all) {
+        const float all = static_cast<float>(c.box.width()) * static_cast<float>(c.box.height());
+        if (static_cast<float>(c.area) < k_least_fill * all) continue;
+        for (int y = c.box.top; y < c.box.bottom; ++y) {
+            for (int x = c.box.left; x < c.box.right; ++x) {
+                taken_[static_cast<size_t>(y) * static_cast<size_t>(columns_) +
+                       static_cast<size_t>(x)] = 1;
+            }
+        }
+    }
+}
+
+std::vector<Box> Pictures::boxes() const {
     std::vector<Box> boxes;
-    for (const Component& c : found.all) {
+    for (const Component& c : areas().all) {
         boxes.push_back({c.box.left * tile_px_, c.box.top * tile_px_, c.box.right * tile_px_,
                          c.box.bottom * tile_px_});
     }

@@ -26,6 +26,8 @@ private:
     void add_shapes(const Components& components);
     void add_other_paper(const Paper& paper);
     void widen();
+    void fill();
+    Components areas() const;  // in tiles
 
     int tile_px_ = 1, text_height_ = 1;
     int columns_ = 0, rows_ = 0;

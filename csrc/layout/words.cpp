@@ -17,6 +17,7 @@ constexpr float k_blur = 0.04f;         // in x-heights, by which gaps of one ki
 constexpr float k_prior = 4;            // gaps that count as much as what is usual
 constexpr float k_pitch_from = 0.85f, k_pitch_to = 2.4f, k_pitch_step = 0.02f;  // in x-heights
 constexpr float k_even = 0.55f;       // least mean cosine of letters of even pitch
+constexpr float k_doubt = 1.5f;       // steps
 constexpr size_t k_enough_steps = 5;  // from letter to letter, that tell a pitch
 constexpr float k_most_step = 3;      // in x-heights; longer ones are of columns
 constexpr float k_free_cell = 1.5f;   // pitches between two letters with a space between
@@ -97,7 +98,8 @@ float pitch_of(const std::vector<Weighted>& steps) {
         scores.push_back(n > 0 ? sum / n : 0);
         most = std::max(most, scores.back());
     }
-    if (most < k_even) return 0;
+    // Of few steps some pitch fits by chance.
+    if (most < k_even + k_doubt / static_cast<float>(steps.size())) return 0;
     // Half of the pitch fits as well; the largest that does is it.
     size_t i = scores.size() - 1;
     while (scores[i] < most - 0.1f) --i;

@@ -41,7 +41,15 @@ def qr_code() -> NDArray[np.float64]:
     return page
 
 
-@pytest.mark.parametrize("make", [scanned_blank, photograph, dithered, qr_code])
+def bar_code() -> NDArray[np.float64]:
+    page = np.full((HEIGHT, WIDTH), 255.0)
+    widths = np.random.default_rng(6).integers(1, 4, 140) * 3
+    bars = np.repeat(np.arange(140) % 2 * 255, widths)
+    page[300:520, 150 : 150 + len(bars)] = bars
+    return page
+
+
+@pytest.mark.parametrize("make", [scanned_blank, photograph, dithered, qr_code, bar_code])
 def test_a_picture_without_text_has_no_lines(make: Callable[[], NDArray[np.float64]]) -> None:
     pixels = make().clip(0, 255).astype(np.uint8)
     assert _core.find_layout(pixels).lines == []
