@@ -11,7 +11,8 @@ namespace {
 constexpr float k_least_core = 5;  // px
 constexpr size_t k_near = 6;       // lines before and after, from top to bottom, that count
 constexpr float k_near_share = 0.8f;
-constexpr float k_most_counted = 8;  // letters of a line nearby
+constexpr float k_most_counted = 8;           // letters of a line nearby
+constexpr float k_sure_weight_of_few = 2.2f;  // letters, fewer than five
 constexpr float k_sure_weight = 1.5f, k_least_sure = 0.25f, k_picture_prior = -3;
 
 constexpr float k_row_weight = 2;     // of being in a row with surer lines
@@ -234,7 +235,8 @@ void keep_text(const Components& components, const Pictures& pictures, int text_
     float sure = 0, total = 0;  // letters
     for (const Candidate& candidate : candidates) {
         total += candidate.letters;
-        if (candidate.letters >= 3 && candidate.weight >= k_sure_weight) sure += candidate.letters;
+        const float least = candidate.letters < 5 ? k_sure_weight_of_few : k_sure_weight;
+        if (candidate.letters >= 3 && candidate.weight >= least) sure += candidate.letters;
     }
     // Where most of a page is doubtful all of it is a picture.
     const float prior = sure < k_least_sure * total ? k_picture_prior : 0.0f;
