@@ -31,6 +31,10 @@ class PasswordError(DocumentError):
     """A document is encrypted, and the password is missing or wrong."""
 
 
+class OutputError(CrispVLError, OSError):
+    """What was read cannot be written: the disk is full, or the place must not be written to."""
+
+
 class ExtractionError(CrispVLError, ValueError):
     """The model's answer is not what the schema asks for.
 

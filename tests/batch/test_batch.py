@@ -7,21 +7,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("pyarrow")
+from crispvl.batch.documents import ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.ledger import Ledger
-from crispvl.batch.parts import identities
-from crispvl.batch.rows import NO_PAGE, Row
+from crispvl.batch.parts import ROWS_PER_PART, identities, write_part
+from crispvl.batch.rows import NO_PAGE, Row, page_row
 from crispvl.batch.run import run_on_this_machine
-from crispvl.batch.storage import Folder
+from crispvl.batch.storage import Folder, Stored
+from crispvl.batch.table import note_table
 from crispvl.errors import DocumentError
 from crispvl.options import ReadOptions
+from crispvl.results.page import Page
 from worker_readers import HangingReader, NamingReader, PoisonedReader, SlowReader, refused
 
 MakePdf = Callable[..., Path]
@@ -160,7 +164,8 @@ def test_json_lines_hold_the_same_rows(tmp_path: Path, pdf: MakePdf) -> None:
     pdf("a.pdf", 3)
     lines = job(tmp_path, format="jsonl")
     assert run_on_this_machine(lines, 1, factory=NamingReader).n_read == 3
-    assert sorted(row["page"] for row in identities(Folder(lines.out), "jsonl")) == [1, 2, 3]
+    parts = identities(Folder(lines.out), "jsonl")
+    assert sorted(row["page"] for _, found in parts for row in found) == [1, 2, 3]
     assert run_on_this_machine(lines, 1, factory=refused).n_read == 0
 
 
@@ -207,31 +212,32 @@ def test_after_a_killed_driver_the_next_run_reads_what_is_missing(
     assert texts(tmp_path) == expected(*((f"{i}.pdf", 10) for i in range(8)))
 
 
-def test_the_ledger_keeps_its_keys_on_disk(tmp_path: Path) -> None:
-    import tracemalloc
-
-    def many(n: int) -> Iterator[Row]:
-        for i in range(n):
-            yield {
-                "key": f"{i:032x}",
-                "source": f"{i}.pdf",
-                "version": "1",
-                "n_pages": 1,
-                "page": 1,
-                "model": "m",
-                "settings": "s",
-                "error_type": None,
-            }
-
+def test_memory_does_not_grow_with_documents_and_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # of 1,500 parts
     peaks = []
     for n in (1_000, 100_000):
-        with Ledger(job(tmp_path)) as ledger:
+        many = Job(inputs=(), out=str(tmp_path / str(n)))
+        folder, row = Folder(many.out), synthetic_row(many)
+        with folder.claimed(), Ledger(many) as ledger:
+            for start in range(0, n, ROWS_PER_PART):
+                numbers = range(start, min(n, start + ROWS_PER_PART))
+                named = [row | {"key": f"{i}", "source": f"{i}.pdf"} for i in numbers]
+                write_part(folder, named, "parquet")
             tracemalloc.start()
-            ledger.add(many(n))
+            note_table(many, folder, ledger)
+            ledger.expect(Stored(f"{i}.pdf", "1") for i in range(n + 1))
+            assert [found.name for found in ledger.unfinished()] == [f"{n}.pdf"]
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-            assert ledger.n_pages == n
-    assert peaks[1] < peaks[0] + 100_000
+            assert (ledger.n_kept, ledger.n_unfinished) == (n, 1)
+    assert peaks[1] < peaks[0] + 4_000_000  # parts that are read ahead; the keys would be 10 MB
+
+
+def synthetic_row(many: Job) -> Row:
+    task = ReadTask(source="", version="1", document="0", n_pages=1, pages=(1,))
+    return page_row(many, task, Page(number=1))
 
 
 def test_the_bundled_model_fills_the_table(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,15 +11,16 @@ import pytest
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("moto.server")
+import pdf_files
 from crispvl.batch.documents import find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.parts import identities
-from crispvl.batch.run import run_on_this_machine
+from crispvl.batch.run import Summary, run_on_this_machine
 from crispvl.batch.storage import Folder
-from crispvl.errors import DocumentError
+from crispvl.errors import DocumentError, OutputError
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
-from worker_readers import NamingReader, refused
+from worker_readers import PoisonedReader, refused
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
-class BucketReader(NamingReader):
+class BucketReader(PoisonedReader):
     """Without the note beside the output, which is no folder here."""
 
     def __init__(self, job: Job, n_threads: int) -> None:
@@ -46,20 +48,69 @@ class BucketReader(NamingReader):
         self.log = Path("/dev/null")
 
 
+Engine = Callable[..., Summary]
+
+
+@pytest.fixture(params=["local", "ray"])
+def engine(request: pytest.FixtureRequest, bucket: str) -> Iterator[Engine]:
+    if request.param == "local":
+        yield lambda job, factory: run_on_this_machine(job, 2, factory=factory)
+        return
+    ray = pytest.importorskip("ray", reason="needs crispvl[ray]")
+    from crispvl.batch.ray_engine import run_on_ray
+
+    ray.init(  # after the bucket's keys have been set: workers have them from here
+        num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20,
+        runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}},
+    )  # fmt: skip
+    yield lambda job, factory: run_on_ray(job, 2, factory)
+    ray.shutdown()
+
+
 def test_documents_and_table_may_be_in_a_bucket(
-    bucket: str, tmp_path: Path, pdf: Callable[..., Path]
+    bucket: str, engine: Engine, pdf: Callable[..., Path]
 ) -> None:
     inputs = Folder(bucket.format("in"))
     for name, n in (("a.pdf", 3), ("b.pdf", 2)):
         inputs.write(name, pdf(name, n).read_bytes())
-    job = Job(inputs=(bucket.format("in"),), out=bucket.format("out"))
-    assert run_on_this_machine(job, 2, factory=BucketReader).n_read == 5
-    table = identities(Folder(job.out), "parquet")
-    found = {(row["source"].split("?")[0], row["page"]) for row in table}
-    assert found == {("s3://scans/in/a.pdf", n) for n in (1, 2, 3)} | {
-        ("s3://scans/in/b.pdf", n) for n in (1, 2)
-    }
-    assert run_on_this_machine(job, 1, factory=refused).n_read == 0
+    inputs.write("c.pdf", b"%PDF-1.4 nothing else")
+    inputs.write("d.pdf", pdf_files.pdf([None], "secret"))
+    job = Job(inputs=(bucket.format("in"),), out=bucket.format("out"), attempts=2)
+    summary = engine(job, BucketReader)
+    assert summary.n_read == 7
+    assert summary.failures == {"WorkerDiedError": 1, "DocumentError": 1, "PasswordError": 1}
+    assert sorted(table(job)) == [
+        ("a.pdf", 1, None),
+        ("a.pdf", 2, None),
+        ("a.pdf", 3, "WorkerDiedError"),
+        ("b.pdf", 1, None),
+        ("b.pdf", 2, None),
+        ("c.pdf", 0, "DocumentError"),
+        ("d.pdf", 0, "PasswordError"),
+    ]
+    assert engine(job, refused).n_read == 0
+    inputs.write("b.pdf", pdf("b.pdf", 2, width=201).read_bytes())  # within the same second
+    assert engine(job, BucketReader).n_read == 2
+
+
+def table(job: Job) -> list[tuple[str, int, str | None]]:
+    rows = [row for _, rows in identities(Folder(job.out), "parquet") for row in rows]
+    names = [row["source"].split("?")[0].removeprefix("s3://scans/in/") for row in rows]
+    return [(name, row["page"], row["error_type"]) for name, row in zip(names, rows, strict=True)]
+
+
+def test_a_bucket_without_rights_is_told_before_anything_is_read(
+    bucket: str, pdf: Callable[..., Path]
+) -> None:
+    local = str(pdf("a.pdf", 1))
+    address = f"http://{bucket.partition('endpoint_override=')[2].partition('&')[0]}"
+    headers = {"content-type": "text/plain"}
+    checked = urllib.request.Request(f"{address}/moto-api/reset-auth", b"0", headers)
+    urllib.request.urlopen(checked).close()  # from here on it looks at keys
+    with pytest.raises(OutputError, match=r"room and the right|can be listed"):
+        run_on_this_machine(Job(inputs=(local,), out=bucket.format("out")), 1, factory=refused)
+    with pytest.raises(DocumentError, match="may be listed expected"):
+        list(find_documents([bucket.format("in")]))
 
 
 def test_a_pattern_chooses_among_a_buckets_documents(bucket: str) -> None:

@@ -15,13 +15,15 @@ import pytest
 
 pytest.importorskip("ray", reason="needs crispvl[ray]")
 pytest.importorskip("psutil")
+import pdf_files
 import psutil
 import ray
 from crispvl.batch.job import Job
 from crispvl.batch.ray_engine import run_on_ray
 from crispvl.batch.run import run_on_this_machine
+from crispvl.errors import DocumentError, OutputError
 from test_batch import expected, job, rows, texts
-from worker_readers import PoisonedReader, SlowReader, refused
+from worker_readers import DeviceReader, PoisonedReader, SlowReader, dying_opener, refused
 
 MakePdf = Callable[..., Path]
 HERE = str(Path(__file__).parent)
@@ -31,6 +33,7 @@ HERE = str(Path(__file__).parent)
 def cluster() -> Iterator[None]:
     ray.init(
         num_cpus=3,
+        num_gpus=1,  # Ray only counts them
         include_dashboard=False,
         log_to_driver=False,
         object_store_memory=100 << 20,
@@ -60,6 +63,55 @@ def test_a_second_run_reads_nothing(tmp_path: Path, pdf: MakePdf, cluster: None)
     assert run_on_ray(job(tmp_path), 2, refused).n_read == 0
 
 
+def test_readers_on_cpus_and_gpus_share_the_work(
+    tmp_path: Path, pdf: MakePdf, cluster: None
+) -> None:
+    for i in range(12):
+        pdf(f"{i:02d}.pdf", 20, width=200 + i).with_name(f"{i:02d}x.pdf").write_bytes(b"no PDF")
+    summary = run_on_ray(job(tmp_path), 1, DeviceReader, n_gpu_workers=1)
+    assert summary.n_read == 12 * 21
+    found = rows(tmp_path)
+    assert len({row["key"] for row in found}) == len(found) == 12 * 21
+    assert {row["text"] for row in found} == {"cpu", "auto", ""}
+
+
+def test_a_document_that_ends_its_opener_costs_no_other(
+    tmp_path: Path, pdf: MakePdf, cluster: None
+) -> None:
+    pdf("a.pdf", 2)
+    pdf("deadly.pdf", 2)
+    pdf("c.pdf", 1).write_bytes(pdf_files.pdf([None], "secret"))
+    summary = run_on_ray(job(tmp_path, attempts=2), 1, SlowReader, dying_opener)
+    assert summary.failures == {"WorkerDiedError": 1, "PasswordError": 1}
+    assert summary.n_read == 4
+    assert run_on_ray(job(tmp_path), 1, refused, dying_opener).n_read == 0
+
+
+def test_a_changed_document_is_read_again_alone(
+    tmp_path: Path, pdf: MakePdf, cluster: None
+) -> None:
+    for name in ("a.pdf", "b.pdf", "c.pdf"):
+        pdf(name, 2)
+    run_on_ray(job(tmp_path), 2, SlowReader)
+    (tmp_path / "read.log").unlink()
+    pdf("b.pdf", 2, width=301)
+    assert run_on_ray(job(tmp_path), 2, SlowReader).n_read == 2
+    assert (tmp_path / "read.log").read_text().splitlines() == ["b.pdf 1", "b.pdf 2"]
+
+
+def test_what_ends_the_job_is_raised_as_without_ray(
+    tmp_path: Path, pdf: MakePdf, cluster: None
+) -> None:
+    pdf("a.pdf", 1)
+    with pytest.raises(ValueError, match="no worker expected"):
+        run_on_ray(job(tmp_path), 1, refused)
+    (tmp_path / "out" / "other.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(OutputError, match=r"other\.parquet cannot be read"):
+        run_on_ray(job(tmp_path), 1, SlowReader)
+    with pytest.raises(DocumentError, match="found none"):
+        run_on_ray(Job(inputs=(str(tmp_path / "x"),), out=str(tmp_path / "out")), 1, SlowReader)
+
+
 def test_killed_workers_cost_no_page_and_write_none_twice(
     tmp_path: Path, pdf: MakePdf, cluster: None
 ) -> None:
@@ -72,7 +124,7 @@ def test_killed_workers_cost_no_page_and_write_none_twice(
             if stop.wait(4):
                 return
             for process in psutil.process_iter(["cmdline"]):
-                if "ray::MapWorker" in " ".join(process.info["cmdline"] or []):
+                if "ray::MapWorker(MapBatches" in " ".join(process.info["cmdline"] or []):
                     os.kill(process.pid, signal.SIGKILL)
                     break
 

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from crispvl.batch.documents import ReadTask
+from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, page_row
+from crispvl.batch.storage import Stored
+from crispvl.batch.tasks import opened
+from crispvl.inputs.utf8 import path_name
 from crispvl.results.page import Page
 
 
@@ -21,13 +24,18 @@ class NamingReader:
         self.job = job
         self.log = Path(job.out).with_name("read.log")
 
-    def read(self, task: ReadTask) -> Iterator[Row]:
-        for page in task.pages:
-            with self.log.open("a") as log:
-                log.write(f"{Path(task.source).name} {page}\n")
-            self.before(page)
-            row = page_row(self.job, task, Page(number=page, width_px=page))
-            yield row | {"text": f"{Path(task.source).name} {page}"}
+    def read(self, parcel: Parcel) -> Iterator[Row]:
+        for task in parcel:
+            for page in task.pages:
+                yield self.row(task, page)
+
+    def row(self, task: ReadTask, page: int) -> Row:
+        name = path_name(Path(task.source).name)
+        with self.log.open("a") as log:
+            log.write(f"{name} {page}\n")
+        self.before(page)
+        row = page_row(self.job, task, Page(number=page, width_px=page))
+        return row | {"text": f"{name} {page}"}
 
     def before(self, page: int) -> None:
         """What happens on the way."""
@@ -38,6 +46,13 @@ class SlowReader(NamingReader):
 
     def before(self, page: int) -> None:
         time.sleep(0.05)
+
+
+class DeviceReader(SlowReader):
+    """Tells as its text what it was to read on."""
+
+    def row(self, task: ReadTask, page: int) -> Row:
+        return super().row(task, page) | {"text": self.job.load.device}
 
 
 class PoisonedReader(NamingReader):
@@ -59,3 +74,10 @@ class HangingReader(NamingReader):
 def refused(job: Job, n_threads: int) -> Any:
     """Where nothing is to be read, no worker is to be started."""
     raise ValueError("[worker] no worker expected; found one; start none")
+
+
+def dying_opener(job: Job, found: Stored) -> ReadTask | Row:
+    """Dies of one document."""
+    if "deadly" in found.name:
+        os._exit(9)
+    return opened(job, found)

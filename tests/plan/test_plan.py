@@ -15,6 +15,7 @@ from crispvl.errors import ContextOverflowError, DeviceError
 from crispvl.options import LoadOptions
 from crispvl.plan import place_model, plan_model
 from tiny import ROWS, make_checkpoint
+from tiny.released import released
 from tiny.rows import row, variant
 
 # Loads a model in a fresh process, reads `n_tiles` and answers ten tokens; prints its peak memory.
@@ -96,38 +97,9 @@ def test_more_context_and_more_tiles_take_more(tiny_model: Path) -> None:
     assert large.devices[-1].compute > small.devices[-1].compute
 
 
-def released(text: str, layers: int, width: int, heads: int, mlp: int) -> dict[str, object]:
-    """A configuration of a released size, InternViT-6B and Qwen2."""
-    return {
-        "model_type": "internvl_chat",
-        "force_image_size": 448,
-        "downsample_ratio": 0.5,
-        "select_layer": -1,
-        "ps_version": "v2",
-        "template": "internvl2_5",
-        "dynamic_image_size": True,
-        "min_dynamic_patch": 1,
-        "max_dynamic_patch": 12,
-        "use_thumbnail": True,
-        "vision_config": {
-            "image_size": 448, "patch_size": 14, "layer_norm_eps": 1e-6, "hidden_act": "gelu",
-            "hidden_size": 3200, "num_hidden_layers": 45, "num_attention_heads": 25,
-            "intermediate_size": 12800, "norm_type": "rms_norm", "qk_normalization": True,
-            "qkv_bias": False,
-        },
-        "llm_config": {
-            "model_type": "qwen2", "architectures": [text], "vocab_size": 151674,
-            "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads,
-            "num_key_value_heads": 8, "intermediate_size": mlp, "rms_norm_eps": 1e-6,
-            "rope_theta": 1e6, "rope_scaling": None, "max_position_embeddings": 32768,
-            "hidden_act": "silu", "tie_word_embeddings": False,
-        },
-    }  # fmt: skip
-
-
 def test_a_header_of_78b_is_enough_and_reads_no_weights(tmp_path: Path) -> None:
     path = tmp_path / "78b.gguf"
-    convert_header(released("Qwen2ForCausalLM", 80, 8192, 64, 29568), path)
+    convert_header(released(80, 8192, 64, 29568), path)
     assert path.stat().st_size < 1 << 20
     plan = plan_model(path, device="cpu")
     host = plan.devices[-1]
@@ -141,7 +113,7 @@ def test_a_header_of_78b_is_enough_and_reads_no_weights(tmp_path: Path) -> None:
 
 def test_a_header_alone_cannot_be_run(tmp_path: Path) -> None:
     path = tmp_path / "78b.gguf"
-    convert_header(released("Qwen2ForCausalLM", 2, 1024, 8, 1024), path)
+    convert_header(released(2, 1024, 8, 1024), path)
     with pytest.raises(ValueError, match=r"\[(model|tokenizer|config)\]"):
         _core.Model.load(str(path), None, "cpu", 1, False)
 

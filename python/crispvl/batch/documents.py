@@ -3,46 +3,84 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from crispvl.batch.storage import Stored, file_system, file_version, is_remote, stored
 from crispvl.errors import DocumentError
 from crispvl.hub.hashing import file_sha256
-from crispvl.inputs.sources import SUFFIXES, expand, open_source
+from crispvl.inputs.sources import SUFFIXES, expand, files_below, open_source
 from crispvl.options import ReadOptions
 from crispvl.options.page_ranges import select_pages
 
 _MAGIC = frozenset("*?[")
 
 
+def check_inputs(inputs: Iterable[str]) -> None:
+    """Refuses names on this machine that lead nowhere, before hours are spent on the others.
+
+    Raises:
+        DocumentError: No file, folder or list has this name.
+    """
+    for name in inputs:
+        path = name.removeprefix("@")
+        if not (is_remote(path) or os.path.lexists(path) or glob.has_magic(path)):
+            raise DocumentError(f"[{name}] a file or a folder expected; found none; correct it")
+
+
 def find_documents(inputs: Iterable[str]) -> Iterator[Stored]:
     """Yields the documents that names stand for, without opening them.
 
     A name is a file, a folder, a pattern, or ``@LIST``, a file with a name on each line; files and
-    folders may be of an object store.
+    folders may be of an object store. What a list names is yielded in any case: the row of what
+    cannot be opened will say so.
 
     Raises:
-        DocumentError: A folder or pattern holds no document, or a file is not there.
+        DocumentError: A folder or pattern holds no document.
     """
     for name in inputs:
         if name.startswith("@"):
-            with open(name[1:], encoding="utf-8") as lines:
-                yield from find_documents(line.strip() for line in lines if line.strip())
+            yield from _listed(name[1:])
         elif is_remote(name):
             yield from _remote(name)
+        elif os.path.isdir(name):
+            yield from _in_folder(name)
         else:
             yield from map(_local, expand([name]))
+
+
+def _listed(path: str) -> Iterator[Stored]:
+    with open(path, encoding="utf-8", errors="surrogateescape") as lines:
+        for name in filter(None, map(str.strip, lines)):
+            try:
+                yield from find_documents([name])
+            except DocumentError:
+                yield Stored(name, "")
+
+
+def _in_folder(folder: str) -> Iterator[Stored]:
+    """In the order of the disk: a folder of a million names is not held to be sorted."""
+    n_found = 0
+    for path in files_below(folder):
+        n_found += 1
+        yield _local(path)
+    if not n_found:
+        raise DocumentError(
+            f"[{folder}] images or PDF files are expected; the folder has none; check it"
+        )
 
 
 def _local(path: str) -> Stored:
     try:
         return Stored(path, file_version(path))
-    except OSError as error:
-        raise DocumentError(f"[{path}] a document expected; {error.strerror}; check it") from error
+    except OSError:  # a link that leads nowhere or in a circle, or a file that has gone
+        return Stored(path, "")
 
 
 def _remote(address: str) -> Iterator[Stored]:
@@ -56,11 +94,17 @@ def _remote(address: str) -> Iterator[Stored]:
         return stored(f"{parts.scheme}://{info.path}{query}", info)
 
     folder = str(PurePosixPath(*_before_magic(PurePosixPath(path).parts)))
-    if folder == path and system.get_file_info(path).is_file:
-        yield named(system.get_file_info(path))
-        return
-    selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
-    infos = [info for info in system.get_file_info(selector) if info.is_file]
+    try:
+        if folder == path and (info := system.get_file_info(path)).is_file:
+            yield named(info)
+            return
+        selector = fs.FileSelector(folder, recursive=True, allow_not_found=True)
+        infos = [info for info in system.get_file_info(selector) if info.is_file]
+    except OSError as error:
+        raise DocumentError(
+            f"[{address}] documents that may be listed expected; {error}; check the address and "
+            "your rights"
+        ) from error
     if folder != path:
         infos = [info for info in infos if fnmatch.fnmatch(info.path, path)]
     else:
@@ -82,6 +126,7 @@ class ReadTask:
     """Some pages of one document, as a worker is given them."""
 
     source: str
+    """Path or address."""
     version: str
     document: str
     """SHA-256 of the document's bytes."""
@@ -94,6 +139,10 @@ class ReadTask:
         return replace(self, pages=tuple(pages))
 
 
+Parcel: TypeAlias = tuple[ReadTask, ...]
+"""What a worker is given at once: pages of one document, or of several small ones."""
+
+
 def content(source: str) -> Path | bytes:
     """What `open_source` opens: a path on a disk, the bytes of an object store's document."""
     if not is_remote(source):
@@ -104,14 +153,18 @@ def content(source: str) -> Path | bytes:
     return data
 
 
-def all_pages(found: Stored, options: ReadOptions) -> ReadTask:
+def all_pages(found: Stored, data: Path | bytes, digest: str, options: ReadOptions) -> ReadTask:
     """Opens a document and returns the pages to read of it.
+
+    Args:
+        found: What it is called.
+        data: Its `content`.
+        digest: The `content_hash` of that.
+        options: Its password, and which pages.
 
     Raises:
         CrispVLError, OSError, ValueError: It cannot be opened, or has no page of the range.
     """
-    data = content(found.name)
-    digest = _digest(data)
     with open_source(data, options) as source:
         pages = tuple(select_pages(options.pages, source.n_pages, found.name))
         return ReadTask(
@@ -123,7 +176,8 @@ def all_pages(found: Stored, options: ReadOptions) -> ReadTask:
         )
 
 
-def _digest(data: Path | bytes) -> str:
+def content_hash(data: Path | bytes) -> str:
+    """SHA-256 of a document."""
     if isinstance(data, bytes):
         return hashlib.sha256(data).hexdigest()
     return file_sha256(data)

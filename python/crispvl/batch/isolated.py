@@ -1,72 +1,65 @@
-"""A reader in a process of its own, so that a page that ends it costs that page alone."""
+"""Work in a process of its own, so that a page that ends it costs that page alone."""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeAlias
 
-from crispvl.batch.documents import ReadTask
+from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
 from crispvl.batch.rows import Row, failed_row
-from crispvl.errors import CrispVLError, WorkerDiedError
+from crispvl.errors import CrispVLError, EngineClosedError, WorkerDiedError
 
 _START_SECONDS = 600.0  # for loading a large model from a slow disk
 
+Answering: TypeAlias = Callable[[Any], Iterable[Any]]
 
-class IsolatedReader:
-    """Gives tasks to a process and starts another where that one dies. Not thread-safe."""
 
-    def __init__(self, job: Job, n_threads: int, factory: ReaderFactory = EnginePageReader) -> None:
-        self._job = job
-        self._n_threads = n_threads
-        self._factory = factory
+class WorkerProcess:
+    """A process that answers what it is given; where it dies, the next question starts another.
+
+    For one thread at a time, `stop` excepted.
+
+    Args:
+        make: Called in the process for what answers there; picklable.
+        timeout: Seconds after which a process that says nothing is taken for hanging.
+    """
+
+    def __init__(self, make: Callable[[], Answering], timeout: float) -> None:
+        self._make = make
+        self._timeout = timeout
         self._process: Any = None
         self._pipe: Connection | None = None
-        self.n_deaths = 0
+        self._stopped = False
+        self._starting = threading.Lock()
 
-    def read(self, task: ReadTask) -> Iterator[Row]:
-        """Yields a row for each page of the task, whatever happens to the process.
+    def ask(self, item: Any) -> Iterator[Any]:
+        """Yields the answers to an item.
 
-        A page that was with a process when it died is tried again alone, in a fresh process for
-        its last attempt, and is recorded as failed after that.
+        Raises:
+            WorkerDiedError: The process ended, or said nothing for too long.
+            EngineClosedError: It was stopped.
+            CrispVLError, OSError, ValueError, ImportError: What answers could not be made.
         """
-        left = set(task.pages)
-        try:
-            for row in self._ask(task):
-                left.discard(row["page"])
-                yield row
-            return
-        except WorkerDiedError as error:
-            died = error
-        for page in sorted(left):
-            yield self._read_alone(task.only([page]), died)
-
-    def _read_alone(self, task: ReadTask, died: WorkerDiedError) -> Row:
-        n_alone = max(1, self._job.attempts - 1)  # among others, another page may be the reason
-        for attempt in range(n_alone):
-            if attempt == n_alone - 1:
-                self.close()  # nothing that came before can be the reason
-            try:
-                return next(self._ask(task))
-            except WorkerDiedError as error:
-                died = error
-        return failed_row(self._job, task, task.pages[0], died)
-
-    def _ask(self, task: ReadTask) -> Iterator[Row]:
         pipe = self._started()
         try:
-            pipe.send(task)
-            for _ in task.pages:
-                if not pipe.poll(self._job.page_timeout):
-                    raise self._death(f"nothing came for {self._job.page_timeout:g} s")
-                yield pipe.recv()
+            pipe.send(item)
+            while (answer := self._received(pipe)) is not None:
+                yield answer[0]
         except (EOFError, OSError):
             raise self._death() from None
+
+    def _received(self, pipe: Connection) -> Any:
+        if not pipe.poll(self._timeout):
+            raise self._death(f"nothing came for {self._timeout:g} s")
+        return pipe.recv()
 
     def _started(self) -> Connection:
         if self._pipe is not None and self._process.is_alive():
@@ -74,10 +67,13 @@ class IsolatedReader:
         self.close()
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, self._job, self._n_threads, self._factory), daemon=True
-        )
-        self._process.start()
+        with self._starting:
+            if self._stopped:
+                raise EngineClosedError(
+                    "[batch] a worker expected; the run is ending; start it anew"
+                )
+            self._process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
+            self._process.start()
         theirs.close()
         self._pipe = ours
         try:
@@ -92,17 +88,23 @@ class IsolatedReader:
         return ours
 
     def _death(self, reason: str | None = None) -> WorkerDiedError:
-        self.n_deaths += 1
-        process = self._process
         if reason is None:
-            process.join(5)
-            code = process.exitcode
+            self._process.join(5)
+            code = self._process.exitcode
             reason = "exit code unknown" if code is None else _in_words(code)
         self.close()
         return WorkerDiedError(
             f"[batch] a worker that outlives its page expected; it ended: {reason}; look at the "
             "page, or give the worker more memory"
         )
+
+    def stop(self) -> None:
+        """Ends the process and starts no other; from any thread."""
+        with self._starting:
+            self._stopped = True
+            process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """Ends the process."""
@@ -114,11 +116,52 @@ class IsolatedReader:
             self._process.join()
             self._process = None
 
-    def __enter__(self) -> IsolatedReader:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+class IsolatedReader(WorkerProcess):
+    """Reads parcels in a process of its own."""
+
+    def __init__(self, job: Job, n_threads: int, factory: ReaderFactory = EnginePageReader) -> None:
+        super().__init__(partial(_reading, factory, job, n_threads), job.page_timeout)
+        self._job = job
+
+    def read(self, parcel: Parcel) -> Iterator[Row]:
+        """Yields a row for each page of the parcel, whatever happens to the process.
+
+        A page that was with a process when it died is tried again alone, in a fresh process for
+        its last attempt, and is recorded as failed after that.
+        """
+        left = {
+            self._job.page_key(task.source, task.document, page): task.only([page])
+            for task in parcel
+            for page in task.pages
+        }
+        try:
+            for row in self.ask(parcel):
+                left.pop(row["key"], None)
+                yield row
+            return
+        except WorkerDiedError as error:
+            died = error
+        for task in left.values():
+            yield self._read_alone(task, died)
+
+    def _read_alone(self, task: ReadTask, died: WorkerDiedError) -> Row:
+        n_alone = max(1, self._job.attempts - 1)  # among others, another page may be the reason
+        for attempt in range(n_alone):
+            if attempt == n_alone - 1:
+                self.close()  # nothing that came before can be the reason
+            try:
+                [row] = self.ask((task,))
+            except WorkerDiedError as error:
+                died = error
+            else:
+                found: Row = row
+                return found
+        return failed_row(self._job, task, task.pages[0], died)
+
+
+def _reading(factory: ReaderFactory, job: Job, n_threads: int) -> Answering:
+    return factory(job, n_threads).read
 
 
 def _in_words(exit_code: int) -> str:
@@ -129,16 +172,17 @@ def _in_words(exit_code: int) -> str:
     return f"signal {-exit_code}"
 
 
-def _serve(pipe: Connection, job: Job, n_threads: int, factory: ReaderFactory) -> None:
-    """The process: loads the model, says so, and answers tasks until the pipe ends."""
+def _serve(pipe: Connection, make: Callable[[], Answering]) -> None:
+    """The process: makes what answers, says so, and answers items until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends it
     try:
-        reader = factory(job, n_threads)
+        answers = make()
     except (CrispVLError, OSError, ValueError, ImportError) as error:
         pipe.send(error)
         return
     pipe.send(None)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            for row in reader.read(pipe.recv()):
-                pipe.send(row)
+            for answer in answers(pipe.recv()):
+                pipe.send((answer,))
+            pipe.send(None)

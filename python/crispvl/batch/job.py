@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +13,14 @@ from typing import Any, Literal, TypeAlias
 
 from crispvl.hub import bundled
 from crispvl.hub.hashing import file_sha256
+from crispvl.inputs.utf8 import path_name
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading.document_reader import settings
 
 PartFormat: TypeAlias = Literal["parquet", "jsonl"]
 
-MOST_PAGES_PER_TASK = 8
-"""Pages of one document that a worker is given at once: enough to fill its running batch."""
+_DECISIVE = ("exact", "tokenizer", "kv_cache", "image_position_step")
+"""Options of loading that decide what is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,8 @@ class Job:
     """How often a page is given to a worker that it may end; from the second time on, alone."""
     page_timeout: float = 600.0
     """Seconds after which a worker that says nothing is taken for hanging."""
+    resume: bool = True
+    """Whether what the table has already is kept; otherwise this job's rows are taken out first."""
     retry_failed: bool = False
     """Whether pages that are recorded with an error are read again."""
 
@@ -55,12 +60,21 @@ class Job:
         return file_sha256(*(Path(file) for file in files if file is not None))
 
     @cached_property
+    def settings(self) -> dict[str, Any]:
+        """All that decides what is read from a page, the model left out, as JSON's types."""
+        # The model's own choices are part of its hash.
+        chosen = settings(self.read, self.prompt, metadata={})
+        return chosen | {name: _as_json(getattr(self.load, name)) for name in _DECISIVE}
+
+    @cached_property
     def settings_hash(self) -> str:
-        """SHA-256 of all that decides what is read from a page, the model left out."""
-        # The model's own choices are part of its hash; which pages are read changes none of them.
-        chosen: dict[str, Any] = settings(self.read, self.prompt, metadata={})
-        chosen.pop("pages", None)
-        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+        """SHA-256 of `settings`."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+
+    def is_of(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of the table was read with this model and these settings."""
+        found: bool = (row["model"], row["settings"]) == (self.model_hash, self.settings_hash)
+        return found
 
     def page_key(self, source: str, document: str, page: int) -> str:
         """Names one page's reading.
@@ -68,5 +82,9 @@ class Job:
         Of the document's name and SHA-256, the page's number, the model's hash and the settings'.
         Copies under two names are two documents: each has its rows.
         """
-        name = f"{source}\0{document}/{page}/{self.model_hash}/{self.settings_hash}"
+        name = f"{path_name(source)}\0{document}/{page}/{self.model_hash}/{self.settings_hash}"
         return hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+
+
+def _as_json(value: Any) -> Any:
+    return path_name(value) if isinstance(value, os.PathLike) else value

@@ -1,26 +1,42 @@
-"""Which pages the table already has: an index on disk, so that memory does not grow with it."""
+"""Which documents are to be read and which pages the table has: an index on disk.
+
+So memory does not grow with either, and the two are joined where they are.
+"""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from crispvl.batch.documents import ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import NO_PAGE, Row
 from crispvl.batch.storage import Stored
+from crispvl.inputs.utf8 import path_name
 
 _TABLES = """
+    pragma journal_mode=off;
+    pragma synchronous=off;
     create table pages (key text primary key) without rowid;
     create table read (source text, version text, page int, n_pages int,
                        primary key (source, version, page)) without rowid;
+    create table claims (key text primary key, claimant text) without rowid;
+    create table found (name blob primary key, source text, version text, done int);
 """
+
+_FINISHED = f"""
+    update found set done = 1 where not done and version != '' and exists (
+        select 1 from read where read.source = found.source and read.version = found.version
+        group by read.source having count(*) = max(n_pages) or max(n_pages) = {NO_PAGE})
+"""
+"""A document that could not be opened, and is as it was, is finished as well."""
 
 
 class Ledger:
-    """Keys of the pages that need not be read. Use it as a context; its file goes with it."""
+    """Use it as a context; its file goes with it. For one thread at a time."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -28,7 +44,7 @@ class Ledger:
         self._index = sqlite3.connect(
             Path(self._folder.name) / "pages.sqlite", check_same_thread=False
         )
-        self._index.executescript("pragma journal_mode=off; pragma synchronous=off;" + _TABLES)
+        self._index.executescript(_TABLES)
 
     def __enter__(self) -> Ledger:
         return self
@@ -37,38 +53,52 @@ class Ledger:
         self._index.close()
         self._folder.cleanup()
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Notes rows of the table."""
-        job = self._job
-        for row in rows:
-            self._index.execute("insert or ignore into pages values (?)", [row["key"]])
-            if (row["model"], row["settings"]) == (job.model_hash, job.settings_hash):
-                self._index.execute(
-                    "insert or ignore into read values (?, ?, ?, ?)",
-                    [row["source"], row["version"], row["page"], row["n_pages"]],
-                )
+    def add(self, row: Row) -> bool:
+        """Notes a row of the table; returns whether its page is new."""
+        known = self._index.execute("insert or ignore into pages values (?)", [row["key"]])
+        if self._job.is_of(row):
+            self._index.execute(
+                "insert or ignore into read values (?, ?, ?, ?)",
+                [row["source"], row["version"], row["page"], row["n_pages"]],
+            )
+        return bool(known.rowcount)
 
     @property
     def n_pages(self) -> int:
         """Pages noted."""
-        count: int = self._index.execute("select count(*) from pages").fetchone()[0]
-        return count
+        return self._count("pages")
 
-    def has_all_of(self, found: Stored) -> bool:
-        """Whether every page of a document of this version was read with these settings.
+    @property
+    def n_kept(self) -> int:
+        """Of these, the ones that were read with this model and these settings."""
+        return self._count("read")
 
-        Without opening the document. Of a range of pages the document itself must tell which they
-        are, so this is false then.
+    def expect(self, documents: Iterable[Stored]) -> None:
+        """Notes documents to be read, after the rows of the table.
+
+        Those of which every page was read are done, without opening them. Of a range of pages the
+        document itself must tell which they are.
         """
-        if self._job.read.pages is not None:
-            return False
-        n_read, n_pages = self._index.execute(
-            "select count(*), max(n_pages) from read where source = ? and version = ?",
-            [found.name, found.version],
-        ).fetchone()
-        if n_read == 1 and n_pages == NO_PAGE:  # it could not be opened, and is as it was
-            return True
-        return bool(n_read) and n_read == n_pages
+        self._index.executemany(
+            "insert or ignore into found values (?, ?, ?, 0)",
+            (
+                (os.fsencode(found.name), path_name(found.name), found.version)
+                for found in documents
+            ),
+        )
+        if self._job.read.pages is None:
+            self._index.execute(_FINISHED)
+
+    @property
+    def n_unfinished(self) -> int:
+        """Documents that may have pages to read."""
+        return self._count("found where not done")
+
+    def unfinished(self) -> Iterator[Stored]:
+        """Yields these, in the order in which they were noted."""
+        wanted = "select name, version from found where not done order by rowid"
+        for name, version in self._index.execute(wanted):
+            yield Stored(os.fsdecode(name), version)
 
     def missing(self, task: ReadTask) -> ReadTask:
         """The task without the pages that were read."""
@@ -79,3 +109,13 @@ class Ledger:
         """Whether a page was read."""
         known = "select 1 from pages where key = ?"
         return self._index.execute(known, [key]).fetchone() is not None
+
+    def claim(self, key: str, claimant: str) -> bool:
+        """Whether this claimant is the first to ask for a key; it may ask again."""
+        self._index.execute("insert or ignore into claims values (?, ?)", [key, claimant])
+        wanted = "select 1 from claims where key = ? and claimant = ?"
+        return self._index.execute(wanted, [key, claimant]).fetchone() is not None
+
+    def _count(self, what: str) -> int:
+        count: int = self._index.execute(f"select count(*) from {what}").fetchone()[0]
+        return count

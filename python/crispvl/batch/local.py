@@ -7,13 +7,13 @@ import queue
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from crispvl.batch.documents import ReadTask
+from crispvl.batch.documents import Parcel
 from crispvl.batch.isolated import IsolatedReader
 from crispvl.batch.job import Job
 from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
 from crispvl.batch.rows import Row
 
-_TASKS_PER_WORKER = 2  # one being read, one ready
+_PARCELS_PER_WORKER = 2  # one being read, one ready
 
 
 def n_cores() -> int:
@@ -26,13 +26,13 @@ def n_cores() -> int:
 
 def read_locally(
     job: Job,
-    tasks: Iterable[ReadTask | Row],
+    parcels: Iterable[Parcel | Row],
     n_workers: int,
     factory: ReaderFactory = EnginePageReader,
 ) -> Iterator[list[Row]]:
-    """Yields the rows of each task as it is done; rows among the tasks are passed on.
+    """Yields the rows of each parcel as it is done; rows among the parcels are passed on.
 
-    Tasks are taken as workers become free, so that memory does not grow with their number.
+    Parcels are taken as workers become free, so that memory does not grow with their number.
     """
     n_threads = max(1, n_cores() // n_workers)
     readers = [IsolatedReader(job, n_threads, factory) for _ in range(n_workers)]
@@ -40,32 +40,32 @@ def read_locally(
     for reader in readers:
         free.put(reader)
 
-    def read(task: ReadTask) -> list[Row]:
+    def read(parcel: Parcel) -> list[Row]:
         reader = free.get()
         try:
-            return list(reader.read(task))
+            return list(reader.read(parcel))
         finally:
             free.put(reader)
 
     running: set[Future[list[Row]]] = set()
     pool = ThreadPoolExecutor(n_workers)
     try:
-        for task in tasks:
-            if not isinstance(task, ReadTask):
-                yield [task]
+        for parcel in parcels:
+            if isinstance(parcel, dict):
+                yield [parcel]
                 continue
-            if len(running) >= _TASKS_PER_WORKER * n_workers:
+            if len(running) >= _PARCELS_PER_WORKER * n_workers:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
-            running.add(pool.submit(read, task))
+            running.add(pool.submit(read, parcel))
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
     finally:
-        for future in running:
-            future.cancel()
+        for reader in readers:
+            reader.stop()
+        pool.shutdown(cancel_futures=True)
         for reader in readers:
             reader.close()
-        pool.shutdown()

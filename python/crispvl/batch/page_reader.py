@@ -1,25 +1,29 @@
-"""Reads the pages of a task in the process that has the model."""
+"""Reads the pages of a parcel in the process that has the model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from crispvl.batch.documents import ReadTask, content
+from crispvl.batch.documents import Parcel, ReadTask, content, content_hash
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, failed_row, page_row
 from crispvl.batch.storage import file_version, is_remote
 from crispvl.errors import CrispVLError, DocumentError
 from crispvl.events import DocumentDone, PageDone
 from crispvl.reading.ocr import CrispOCR
+from crispvl.results.page import Page
+
+_FAILURES = (CrispVLError, OSError, ValueError, MemoryError)
 
 
 class PageReader(Protocol):
-    """What a worker does with a task."""
+    """What a worker does with a parcel."""
 
-    def read(self, task: ReadTask) -> Iterator[Row]:
-        """Yields a row for each page of the task, in any order."""
+    def read(self, parcel: Parcel) -> Iterator[Row]:
+        """Yields a row for each page of the parcel, in any order."""
         ...
 
 
@@ -28,42 +32,83 @@ ReaderFactory: TypeAlias = Callable[[Job, int], PageReader]
 
 
 class EnginePageReader:
-    """Reads with one engine; the pages of a task share its running batch."""
+    """Reads with one engine; the pages of a parcel share its running batch."""
 
     def __init__(self, job: Job, n_threads: int) -> None:
         load = replace(job.load, threads=job.load.threads or n_threads)
         self._job = job
+        self._options = replace(job.read, pages=None)  # a task names its pages
         self._ocr = CrispOCR(job.model, job.mmproj, **vars(load))
+        self._kept: tuple[str, Path | bytes] = "", b""
 
-    def read(self, task: ReadTask) -> Iterator[Row]:
-        """Yields the rows of a task as its pages are done."""
-        left = set(task.pages)
-        options = replace(self._job.read, pages=",".join(map(str, task.pages)))
+    def read(self, parcel: Parcel) -> Iterator[Row]:
+        """Yields the rows of a parcel as its pages are done."""
+        tasks, contents = [], []
+        for task in parcel:
+            try:
+                contents.append(self._content(task))
+                tasks.append(task)
+            except _FAILURES as error:
+                yield from self._failed(task, task.pages, error)
+        left = [set(task.pages) for task in tasks]
+        try:
+            for i, event in self._ocr.stream_many(
+                contents,
+                self._job.prompt,
+                options=self._options,
+                skip=lambda i, page: page not in tasks[i].pages,
+                keep_pages=False,
+            ):
+                if isinstance(event, PageDone):
+                    left[i].discard(event.page.number)
+                    yield self._row(tasks[i], event.page)
+                elif isinstance(event, DocumentDone):
+                    reason = event.document.error or _out_of_time(tasks[i])
+                    yield from self._failed(tasks[i], left[i], reason)
+                    left[i] = set()
+        except _FAILURES as error:
+            for task, pages in zip(tasks, left, strict=True):
+                yield from self._failed(task, pages, error)
+
+    def _content(self, task: ReadTask) -> Path | bytes:
+        """What is to be read; the last document of an object store is kept for its next pages."""
+        _refuse_changed(task)
+        if not is_remote(task.source):
+            return content(task.source)
+        if self._kept[0] != task.document:
+            data = content(task.source)
+            if content_hash(data) != task.document:
+                raise _changed(task)
+            self._kept = task.document, data
+        return self._kept[1]
+
+    def _row(self, task: ReadTask, page: Page) -> Row:
         try:
             _refuse_changed(task)
-            events = self._ocr.stream_many(
-                [content(task.source)], self._job.prompt, options=options, keep_pages=False
-            )
-            for _, event in events:
-                if isinstance(event, PageDone):
-                    left.discard(event.page.number)
-                    yield page_row(self._job, task, event.page)
-                elif isinstance(event, DocumentDone) and event.document.error is not None:
-                    raise event.document.error
-            if left:
-                raise DocumentError(
-                    f"[{task.source}] all pages asked for expected; the time limit of the document "
-                    "ended before them; raise it"
-                )
-        except (CrispVLError, OSError, ValueError, MemoryError) as error:
-            yield from (failed_row(self._job, task, page, error) for page in sorted(left))
+        except _FAILURES as error:
+            return failed_row(self._job, task, page.number, error)
+        return page_row(self._job, task, page)
+
+    def _failed(self, task: ReadTask, pages: Iterable[int], error: Exception) -> Iterator[Row]:
+        for page in sorted(pages):
+            yield failed_row(self._job, task, page, error)
+
+
+def _out_of_time(task: ReadTask) -> DocumentError:
+    return DocumentError(
+        f"[{task.source}] all pages asked for expected; the time limit of the document ended "
+        "before them; raise it"
+    )
 
 
 def _refuse_changed(task: ReadTask) -> None:
-    if is_remote(task.source):
-        return
-    if file_version(task.source) != task.version:
-        raise DocumentError(
-            f"[{task.source}] the document as it was when its pages were counted expected; it has "
-            "changed since; run the batch again"
-        )
+    """A file on a disk may change under the hands of who reads it, which pages do not show."""
+    if not is_remote(task.source) and file_version(task.source) != task.version:
+        raise _changed(task)
+
+
+def _changed(task: ReadTask) -> DocumentError:
+    return DocumentError(
+        f"[{task.source}] the document as it was when its pages were counted expected; it has "
+        "changed since; run the batch again"
+    )

@@ -6,11 +6,16 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from crispvl.batch.job import Job, PartFormat
+from crispvl.batch.job import PartFormat
 from crispvl.batch.rows import Row
 from crispvl.batch.storage import Folder
+from crispvl.errors import OutputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +25,9 @@ IDENTITY = ("key", "source", "version", "n_pages", "page", "model", "settings", 
 
 ROWS_PER_PART = 64
 """At most this many finished pages are lost, and read again, when the driver is killed."""
+
+_READ_AHEAD = 16
+"""Parts that are opened together: an object store takes its time for each."""
 
 
 def schema() -> pa.Schema:
@@ -44,6 +52,7 @@ def schema() -> pa.Schema:
             ("width_px", pa.int32()),
             ("height_px", pa.int32()),
             ("timings", pa.map_(pa.string(), pa.float64())),
+            ("read_at", pa.timestamp("ms", tz="UTC")),
             ("document", pa.string()),
             ("version", pa.string()),
             ("n_pages", pa.int32()),
@@ -62,61 +71,86 @@ def part_name(rows: Sequence[Row], kind: PartFormat) -> str:
 def write_part(folder: Folder, rows: Sequence[Row], kind: PartFormat) -> str:
     """Writes rows as one part and returns its name."""
     name = part_name(rows, kind)
-    folder.write(name, _parquet(rows) if kind == "parquet" else _json_lines(rows))
+    _write(folder, name, rows, kind)
     return name
+
+
+def keep_rows(folder: Folder, name: str, kind: PartFormat, kept: Sequence[bool]) -> None:
+    """Takes rows out of a part, which is replaced at once; without a row left, it is deleted.
+
+    Args:
+        folder: Of the table.
+        name: Of the part.
+        kind: Its format.
+        kept: For each row, whether it stays.
+    """
+    rows = [row for row, stays in zip(_read(folder, name, kind), kept, strict=True) if stays]
+    if rows:
+        _write(folder, name, rows, kind)
+    else:
+        folder.remove(name)
+
+
+def identities(folder: Folder, kind: PartFormat) -> Iterator[tuple[str, list[Row]]]:
+    """Yields the name of each part with `IDENTITY` of its rows; some parts are read ahead.
+
+    Raises:
+        OutputError: A file is no part of a table.
+    """
+    names = folder.files(f".{kind}")
+    with ThreadPoolExecutor(_READ_AHEAD) as pool:
+        while some := list(islice(names, 2 * _READ_AHEAD)):
+            found = pool.map(partial(_identity, folder, kind), some)
+            yield from zip(some, found, strict=True)
+
+
+def _identity(folder: Folder, kind: PartFormat, name: str) -> list[Row]:
+    try:
+        return _read(folder, name, kind, IDENTITY)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise OutputError(
+            f"[{folder.name}] parts of a batch's table expected; {name} cannot be read as one "
+            f"({error}); move it away, or give another folder"
+        ) from error
+
+
+def _read(
+    folder: Folder, name: str, kind: PartFormat, columns: Sequence[str] | None = None
+) -> list[Row]:
+    with folder.open(name) as file:
+        if kind == "jsonl":
+            rows = map(json.loads, file.read().rstrip(b"\n").split(b"\n"))
+            return [row if columns is None else {c: row[c] for c in columns} for row in rows]
+        import pyarrow.parquet as pq
+
+        found: list[Row] = pq.read_table(file, columns=columns and list(columns)).to_pylist()
+        return found
+
+
+def _write(folder: Folder, name: str, rows: Sequence[Row], kind: PartFormat) -> None:
+    folder.write(name, _parquet(rows) if kind == "parquet" else _json_lines(rows))
 
 
 def _parquet(rows: Sequence[Row]) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    maps = [row | {"timings": list(row["timings"].items())} for row in rows]
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(maps, schema=schema()), buffer, compression="zstd")
+    pq.write_table(
+        pa.Table.from_pylist(list(map(_as_arrow, rows)), schema=schema()),
+        buffer,
+        compression="zstd",
+    )
     return buffer.getbuffer()
+
+
+def _as_arrow(row: Row) -> Row:
+    read_at = row["read_at"]
+    if isinstance(read_at, str):
+        read_at = datetime.fromisoformat(read_at)
+    timings = row["timings"]
+    return row | {"timings": list(dict(timings).items()), "read_at": read_at}
 
 
 def _json_lines(rows: Sequence[Row]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-
-
-def drop_failed(folder: Folder, job: Job) -> None:
-    """Takes the failed pages of a job out of the table, so that they are read again.
-
-    Each part is replaced at once: a run that is killed in between leaves every other page.
-    """
-    for name in folder.files(f".{job.format}"):
-        rows = _read_part(folder, name, job.format)
-        kept = [row for row in rows if row["error_type"] is None or not _is_of(job, row)]
-        if not kept:
-            folder.remove(name)
-        elif len(kept) < len(rows):
-            folder.write(name, _parquet(kept) if job.format == "parquet" else _json_lines(kept))
-
-
-def _is_of(job: Job, row: Row) -> bool:
-    return (row["model"], row["settings"]) == (job.model_hash, job.settings_hash)
-
-
-def _read_part(folder: Folder, name: str, kind: PartFormat) -> list[Row]:
-    with folder.open(name) as file:
-        if kind == "jsonl":
-            return [json.loads(line) for line in file.read().decode().splitlines()]
-        import pyarrow.parquet as pq
-
-        rows: list[Row] = pq.read_table(file).to_pylist()
-        return [row | {"timings": dict(row["timings"])} for row in rows]
-
-
-def identities(folder: Folder, kind: PartFormat) -> Iterator[Row]:
-    """Yields `IDENTITY` of every row that is in the folder, part by part."""
-    for name in folder.files(f".{kind}"):
-        with folder.open(name) as file:
-            if kind == "parquet":
-                import pyarrow.parquet as pq
-
-                yield from pq.read_table(file, columns=list(IDENTITY)).to_pylist()
-                continue
-            for line in file.read().decode().splitlines():
-                row = json.loads(line)
-                yield {column: row[column] for column in IDENTITY}

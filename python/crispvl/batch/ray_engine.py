@@ -1,4 +1,4 @@
-"""The same batch on a Ray cluster: Ray Data moves the pages, this says what is done with each.
+"""The same batch on a Ray cluster: Ray Data moves the pages, `ray_stages` says what is done.
 
 Openers are CPU tasks, readers are actors with a process and a model each, parts are written by the
 tasks of a data sink. Ray starts what died again; what was written stays, under names made of the
@@ -9,166 +9,140 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import Datasink
 
-from crispvl.batch.documents import ReadTask, find_documents
-from crispvl.batch.isolated import IsolatedReader
+from crispvl.batch.documents import check_inputs, find_documents
 from crispvl.batch.job import Job
-from crispvl.batch.ledger import Ledger
 from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
-from crispvl.batch.parts import ROWS_PER_PART, drop_failed, identities, write_part
+from crispvl.batch.ray_stages import DocumentOpener, ParcelReader, PartSink, Pool, SharedLedger
 from crispvl.batch.run import Summary
-from crispvl.batch.storage import Folder, Stored
-from crispvl.batch.tasks import missing_tasks
+from crispvl.batch.storage import Folder
+from crispvl.batch.table import write_settings
+from crispvl.batch.tasks import Opener, Shares, opened
+from crispvl.errors import CrispVLError, WorkerDiedError
 
+_DOCUMENTS_PER_CALL = 1000
 _DOCUMENTS_PER_BLOCK = 8
-_TASKS_PER_BATCH = 4
-_READER_CPUS = 1.0
+_MOST_BLOCKS = 4096
 _OPENER_CPUS = 0.25  # it waits for files most of the time
-_Batch = dict[str, Any]
 
 
-@ray.remote(num_cpus=0)
-class _SharedLedger:
-    """The index of what the table has, for the openers of all machines."""
-
-    def __init__(self, job: Job) -> None:
-        self._ledger = Ledger(job)
-        self._ledger.add(identities(Folder(job.out), job.format))
-        self._job = job
-
-    def n_pages(self) -> int:
-        return self._ledger.n_pages
-
-    def unfinished(self, found: list[Stored]) -> list[bool]:
-        return [not self._ledger.has_all_of(document) for document in found]
-
-    def missing(self, tasks: list[ReadTask]) -> list[ReadTask]:
-        return [self._ledger.missing(task) for task in tasks]
-
-    def has(self, key: str) -> bool:
-        return self._ledger.has(key)
-
-
-class _RemoteLedger:
-    """`Ledger` as an opener sees it."""
-
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
-
-    def has_all_of(self, found: Stored) -> bool:
-        unfinished: list[bool] = ray.get(self._actor.unfinished.remote([found]))
-        return not unfinished[0]
-
-    def missing(self, task: ReadTask) -> ReadTask:
-        missing: list[ReadTask] = ray.get(self._actor.missing.remote([task]))
-        return missing[0]
-
-    def has(self, key: str) -> bool:
-        known: bool = ray.get(self._actor.has.remote(key))
-        return known
-
-
-class _Opener:
-    """Opens documents and finds the pages that the table lacks."""
-
-    def __init__(self, job: Job, ledger: Any) -> None:
-        self._job, self._ledger = job, _RemoteLedger(ledger)
-
-    def __call__(self, document: dict[str, Any]) -> list[dict[str, Any]]:
-        found = Stored(document["name"], document["version"])
-        tasks = missing_tasks(self._job, self._ledger, found)
-        return [{"task": pickle.dumps(task)} for task in tasks]
-
-
-class _Reader:
-    """Reads the pages of tasks in a process that may die."""
-
-    def __init__(self, job: Job, factory: ReaderFactory) -> None:
-        self._reader = IsolatedReader(job, int(_READER_CPUS), factory)
-
-    def __call__(self, batch: _Batch) -> Iterator[_Batch]:
-        for data in batch["task"]:
-            task = pickle.loads(data)
-            rows = self._reader.read(task) if isinstance(task, ReadTask) else [task]
-            yield {"row": [pickle.dumps(row) for row in rows]}
-
-
-class _Parts(Datasink[Counter[str]]):
-    """Writes finished rows as parts of the table."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self.failures: Counter[str] = Counter()
-        self.n_read = 0
-
-    def write(self, blocks: Iterable[Any], ctx: Any) -> Counter[str]:
-        folder, failures = Folder(self._job.out), Counter[str]()
-        rows = (pickle.loads(data.as_py()) for block in blocks for data in block["row"])
-        while part := list(islice(rows, ROWS_PER_PART)):
-            write_part(folder, part, self._job.format)
-            failures.update(str(row["error_type"] or "") for row in part)
-        return failures
-
-    def on_write_complete(self, write_result: Any) -> None:
-        for counted in write_result.write_returns:
-            self.failures += counted
-        self.n_read = sum(self.failures.values())
-        del self.failures[""]
-
-
-def run_on_ray(job: Job, n_workers: int, factory: ReaderFactory = EnginePageReader) -> Summary:
+def run_on_ray(
+    job: Job,
+    n_workers: int,
+    factory: ReaderFactory = EnginePageReader,
+    opener: Opener = opened,
+    *,
+    n_gpu_workers: int = 0,
+    worker_gpus: float = 1.0,
+) -> Summary:
     """Reads what the table lacks on the cluster that Ray is connected to, or one of this machine.
 
     Args:
         job: What to read; every machine must reach its inputs, its model and its output.
-        n_workers: Most readers; Ray starts as many as there is room for.
+        n_workers: Most readers on CPUs; Ray starts as many as there is room for.
         factory: Makes the reader of each.
+        opener: Opens documents.
+        n_gpu_workers: Most readers on GPUs, beside these.
+        worker_gpus: GPUs of each of them.
+
+    Raises:
+        DocumentError: There is no document.
+        OutputError: The table cannot be read or written to.
+        ModelFileError: The model is unusable.
+        WorkerDiedError: The cluster itself failed.
+        ValueError: Another run writes to the table.
     """
-    if not ray.is_initialized():
-        ray.init()
+    check_inputs(job.inputs)
     begun = time.monotonic()
     folder = Folder(job.out)
-    folder.make()
-    if job.retry_failed:
-        drop_failed(folder, job)
-    shared: Any = _SharedLedger  # which Ray's decorator made an actor's class
-    ledger = shared.remote(job)
-    summary = Summary(n_workers=n_workers, n_kept=ray.get(ledger.n_pages.remote()))
-    blocks = list(_document_blocks(job, ledger))
-    if blocks:
-        parts = _Parts(job)
-        (
-            ray.data.from_arrow_refs(blocks)
-            .flat_map(_Opener, fn_constructor_args=(job, ledger), num_cpus=_OPENER_CPUS)
-            .repartition(target_num_rows_per_block=_TASKS_PER_BATCH)
-            .map_batches(
-                _Reader,
-                fn_constructor_args=(job, factory),
-                batch_size=_TASKS_PER_BATCH,
-                num_cpus=_READER_CPUS,
-                concurrency=(1, n_workers),
-            )
-            .write_datasink(parts)
-        )
-        summary.n_read, summary.failures = parts.n_read, parts.failures
+    named = Pool("cpu", n_workers), Pool("gpu", n_gpu_workers, worker_gpus)
+    pools = [pool for pool in named if pool.n_workers]
+    with folder.claimed(), _own_errors():
+        if not ray.is_initialized():
+            ray.init()
+        shared: Any = SharedLedger  # which Ray's decorator made an actor's class
+        ledger = shared.remote(job)
+        documents = find_documents(job.inputs)
+        while some := list(islice(documents, _DOCUMENTS_PER_CALL)):
+            ray.get(ledger.expect.remote(some))
+        n_kept, n_documents = ray.get(ledger.counts.remote())
+        shares = Shares(n_documents, n_workers + n_gpu_workers)
+        summary = Summary(n_workers=shares.n_workers, n_kept=n_kept, n_documents=n_documents)
+        if n_documents:
+            write_settings(job, folder)
+            parts = PartSink(job)
+            _rows(job, ledger, shares, pools, factory, opener).write_datasink(parts)
+            summary.n_read, summary.failures = parts.n_read, parts.failures
     summary.seconds = time.monotonic() - begun
     return summary
 
 
-def _document_blocks(job: Job, ledger: Any) -> Iterator[Any]:
+def _rows(
+    job: Job,
+    ledger: Any,
+    shares: Shares,
+    pools: Sequence[Pool],
+    factory: ReaderFactory,
+    opener: Opener,
+) -> Any:
+    """The data set of the rows that the table lacks; nothing is read before it is written.
+
+    Each pool takes all documents, the second one from the end, and leaves out what the other has
+    claimed: they meet where their rates make them meet.
+    """
+    blocks = list(_document_blocks(ledger, shares.n_documents))
+    n_tasks, n_threads = shares.most_pages(), job.load.threads or 1
+    read: list[Any] = []
+    for pool in pools:
+        documents = ray.data.from_arrow_refs(blocks[:: -1 if read else 1])
+        tasks = documents.flat_map(
+            DocumentOpener,
+            fn_constructor_args=(job, ledger, shares, opener),
+            num_cpus=_OPENER_CPUS,
+        )
+        rows = tasks.repartition(target_num_rows_per_block=n_tasks).map_batches(
+            ParcelReader,
+            fn_constructor_args=(job, ledger, pool, shares, factory),
+            batch_size=n_tasks,
+            num_cpus=n_threads,
+            num_gpus=pool.n_gpus or None,
+            concurrency=(1, pool.n_workers),
+        )
+        read.append(rows)
+    return read[0].union(*read[1:]) if read[1:] else read[0]
+
+
+def _document_blocks(ledger: Any, n_documents: int) -> Iterator[Any]:
     """References to tables of the documents that are not finished; Ray's store holds the tables."""
-    documents = find_documents(job.inputs)
-    while block := list(islice(documents, _DOCUMENTS_PER_BLOCK)):
-        wanted = ray.get(ledger.unfinished.remote(block))
-        left = [found for found, is_wanted in zip(block, wanted, strict=True) if is_wanted]
-        if left:
-            columns = {"name": [f.name for f in left], "version": [f.version for f in left]}
-            yield ray.put(pa.table(columns))
+    n_rows = max(_DOCUMENTS_PER_BLOCK, n_documents // _MOST_BLOCKS)
+    while block := ray.get(ledger.next_unfinished.remote(n_rows)):
+        yield ray.put(pa.table({"found": list(map(pickle.dumps, block))}))
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Raises what Ray wraps in errors of its own."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise _ours(error) from error
+
+
+def _ours(error: BaseException) -> Exception:
+    cause: BaseException | None = error
+    while cause is not None:
+        is_rays = isinstance(cause, ray.exceptions.RayError)
+        if isinstance(cause, (CrispVLError, OSError, ValueError)) and not is_rays:
+            return cause
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    return WorkerDiedError(
+        f"[ray] a cluster that keeps its workers expected; {error}; look at its dashboard and run "
+        "the batch again, which reads only what is missing"
+    )

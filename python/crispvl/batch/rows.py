@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
 from crispvl.batch.documents import ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.storage import Stored
+from crispvl.inputs.utf8 import encodable, path_name
 from crispvl.results.lines import Line
 from crispvl.results.page import Page, describe_error
 
@@ -36,22 +38,22 @@ def failed_row(job: Job, task: ReadTask, page: int, error: Exception) -> Row:
     return _row(job, task, page) | _error(error)
 
 
-def unopened_row(job: Job, found: Stored, error: Exception) -> Row:
-    """A document that could not be opened; its key is made of its version."""
+def unopened_row(job: Job, found: Stored, error: Exception, digest: str | None = None) -> Row:
+    """A document that could not be opened; its version is in its key where no hash is known."""
     task = ReadTask(
         source=found.name,
         version=found.version,
-        document=found.version,
+        document=found.version if digest is None else digest,
         n_pages=0,
         pages=(),
     )
-    return failed_row(job, task, NO_PAGE, error) | {"document": ""}
+    return failed_row(job, task, NO_PAGE, error) | {"document": digest or ""}
 
 
 def _row(job: Job, task: ReadTask, page: int) -> Row:
     return {
         "key": job.page_key(task.source, task.document, page),
-        "source": task.source,
+        "source": path_name(task.source),
         "page": page,
         "text": "",
         "lines": [],
@@ -63,6 +65,7 @@ def _row(job: Job, task: ReadTask, page: int) -> Row:
         "width_px": 0,
         "height_px": 0,
         "timings": {},
+        "read_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         "document": task.document,
         "version": task.version,
         "n_pages": task.n_pages,
@@ -75,7 +78,7 @@ def _error(error: Exception | None) -> Row:
     found = describe_error(error)
     if found is None:
         return {}
-    return {"error": found["message"], "error_type": found["type"]}
+    return {"error": encodable(found["message"]), "error_type": found["type"]}
 
 
 def _line(line: Line) -> Row:

@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from crispvl.batch.documents import ReadTask, find_documents
+from crispvl.batch.documents import ReadTask, check_inputs, find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.ledger import Ledger
 from crispvl.batch.local import read_locally
 from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
-from crispvl.batch.parts import ROWS_PER_PART, drop_failed, identities, write_part
+from crispvl.batch.parts import ROWS_PER_PART, write_part
 from crispvl.batch.rows import Row
-from crispvl.batch.storage import Folder
-from crispvl.batch.tasks import missing_tasks
+from crispvl.batch.storage import Folder, Stored
+from crispvl.batch.table import note_table, write_settings
+from crispvl.batch.tasks import IsolatedOpener, Opener, Shares, opened, still_to_do
 
 _SECONDS_PER_PART = 60.0  # a slow model's pages are kept before a part is full
 
@@ -27,6 +28,14 @@ class Summary:
     n_read: int = 0
     n_kept: int = 0
     """Pages that the table had before."""
+    n_documents: int = 0
+    """That may have pages to read."""
+    n_opened: int = 0
+    """Of these, so far."""
+    n_to_read: int = 0
+    """Pages of those that were opened."""
+    n_done: int = 0
+    """Of these, the ones that workers are done with; `n_read` were written."""
     failures: Counter[str] = field(default_factory=Counter)
     """Pages with an error, by its kind."""
     seconds: float = 0.0
@@ -41,6 +50,16 @@ class Summary:
     def pages_per_second(self) -> float:
         """Of this run."""
         return self.n_read / self.seconds if self.seconds else 0.0
+
+    def progress(self) -> str:
+        """How far the run is, in a line; the time left follows from documents opened so far."""
+        told = f"{self.n_done} of {self.n_to_read} pages"
+        told += f" of {self.n_opened} of {self.n_documents} documents"
+        if not (self.n_done and self.n_opened and self.seconds):
+            return told
+        rate = self.n_done / self.seconds
+        n_left = self.n_to_read * self.n_documents / self.n_opened - self.n_done
+        return f"{told}, {rate:.1f} pages/s, {n_left / rate / 60:.0f} min left"
 
     def lines(self, price_per_hour: float | None = None) -> Iterator[str]:
         """Sentences for people; the price is of all workers together."""
@@ -60,6 +79,7 @@ def run_on_this_machine(
     n_workers: int,
     *,
     factory: ReaderFactory = EnginePageReader,
+    opener: Opener = opened,
     on_rows: Callable[[Summary], object] = lambda summary: None,
 ) -> Summary:
     """Reads what the table lacks, on this machine.
@@ -68,25 +88,33 @@ def run_on_this_machine(
         job: What to read, and where to.
         n_workers: Processes.
         factory: Makes the reader of each.
-        on_rows: Told the summary so far, after each task.
+        opener: Opens documents, in a process of its own.
+        on_rows: Told the summary so far, after each parcel.
 
     Raises:
-        DocumentError: There is no document, or the output cannot be opened.
+        DocumentError: There is no document.
+        OutputError: The table cannot be read or written to.
         ModelFileError: The model is unusable.
+        ValueError: Another run writes to the table.
     """
-    folder = Folder(job.out)
-    folder.make()
+    check_inputs(job.inputs)
     begun = time.monotonic()
-    summary = Summary(n_workers=n_workers)
-    with Ledger(job) as ledger:
-        if job.retry_failed:
-            drop_failed(folder, job)
-        ledger.add(identities(folder, job.format))
-        summary.n_kept = ledger.n_pages
+    folder = Folder(job.out)
+    with folder.claimed(), Ledger(job) as ledger, IsolatedOpener(job, opener) as open_document:
+        note_table(job, folder, ledger)
+        ledger.expect(find_documents(job.inputs))
+        summary = Summary(
+            n_workers=n_workers, n_kept=ledger.n_kept, n_documents=ledger.n_unfinished
+        )
+        if summary.n_documents:
+            write_settings(job, folder)
+        shares = Shares(summary.n_documents, n_workers)
+        tasks = _tasks(ledger, open_document, shares, summary)
         parts = _Parts(folder, job, summary)
         try:
-            for rows in read_locally(job, _tasks(job, ledger), n_workers, factory):
+            for rows in read_locally(job, shares.parcels(tasks), n_workers, factory):
                 parts.add(rows)
+                summary.n_done += len(rows)
                 summary.seconds = time.monotonic() - begun
                 on_rows(summary)
         finally:
@@ -95,9 +123,21 @@ def run_on_this_machine(
     return summary
 
 
-def _tasks(job: Job, ledger: Ledger) -> Iterator[ReadTask | Row]:
-    for found in find_documents(job.inputs):
-        yield from missing_tasks(job, ledger, found)
+def _tasks(
+    ledger: Ledger,
+    open_document: Callable[[Stored], ReadTask | Row],
+    shares: Shares,
+    summary: Summary,
+) -> Iterator[ReadTask | Row]:
+    for found in ledger.unfinished():
+        left = still_to_do(ledger, open_document(found))
+        summary.n_opened += 1
+        if isinstance(left, ReadTask):
+            summary.n_to_read += len(left.pages)
+            yield from shares.split(left)
+        elif left is not None:
+            summary.n_to_read += 1
+            yield left
 
 
 class _Parts:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crispvl.errors import DocumentError
+from crispvl.errors import DocumentError, OutputError
+from crispvl.file_lock import open_locked
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo
+
+_CLOCK_NS = 2_000_000_000
+"""Object stores tell times of change in whole seconds."""
+_LOCK = ".crispvl-batch.lock"
 
 
 def is_remote(name: str) -> bool:
@@ -45,24 +52,32 @@ class Stored:
     """A file as a listing shows it."""
 
     name: str
-    """Path, or address without its query."""
+    """Path, or address."""
     version: str
-    """Changes whenever the file does: its size and the time of its last change."""
+    """Changes whenever the file does: its size and times. Empty where it could not be looked at."""
 
 
 def file_version(path: str) -> str:
     """The version of a file on a disk.
 
+    The time of the last change of its entry counts too, since no program can set that one back.
+
     Raises:
         OSError: It cannot be looked at.
     """
     status = os.stat(path)
-    return f"{status.st_size}:{status.st_mtime_ns}"
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
 
 def stored(name: str, info: FileInfo) -> Stored:
-    """A file of a listing, under the name that leads to it again."""
-    return Stored(name, f"{info.size}:{info.mtime_ns}")
+    """A file of a listing, under the name that leads to it again.
+
+    One that changed just now may change again within the same tick of the store's clock, so its
+    version is good for this listing alone.
+    """
+    now = time.time_ns()
+    version = f"{info.size}:{info.mtime_ns}"
+    return Stored(name, version if now - info.mtime_ns > _CLOCK_NS else f"{version}:{now}")
 
 
 class Folder:
@@ -72,19 +87,48 @@ class Folder:
         self.name = name
         self._fs, self._root = file_system(name)
 
-    def make(self) -> None:
-        """Creates it where it is not there yet; object stores have no folders to create."""
-        if not is_remote(self.name):
-            self._fs.create_dir(self._root, recursive=True)
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Makes the folder, and keeps other runs from it meanwhile.
+
+        Takes away what a killed run left half written. An object store has neither folders to make
+        nor locks.
+
+        Raises:
+            OutputError: The folder cannot be made or written to.
+            ValueError: Another run writes to it.
+        """
+        if is_remote(self.name):
+            yield
+            return
+        folder = Path(self._root)
+        with self._told("a folder that can be written to"):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = open_locked(folder / _LOCK)
+        try:
+            for left in folder.glob(".*.part"):
+                left.unlink(missing_ok=True)
+            yield
+        finally:
+            with suppress(OSError):
+                (folder / _LOCK).unlink()
+            lock.close()
 
     def files(self, suffix: str) -> Iterator[str]:
         """Names of the finished files with a suffix, sorted."""
         from pyarrow import fs
 
         selector = fs.FileSelector(self._root, allow_not_found=True)
-        for info in sorted(self._fs.get_file_info(selector), key=lambda info: info.base_name):
-            if info.is_file and info.base_name.endswith(suffix) and info.base_name[0] != ".":
+        with self._told("a folder that can be listed"):
+            infos = self._fs.get_file_info(selector)
+        for info in sorted(infos, key=lambda info: info.base_name):
+            if info.is_file and info.base_name.endswith(suffix) and info.base_name[0] not in "._":
                 yield info.base_name
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        with self._told("a folder that can be listed"):
+            return bool(self._fs.get_file_info(f"{self._root}/{name}").is_file)
 
     def open(self, name: str) -> Any:
         """Opens a file of the folder for reading at random."""
@@ -92,24 +136,41 @@ class Folder:
 
     def remove(self, name: str) -> None:
         """Deletes a file."""
-        self._fs.delete_file(f"{self._root}/{name}")
+        with self._told("a folder whose files can be deleted"):
+            self._fs.delete_file(f"{self._root}/{name}")
 
     def write(self, name: str, data: Any) -> None:
         """Writes a file that is seen only when it is complete; one of this name is replaced.
 
         Object stores show an object once its upload is complete; a disk gets a temporary name
         first.
+
+        Raises:
+            OutputError: It cannot be written; nothing of it is left.
         """
-        if is_remote(self.name):
-            with self._fs.open_output_stream(f"{self._root}/{name}") as stream:
-                stream.write(data)
-            return
-        part = Path(self._root) / f".{uuid.uuid4().hex}.part"
+        with self._told("room and the right to write"):
+            if is_remote(self.name):
+                with self._fs.open_output_stream(f"{self._root}/{name}") as stream:
+                    stream.write(data)
+                return
+            part = Path(self._root) / f".{uuid.uuid4().hex}.part"
+            try:
+                with part.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.replace(Path(self._root) / name)
+            finally:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _told(self, expected: str) -> Iterator[None]:
+        """Says of the system's errors where they came up."""
         try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(Path(self._root) / name)
-        finally:
-            part.unlink(missing_ok=True)
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"[{self.name}] {expected} expected; {error}; mend it and run the batch again, "
+                "which reads only what is missing"
+            ) from error

@@ -1,46 +1,117 @@
-"""From documents to tasks for the workers."""
+"""From documents to parcels of pages for the workers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeAlias
 
-from crispvl.batch.documents import ReadTask, all_pages
-from crispvl.batch.job import MOST_PAGES_PER_TASK, Job
+from crispvl.batch.documents import Parcel, ReadTask, all_pages, content, content_hash
+from crispvl.batch.isolated import WorkerProcess
+from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, unopened_row
 from crispvl.batch.storage import Stored
-from crispvl.errors import CrispVLError
+from crispvl.errors import CrispVLError, WorkerDiedError
+
+MOST_PAGES = 8
+"""In a parcel: enough to fill a worker's running batch."""
+
+Opener: TypeAlias = Callable[[Job, Stored], "ReadTask | Row"]
+"""All pages of a document, or the row of one that cannot be opened; picklable."""
+
+
+def opened(job: Job, found: Stored) -> ReadTask | Row:
+    """Opens a document in this process."""
+    digest = None
+    try:
+        data = content(found.name)
+        digest = content_hash(data)
+        return all_pages(found, data, digest, job.read)
+    except (CrispVLError, OSError, ValueError, MemoryError) as error:
+        return unopened_row(job, found, error, digest)
+
+
+class IsolatedOpener:
+    """Opens documents in a process of its own: one that ends it is a row with an error.
+
+    Not thread-safe. Use it as a context.
+    """
+
+    def __init__(self, job: Job, opener: Opener = opened) -> None:
+        self._job = job
+        self._process = WorkerProcess(partial(_answering, opener, job), job.page_timeout)
+
+    def __call__(self, found: Stored) -> ReadTask | Row:
+        for _ in range(self._job.attempts):
+            try:
+                answers: list[ReadTask | Row] = list(self._process.ask(found))
+            except WorkerDiedError as error:
+                died = error
+            else:
+                return answers[0]
+        return unopened_row(self._job, found, died)
+
+    def __enter__(self) -> IsolatedOpener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.close()
+
+
+def _answering(opener: Opener, job: Job) -> Callable[[Stored], list[ReadTask | Row]]:
+    return lambda found: [opener(job, found)]
 
 
 class Known(Protocol):
     """What the table has, as `Ledger` knows it or a proxy of one."""
 
-    def has_all_of(self, found: Stored) -> bool: ...
     def missing(self, task: ReadTask) -> ReadTask: ...
     def has(self, key: str) -> bool: ...
 
 
-def opened(job: Job, found: Stored) -> ReadTask | Row:
-    """All pages of a document, or the row of one that cannot be opened."""
-    try:
-        return all_pages(found, job.read)
-    except (CrispVLError, OSError, ValueError, MemoryError) as error:
-        return unopened_row(job, found, error)
+def still_to_do(ledger: Known, answer: ReadTask | Row) -> ReadTask | Row | None:
+    """What the table lacks of an opened document; None where it has everything."""
+    if not isinstance(answer, ReadTask):
+        return None if ledger.has(answer["key"]) else answer
+    task = ledger.missing(answer)
+    return task if task.pages else None
 
 
-def groups(task: ReadTask) -> Iterator[ReadTask]:
-    """Splits a task into as many as workers are given one by one."""
-    for start in range(0, len(task.pages), MOST_PAGES_PER_TASK):
-        yield task.only(task.pages[start : start + MOST_PAGES_PER_TASK])
+@dataclass(frozen=True)
+class Shares:
+    """How much a worker is given at once, so that all of them have work to the end."""
 
+    n_documents: int
+    n_workers: int
 
-def missing_tasks(job: Job, ledger: Known, found: Stored) -> Iterator[ReadTask | Row]:
-    """What is still to be done for a document; nothing where the table has all of it."""
-    if ledger.has_all_of(found):
-        return
-    task = opened(job, found)
-    if not isinstance(task, ReadTask):
-        if not ledger.has(task["key"]):
-            yield task
-        return
-    yield from groups(ledger.missing(task))
+    def most_pages(self, n_pages: int = 1) -> int:
+        """Pages in a parcel that comes from a document of ``n_pages``."""
+        most = max(self.n_documents, n_pages) / (2 * self.n_workers)
+        return min(MOST_PAGES, math.ceil(most))
+
+    def split(self, task: ReadTask) -> Iterator[ReadTask]:
+        """Yields a task's pages in tasks that fit into a parcel."""
+        most = self.most_pages(len(task.pages))
+        for start in range(0, len(task.pages), most):
+            yield task.only(task.pages[start : start + most])
+
+    def parcels(self, tasks: Iterable[ReadTask | Row]) -> Iterator[Parcel | Row]:
+        """Packs split tasks; rows among them are passed on."""
+        parcel: list[ReadTask] = []
+        n_pages = 0
+        for task in tasks:
+            if not isinstance(task, ReadTask):
+                yield task
+                continue
+            if parcel and n_pages + len(task.pages) > MOST_PAGES:
+                yield tuple(parcel)
+                parcel, n_pages = [], 0
+            parcel.append(task)
+            n_pages += len(task.pages)
+            if n_pages >= self.most_pages():
+                yield tuple(parcel)
+                parcel, n_pages = [], 0
+        if parcel:
+            yield tuple(parcel)

@@ -35,6 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, metavar="N", help="processes (default: one per core)"
     )
     parser.add_argument(
+        "--gpu-workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of a Ray cluster, beside those on CPUs (--workers 0 for none of these)",
+    )
+    parser.add_argument(
+        "--worker-gpus", type=float, default=1.0, metavar="N", help="GPUs of each (default: 1)"
+    )
+    parser.add_argument(
         "--attempts",
         type=int,
         default=Job.attempts,
@@ -47,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Job.page_timeout,
         metavar="SECONDS",
         help="after which a silent worker is ended",
+    )
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep what the table has (the default), or read all pages of the job again",
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="read pages again that are recorded as failed"
@@ -70,8 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Reads what the table lacks and prints the summary."""
     n_workers = n_cores() if args.workers is None else args.workers
-    if n_workers < 1:
-        raise ValueError(f"[--workers] at least 1 expected; found {n_workers}; change it")
+    _check_workers(args, n_workers)
     job = Job(
         inputs=tuple(args.inputs),
         out=args.out,
@@ -83,12 +98,15 @@ def run(args: argparse.Namespace) -> int:
         prompt=args.prompt,
         attempts=args.attempts,
         page_timeout=args.page_timeout,
+        resume=args.resume,
         retry_failed=args.retry_failed,
     )
     if args.engine == "ray":
         from crispvl.batch.ray_engine import run_on_ray
 
-        summary = run_on_ray(job, n_workers)
+        summary = run_on_ray(
+            job, n_workers, n_gpu_workers=args.gpu_workers, worker_gpus=args.worker_gpus
+        )
     else:
         summary = run_on_this_machine(job, n_workers, on_rows=_show)
         _clear()
@@ -97,10 +115,22 @@ def run(args: argparse.Namespace) -> int:
     return SOME_FAILED if summary.failures else DONE
 
 
+def _check_workers(args: argparse.Namespace, n_workers: int) -> None:
+    least = 0 if args.gpu_workers > 0 else 1
+    if n_workers < least:
+        raise ValueError(f"[--workers] at least {least} expected; found {n_workers}; change it")
+    if args.gpu_workers < 0 or (args.gpu_workers and args.engine != "ray"):
+        raise ValueError(
+            f"[--gpu-workers] with --engine ray, a number of workers expected; found "
+            f"{args.gpu_workers}; on this machine --device chooses what reads"
+        )
+    if not args.worker_gpus > 0:
+        raise ValueError(f"[--worker-gpus] over 0 expected; found {args.worker_gpus}; change it")
+
+
 def _show(summary: Summary) -> None:
     if sys.stderr.isatty():
-        rate = f"{summary.pages_per_second:.1f} pages/s"
-        print(f"\r{summary.n_read} pages, {rate}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{summary.progress()}", end="", file=sys.stderr, flush=True)
 
 
 def _clear() -> None:

@@ -57,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fleet.add_argument(
         "--memory", type=readable(parse_size), help="of a machine (default: what is free on this)"
     )
+    fleet.add_argument(
+        "--gpus", type=int, default=0, help="of a machine; then workers read on GPUs, not on cores"
+    )
+    fleet.add_argument("--gpu-memory", type=readable(parse_size), help="of each GPU")
     fleet.add_argument("--worker-cores", type=int, default=1, help="threads of a worker")
     fleet.add_argument("--price", type=float, metavar="PER_HOUR", help="of a machine")
     add_options(parser, LoadOptions, leave_out=_NO_MATTER)
@@ -108,7 +112,7 @@ def _cost_lines(costs: Sequence[LayoutCost]) -> Iterator[str]:
 
 
 def _run_fleet(args: argparse.Namespace) -> int:
-    options = read_options(args, LoadOptions)
+    options = dataclasses.replace(read_options(args, LoadOptions), device="cpu", max_memory=None)
     memory = plan_model(
         args.model,
         args.mmproj,
@@ -120,6 +124,8 @@ def _run_fleet(args: argparse.Namespace) -> int:
     machine = Machine(
         n_cores=args.cores or os.cpu_count() or 1,
         n_bytes=args.memory or available_bytes() or 0,
+        n_gpus=args.gpus,
+        gpu_bytes=args.gpu_memory or 0,
         price_per_hour=args.price,
     )
     plan = plan_fleet(
@@ -140,6 +146,9 @@ def _run_fleet(args: argparse.Namespace) -> int:
 def _fleet_lines(plan: FleetPlan) -> Iterator[str]:
     yield f"pages               {plan.n_pages}"
     yield f"memory per worker   {_size(plan.worker_bytes).strip()}"
+    if plan.gpu_layers:
+        layers = ", ".join(map(str, plan.gpu_layers))
+        yield f"GPUs per worker     {len(plan.gpu_layers)} (decoder layers on each: {layers})"
     yield f"workers per machine {plan.workers_per_machine}"
     yield f"machines            {plan.n_machines}"
     yield f"hours               {plan.hours:.2f}"

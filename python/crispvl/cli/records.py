@@ -12,8 +12,8 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from crispvl.cli.file_lock import open_locked
 from crispvl.errors import DocumentError
+from crispvl.file_lock import open_locked
 from crispvl.results.outputs import is_stream, whole_file
 
 Record = Mapping[str, Any]

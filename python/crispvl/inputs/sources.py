@@ -10,6 +10,7 @@ import glob
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -148,7 +149,7 @@ def expand(names: Iterable[str]) -> Iterator[str]:
         if is_url(name) or is_data_uri(name) or name == "-" or os.path.isfile(name):
             yield name
         elif os.path.isdir(name):
-            yield from _found(name, _in_folder(name), "the folder has none")
+            yield from _found(name, files_below(name), "the folder has none")
         elif glob.has_magic(name):
             matches = glob.glob(name, recursive=True)
             yield from _found(name, filter(os.path.isfile, matches), "nothing matches")
@@ -163,12 +164,21 @@ def _found(name: str, files: Iterable[str], otherwise: str) -> list[str]:
     return found
 
 
-def _in_folder(folder: str) -> Iterator[str]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for file in files:
-            if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
-                yield os.path.join(root, file)
+def files_below(folder: str) -> Iterator[str]:
+    """Yields the documents in a folder and below it, in the order of the disk.
+
+    Hidden ones are left out, and links to folders, which may lead in a circle.
+    """
+    folders = [folder]
+    while folders:
+        with suppress(PermissionError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif Path(entry.name).suffix.lower() in SUFFIXES and not os.path.isdir(entry.path):
+                    yield entry.path
 
 
 def _fetch(url: str, options: InputOptions) -> bytes:

@@ -72,6 +72,8 @@ class MemoryPlan:
         devices: The host comes last.
         shares: Where a model is split, the devices asked for with their numbers of layers.
         layers_that_fit: Decoder layers that the first device has room for, and all layers.
+        layer_weights: Bytes of each decoder layer's tensors, wherever they are.
+        head_weights: Bytes of the output head's.
         advice: What to lower where it does not fit, in sentences.
     """
 
@@ -84,6 +86,8 @@ class MemoryPlan:
     devices: Sequence[DevicePlan]
     shares: Shares
     layers_that_fit: tuple[int, int]
+    layer_weights: Sequence[int]
+    head_weights: int
     advice: Sequence[str]
 
     @property

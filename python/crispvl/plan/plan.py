@@ -193,6 +193,8 @@ class _Planner:
             devices=devices,
             shares=shares,
             layers_that_fit=self._layers_that_fit(devices[0]),
+            layer_weights=self._layer_weights(),
+            head_weights=self._head_weights(),
             advice=(),
         )
 
@@ -202,15 +204,14 @@ class _Planner:
             return (), whole
         n_layers = self.config.decoder.n_layers
         kv_cache = sum(d.kv_cache for d in whole) // n_layers
-        layers = [self._bytes_of(f"blk.{i}.") + kv_cache for i in range(n_layers)]
+        layers = [n_bytes + kv_cache for n_bytes in self._layer_weights()]
         measured: dict[Shares, list[DevicePlan]] = {}
 
         def measure(shares: Shares) -> dict[str, DevicePlan]:
             devices = measured[shares] = self._measure(self._open(shares), shares, work)
             return _by_name(shares, devices)
 
-        head = self._bytes_of("output.weight") or self._bytes_of("token_embd.weight")
-        shares = find_shares(self._limits, layers, head, measure)
+        shares = find_shares(self._limits, layers, self._head_weights(), measure)
         return shares, measured[shares]
 
     def _measure(self, core: Any, shares: Shares, work: _Work) -> list[DevicePlan]:
@@ -241,6 +242,12 @@ class _Planner:
 
     def _bytes_of(self, prefix: str) -> int:
         return sum(int(t["n_bytes"]) for t in self.tensors if t["name"].startswith(prefix))
+
+    def _layer_weights(self) -> list[int]:
+        return [self._bytes_of(f"blk.{i}.") for i in range(self.config.decoder.n_layers)]
+
+    def _head_weights(self) -> int:
+        return self._bytes_of("output.weight") or self._bytes_of("token_embd.weight")
 
     def _table_bytes(self) -> int:
         """The token table, where it is no head: looked up by rows, never read as a whole."""

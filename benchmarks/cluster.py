@@ -1,0 +1,187 @@
+"""Reads many pages by one process, by two, and on a Ray cluster where workers and driver die.
+
+    python benchmarks/cluster.py --folder /tmp/pages                        # 500 pages
+    python benchmarks/cluster.py --report benchmarks/results/cluster.json   # into docs/cluster.md
+
+Checks that every way of reading gives the same table, page for page, and that a second run reads
+nothing; measures rates with one and two workers of one thread each. What fails ends the script.
+Needs ``crispvl[ray]``, psutil and an idle machine; Linux or macOS. Takes about as long as one
+thread needs for three times the pages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.dataset as dataset
+from cluster_pages import make_documents
+from cluster_report import write_report
+
+ROOT = Path(__file__).resolve().parents[1]
+BATCH = [sys.executable, "-m", "crispvl", "batch"]
+SUMMARY = re.compile(r"(\d+) pages read in ([\d.]+) s; (\d+) were read before")
+COMPARED = ["source", "page", "text", "lines", "flags", "error_type", "finish_reason", "key"]
+N_WORKERS_KILLED = 3
+
+
+def run(folder: Path, out: str, workers: int, *more: str, inputs: str = "pages") -> dict[str, Any]:
+    """Runs a batch and returns its summary with the time that the command took."""
+    begun = time.monotonic()
+    command = [*BATCH, str(folder / inputs), "--out", str(folder / out)]
+    command += ["--workers", str(workers), "--threads", "1", *more]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+    found = SUMMARY.search(done.stderr)
+    if found is None:
+        raise SystemExit(f"no summary\n{done.stderr}")
+    n_read, seconds, n_kept = int(found[1]), float(found[2]), int(found[3])
+    command_s = time.monotonic() - begun
+    print(f"{out}: {n_read} pages in {seconds:.1f} s, command {command_s:.1f} s", flush=True)
+    return {"n_read": n_read, "seconds": seconds, "n_kept": n_kept, "command_s": command_s}
+
+
+def table(folder: Path, out: str) -> list[dict[str, Any]]:
+    """The rows of a table in order of documents and pages."""
+    rows = dataset.dataset(folder / out, format="parquet").to_table(columns=COMPARED).to_pylist()
+    return sorted(rows, key=lambda row: (row["source"], row["page"]))
+
+
+def expect(holds: bool, what: str) -> None:
+    """Ends the script where a claim does not hold."""
+    if not holds:
+        raise SystemExit(f"expected: {what}; it is not so")
+    print(f"holds: {what}", flush=True)
+
+
+@contextmanager
+def cluster(n_cpus: int) -> Iterator[None]:
+    """A Ray cluster of this machine that outlives its drivers."""
+    ray = [sys.executable, "-m", "ray.scripts.scripts"]
+    start = ["start", "--head", f"--num-cpus={n_cpus}", "--port=0", "--include-dashboard=false"]
+    subprocess.run([*ray, *start], check=True, stdout=subprocess.DEVNULL)
+    os.environ["RAY_ADDRESS"] = "auto"
+    try:
+        yield
+    finally:
+        del os.environ["RAY_ADDRESS"]
+        subprocess.run([*ray, "stop", "--force"], check=True, stdout=subprocess.DEVNULL)
+
+
+def run_with_kills(folder: Path, seconds: float) -> dict[str, Any]:
+    """Kills workers at random moments and the driver once, then lets a second driver finish.
+
+    Args:
+        folder: Of pages and tables.
+        seconds: About how long an undisturbed run takes; the driver dies after half of it.
+    """
+    moments = sorted(random.uniform(0.1, 0.9) * seconds / 2 for _ in range(N_WORKERS_KILLED))
+    command = [*BATCH, str(folder / "pages"), "--out", str(folder / "killed"), "--engine", "ray"]
+    driver = subprocess.Popen([*command, "--workers", "2", "--threads", "1"], stderr=-3)
+    while not worker_processes():
+        expect(driver.poll() is None, "the driver runs until it is killed")
+        time.sleep(0.2)
+    begun, n_killed = time.monotonic(), 0
+    for moment in moments:
+        time.sleep(max(0.0, begun + moment - time.monotonic()))
+        while not (workers := worker_processes()):
+            time.sleep(0.2)
+        os.kill(random.choice(workers), signal.SIGKILL)
+        n_killed += 1
+    time.sleep(max(0.0, begun + seconds / 2 - time.monotonic()))
+    expect(driver.poll() is None, "the driver runs until it is killed")
+    driver.kill()
+    driver.wait()
+    n_before = len(table(folder, "killed"))
+    rest = run(folder, "killed", 2, "--engine", "ray")
+    return {"n_workers_killed": n_killed, "n_before_the_drivers_death": n_before, "rest": rest}
+
+
+def worker_processes() -> list[int]:
+    """The actors that read, and the processes with a model that belong to them."""
+    actors = [p for p in psutil.process_iter(["cmdline"]) if is_reader(p)]
+    return [p.pid for actor in actors for p in (actor, *actor.children())]
+
+
+def is_reader(process: psutil.Process) -> bool:
+    """Whether it is an actor of the stage that reads."""
+    return "ray::MapWorker(MapBatches(ParcelReader))" in " ".join(process.info["cmdline"] or [])
+
+
+def measure(folder: Path, n_pages: int) -> dict[str, Any]:
+    """Reads in every way and returns what was measured."""
+    make_documents(folder / "pages", n_pages)
+    one = run(folder, "one", 1)
+    reference = table(folder, "one")
+    expect(len(reference) == n_pages, f"one process reads {n_pages} pages")
+    two = run(folder, "two", 2)
+    expect(table(folder, "two") == reference, "two processes give the same table")
+    with cluster(n_cpus=3):  # two readers, and room for those who open and write
+        ray_two = run(folder, "ray", 2, "--engine", "ray")
+        expect(table(folder, "ray") == reference, "Ray gives the same table")
+        killed = run_with_kills(folder, two["seconds"])
+        rows = table(folder, "killed")
+        expect(len({row["key"] for row in rows}) == len(rows) == n_pages, "each page is once there")
+        expect(rows == reference, "killed workers and a killed driver change nothing in the table")
+        ray_again = run(folder, "killed", 2, "--engine", "ray")
+    again = run(folder, "one", 2)
+    runs = {"one": one, "two": two, "ray_two": ray_two, "again": again, "ray_again": ray_again}
+    expect(again["n_read"] == ray_again["n_read"] == 0, "a second run reads nothing")
+    changed = change_one(folder)
+    once_more = run(folder, "one", 1)
+    expect(once_more["n_read"] == changed, "a changed document is read again, alone")
+    return {
+        "date": date.today().isoformat(),
+        "machine": f"{os.cpu_count()} CPUs, {platform.machine()}",
+        "n_pages": n_pages,
+        "runs": runs,
+        "killed": killed,
+        "speedup": one["seconds"] / two["seconds"],
+    }
+
+
+def change_one(folder: Path) -> int:
+    """Gives the document of a single page another content and returns how many pages it has."""
+    shutil.copy(folder / "pages" / "0001.pdf", folder / "pages" / "single.pdf")
+    return len([row for row in table(folder, "one") if row["source"].endswith("0001.pdf")])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, help="where pages and tables go; made anew")
+    parser.add_argument("--pages", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
+    parser.add_argument("--log", type=Path, help="where the figures go, as JSON")
+    parser.add_argument("--report", type=Path, help="figures to write into docs/cluster.md")
+    options = parser.parse_args()
+    if options.report is not None:
+        write_report(json.loads(options.report.read_text()), ROOT / "docs" / "cluster.md")
+    if options.folder is not None:
+        random.seed(options.seed)
+        shutil.rmtree(options.folder, ignore_errors=True)
+        figures = measure(options.folder, options.pages)
+        text = json.dumps(figures, indent=1) + "\n"
+        print(text)
+        if options.log is not None:
+            options.log.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""What `cluster.py` measured, as the section of ``docs/cluster.md`` that says so."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+BEGIN = "<!-- measured: benchmarks/cluster.py writes the lines up to the next mark -->"
+END = "<!-- end of what was measured -->"
+WORKERS = (1, 2, 4, 16, 64, 256)
+PAGES = 1_000_000
+
+
+def write_report(figures: dict[str, Any], page: Path) -> None:
+    """Puts the figures between the marks of a page.
+
+    Raises:
+        ValueError: The page has no such marks.
+    """
+    text = page.read_text("utf-8")
+    begin, end = text.find(BEGIN), text.find(END)
+    if not 0 <= begin < end:
+        raise ValueError(f"[{page}] the two marks of cluster_report.py expected; put them back")
+    told = "\n".join(lines(figures))
+    page.write_text(f"{text[:begin]}{BEGIN}\n\n{told}\n\n{text[end:]}", "utf-8")
+
+
+def lines(figures: dict[str, Any]) -> list[str]:
+    """The section, as Markdown."""
+    runs, n_pages = figures["runs"], figures["n_pages"]
+    killed = figures["killed"]
+    return [
+        f"{figures['date']}, {figures['machine']}, the bundled model, {n_pages} pages (receipts, "
+        "paragraphs and code), workers of one thread:",
+        "",
+        "| run | pages/s | against one worker |",
+        "|---|---|---|",
+        *(_measured(title, runs[name], runs["one"]) for title, name in _TITLES.items()),
+        "",
+        f"With {killed['n_workers_killed']} workers killed at random moments and the driver once, "
+        f"after {killed['n_before_the_drivers_death']} pages, the table was that of one process, "
+        f"page for page. Running it again took {runs['again']['command_s']:.1f} s on this machine "
+        f"and {runs['ray_again']['command_s']:.1f} s on Ray, and read nothing.",
+        "",
+        *_extrapolated(runs),
+    ]
+
+
+_TITLES = {"one worker": "one", "two workers": "two", "two workers of a Ray cluster": "ray_two"}
+
+
+def _measured(title: str, run: dict[str, Any], one: dict[str, Any]) -> str:
+    rate = run["n_read"] / run["seconds"]
+    return f"| {title} | {rate:.2f} | {rate * one['seconds'] / one['n_read']:.2f} |"
+
+
+def _extrapolated(runs: dict[str, Any]) -> list[str]:
+    one, two = runs["one"], runs["two"]
+    rate = one["n_read"] / one["seconds"]
+    kept = one["seconds"] / two["seconds"] / 2
+    rates = {n: rate * n * (kept if n > 1 else 1.0) for n in WORKERS}
+    return [
+        f"What follows for {PAGES:,} such pages. It is taken that every machine is like this one "
+        f"and has two workers, which keep {kept:.0%} of one worker's rate each; that storage "
+        "keeps up; and that the driver, which does nothing for each page, does not slow them:",
+        "",
+        "| workers | pages/s | time |",
+        "|---|---|---|",
+        *(f"| {n} | {rate:.3g} | {_duration(PAGES / rate)} |" for n, rate in rates.items()),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 48 else f"{math.ceil(hours / 24)} days"

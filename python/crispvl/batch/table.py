@@ -1,0 +1,51 @@
+"""What the table has when a run begins, mended where an earlier run left it in disorder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from crispvl._version import __version__
+from crispvl.batch.job import Job
+from crispvl.batch.ledger import Ledger
+from crispvl.batch.parts import identities, keep_rows
+from crispvl.batch.rows import Row
+from crispvl.batch.storage import Folder
+from crispvl.inputs.utf8 import path_name
+
+
+def note_table(job: Job, folder: Folder, ledger: Ledger) -> None:
+    """Notes the rows of the table, and takes out those that the job is to read again.
+
+    So is the second row of a page, which two runs at the same time can have written, or a machine
+    that was taken for dead.
+    """
+    for name, rows in identities(folder, job.format):
+        kept = [not _again(job, row) and ledger.add(row) for row in rows]
+        if not all(kept):
+            keep_rows(folder, name, job.format, kept)
+
+
+def _again(job: Job, row: Row) -> bool:
+    if not job.is_of(row):
+        return False
+    return not job.resume or (job.retry_failed and row["error_type"] is not None)
+
+
+def write_settings(job: Job, folder: Folder) -> None:
+    """Writes what the hashes in the rows stand for; finds out early whether writing is allowed.
+
+    Raises:
+        OutputError: It is not.
+    """
+    name = f"_settings-{job.settings_hash[:16]}-{job.model_hash[:16]}.json"
+    if folder.has(name):
+        return
+    facts = {
+        "model": job.model_hash,
+        "settings": job.settings_hash,
+        "crispvl": __version__,
+        "model_name": None if job.model is None else Path(path_name(job.model)).name,
+        "read_with": job.settings,
+    }
+    folder.write(name, json.dumps(facts, indent=1, ensure_ascii=False).encode())
