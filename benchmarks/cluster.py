@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -35,26 +34,22 @@ from cluster_report import write_report
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = [sys.executable, "-m", "crispvl", "batch"]
-SUMMARY = re.compile(r"(\d+) pages read in ([\d.]+) s; (\d+) were read before")
 COMPARED = ["source", "page", "text", "lines", "flags", "error_type", "finish_reason", "key"]
 N_WORKERS_KILLED = 3
 
 
-def run(folder: Path, out: str, workers: int, *more: str, inputs: str = "pages") -> dict[str, Any]:
+def run(folder: Path, out: str, workers: int, *more: str) -> dict[str, Any]:
     """Runs a batch and returns its summary with the time that the command took."""
-    begun = time.monotonic()
-    command = [*BATCH, str(folder / inputs), "--out", str(folder / out)]
+    command = [*BATCH, str(folder / "pages"), "--out", str(folder / out), "--json"]
     command += ["--workers", str(workers), "--threads", "1", *more]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    begun = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True)
+    command_s = time.monotonic() - begun
     if done.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
-    found = SUMMARY.search(done.stderr)
-    if found is None:
-        raise SystemExit(f"no summary\n{done.stderr}")
-    n_read, seconds, n_kept = int(found[1]), float(found[2]), int(found[3])
-    command_s = time.monotonic() - begun
-    print(f"{out}: {n_read} pages in {seconds:.1f} s, command {command_s:.1f} s", flush=True)
-    return {"n_read": n_read, "seconds": seconds, "n_kept": n_kept, "command_s": command_s}
+    summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    print(f"{out}: {summary['n_read']} pages, command {command_s:.1f} s", flush=True)
+    return summary | {"command_s": command_s}
 
 
 def table(folder: Path, out: str) -> list[dict[str, Any]]:

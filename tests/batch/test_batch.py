@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -203,7 +202,7 @@ def test_after_a_killed_driver_the_next_run_reads_what_is_missing(
     deadline = time.monotonic() + 120
     while not list(out.glob("part-*")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    driver.send_signal(signal.SIGKILL)
+    driver.kill()
     driver.wait()
     before = len(rows(tmp_path))
     assert 0 < before < 80

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("pyarrow")
 pytest.importorskip("moto.server")
 import pdf_files
-from crispvl.batch.documents import find_documents
+from crispvl.batch.documents import content, find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.parts import identities
 from crispvl.batch.run import Summary, run_on_this_machine
@@ -111,6 +111,17 @@ def test_a_bucket_without_rights_is_told_before_anything_is_read(
         run_on_this_machine(Job(inputs=(local,), out=bucket.format("out")), 1, factory=refused)
     with pytest.raises(DocumentError, match="may be listed expected"):
         list(find_documents([bucket.format("in")]))
+
+
+def test_what_pyarrow_does_not_know_is_opened_with_fsspec() -> None:
+    pytest.importorskip("fsspec")
+    inputs = Folder("memory://scans/in")
+    inputs.write("a.pdf", b"x")
+    [found] = find_documents(["memory://scans/in"])
+    assert content(found.name) == b"x"
+    for name in ("nonsense://scans", "https://127.0.0.1/scans"):
+        with pytest.raises(DocumentError, match="that pyarrow can open expected"):
+            list(find_documents([name]))
 
 
 def test_a_pattern_chooses_among_a_buckets_documents(bucket: str) -> None:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from crispvl.batch.documents import ReadTask
 from crispvl.batch.job import Job
@@ -36,14 +34,12 @@ _FINISHED = f"""
 
 
 class Ledger:
-    """Use it as a context; its file goes with it. For one thread at a time."""
+    """Use it as a context. For one thread at a time."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._folder = tempfile.TemporaryDirectory(prefix="crispvl-batch-")
-        self._index = sqlite3.connect(
-            Path(self._folder.name) / "pages.sqlite", check_same_thread=False
-        )
+        # Without a name, SQLite keeps it in a temporary file that goes with the process.
+        self._index = sqlite3.connect("", check_same_thread=False)
         self._index.executescript(_TABLES)
 
     def __enter__(self) -> Ledger:
@@ -51,7 +47,6 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self._index.close()
-        self._folder.cleanup()
 
     def add(self, row: Row) -> bool:
         """Notes a row of the table; returns whether its page is new."""

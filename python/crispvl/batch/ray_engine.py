@@ -69,6 +69,7 @@ def run_on_ray(
             ray.init()
         shared: Any = SharedLedger  # which Ray's decorator made an actor's class
         ledger = shared.remote(job)
+        ray.get(ledger.note_table.remote())
         documents = find_documents(job.inputs)
         while some := list(islice(documents, _DOCUMENTS_PER_CALL)):
             ray.get(ledger.expect.remote(some))

@@ -48,9 +48,11 @@ class SharedLedger:
     """The index of documents and of what the table has, for all machines."""
 
     def __init__(self, job: Job) -> None:
-        self._ledger = Ledger(job)
-        note_table(job, Folder(job.out), self._ledger)
+        self._job, self._ledger = job, Ledger(job)
         self._unfinished: Iterator[Stored] = iter(())
+
+    def note_table(self) -> None:
+        note_table(self._job, Folder(self._job.out), self._ledger)
 
     def expect(self, found: list[Stored]) -> None:
         self._ledger.expect(found)
@@ -143,7 +145,8 @@ class PartSink(Datasink[Counter[str]]):
 
     def write(self, blocks: Iterable[Any], ctx: Any) -> Counter[str]:
         folder, failures = Folder(self._job.out), Counter[str]()
-        rows = (pickle.loads(data.as_py()) for block in blocks for data in block["row"])
+        found = (block for block in blocks if block.num_rows)  # without rows, it has no columns
+        rows = (pickle.loads(data.as_py()) for block in found for data in block["row"])
         while part := list(islice(rows, ROWS_PER_PART)):
             write_part(folder, part, self._job.format)
             failures.update(str(row["error_type"] or "") for row in part)

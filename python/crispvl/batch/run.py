@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from crispvl.batch.documents import ReadTask, check_inputs, find_documents
 from crispvl.batch.job import Job
@@ -61,14 +62,31 @@ class Summary:
         n_left = self.n_to_read * self.n_documents / self.n_opened - self.n_done
         return f"{told}, {rate:.1f} pages/s, {n_left / rate / 60:.0f} min left"
 
+    def to_dict(self, price_per_hour: float | None = None) -> dict[str, Any]:
+        """The same as `lines`, as JSON's types."""
+        return {
+            "n_read": self.n_read,
+            "n_kept": self.n_kept,
+            "failures": dict(self.failures),
+            "seconds": self.seconds,
+            "n_workers": self.n_workers,
+            "pages_per_second": self.pages_per_second,
+            "cost_per_1000_pages": self._cost(price_per_hour),
+        }
+
+    def _cost(self, price_per_hour: float | None) -> float | None:
+        if price_per_hour is None or not self.n_read:
+            return None
+        return price_per_hour / 3600 * 1000 / self.pages_per_second
+
     def lines(self, price_per_hour: float | None = None) -> Iterator[str]:
         """Sentences for people; the price is of all workers together."""
         yield f"{self.n_read} pages read in {self.seconds:.1f} s; {self.n_kept} were read before"
         if self.n_read:
             each = self.pages_per_second / self.n_workers
             yield f"{self.pages_per_second:.2f} pages/s, {each:.2f} per worker"
-            if price_per_hour is not None:
-                cost = price_per_hour / 3600 * 1000 / self.pages_per_second
+            cost = self._cost(price_per_hour)
+            if cost is not None:
                 yield f"{cost:.4f} per 1000 pages"
         for kind, n in self.failures.most_common():
             yield f"{n} failed: {kind}"

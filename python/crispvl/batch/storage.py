@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crispvl.errors import DocumentError, OutputError
 from crispvl.file_lock import open_locked
+from crispvl.inputs.urls import is_url
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo
@@ -31,7 +32,7 @@ def file_system(name: str) -> tuple[Any, str]:
     """Returns the file system of a folder or an address, and the path in it.
 
     Raises:
-        DocumentError: pyarrow knows no such kind of address.
+        DocumentError: Neither pyarrow nor fsspec, where it is installed, knows such addresses.
     """
     from pyarrow import ArrowInvalid, fs
 
@@ -40,11 +41,26 @@ def file_system(name: str) -> tuple[Any, str]:
     try:
         found: tuple[Any, str] = fs.FileSystem.from_uri(name)
     except (ArrowInvalid, OSError) as error:
-        raise DocumentError(
-            f"[{name}] an address that pyarrow can open expected, such as s3://bucket/folder; "
-            f"{error}; correct it"
-        ) from error
+        others = None if is_url(name) else _of_fsspec(name)
+        if others is None:
+            raise DocumentError(
+                f"[{name}] an address that pyarrow can open expected, such as s3://bucket/folder; "
+                f"{error}; correct it, or install what fsspec needs for it"
+            ) from error
+        found = others
     return found
+
+
+def _of_fsspec(name: str) -> tuple[Any, str] | None:
+    from pyarrow import fs
+
+    try:
+        from fsspec.core import url_to_fs
+
+        system, path = url_to_fs(name)
+    except (ImportError, ValueError, OSError):
+        return None
+    return fs.PyFileSystem(fs.FSSpecHandler(system)), path.strip("/")
 
 
 @dataclass(frozen=True)
@@ -73,11 +89,11 @@ def stored(name: str, info: FileInfo) -> Stored:
     """A file of a listing, under the name that leads to it again.
 
     One that changed just now may change again within the same tick of the store's clock, so its
-    version is good for this listing alone.
+    version is good for this listing alone; so is that of a store that tells no times.
     """
-    now = time.time_ns()
-    version = f"{info.size}:{info.mtime_ns}"
-    return Stored(name, version if now - info.mtime_ns > _CLOCK_NS else f"{version}:{now}")
+    now, changed = time.time_ns(), info.mtime_ns
+    is_settled = changed is not None and now - changed > _CLOCK_NS
+    return Stored(name, f"{info.size}:{changed}" + ("" if is_settled else f":{now}"))
 
 
 class Folder:

@@ -10,6 +10,7 @@ from crispvl.batch.local import n_cores
 from crispvl.batch.run import Summary, run_on_this_machine
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
+from crispvl.cli.output import write_json
 from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import LoadOptions, ReadOptions
 
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PER_HOUR",
         help="of all workers, for the cost per 1000 pages",
     )
+    parser.add_argument("--json", action="store_true", help="the summary as JSON, on stdout")
     add_model_arguments(parser)
     parser.add_argument(
         "--prompt",
@@ -110,8 +112,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         summary = run_on_this_machine(job, n_workers, on_rows=_show)
         _clear()
-    for line in summary.lines(args.price):
-        print(line, file=sys.stderr)
+    if args.json:
+        write_json(sys.stdout, summary.to_dict(args.price), indent=None)
+    else:
+        sys.stderr.writelines(f"{line}\n" for line in summary.lines(args.price))
     return SOME_FAILED if summary.failures else DONE
 
 
