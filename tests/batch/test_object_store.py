@@ -15,8 +15,9 @@ import pdf_files
 from crispvl.batch.documents import content, find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.parts import identities
-from crispvl.batch.run import Summary, run_on_this_machine
+from crispvl.batch.run import run_on_this_machine
 from crispvl.batch.storage import Folder
+from crispvl.batch.summary import Summary
 from crispvl.errors import DocumentError, OutputError
 from moto.server import ThreadedMotoServer
 from pyarrow import fs

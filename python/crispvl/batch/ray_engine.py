@@ -21,8 +21,8 @@ from crispvl.batch.documents import check_inputs, find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
 from crispvl.batch.ray_stages import DocumentOpener, ParcelReader, PartSink, Pool, SharedLedger
-from crispvl.batch.run import Summary
 from crispvl.batch.storage import Folder
+from crispvl.batch.summary import Summary
 from crispvl.batch.table import write_settings
 from crispvl.batch.tasks import Opener, Shares, opened
 from crispvl.errors import CrispVLError, WorkerDiedError

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from crispvl.batch.documents import Parcel, ReadTask, all_pages, content, content_hash
-from crispvl.batch.isolated import WorkerProcess
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, unopened_row
 from crispvl.batch.storage import Stored
+from crispvl.batch.worker_process import WorkerProcess
 from crispvl.errors import CrispVLError, WorkerDiedError
 
 MOST_PAGES = 8

@@ -7,7 +7,8 @@ import sys
 
 from crispvl.batch.job import Job
 from crispvl.batch.local import n_cores
-from crispvl.batch.run import Summary, run_on_this_machine
+from crispvl.batch.run import run_on_this_machine
+from crispvl.batch.summary import Summary
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.output import write_json

@@ -1,0 +1,80 @@
+"""What a run did, and how far it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from crispvl.batch.rows import Row
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    n_read: int = 0
+    n_kept: int = 0
+    """Pages that the table had before."""
+    n_documents: int = 0
+    """That may have pages to read."""
+    n_opened: int = 0
+    """Of these, so far."""
+    n_to_read: int = 0
+    """Pages of those that were opened."""
+    n_done: int = 0
+    """Of these, the ones that workers are done with; `n_read` were written."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Pages with an error, by its kind."""
+    seconds: float = 0.0
+    n_workers: int = 1
+
+    def add(self, rows: list[Row]) -> None:
+        """Counts rows that were written."""
+        self.n_read += len(rows)
+        self.failures.update(row["error_type"] for row in rows if row["error_type"] is not None)
+
+    @property
+    def pages_per_second(self) -> float:
+        """Of this run."""
+        return self.n_read / self.seconds if self.seconds else 0.0
+
+    def progress(self) -> str:
+        """How far the run is, in a line; the time left follows from documents opened so far."""
+        told = f"{self.n_done} of {self.n_to_read} pages"
+        told += f" of {self.n_opened} of {self.n_documents} documents"
+        if not (self.n_done and self.n_opened and self.seconds):
+            return told
+        rate = self.n_done / self.seconds
+        n_left = self.n_to_read * self.n_documents / self.n_opened - self.n_done
+        return f"{told}, {rate:.1f} pages/s, {n_left / rate / 60:.0f} min left"
+
+    def to_dict(self, price_per_hour: float | None = None) -> dict[str, Any]:
+        """The same as `lines`, as JSON's types."""
+        return {
+            "n_read": self.n_read,
+            "n_kept": self.n_kept,
+            "failures": dict(self.failures),
+            "seconds": self.seconds,
+            "n_workers": self.n_workers,
+            "pages_per_second": self.pages_per_second,
+            "cost_per_1000_pages": self._cost(price_per_hour),
+        }
+
+    def _cost(self, price_per_hour: float | None) -> float | None:
+        if price_per_hour is None or not self.n_read:
+            return None
+        return price_per_hour / 3600 * 1000 / self.pages_per_second
+
+    def lines(self, price_per_hour: float | None = None) -> Iterator[str]:
+        """Sentences for people; the price is of all workers together."""
+        yield f"{self.n_read} pages read in {self.seconds:.1f} s; {self.n_kept} were read before"
+        if self.n_read:
+            each = self.pages_per_second / self.n_workers
+            yield f"{self.pages_per_second:.2f} pages/s, {each:.2f} per worker"
+            cost = self._cost(price_per_hour)
+            if cost is not None:
+                yield f"{cost:.4f} per 1000 pages"
+        for kind, n in self.failures.most_common():
+            yield f"{n} failed: {kind}"

@@ -1,0 +1,137 @@
+"""A process that may die without taking anything along but its answer."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any, TypeAlias
+
+from crispvl.errors import CrispVLError, EngineClosedError, WorkerDiedError
+
+_START_SECONDS = 600.0  # for loading a large model from a slow disk
+
+Answering: TypeAlias = Callable[[Any], Iterable[Any]]
+"""What answers in the process."""
+
+
+class WorkerProcess:
+    """A process that answers what it is given; where it dies, the next question starts another.
+
+    For one thread at a time, `stop` excepted.
+
+    Args:
+        make: Called in the process for what answers there; picklable.
+        timeout: Seconds after which a process that says nothing is taken for hanging.
+    """
+
+    def __init__(self, make: Callable[[], Answering], timeout: float) -> None:
+        self._make = make
+        self._timeout = timeout
+        self._process: Any = None
+        self._pipe: Connection | None = None
+        self._stopped = False
+        self._starting = threading.Lock()
+
+    def ask(self, item: Any) -> Iterator[Any]:
+        """Yields the answers to an item.
+
+        Raises:
+            WorkerDiedError: The process ended, or said nothing for too long.
+            EngineClosedError: It was stopped.
+            CrispVLError, OSError, ValueError, ImportError: What answers could not be made.
+        """
+        pipe = self._started()
+        try:
+            pipe.send(item)
+            while (answer := self._received(pipe)) is not None:
+                yield answer[0]
+        except (EOFError, OSError):
+            raise self._death() from None
+
+    def _received(self, pipe: Connection) -> Any:
+        if not pipe.poll(self._timeout):
+            raise self._death(f"nothing came for {self._timeout:g} s")
+        return pipe.recv()
+
+    def _started(self) -> Connection:
+        if self._pipe is not None and self._process.is_alive():
+            return self._pipe
+        self.close()
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        with self._starting:
+            if self._stopped:
+                raise EngineClosedError(
+                    "[batch] a worker expected; the run is ending; start it anew"
+                )
+            self._process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
+            self._process.start()
+        theirs.close()
+        self._pipe = ours
+        try:
+            if not ours.poll(_START_SECONDS):
+                raise self._death("the model was not loaded in time")
+            failure = ours.recv()
+        except (EOFError, OSError):
+            raise self._death() from None
+        if failure is not None:  # the model itself: no page will fare better
+            self.close()
+            raise failure
+        return ours
+
+    def _death(self, reason: str | None = None) -> WorkerDiedError:
+        if reason is None:
+            self._process.join(5)
+            code = self._process.exitcode
+            reason = "exit code unknown" if code is None else _in_words(code)
+        self.close()
+        return WorkerDiedError(
+            f"[batch] a worker that outlives its page expected; it ended: {reason}; look at the "
+            "page, or give the worker more memory"
+        )
+
+    def stop(self) -> None:
+        """Ends the process and starts no other; from any thread."""
+        with self._starting:
+            self._stopped = True
+            process = self._process
+        if process is not None:
+            process.kill()
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process = None
+
+
+def _in_words(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-exit_code).name
+    return f"signal {-exit_code}"
+
+
+def _serve(pipe: Connection, make: Callable[[], Answering]) -> None:
+    """The process: makes what answers, says so, and answers items until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends it
+    try:
+        answers = make()
+    except (CrispVLError, OSError, ValueError, ImportError) as error:
+        pipe.send(error)
+        return
+    pipe.send(None)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            for answer in answers(pipe.recv()):
+                pipe.send((answer,))
+            pipe.send(None)
