@@ -18,6 +18,7 @@ import platform
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -54,7 +55,10 @@ def run(folder: Path, out: str, workers: int, *more: str) -> dict[str, Any]:
 
 def table(folder: Path, out: str) -> list[dict[str, Any]]:
     """The rows of a table in order of documents and pages."""
-    rows = dataset.dataset(folder / out, format="parquet").to_table(columns=COMPARED).to_pylist()
+    parts = sorted((folder / out).glob("*.parquet"))
+    if not parts:
+        return []
+    rows = dataset.dataset(parts, format="parquet").to_table(columns=COMPARED).to_pylist()
     return sorted(rows, key=lambda row: (row["source"], row["page"]))
 
 
@@ -68,15 +72,27 @@ def expect(holds: bool, what: str) -> None:
 @contextmanager
 def cluster(n_cpus: int) -> Iterator[None]:
     """A Ray cluster of this machine that outlives its drivers."""
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    start = ["start", "--head", f"--num-cpus={n_cpus}", "--port=0", "--include-dashboard=false"]
-    subprocess.run([*ray, *start], check=True, stdout=subprocess.DEVNULL)
-    os.environ["RAY_ADDRESS"] = "auto"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    command += [f"--num-cpus={n_cpus}", f"--port={port}", "--include-dashboard=false"]
+    head = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.environ["RAY_ADDRESS"] = f"127.0.0.1:{port}"
     try:
+        while head.poll() is None and not answers(port):
+            time.sleep(0.2)
         yield
     finally:
         del os.environ["RAY_ADDRESS"]
-        subprocess.run([*ray, "stop", "--force"], check=True, stdout=subprocess.DEVNULL)
+        head.terminate()
+        head.wait()
+
+
+def answers(port: int) -> bool:
+    """Whether something listens at a port of this machine."""
+    with socket.socket() as knock:
+        return knock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def run_with_kills(folder: Path, seconds: float) -> dict[str, Any]:
@@ -89,8 +105,7 @@ def run_with_kills(folder: Path, seconds: float) -> dict[str, Any]:
     moments = sorted(random.uniform(0.1, 0.9) * seconds / 2 for _ in range(N_WORKERS_KILLED))
     command = [*BATCH, str(folder / "pages"), "--out", str(folder / "killed"), "--engine", "ray"]
     driver = subprocess.Popen([*command, "--workers", "2", "--threads", "1"], stderr=-3)
-    while not worker_processes():
-        expect(driver.poll() is None, "the driver runs until it is killed")
+    while driver.poll() is None and not worker_processes():
         time.sleep(0.2)
     begun, n_killed = time.monotonic(), 0
     for moment in moments:
@@ -130,7 +145,7 @@ def measure(folder: Path, n_pages: int) -> dict[str, Any]:
     with cluster(n_cpus=3):  # two readers, and room for those who open and write
         ray_two = run(folder, "ray", 2, "--engine", "ray")
         expect(table(folder, "ray") == reference, "Ray gives the same table")
-        killed = run_with_kills(folder, two["seconds"])
+        killed = run_with_kills(folder, ray_two["seconds"])
         rows = table(folder, "killed")
         expect(len({row["key"] for row in rows}) == len(rows) == n_pages, "each page is once there")
         expect(rows == reference, "killed workers and a killed driver change nothing in the table")
