@@ -130,11 +130,11 @@ def _section(model: str, rows: Medians) -> str:
         "|---" * (2 + 2 * len(peers)) + "|",
     ]
     for name, row in rows.items():
-        cells = [label(name), _with_unit(name, row.get(OURS))]
+        cells = [label(name), with_unit(name, row.get(OURS))]
         for peer in peers:
             both = {OURS, peer} <= row.keys()
             cells += [
-                _with_unit(name, row.get(peer)),
+                with_unit(name, row.get(peer)),
                 f"{ratio(name, row[OURS], row[peer]):.2f}" if both else "—",
             ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -157,7 +157,8 @@ def _together(rows: Medians) -> Iterable[str]:
             )
 
 
-def _with_unit(name: str, value: float | None) -> str:
+def with_unit(name: str, value: float | None) -> str:
+    """A value for people, with three digits."""
     if value is None:
         return "—"
     unit = {
