@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -104,14 +105,26 @@ def test_a_bucket_without_rights_is_told_before_anything_is_read(
     bucket: str, pdf: Callable[..., Path]
 ) -> None:
     local = str(pdf("a.pdf", 1))
+    with keys_checked(bucket):
+        with pytest.raises(OutputError, match=r"room and the right|can be listed"):
+            run_on_this_machine(Job(inputs=(local,), out=bucket.format("out")), 1, factory=refused)
+        with pytest.raises(DocumentError, match="may be listed expected"):
+            list(find_documents([bucket.format("in")]))
+
+
+@contextmanager
+def keys_checked(bucket: str) -> Iterator[None]:
+    """The store looks at keys, of which it knows none."""
     address = f"http://{bucket.partition('endpoint_override=')[2].partition('&')[0]}"
-    headers = {"content-type": "text/plain"}
-    checked = urllib.request.Request(f"{address}/moto-api/reset-auth", b"0", headers)
-    urllib.request.urlopen(checked).close()  # from here on it looks at keys
-    with pytest.raises(OutputError, match=r"room and the right|can be listed"):
-        run_on_this_machine(Job(inputs=(local,), out=bucket.format("out")), 1, factory=refused)
-    with pytest.raises(DocumentError, match="may be listed expected"):
-        list(find_documents([bucket.format("in")]))
+
+    def after(n_requests: bytes) -> None:
+        headers = {"content-type": "text/plain"}
+        told = urllib.request.Request(f"{address}/moto-api/reset-auth", n_requests, headers)
+        urllib.request.urlopen(told).close()
+
+    after(b"0")
+    yield
+    after(b"inf")
 
 
 def test_what_pyarrow_does_not_know_is_opened_with_fsspec() -> None:

@@ -15,16 +15,18 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class FakeHub:
-    """Serves files of ``org/repo`` and remembers what it was asked for.
+    """Serves files of one repository and remembers what it was asked for.
 
     Attributes:
+        name: Of the repository.
         requests: Method, path and range of each request.
         cut_once: Names of files whose next download breaks off in the middle.
         damaged: Names of files that arrive with other bytes than their hash says.
     """
 
-    def __init__(self, files: dict[str, bytes]) -> None:
+    def __init__(self, files: dict[str, bytes], name: str = "org/repo") -> None:
         self.files = files
+        self.name = name
         self.requests: list[tuple[str, str, str | None]] = []
         self.cut_once: set[str] = set()
         self.damaged: set[str] = set()
@@ -54,6 +56,8 @@ def serving(hub: FakeHub) -> Iterator[FakeHub]:
 
 
 def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
+    repository = re.escape(hub.name)
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -69,14 +73,14 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
         def _answer(self, with_body: bool) -> None:
             hub.requests.append((self.command, self.path, self.headers.get("Range")))
             path = self.path.partition("?")[0]
-            file = re.fullmatch(r"/org/repo/resolve/[^/]+/(.+)", path)
+            file = re.fullmatch(rf"/{repository}/resolve/[^/]+/(.+)", path)
             if file and file[1] in hub.files:
                 self._send_file(file[1], with_body)
-            elif path.startswith("/api/models/org/repo/tree/"):
+            elif path.startswith(f"/api/models/{hub.name}/tree/"):
                 self._send_json([_entry(name, data) for name, data in sorted(hub.files.items())])
-            elif re.fullmatch(r"/api/models/org/repo(/revision/[^/]+)?", path):
+            elif re.fullmatch(rf"/api/models/{repository}(/revision/[^/]+)?", path):
                 names = [{"rfilename": name} for name in sorted(hub.files)]
-                self._send_json({"id": "org/repo", "sha": COMMIT, "siblings": names})
+                self._send_json({"id": hub.name, "sha": COMMIT, "siblings": names})
             else:
                 self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
 

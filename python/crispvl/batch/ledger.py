@@ -26,7 +26,7 @@ _TABLES = """
 """
 
 _FINISHED = f"""
-    update found set done = 1 where not done and version != '' and exists (
+    update found set done = 1 where rowid > ? and version != '' and exists (
         select 1 from read where read.source = found.source and read.version = found.version
         group by read.source having count(*) = max(n_pages) or max(n_pages) = {NO_PAGE})
 """
@@ -74,6 +74,7 @@ class Ledger:
         Those of which every page was read are done, without opening them. Of a range of pages the
         document itself must tell which they are.
         """
+        latest = self._index.execute("select coalesce(max(rowid), 0) from found").fetchone()
         self._index.executemany(
             "insert or ignore into found values (?, ?, ?, 0)",
             (
@@ -82,7 +83,7 @@ class Ledger:
             ),
         )
         if self._job.read.pages is None:
-            self._index.execute(_FINISHED)
+            self._index.execute(_FINISHED, latest)
 
     @property
     def n_unfinished(self) -> int:
