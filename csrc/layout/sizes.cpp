@@ -9,9 +9,11 @@ constexpr size_t k_enough_letters = 6;  // that tell a line's size
 constexpr float k_tall_share = 0.8f;    // of letters, that are no higher than the tall ones
 constexpr float k_same_height = 0.12f;  // by which the tall letters of one print differ
 constexpr float k_most_taller = 1.15f;  // in a row: pieces higher than that are of another print
+constexpr float k_least_tall = 0.45f;   // in a row: of the tall letters beside
 constexpr float k_tolerance = 0.15f;    // of x-heights, that needs no correction
 constexpr float k_same_base = 0.35f;    // in x-heights: baselines of one row
 constexpr float k_own_base = 0.15f;     // in x-heights: by how much a short line's may be off
+constexpr float k_row_reach_px = 90;    // by which baselines of a row differ at their left ends
 constexpr float k_near = 12;            // in heights of tall letters
 constexpr float k_lowest = 0.55f, k_highest = 0.8f;  // x-heights of print, in tall letters
 
@@ -61,16 +63,16 @@ public:
     // The nearest line of the same row whose letters are no smaller; itself where there is none.
     size_t row_mate(size_t i) const {
         const TextLine& line = lines_[i];
-        const float slope = 0.03f * 3000;
         size_t best = i;
         int nearest = 1 << 30;
-        each_near(i, slope, [&](size_t j) {
+        each_near(i, k_row_reach_px, [&](size_t j) {
             const TextLine& other = lines_[j];
             const float x = line.box.x_center();
             const float off = line.baseline_at(x) - other.baseline_at(x);
             const int gap = -x_overlap(line.box, other.box);
             if (std::fabs(off) > k_same_base * other.x_height ||
-                sizes_[i].tall > k_most_taller * sizes_[j].tall || gap >= nearest)
+                sizes_[i].tall > k_most_taller * sizes_[j].tall ||
+                sizes_[i].tall < k_least_tall * sizes_[j].tall || gap >= nearest)
                 return;
             nearest = gap;
             best = j;
