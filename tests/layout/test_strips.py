@@ -163,6 +163,8 @@ def test_the_surer_of_two_readings_stays(page: RenderedPage) -> None:
         ("000000000000000000000000000000000000000000000000", False),
         ("", False),
         ("a b c d e f g", False),
+        ("1", False),
+        ("two words of another strip", False),
     ],
 )
 def test_a_row_that_its_strip_cannot_show_is_doubted(text: str, plausible: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from crispvl.layout.rows import Row
 from crispvl.layout.strips import Strip
+from crispvl.layout.word_places import text_width
 
 SURE = math.log(0.9)
 """Mean log-probability of a row's tokens from which on it is believed at once."""
@@ -18,8 +19,8 @@ LEAST_LINE = math.log(0.6)
 """Mean log-probability of a line's characters under which it is no text that the model knows: most
 words of such lines are wrong, since dirt, pictures and handwriting are read as something too."""
 
-ADVANCES = 0.2, 1.6
-"""Width of a character, on average over a row, in x-heights: as narrow and as wide as print has."""
+LETTERS = 0.5, 2.2
+"""Width of a usual letter, on average over a row, in x-heights: sure rows have 0.7 to 2."""
 
 IMPLAUSIBLE = 2.0
 """Taken from the mean log-probability of a row that cannot be what its strip shows."""
@@ -74,11 +75,12 @@ def is_credible(text: str, logprob: float) -> bool:
 def _is_plausible(strip: Strip, row: Row, x_height: float) -> bool:
     if not row.ended:
         return False
-    n_characters = max(1, len(row.text))
-    advance = strip.width / (n_characters * x_height)
-    if not ADVANCES[0] <= advance <= ADVANCES[1] and n_characters > 2:
-        return False
     if not row.text:
         return strip.width < 2 * x_height
+    ink = sum(end - start for start, end in strip.words)
+    letter = ink / (x_height * text_width(row.text.replace(" ", "")))
+    narrowest = LETTERS[0] / 2 if len(row.text) == 1 else LETTERS[0]
+    if not narrowest <= letter <= LETTERS[1]:
+        return False
     n_read, n_shown = len(row.text.split()), len(strip.words)
     return abs(n_read - n_shown) <= 1 + n_shown // 3

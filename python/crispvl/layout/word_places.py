@@ -46,12 +46,13 @@ def place_words(words: Sequence[str], ink: Sequence[Span]) -> list[Place]:
         return [Place(i, i, *span) for i, span in enumerate(ink)]
     if not words:
         return []
-    widths = [_width(word) for word in words]
+    widths = [text_width(word) for word in words]
     per_unit = sum(end - start for start, end in ink) / sum(widths)
     return _Alignment([width * per_unit for width in widths], list(ink)).places()
 
 
-def _width(word: str) -> float:
+def text_width(word: str) -> float:
+    """Returns about how wide a word is, in letters of usual width."""
     return sum(0.55 if c in _NARROW else 1.4 if c in _WIDE else 1.0 for c in word)
 
 
