@@ -176,7 +176,12 @@ def test_a_row_that_its_strip_cannot_show_is_doubted(text: str, plausible: bool)
 
 @pytest.mark.parametrize(
     ("text", "logprob", "n_words"),
-    [("two words", -0.2, 2), ("two words", -0.7, 0), ("| :", -0.2, 0), ("| :", -0.05, 2)],
+    [
+        ("two words", -0.2, 2),
+        ("two words", -0.7, 0),
+        ("=== =====", -0.2, 0),
+        ("=== =====", -0.05, 2),
+    ],
 )
 def test_a_line_that_is_hardly_text_has_no_words(
     page: RenderedPage, text: str, logprob: float, n_words: int
@@ -186,6 +191,13 @@ def test_a_line_that_is_hardly_text_has_no_words(
     row.sureness = [logprob] * len(text)
     strips.take(strips.doubtful()[:1], [row], whole=True)
     assert len(strips.join(0).words) == n_words
+
+
+def test_a_row_that_cannot_be_on_its_ink_is_left_out(page: RenderedPage) -> None:
+    strips = PageStrips(page.pixels, find_layout(page.pixels).lines, FORM)
+    for text, n_words in (("i", 0), ("the quick brown", 3)):
+        strips.take(strips.doubtful()[:1], _rows(text), whole=True)
+        assert len(strips.join(0).words) == n_words
 
 
 def test_words_go_to_their_ink_where_both_are_as_many() -> None:

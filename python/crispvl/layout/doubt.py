@@ -32,11 +32,13 @@ class Reading:
 
     Attributes:
         row: What was read.
+        fits: Whether its letters would be of a possible width; else it is another strip's.
         plausible: Whether the strip can show it, as far as its width and its words tell.
         doubtful: Whether it deserves to be read again.
     """
 
     row: Row
+    fits: bool
     plausible: bool
     doubtful: bool
 
@@ -54,9 +56,11 @@ def judge(strip: Strip, row: Row, x_height: float) -> Reading:
         row: What was read.
         x_height: Of the strip's line, px of the page.
     """
-    plausible = _is_plausible(strip, row, x_height)
+    fits = _fits(strip, row.text, x_height)
+    n_read, n_shown = len(row.text.split()), len(strip.words)
+    plausible = fits and row.ended and abs(n_read - n_shown) <= 1 + n_shown // 3
     unsure = row.mean_logprob < SURE or min(row.sureness, default=0.0) < LEAST_CHARACTER
-    return Reading(row, plausible, doubtful=unsure or not plausible)
+    return Reading(row, fits, plausible, doubtful=unsure or not plausible)
 
 
 def is_credible(text: str, logprob: float) -> bool:
@@ -72,15 +76,10 @@ def is_credible(text: str, logprob: float) -> bool:
     return logprob >= (LEAST_LINE if has_words else SURE)
 
 
-def _is_plausible(strip: Strip, row: Row, x_height: float) -> bool:
-    if not row.ended:
-        return False
-    if not row.text:
+def _fits(strip: Strip, text: str, x_height: float) -> bool:
+    if not text:
         return strip.width < 2 * x_height
     ink = sum(end - start for start, end in strip.words)
-    letter = ink / (x_height * text_width(row.text.replace(" ", "")))
-    narrowest = LETTERS[0] / 2 if len(row.text) == 1 else LETTERS[0]
-    if not narrowest <= letter <= LETTERS[1]:
-        return False
-    n_read, n_shown = len(row.text.split()), len(strip.words)
-    return abs(n_read - n_shown) <= 1 + n_shown // 3
+    letter = ink / (x_height * text_width(text.replace(" ", "")))
+    narrowest = LETTERS[0] / 2 if len(text) == 1 else LETTERS[0]
+    return narrowest <= letter <= LETTERS[1]

@@ -85,11 +85,12 @@ class PageStrips:
                 self._best[i] = reading
 
     def join(self, i_line: int) -> ReadLine:
-        """Returns a line as it was read; strips without a reading are left out.
+        """Returns a line as it was read; strips without a reading that fits them are left out.
 
         Of a line that is not credible nothing is left.
         """
-        known = [i for i in self._of_line[i_line] if i in self._best]
+        numbers = self._of_line[i_line]
+        known = [i for i in numbers if i in self._best and self._best[i].fits]
         line = join_strips(
             self._lines[i_line],
             [self._strips[i] for i in known],
