@@ -1,4 +1,4 @@
-"""The commands and queries of docs/cluster.md run as they stand there."""
+"""The commands and queries of docs/cluster.md run as written."""
 
 from __future__ import annotations
 

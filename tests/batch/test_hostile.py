@@ -244,7 +244,7 @@ def test_what_changed_just_now_in_an_object_store_may_change_again() -> None:
     assert version(60).count(":") == 1
 
 
-def test_without_resume_every_page_is_read_again_and_stands_once(
+def test_without_resume_every_page_is_read_again_and_has_one_row(
     tmp_path: Path, pdf: MakePdf
 ) -> None:
     pdf("a.pdf", 3)

@@ -17,8 +17,8 @@ from crispvl.inputs.utf8 import path_name
 def note_table(job: Job, folder: Folder, ledger: Ledger) -> None:
     """Notes the rows of the table, and takes out those that the job is to read again.
 
-    So is the second row of a page, which two runs at the same time can have written, or a machine
-    that was taken for dead.
+    The second row of a page is taken out as well: two runs at the same time can have written it, or
+    a machine that was taken for dead.
     """
     for name, rows in identities(folder, job.format):
         kept = [not _again(job, row) and ledger.add(row) for row in rows]
