@@ -93,26 +93,38 @@ struct Findings {
     int text_height = 0;  // px
 };
 
+// Takes the rules out of the ink.
+std::vector<Box> take_all_rules(Ink& ink, int text_height, Interrupt* interrupt) {
+    open_bars(ink, text_height);
+    std::vector<Box> all;
+    for (Bitmap* bitmap : {&ink.dark, &ink.light}) {
+        throw_if_requested(interrupt);
+        const std::vector<Box> rules = take_rules(*bitmap, text_height);
+        all.insert(all.end(), rules.begin(), rules.end());
+    }
+    return all;
+}
+
 Findings look_at(const GreyImage& image, Interrupt* interrupt) {
     Findings found;
     const Paper paper = find_paper(image);
+    throw_if_requested(interrupt);
     Ink ink = find_ink(image, paper);
+    throw_if_requested(interrupt);
     const int text_height = mend(ink);
     found.text_height = text_height;
     throw_if_requested(interrupt);
-    open_bars(ink, text_height);
-    for (Bitmap* bitmap : {&ink.dark, &ink.light}) {
-        const std::vector<Box> rules = take_rules(*bitmap, text_height);
-        found.rules.insert(found.rules.end(), rules.begin(), rules.end());
-    }
+    found.rules = take_all_rules(ink, text_height, interrupt);
     throw_if_requested(interrupt);
     found.components = components_of(ink);
     found.pictures = Pictures(found.components, paper, text_height);
     drop_borders(image, text_height, found.components);
-    const std::vector<Box> rules = take_dashes(found.components, text_height);
-    found.rules.insert(found.rules.end(), rules.begin(), rules.end());
+    throw_if_requested(interrupt);
+    const std::vector<Box> dashes = take_dashes(found.components, text_height);
+    found.rules.insert(found.rules.end(), dashes.begin(), dashes.end());
     drop_splinters(found.rules, text_height, found.components);
     split_touching(text_height, found.components);
+    throw_if_requested(interrupt);
     found.lines = find_lines(found.components, found.rules);
     throw_if_requested(interrupt);
     return found;
@@ -176,6 +188,7 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
         found = look_at(upright.image, interrupt);
     }
     keep_text(found.components, found.pictures, found.text_height, found.lines);
+    throw_if_requested(interrupt);
     settle_sizes(found.components, found.lines);
     Layout out{page.width, page.height, upright.degrees, upright.quarter_turns, {}, {}, {}, {}};
     for (const Box& rule : found.rules) out.rules.push_back(quad_of(upright.to_page, rule));
@@ -189,7 +202,9 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
     throw_if_requested(interrupt);
     std::vector<TextLine>& lines = found.lines;
     find_words(found.components, lines);
+    throw_if_requested(interrupt);
     find_room(found.components, lines);
+    throw_if_requested(interrupt);
     const std::vector<Table> tables = find_tables(found.rules, found.text_height, lines);
     const std::vector<TextBlock> blocks = find_blocks(tables, lines);
     for (const TextLine& line : lines) out.lines.push_back(to_page_line(line, upright.to_page));

@@ -181,4 +181,25 @@ void measure(const Components& components, TextLine& line) {
     line.x_height = capitals ? line.core / k_cap_height : line.core;
 }
 
+std::vector<TextLine> merged(const Components& components, std::vector<TextLine>& lines,
+                             Sets& groups) {
+    std::vector<TextLine> all;
+    for (const std::vector<size_t>& group : groups.groups()) {
+        TextLine line = std::move(lines[group.front()]);
+        for (size_t i = 1; i < group.size(); ++i) {
+            const std::vector<Piece>& more = lines[group[i]].pieces;
+            line.pieces.insert(line.pieces.end(), more.begin(), more.end());
+        }
+        if (group.size() > 1) measure(components, line);
+        all.push_back(std::move(line));
+    }
+    return all;
+}
+
+std::vector<Box> boxes_of(const std::vector<TextLine>& lines) {
+    std::vector<Box> boxes;
+    for (const TextLine& line : lines) boxes.push_back(line.box);
+    return boxes;
+}
+
 }  // namespace crispvl::layout

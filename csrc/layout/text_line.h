@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layout/components.h"
+#include "layout/sets.h"
 
 namespace crispvl::layout {
 
@@ -41,6 +42,12 @@ struct TextLine {
 
 // Sets everything from the pieces except the words and the block.
 void measure(const Components& components, TextLine& line);
+
+// The lines of each group as one.
+std::vector<TextLine> merged(const Components& components, std::vector<TextLine>& lines,
+                             Sets& groups);
+
+std::vector<Box> boxes_of(const std::vector<TextLine>& lines);
 
 // Calls visit(run) for each run of ink of a line.
 template <typename Visit>

@@ -37,6 +37,19 @@ def test_a_cancelled_search_ends_with_its_error() -> None:
         _core.find_layout(RenderedPage().pixels, token)
 
 
+def test_a_search_asks_many_times_whether_it_is_cancelled() -> None:
+    token = _core.CancelToken()
+    _core.find_layout(RenderedPage().pixels, token)
+    assert token.n_looks >= 12
+
+
+def test_a_hundred_thousand_specks_end_without_text() -> None:
+    page = np.full((2200, 1700), 255, np.uint8)
+    for y in range(3, 2190, 6):
+        page[y : y + 3] = np.tile([0, 0, 0, 255, 255, 255], 284)[:1700]
+    assert _core.find_layout(page).lines == []
+
+
 def test_a_strip_of_no_height_or_no_length_is_refused() -> None:
     page = RenderedPage()
     page.write(20, 50, "one line")

@@ -43,7 +43,7 @@ def test_a_page_turned_by_quarter_turns_is_read_in_its_order(
     assert along.tolist() == [[1, 0], [0, -1], [-1, 0], [0, 1]][turns]
 
 
-@pytest.mark.parametrize("degrees", [-5, -2, 3, 5])
+@pytest.mark.parametrize("degrees", [-10, -5, -2, 3, 5, 10])
 def test_the_lines_of_a_page_askew_are_askew(degrees: float) -> None:
     page = letter()
     askew = page.image.rotate(-degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
