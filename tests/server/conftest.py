@@ -120,7 +120,11 @@ def data_address(data: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def asking(*parts: Any, prompt: str = "OCR", **fields: Any) -> dict[str, Any]:
+QUESTION = "Describe it."
+"""Asked this, the bundled model sees pictures as they are; asked for their text, it reads lines."""
+
+
+def asking(*parts: Any, prompt: str = QUESTION, **fields: Any) -> dict[str, Any]:
     """Returns the body of a request about images, the text behind them."""
     content = [
         {"type": "image_url", "image_url": {"url": data_address(part)}}

@@ -12,7 +12,7 @@ from crispvl import CrispOCR
 from crispvl.server.reading_prompts import reading_task
 from PIL import Image
 
-from .conftest import EXAMPLES, asking, data_address, encoded
+from .conftest import EXAMPLES, QUESTION, asking, data_address, encoded
 
 PATH = "/v1/chat/completions"
 
@@ -38,7 +38,7 @@ def chunks(client: httpx.Client, body: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def expected(ocr: CrispOCR, receipt: bytes) -> str:
     """What the model says to this picture without a server."""
-    content = [{"type": "image", "image": receipt}, {"type": "text", "text": "OCR"}]
+    content = [{"type": "image", "image": receipt}, {"type": "text", "text": QUESTION}]
     return ocr.chat([{"role": "user", "content": content}]).text
 
 
@@ -116,10 +116,10 @@ def test_text_may_come_before_the_picture(
     client: httpx.Client, ocr: CrispOCR, receipt: bytes
 ) -> None:
     content = [
-        {"type": "text", "text": "OCR"},
+        {"type": "text", "text": QUESTION},
         {"type": "image_url", "image_url": {"url": data_address(receipt)}},
     ]
-    parts = ["OCR", {"type": "image", "image": receipt}]
+    parts = [QUESTION, {"type": "image", "image": receipt}]
     expected = ocr.chat([{"role": "user", "content": parts}]).text
     body = {"messages": [{"role": "user", "content": content}]}
     assert answer(client, body) == expected
@@ -208,7 +208,7 @@ def test_a_conversation_goes_on(client: httpx.Client, ocr: CrispOCR, receipt: by
         {"role": "assistant", "content": "CORNER CAFE"},
         {"role": "user", "content": "OCR"},
     ]
-    content = [{"type": "image", "image": receipt}, "OCR"]
+    content = [{"type": "image", "image": receipt}, QUESTION]
     expected = ocr.chat(
         [
             {"role": "system", "content": "Be exact."},

@@ -45,16 +45,17 @@ def sdk(openai: Any, server: RunningServer) -> Any:
 
 
 def messages() -> list[dict[str, Any]]:
-    found = asking(RECEIPT.read_bytes())["messages"]
+    found = asking(RECEIPT.read_bytes(), prompt="OCR")["messages"]
     assert isinstance(found, list)
     return found
 
 
 def test_openai_answers_streams_and_lists(sdk: Any, expected: str) -> None:
     assert [model.id for model in sdk.models.list()] == [MODEL]
-    completion = sdk.chat.completions.create(model=MODEL, messages=messages(), logprobs=True)
+    bare = sdk.chat.completions.create(model=MODEL, messages=messages(), logprobs=True)
+    assert len(bare.choices[0].logprobs.content) == bare.usage.completion_tokens
+    completion = sdk.chat.completions.create(model=MODEL, messages=messages())
     assert completion.choices[0].message.content == expected
-    assert len(completion.choices[0].logprobs.content) == completion.usage.completion_tokens
     stream = sdk.chat.completions.create(
         model=MODEL, messages=messages(), stream=True, stream_options={"include_usage": True}
     )

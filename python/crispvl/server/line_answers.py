@@ -1,7 +1,7 @@
 """Answers to "what does this say?" from models that read whole pages by their lines.
 
 A small model that was trained on lines sees too little of a page that is squeezed into its tiles.
-What larger pictures say is answered by reading them, as `crispvl.CrispOCR.recognize` does.
+What pictures say is answered by reading them, as `crispvl.CrispOCR.recognize` does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from crispvl.options import ReadOptions
 from crispvl.prompts.messages import ImagePart
 from crispvl.reading.layout_choice import chosen_layout
 from crispvl.reading.ocr import CrispOCR
-from crispvl.reading.pages import tile_limits
 from crispvl.results.document import Document
 from crispvl.results.generation import Answer, FinishReason, Generation
 from crispvl.results.page import PAGE_BREAK
@@ -26,7 +25,6 @@ from crispvl.server.conversation import Turn
 from crispvl.server.reading_prompts import preface, reading_task
 from crispvl.server.sampling import check_layout
 from crispvl.server.worker import Worker
-from crispvl.tiling import choose_grid
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
@@ -52,8 +50,8 @@ def reading_asked(ocr: CrispOCR, turns: Sequence[Turn], options: ReadOptions) ->
     """Returns what is to be read for a conversation; None where the model is to answer itself.
 
     A model that was made for lines reads its first question's pictures by lines where it is asked
-    for what they say. What else it is asked, and pictures of a single tile, it sees as any model
-    does. A layout in the options goes before all of that.
+    for what they say. What else it is asked, it sees as any model does. A layout in the options
+    goes before all of that.
 
     Args:
         ocr: Whose model is asked.
@@ -82,16 +80,7 @@ def reading_asked(ocr: CrispOCR, turns: Sequence[Turn], options: ReadOptions) ->
     own = chosen_layout(ocr.model.metadata, options, None)
     if task is None or own == "page":
         return None
-    is_small = all(_fits_one_tile(ocr, page, options) for page in pages)
-    if is_small and options.layout is None:
-        return None
     return Reading(pages, options, None, preface(prompt))
-
-
-def _fits_one_tile(ocr: CrispOCR, page: Image.Image, options: ReadOptions) -> bool:
-    config = ocr.model.config
-    fewest, most = tile_limits(config, options)
-    return choose_grid(*page.size, most, config["vision"]["tile_px"], fewest) == (1, 1)
 
 
 @asynccontextmanager
