@@ -32,7 +32,7 @@ def bound(max_bytes: int, max_file_bytes: int = 0) -> None:
 
 
 def allow_formats(max_pixels: int) -> None:
-    """Leaves only the decoders of `FORMATS`, and images of so many pixels."""
+    """Leaves only the decoders of `FORMATS`, and images of at most ``max_pixels``."""
     warnings.simplefilter("ignore")
     Image.init()
     for name in set(Image.ID) - FORMATS:
