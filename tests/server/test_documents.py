@@ -85,7 +85,7 @@ def test_a_document_comes_back_in_the_format_that_is_asked_for(
 ) -> None:
     response = client.post(PATH, files={"file": receipt}, data={"format": kind})
     assert response.status_code == 200
-    assert response.text.startswith(beginning)
+    assert beginning in response.text[:30]
     again = client.post(
         PATH, params={"format": kind}, content=receipt, headers={"content-type": "image/png"}
     )
