@@ -170,14 +170,17 @@ typedef enum crispvl_image_format {
     CRISPVL_IMAGE_ENCODED = 0, /* a whole file: JPEG, PNG, GIF (first frame), BMP or PNM */
     CRISPVL_IMAGE_GREY8 = 1,
     CRISPVL_IMAGE_RGB8 = 2,
-    CRISPVL_IMAGE_RGBA8 = 3, /* straight alpha; shown on white, as encoded images are */
+    CRISPVL_IMAGE_RGBA8 = 3, /* straight alpha; shown on white, or where that hides
+                                letters on black or grey, as encoded images are */
     CRISPVL_IMAGE_BGR8 = 4,
     CRISPVL_IMAGE_BGRA8 = 5
 } crispvl_image_format;
 
 /* An image, one of: a file by its `path`; a file's bytes in `data`, of `n_bytes`; or pixels in
- * `data`, rows from the top, with `format` and sizes. Zero what you do not use. An EXIF orientation
- * is applied to encoded images. At least 8 px a side, at most 200:1, and 178956970 pixels. */
+ * `data`, rows from the top, with `format` and sizes. Zero what you do not use. Encoded
+ * images are turned upright as EXIF says, their pixels are made square as their resolution says,
+ * and 10 to 16 bits are scaled by the range that they use. At least 8 px a side, at most 200:1, and
+ * 178956970 pixels. */
 typedef struct crispvl_image {
     const char* path;
     const void* data;

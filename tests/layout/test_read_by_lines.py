@@ -176,6 +176,13 @@ def test_grey_letters_that_were_dithered_to_dots_are_read(ocr: CrispOCR) -> None
         assert lines == ["CORNER SHOP", "12 May 2026"]
 
 
+@pytest.mark.parametrize(("paper", "ink"), [(255, 238), (12, 30), (200, 184)])
+def test_faint_letters_are_read(ocr: CrispOCR, paper: int, ink: int) -> None:
+    page = Image.new("L", (420, 90), paper)
+    ImageDraw.Draw(page).text((24, 20), "CORNER SHOP", ink, ImageFont.load_default(40))
+    assert ocr.recognize(page).text == "CORNER SHOP"
+
+
 def test_a_page_with_ink_of_which_no_line_was_found_is_flagged(ocr: CrispOCR) -> None:
     document = ocr.recognize(Image.radial_gradient("L").resize((600, 600)))
     assert (document.text, document.flags) == ("", ("empty",))

@@ -223,3 +223,16 @@ def test_every_word_has_a_place_within_the_line(n_words: int, n_ink: int) -> Non
     assert all(0 <= place.start < place.end <= ink[-1][1] + 1e-6 for place in places)
     assert places == sorted(places, key=lambda place: place.start)
     assert not math.isnan(places[0].start)
+
+
+def test_words_that_run_from_right_to_left_are_placed_from_the_right(page: RenderedPage) -> None:
+    layout = find_layout(page.pixels).lines
+    n_words = len(layout[0].words)
+    for of, is_mirrored in (("word", False), ("שלום", True)):
+        strips = PageStrips(page.pixels, layout, FORM)
+        of_line = cut_into_strips(page.pixels, 0, layout[0], FORM)
+        texts = [" ".join([of] * len(strip.words)) for strip in of_line]
+        strips.take(range(len(of_line)), _rows(*texts), whole=True)
+        lefts = [word.quad[0][0] for word in strips.join(0).words]
+        assert len(lefts) == n_words
+        assert lefts == sorted(lefts, reverse=is_mirrored)

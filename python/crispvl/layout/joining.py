@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,12 @@ from crispvl.layout.rows import Row
 from crispvl.layout.strips import Strip
 from crispvl.layout.word_places import Place, place_words
 from crispvl.results.lines import Quad
+from crispvl.results.word_order import begins_at_right, visual_spans
 
 if TYPE_CHECKING:
     from crispvl._core import LayoutLine
+
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
@@ -61,20 +65,27 @@ class ReadLine:
 
 
 def join_strips(line: LayoutLine, strips: Sequence[Strip], rows: Sequence[Row]) -> ReadLine:
-    """Returns a line from its strips, in order, and the row that was read for each."""
+    """Returns a line from its strips, from left to right, and the row that was read for each."""
     ink = _Ink(line)
+    found = [_words(ink, strip, row) for strip, row in zip(strips, rows, strict=True)]
+    is_mirrored = begins_at_right(" ".join(row.text for row in rows))
     words: list[ReadWord] = []
-    sureness: list[float] = []
-    for strip, row in zip(strips, rows, strict=True):
-        sureness.extend(row.sureness)
-        found = _words(ink, strip, row)
-        if strip.within_word and words and found:
-            last, first, *found = words.pop(), *found
-            quad = (last.quad[0], first.quad[1], first.quad[2], last.quad[3])
-            words.append(ReadWord(last.text + first.text, min(last.logprob, first.logprob), quad))
-        words.extend(found)
+    for i in reversed(range(len(strips))) if is_mirrored else range(len(strips)):
+        i_right = i + 1 if is_mirrored else i  # of this strip and the one before, the right one
+        is_parted = i_right < len(strips) and strips[i_right].within_word
+        if is_parted and words and found[i]:
+            words.append(_joined(words.pop(), found[i].pop(0), is_mirrored))
+        words.extend(found[i])
+    sureness = [sure for row in rows for sure in row.sureness]
     mean = sum(sureness) / len(sureness) if sureness else 0.0
     return ReadLine(tuple(words), mean, corners(line.quad), tuple(rows), line.block)
+
+
+def _joined(begin: ReadWord, end: ReadWord, is_mirrored: bool) -> ReadWord:
+    """Returns a word from its two parts, the first of which is right of the other if mirrored."""
+    left, right = (end, begin) if is_mirrored else (begin, end)
+    quad = (left.quad[0], right.quad[1], right.quad[2], left.quad[3])
+    return ReadWord(begin.text + end.text, min(begin.logprob, end.logprob), quad)
 
 
 def corners(quad: NDArray[np.floating[Any]]) -> Quad:
@@ -84,14 +95,17 @@ def corners(quad: NDArray[np.floating[Any]]) -> Quad:
 
 
 def _words(ink: _Ink, strip: Strip, row: Row) -> list[ReadWord]:
-    texts, starts, end = row.text.split(), [], 0
-    for text in texts:
-        starts.append(row.text.index(text, end))
-        end = starts[-1] + len(text)
-    places = place_words(texts, strip.words)
+    """Returns the words of a strip in the order of its text, whatever way they run."""
+    spans = visual_spans(row.text)
+    in_sight = sorted(range(len(spans)), key=lambda i: spans[i][1])
+    places = dict(
+        zip(in_sight, place_words([spans[i][0] for i in in_sight], strip.words), strict=True)
+    )
     return [
-        ReadWord(text, min(row.sureness[start : start + len(text)]), ink.quad(strip.i_word, place))
-        for text, start, place in zip(texts, starts, places, strict=True)
+        ReadWord(
+            match[0], min(row.sureness[slice(*match.span())]), ink.quad(strip.i_word, places[i])
+        )
+        for i, match in enumerate(_WORD.finditer(row.text))
     ]
 
 

@@ -17,7 +17,7 @@ def visual_spans(text: str) -> list[tuple[str, int, int]]:
     are put the other way round among themselves.
     """
     words = [(match[0], match.start(), match.end()) for match in _WORD.finditer(text)]
-    base = next(filter(None, map(_direction, text)), "L")
+    base = "R" if begins_at_right(text) else "L"
     directions = _resolve([word for word, _, _ in words], base)
     spans = [(start, end) for _, start, end in words]
     if base == "R":
@@ -30,6 +30,11 @@ def visual_spans(text: str) -> list[tuple[str, int, int]]:
             for i, span in zip(run, _mirrored(part, min(ends), max(ends)), strict=True):
                 spans[i] = span
     return [(word, *span) for (word, _, _), span in zip(words, spans, strict=True)]
+
+
+def begins_at_right(text: str) -> bool:
+    """Returns whether a line runs from right to left: its first letter does."""
+    return next(filter(None, map(_direction, text)), "L") == "R"
 
 
 def _mirrored(spans: Sequence[tuple[int, int]], left: int, right: int) -> list[tuple[int, int]]:
