@@ -6,8 +6,11 @@ Runs where llama-cpp-python is installed (it is no dependency of the test suite)
 from __future__ import annotations
 
 import ctypes
+import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,4 +100,27 @@ def test_tiny_pair_gives_the_same_logits(name: str, tiny_model: TinyModel, tmp_p
 @pytest.mark.parametrize("name", GOLDENS)
 def test_golden_pair_gives_the_same_logits(name: str, shared_dir: Path, tmp_path: Path) -> None:
     golden = Golden(golden_folder(shared_dir, name))
-    assert_same_logits(golden.folder, tmp_path, golden.prompt_ids("text"))
+    # Under another name: llama.cpp asks files that are called phi3 for tokens of Phi-3.
+    checkpoint = tmp_path / "checkpoint"
+    shutil.copytree(golden.folder, checkpoint)
+    rope = with_whole_dimensions(checkpoint / "config.json")
+    ids = golden.prompt_ids("text")
+    if rope.get("rope_type") == "longrope":
+        # llama.cpp takes the long factors for any prompt, the model only beyond its trained length.
+        n_trained = rope["original_max_position_embeddings"]
+        ids = (ids * n_trained)[: n_trained + 20]
+    assert_same_logits(checkpoint, tmp_path, ids)
+
+
+def with_whole_dimensions(path: Path) -> dict[str, Any]:
+    """Has YaRN's ramp begin and end at whole dimensions, as llama.cpp knows no other.
+
+    Returns the config's parameters of RoPE.
+    """
+    config = json.loads(path.read_text("utf-8"))
+    text = config.get("text_config") or config["llm_config"]
+    rope: dict[str, Any] = text.get("rope_parameters") or text.get("rope_scaling") or {}
+    if "truncate" in rope:
+        rope["truncate"] = True
+        path.write_text(json.dumps(config), "utf-8")
+    return rope
