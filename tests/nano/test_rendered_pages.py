@@ -51,7 +51,7 @@ def test_scores_are_those_of_a_reader_that_errs_once_a_page() -> None:
 
 
 def test_pages_without_text_are_drawn_anew_from_each_seed() -> None:
-    from rendered_scores import TEXTLESS
+    from rendered_damage import TEXTLESS
 
     for draw in TEXTLESS.values():
         one, same, other = (draw(np.random.default_rng(seed)).tobytes() for seed in (0, 0, 1))
