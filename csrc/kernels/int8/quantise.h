@@ -9,16 +9,21 @@
 namespace crispvl::kernels {
 namespace {
 
-// What is no number leaves none: the scale is NaN then.
+// What is no number leaves none: the scale is NaN then, and the values are 0, since a NaN's word is
+// the least of all, whose sums overflow.
 inline void quantise_block(Floats low, Floats high, QuantisedBlock& y) {
+    if (!all_finite(low) || !all_finite(high)) {
+        y = QuantisedBlock{};
+        y.scale = y.sum = __builtin_nanf("");
+        return;
+    }
     const float largest = largest_of(max(magnitude(low), magnitude(high)));
     const Floats inverse = splat(largest > 0 ? 127.0f / largest : 0.0f);
     const Bits q_low = to_nearest_words(mul(low, inverse));
     const Bits q_high = to_nearest_words(mul(high, inverse));
     store_as_bytes(y.values, q_low);
     store_as_bytes(y.values + 16, q_high);
-    const bool is_finite = all_finite(low) && all_finite(high);
-    y.scale = is_finite ? largest / 127.0f : __builtin_nanf("");
+    y.scale = largest / 127.0f;
     const int first = sum_of_words(q_low), second = sum_of_words(q_high);
     y.start = -128 * (first + second);
     y.sum = y.scale * static_cast<float>(first + second);
