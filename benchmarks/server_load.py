@@ -36,6 +36,9 @@ from server_process import crispvl_server, gauge, llama_server, resident_mib
 ROOT = Path(__file__).resolve().parents[1]
 CHAT = "/v1/chat/completions"
 PICTURES = ("receipt.png", "code.png", "paragraph.png")
+N_READERS = 4
+"""Clients of a storm that have whole documents read: more than there are processes that decode."""
+
 MOST_GROWTH = 1.1, 64
 """Of memory between the second and the last quarter of a storm: a factor, and MiB beside it."""
 
@@ -121,11 +124,14 @@ async def storm(args: argparse.Namespace) -> int:
         n_clients = args.clients or 64
         async with _client(url, n_clients) as client:
             alone = [(await _answer(client, body))[1] for body in bodies]
+            document = _document(pictures)
+            read_alone = (await _read(client, document))[1]
             end = time.monotonic() + args.seconds
             asking = [
                 _storm_client(client, bodies, alone, end, random.Random(i), tally)
-                for i in range(n_clients)
+                for i in range(n_clients - N_READERS)
             ]
+            asking += [_reader(client, document, read_alone, end, tally) for _ in range(N_READERS)]
             memory, *_ = await asyncio.gather(_watch(process, end), *asking)
             await _check_places(url, tally)
             again = [(await _answer(client, body))[1] for body in bodies]
@@ -170,6 +176,31 @@ async def _storm_client(
             tally.seconds.append(time.monotonic() - started)
         else:
             tally.wrong.append(f"{status} {text[:200]!r} instead of {alone[i][:50]!r}")
+
+
+def _document(pictures: Sequence[bytes]) -> bytes:
+    """Returns a TIFF of some pages."""
+    first, *others = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
+    buffer = io.BytesIO()
+    first.save(buffer, "TIFF", save_all=True, append_images=others, compression="tiff_deflate")
+    return buffer.getvalue()
+
+
+async def _read(client: httpx.AsyncClient, document: bytes) -> tuple[int, str]:
+    response = await client.post("/v1/ocr", files={"file": document}, data={"format": "text"})
+    return response.status_code, response.text
+
+
+async def _reader(
+    client: httpx.AsyncClient, document: bytes, alone: str, end: float, tally: Tally
+) -> None:
+    """Has a document of several pages read, over and over."""
+    while time.monotonic() < end:
+        status, text = await _read(client, document)
+        if (status, text) == (200, alone):
+            tally.outcomes["document"] += 1
+        else:
+            tally.wrong.append(f"document: {status} {text[:200]!r}")
 
 
 async def _send_garbage(client: httpx.AsyncClient, chance: random.Random, tally: Tally) -> None:
