@@ -11,7 +11,7 @@ import pytest
 from crispvl._core import LayoutLine, find_layout
 from crispvl.errors import ModelFileError
 from crispvl.layout.doubt import judge
-from crispvl.layout.drawn_pages import is_drawn
+from crispvl.layout.drawn_pages import DRAWN_SCALE, is_drawn
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.rows import Row, split_rows
 from crispvl.layout.strip_format import STRIP_KEYS, StripFormat, strip_format
@@ -228,10 +228,14 @@ def test_every_word_has_a_place_within_the_line(n_words: int, n_ink: int) -> Non
 def test_words_that_run_from_right_to_left_are_placed_from_the_right(page: RenderedPage) -> None:
     layout = find_layout(page.pixels).lines
     n_words = len(layout[0].words)
-    for of, is_mirrored in (("word", False), ("שלום", True)):
+    size = layout[0].x_height_px
+    for letter, is_mirrored in (("o", False), ("ש", True)):
         strips = PageStrips(page.pixels, layout, FORM)
-        of_line = cut_into_strips(page.pixels, 0, layout[0], FORM)
-        texts = [" ".join([of] * len(strip.words)) for strip in of_line]
+        of_line = cut_into_strips(page.pixels, 0, layout[0], FORM, DRAWN_SCALE)
+        texts = [
+            " ".join(letter * max(1, round((end - start) / size)) for start, end in strip.words)
+            for strip in of_line
+        ]
         strips.take(range(len(of_line)), _rows(*texts), whole=True)
         lefts = [word.quad[0][0] for word in strips.join(0).words]
         assert len(lefts) == n_words
