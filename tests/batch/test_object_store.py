@@ -22,7 +22,7 @@ from crispvl.batch.summary import Summary
 from crispvl.errors import DocumentError, OutputError
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
-from worker_readers import PoisonedReader, refused
+from worker_readers import BucketReader, refused
 
 
 @pytest.fixture
@@ -40,14 +40,6 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     store.create_dir("scans")
     yield f"s3://scans/{{}}?endpoint_override={host}:{port}&scheme=http&allow_delayed_open=true"
     server.stop()
-
-
-class BucketReader(PoisonedReader):
-    """Without the note beside the output, which is no folder here."""
-
-    def __init__(self, job: Job, n_threads: int) -> None:
-        super().__init__(job, n_threads)
-        self.log = Path("/dev/null")
 
 
 Engine = Callable[..., Summary]

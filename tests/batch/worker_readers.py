@@ -63,6 +63,14 @@ class PoisonedReader(NamingReader):
             os._exit(7)
 
 
+class BucketReader(PoisonedReader):
+    """Without the note beside the output, which is no folder here."""
+
+    def __init__(self, job: Job, n_threads: int) -> None:
+        super().__init__(job, n_threads)
+        self.log = Path("/dev/null")
+
+
 class HangingReader(NamingReader):
     """Says nothing more at the second page of any document."""
 
