@@ -14,51 +14,30 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
-import collections
 import io
 import json
 import random
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 from PIL import Image
+from server_client import CHAT, Tally, answer, asking, read
+from server_client import client as new_client
 from server_process import crispvl_server, gauge, llama_server, resident_mib
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAT = "/v1/chat/completions"
 PICTURES = ("receipt.png", "code.png", "paragraph.png")
 N_READERS = 4
 """Clients of a storm that have whole documents read: more than there are processes that decode."""
 
 MOST_GROWTH = 1.1, 64
 """Of memory between the second and the last quarter of a storm: a factor, and MiB beside it."""
-
-
-@dataclass
-class Tally:
-    """What became of requests."""
-
-    outcomes: collections.Counter[str] = field(default_factory=collections.Counter)
-    seconds: list[float] = field(default_factory=list)
-    """Of good answers, from the request to the last byte."""
-    wrong: list[str] = field(default_factory=list)
-
-    def report(self) -> None:
-        print(", ".join(f"{name}: {n}" for name, n in sorted(self.outcomes.items())))
-        if len(self.seconds) > 1:
-            cuts = statistics.quantiles(self.seconds, n=100, method="inclusive")
-            print(f"answers: p50 {cuts[49]:.2f} s, p99 {cuts[98]:.2f} s")
-        for text in self.wrong[:10]:
-            print(f"WRONG: {text}")
 
 
 def main() -> int:
@@ -84,57 +63,27 @@ def _options(args: argparse.Namespace) -> list[str]:
     return [*options, "-m", "model=" + ",".join(files)] if files else options
 
 
-def _client(url: str, most: int) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
-    return httpx.AsyncClient(base_url=url, timeout=600, limits=limits)
-
-
-def _asking(picture: bytes, prompt: str = "OCR", **fields: Any) -> dict[str, Any]:
-    address = "data:image/png;base64," + base64.b64encode(picture).decode()
-    parts = [
-        {"type": "image_url", "image_url": {"url": address}},
-        {"type": "text", "text": prompt},
-    ]
-    return {"messages": [{"role": "user", "content": parts}], **fields}
-
-
-async def _answer(client: httpx.AsyncClient, body: dict[str, Any]) -> tuple[int, str]:
-    """Returns the status and the text of an answer, however it comes."""
-    if not body.get("stream"):
-        response = await client.post(CHAT, json=body)
-        if response.status_code != 200:
-            return response.status_code, response.text
-        return 200, response.json()["choices"][0]["message"]["content"]
-    texts = []
-    async with client.stream("POST", CHAT, json=body) as response:
-        async for line in response.aiter_lines():
-            if line.startswith("data: {"):
-                for choice in json.loads(line[6:])["choices"]:
-                    texts.append(choice["delta"].get("content") or "")
-    return response.status_code, "".join(texts)
-
-
 async def storm(args: argparse.Namespace) -> int:
     """Clients that ask, leave and send garbage, side by side."""
     pictures = [(ROOT / "examples" / name).read_bytes() for name in PICTURES]
     pictures.append((ROOT / "python/crispvl/web/sample.png").read_bytes())
-    bodies = [_asking(picture) for picture in pictures]
+    bodies = [asking(picture) for picture in pictures]
     tally = Tally()
     with crispvl_server(*_options(args)) as (url, process):
         n_clients = args.clients or 64
-        async with _client(url, n_clients) as client:
-            alone = [(await _answer(client, body))[1] for body in bodies]
+        async with new_client(url, n_clients) as client:
+            alone = [(await answer(client, body))[1] for body in bodies]
             document = _document(pictures)
-            read_alone = (await _read(client, document))[1]
+            read_alone = (await read(client, document))[1]
             end = time.monotonic() + args.seconds
-            asking = [
+            clients = [
                 _storm_client(client, bodies, alone, end, random.Random(i), tally)
                 for i in range(n_clients - N_READERS)
             ]
-            asking += [_reader(client, document, read_alone, end, tally) for _ in range(N_READERS)]
-            memory, *_ = await asyncio.gather(_watch(process, end), *asking)
+            clients += [_reader(client, document, read_alone, end, tally) for _ in range(N_READERS)]
+            memory, *_ = await asyncio.gather(_watch(process, end), *clients)
             await _check_places(url, tally)
-            again = [(await _answer(client, body))[1] for body in bodies]
+            again = [(await answer(client, body))[1] for body in bodies]
             if again != alone:
                 tally.wrong.append("an answer after the storm is not the one before it")
     quarter = len(memory) // 4
@@ -164,7 +113,7 @@ async def _storm_client(
         started = time.monotonic()
         try:
             patience = chance.uniform(0, 3) if kind == "leaves" else None
-            status, text = await asyncio.wait_for(_answer(client, body), patience)
+            status, text = await asyncio.wait_for(answer(client, body), patience)
         except TimeoutError:
             tally.outcomes["left"] += 1
             continue
@@ -186,17 +135,12 @@ def _document(pictures: Sequence[bytes]) -> bytes:
     return buffer.getvalue()
 
 
-async def _read(client: httpx.AsyncClient, document: bytes) -> tuple[int, str]:
-    response = await client.post("/v1/ocr", files={"file": document}, data={"format": "text"})
-    return response.status_code, response.text
-
-
 async def _reader(
     client: httpx.AsyncClient, document: bytes, alone: str, end: float, tally: Tally
 ) -> None:
     """Has a document of several pages read, over and over."""
     while time.monotonic() < end:
-        status, text = await _read(client, document)
+        status, text = await read(client, document)
         if (status, text) == (200, alone):
             tally.outcomes["document"] += 1
         else:
@@ -208,10 +152,10 @@ async def _send_garbage(client: httpx.AsyncClient, chance: random.Random, tally:
     noise = chance.randbytes(chance.randrange(1, 2000))
     bodies: list[bytes] = [
         noise,
-        json.dumps(_asking(noise)).encode(),
-        json.dumps(_asking(picture[: chance.randrange(1, len(picture) // 2)])).encode(),
+        json.dumps(asking(noise)).encode(),
+        json.dumps(asking(picture[: chance.randrange(1, len(picture) // 2)])).encode(),
         json.dumps({"messages": "none"}).encode(),
-        json.dumps(_asking(picture, max_tokens="many")).encode(),
+        json.dumps(asking(picture, max_tokens="many")).encode(),
         b"[" * 5000,
     ]
     headers = {"content-type": "application/json"}
@@ -245,16 +189,16 @@ async def crowd(args: argparse.Namespace) -> int:
     """As many connections as olmOCR opens, all at once."""
     n = args.clients or 1600
     # A short answer: it is about the connections.
-    body = _asking((ROOT / "examples" / PICTURES[0]).read_bytes(), max_tokens=8)
+    body = asking((ROOT / "examples" / PICTURES[0]).read_bytes(), max_tokens=8)
     tally = Tally()
     with crispvl_server(*_options(args)) as (url, process):
-        async with _client(url, n) as client:
-            alone = (await _answer(client, body))[1]
+        async with new_client(url, n) as client:
+            alone = (await answer(client, body))[1]
 
             async def ask() -> None:
                 started = time.monotonic()
                 try:
-                    status, text = await _answer(client, body)
+                    status, text = await answer(client, body)
                 except httpx.HTTPError as error:
                     tally.wrong.append(f"{type(error).__name__}: {error}")
                     return
@@ -275,7 +219,7 @@ async def together(args: argparse.Namespace) -> int:
     """Tokens per second of several clients, and of one alone."""
     n = args.clients or 8
     with crispvl_server(*_options(args)) as (url, _):
-        async with _client(url, n) as client:
+        async with new_client(url, n) as client:
 
             async def write(i: int) -> None:
                 body = {"prompt": f"{i} and {i + 1} make", "max_tokens": args.tokens}
@@ -301,7 +245,7 @@ async def against(args: argparse.Namespace) -> int:
     }
     for name, start in servers.items():
         with start() as (url, _):
-            async with _client(url, n) as client:
+            async with new_client(url, n) as client:
                 rates[name] = await _pages_per_minute(client, args, n)
         print(f"{name}: {rates[name]:.2f} pages/min of {args.tokens} tokens, {n} clients")
     print(f"{rates['crispvl'] / rates['llama-server']:.2f} times")
@@ -313,7 +257,7 @@ async def _pages_per_minute(client: httpx.AsyncClient, args: argparse.Namespace,
 
     async def read(i: int) -> None:
         fields = {"max_tokens": args.tokens, "ignore_eos": True, "temperature": 0}
-        response = await client.post(CHAT, json=_asking(_page(i), **fields))
+        response = await client.post(CHAT, json=asking(_page(i), **fields))
         assert response.status_code == 200, response.text
 
     async def read_some() -> None:
