@@ -47,13 +47,13 @@ def main() -> None:
     limits = {report.OURS: features, report.GGML: []}
     models = {}
     for side, limit in limits.items():
-        _core.kernels.limit_features(limit)
+        _core.limit_features(limit)
         models[side] = Crispvl(args)
     name = f"{Path(args.model).stem} + {Path(args.mmproj).stem}"
     lines = []
     for _ in range(args.runs):
         for side, model in models.items():
-            _core.kernels.limit_features(limits[side])
+            _core.limit_features(limits[side])
             values = work.measure(model, work.read_work(args.work))
             lines.append({"model": name, "side": side, "values": values})
     print(report.tables(lines))

@@ -33,14 +33,15 @@ def table(data: dict[str, dict[str, dict[str, str]]]) -> str:
     """The text of the include file."""
     lines = [
         "// Written by generate_conversations.py.",
-        "constexpr Conversation k_conversations[] = {",
+        "constexpr Conversation kConversations[] = {",
     ]
     for name, row in data["conversations"].items():
         cells = [name, *(row[field] for field in FIELDS)]
         lines.append("    {" + ", ".join(map(literal, cells)) + "},")
     lines.append("};")
     for task, prompt in data["tasks"].items():
-        lines.append(f"constexpr const char* k_prompt_{task} = {literal(str(prompt))};")
+        name = "kPrompt" + task.title().replace("_", "")
+        lines.append(f"constexpr const char* {name} = {literal(str(prompt))};")
     return "\n".join(lines) + "\n"
 
 

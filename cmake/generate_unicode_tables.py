@@ -94,14 +94,14 @@ def unicode_tables() -> str:
     return "\n".join(
         [
             f"// Unicode {unicodedata.unidata_version}, written by generate_unicode_tables.py.",
-            table("Range<CharClass>", "k_char_classes", ranges(char_class)),
-            table("Range<LetterCase>", "k_letter_cases", ranges(letter_case)),
-            table("Range<int>", "k_combining_classes", ranges(combining_class)),
-            table("Range<bool>", "k_nfc_active", ranges(nfc_active)),
+            table("Range<CharClass>", "kCharClasses", ranges(char_class)),
+            table("Range<LetterCase>", "kLetterCases", ranges(letter_case)),
+            table("Range<int>", "kCombiningClasses", ranges(combining_class)),
+            table("Range<bool>", "kNfcActive", ranges(nfc_active)),
             "// {character, first, second or 0}",
             table(
                 "Decomposition",
-                "k_decompositions",
+                "kDecompositions",
                 (
                     f"{{{c:#x}, {p[0]:#x}, {p[1] if len(p) == 2 else 0:#x}}}"
                     for c, p in pairs.items()
@@ -110,7 +110,7 @@ def unicode_tables() -> str:
             "// {first, second, character}",
             table(
                 "Composition",
-                "k_compositions",
+                "kCompositions",
                 (f"{{{first:#x}, {second:#x}, {code:#x}}}" for first, second, code in composites),
             ),
         ]

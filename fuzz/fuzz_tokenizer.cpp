@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "text/make_tokenizer.h"
 #include "text/prompt.h"
 
 using namespace crispvl;
@@ -37,7 +38,7 @@ void run(std::string_view rest) {
         vocab.scores.push_back(-static_cast<float>(vocab.scores.size()));
         vocab.tokens.emplace_back(line.substr(1));
     }
-    const auto tokenizer = Tokenizer::create(std::move(vocab));
+    const auto tokenizer = make_tokenizer(std::move(vocab));
     const std::string text(rest);
     for (const bool special : {false, true}) {
         const std::vector<int32_t> ids = tokenizer->encode(text, special);

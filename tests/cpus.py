@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from crispvl import _core, _cpu
+from own_kernels import kernels
 
 _AVX2 = ["avx2", "fma", "f16c"]
 _AVX512 = [*_AVX2, "avx512f", "avx512bw", "avx512vl", "avx512dq"]
@@ -25,7 +26,7 @@ def cpu_with(name: str) -> Iterator[None]:
     if missing:
         pytest.skip(f"this CPU has no {', '.join(sorted(missing))}")
     with _features(FEATURES[name]):
-        if _core.kernels.bf16_kernels_name() is None:
+        if not _core.build_info()["kernels"]:
             pytest.skip("this build has no kernels of ours")
         yield
 
@@ -39,8 +40,14 @@ def cpu_without_kernels() -> Iterator[None]:
 
 @contextmanager
 def _features(names: list[str]) -> Iterator[None]:
-    _core.kernels.limit_features(names)
+    _limit(names)
     try:
         yield
     finally:
-        _core.kernels.limit_features(list(_cpu.features()))
+        _limit(list(_cpu.features()))
+
+
+def _limit(names: list[str]) -> None:
+    _core.limit_features(names)
+    if kernels is not None:
+        kernels.limit_features(names)

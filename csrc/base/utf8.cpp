@@ -4,10 +4,10 @@
 namespace crispvl {
 namespace {
 
-constexpr std::string_view k_replacement = "\xEF\xBF\xBD";
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-/// Appends the repaired text of `bytes` and returns how many bytes were used: all of them, or all
-/// but an unfinished character at the end.
+// Appends the repaired text of `bytes` and returns how many bytes were used: all of them, or all
+// but an unfinished character at the end.
 size_t append_repaired(std::string& text, std::string_view bytes) {
     size_t at = 0;
     while (at < bytes.size()) {
@@ -16,7 +16,7 @@ size_t append_repaired(std::string& text, std::string_view bytes) {
         if (step.status == Utf8Status::complete) {
             text.append(bytes.substr(at, step.n_bytes));
         } else {
-            text.append(k_replacement);
+            text.append(kReplacement);
         }
         at += step.n_bytes;
     }
@@ -90,7 +90,7 @@ std::string Utf8Stream::push(std::string_view bytes) {
 std::string Utf8Stream::finish() {
     if (held_.empty()) return {};
     held_.clear();
-    return std::string(k_replacement);
+    return std::string(kReplacement);
 }
 
 }  // namespace crispvl

@@ -19,24 +19,24 @@ struct Utf8Step {
     char32_t code_point;
 };
 
-/// Reads one character, or one invalid subpart, at the start of `bytes`, which is not empty.
+// Reads one character, or one invalid subpart, at the start of `bytes`, which is not empty.
 Utf8Step utf8_step(std::string_view bytes);
 
 void append_utf8(std::string& text, char32_t code_point);
 
-/// `bytes.decode("utf-8", "replace")` of Python, as UTF-8.
+// `bytes.decode("utf-8", "replace")` of Python, as UTF-8.
 std::string repair_utf8(std::string_view bytes);
 
 bool is_valid_utf8(std::string_view bytes);
 
-/// Decodes a stream whose chunks may end inside a character. The concatenation of all results
-/// equals repair_utf8 of the concatenation of all chunks, however they are cut.
+// Decodes a stream whose chunks may end inside a character. The concatenation of all results
+// equals repair_utf8 of the concatenation of all chunks, however they are cut.
 class Utf8Stream {
 public:
-    /// Returns the text that is certain now; at most three bytes of an unfinished character wait.
+    // Returns the text that is certain now; at most three bytes of an unfinished character wait.
     std::string push(std::string_view bytes);
 
-    /// Ends the stream: an unfinished character becomes U+FFFD. The stream can be used again.
+    // Ends the stream: an unfinished character becomes U+FFFD. The stream can be used again.
     std::string finish();
 
 private:

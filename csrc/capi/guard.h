@@ -18,11 +18,11 @@
 
 namespace crispvl::capi {
 
-/// Keeps the text for crispvl_last_error and returns the status.
+// Keeps the text for crispvl_last_error and returns the status.
 crispvl_status fail(crispvl_status status, const char* text) noexcept;
 crispvl_status fail(const Error& error) noexcept;
 
-/// An output buffer that is too small.
+// An output buffer that is too small.
 class BufferError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -51,7 +51,7 @@ crispvl_status guarded(Work&& work) noexcept {
     }
 }
 
-/// Throws Error{argument} unless `ok`; `expected` says what was expected and found.
+// Throws Error{argument} unless `ok`; `expected` says what was expected and found.
 inline void require(bool ok, const char* expected) {
     if (!ok) throw Error(ErrorKind::argument, expected);
 }
@@ -63,7 +63,7 @@ T& deref(T* pointer, const char* what) {
                                          "; found NULL; check the status of the call that made it");
 }
 
-/// A caller's enumeration as a number: it may be none of the values that C++ lets one load.
+// A caller's enumeration as a number: it may be none of the values that C++ lets one load.
 template <class Enum>
 std::underlying_type_t<Enum> number_of(const Enum& value) {
     std::underlying_type_t<Enum> number;
@@ -71,16 +71,16 @@ std::underlying_type_t<Enum> number_of(const Enum& value) {
     return number;
 }
 
-/// How much of a struct is copied where the other side's has `n_bytes`: whole fields.
+// How much of a struct is copied where the other side's has `n_bytes`: whole fields.
 template <class T>
 size_t whole_fields(size_t n_bytes) {
     if (n_bytes >= sizeof(T)) return sizeof(T);
-    const auto& offsets = k_field_offsets<T>;
+    const auto& offsets = kFieldOffsets<T>;
     return *(std::upper_bound(std::begin(offsets), std::end(offsets), n_bytes) - 1);
 }
 
-/// Copies a struct that may be of an older or a newer header over `known`'s defaults.
-/// Throws Error{argument} where its size cannot be, or where it sets fields this library lacks.
+// Copies a struct that may be of an older or a newer header over `known`'s defaults.
+// Throws Error{argument} where its size cannot be, or where it sets fields this library lacks.
 template <class T>
 void read_struct(const T* params, T& known, const char* init) {
     if (params == nullptr) return;
@@ -101,14 +101,14 @@ void read_struct(const T* params, T& known, const char* init) {
     std::memcpy(&known, params, whole_fields<T>(n_bytes));
 }
 
-/// Writes as much of a struct as the caller's header has; what is beyond ours becomes 0.
+// Writes as much of a struct as the caller's header has; what is beyond ours becomes 0.
 template <class T>
 void write_struct(const T& value, T* out, size_t struct_size) {
     std::memset(static_cast<void*>(out), 0, struct_size);
     std::memcpy(static_cast<void*>(out), &value, whole_fields<T>(struct_size));
 }
 
-/// Copies `n` values where there is room; with a null `out` only the count is set.
+// Copies `n` values where there is room; with a null `out` only the count is set.
 template <class T>
 void write_array(const T* values, size_t n, T* out, size_t capacity, size_t* count) {
     deref(count, "a place for the count") = n;

@@ -37,7 +37,7 @@ struct crispvl_result {
 
 namespace crispvl::capi {
 
-/// Asks a crispvl_cancel, which may be null, whether to stop.
+// Asks a crispvl_cancel, which may be null, whether to stop.
 class CancelInterrupt : public Interrupt {
 public:
     explicit CancelInterrupt(const crispvl_cancel* cancel) : cancel_(cancel) {}
@@ -49,14 +49,14 @@ private:
     const crispvl_cancel* cancel_;
 };
 
-/// The params over their defaults. Throws Error{argument}.
+// The params over their defaults. Throws Error{argument}.
 crispvl_recognize_params read_params(const crispvl_recognize_params* params);
 SamplingOptions sampling_options(const crispvl_recognize_params& params);
 
-/// Throws Error{argument} for a null handle and for a model loaded with vocab_only.
+// Throws Error{argument} for a null handle and for a model loaded with vocab_only.
 const crispvl_model& with_weights(const crispvl_model* model);
 
-/// Messages and their images, checked. The views point into the caller's strings.
+// Messages and their images, checked. The views point into the caller's strings.
 struct Conversation {
     std::vector<PromptMessage> messages;
     std::vector<const crispvl_image*> images;

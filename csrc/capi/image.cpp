@@ -35,8 +35,8 @@ PixelFormat pixel_format(int64_t format) {
 PixelView checked_view(const crispvl_image& image) {
     const PixelFormat format = pixel_format(number_of(image.format));
     const int64_t width = image.width_px, height = image.height_px;
-    if (width < 1 || height < 1 || width * height > k_max_pixels) {
-        throw Error(ErrorKind::image, "[image] expected 1 to " + std::to_string(k_max_pixels) +
+    if (width < 1 || height < 1 || width * height > kMaxPixels) {
+        throw Error(ErrorKind::image, "[image] expected 1 to " + std::to_string(kMaxPixels) +
                                           " pixels; found " + std::to_string(width) + "x" +
                                           std::to_string(height) + "; set width_px and height_px");
     }

@@ -7,11 +7,11 @@
 
 namespace crispvl::capi {
 
-/// Opens a caller's image as upright, opaque RGB. Throws Error{argument, not_found, image}.
+// Opens a caller's image as upright, opaque RGB. Throws Error{argument, not_found, image}.
 RgbImage open_image(const crispvl_image* image);
 
-/// The model's rule for an image `alone` in its prompt or not, with the caller's numbers where they
-/// are not 0.
+// The model's rule for an image `alone` in its prompt or not, with the caller's numbers where they
+// are not 0.
 TilingConfig tiling_config(const ModelConfig& config, int32_t min_tiles, int32_t max_tiles,
                            bool alone);
 

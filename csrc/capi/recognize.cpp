@@ -9,7 +9,7 @@
 namespace crispvl::capi {
 namespace {
 
-constexpr size_t k_most_messages = 1 << 16;  // of messages and of parts: more is a garbage count
+constexpr size_t kMostMessages = 1 << 16;  // of messages and of parts: more is a garbage count
 
 crispvl_recognize_params default_recognize_params(size_t struct_size) {
     crispvl_recognize_params params{};
@@ -155,7 +155,7 @@ SamplingOptions sampling_options(const crispvl_recognize_params& params) {
 }
 
 Conversation read_messages(const crispvl_message* messages, size_t n_messages) {
-    require(messages != nullptr && n_messages > 0 && n_messages <= k_most_messages,
+    require(messages != nullptr && n_messages > 0 && n_messages <= kMostMessages,
             "[messages] expected at least one message; found none; add the user's");
     Conversation conversation;
     for (const crispvl_message& message :
@@ -163,7 +163,7 @@ Conversation read_messages(const crispvl_message* messages, size_t n_messages) {
         PromptMessage read{&deref(message.role, "a role"), {}};
         require(message.parts != nullptr || message.n_parts == 0,
                 "[messages] expected parts; found NULL; pass 0 for none");
-        require(message.n_parts <= k_most_messages,
+        require(message.n_parts <= kMostMessages,
                 "[messages] expected a number of parts; found a larger one; correct n_parts");
         for (size_t i = 0; i < message.n_parts; ++i) {
             const crispvl_part& part = message.parts[i];

@@ -2,6 +2,8 @@
 #include "capi/guard.h"
 #include "capi/handles.h"
 #include "capi/image.h"
+#include "engine/decode.h"
+#include "engine/prefill.h"
 
 using namespace crispvl;
 using namespace crispvl::capi;
@@ -98,7 +100,7 @@ crispvl_status crispvl_session_prefill(crispvl_session* session, const int32_t* 
                             "; make a session with a larger n_ctx");
         }
         CancelInterrupt interrupt(cancel);
-        core.prefill({ids, ids + n_ids}, embeddings, static_cast<int64_t>(n_rows), &interrupt);
+        prefill(core, {ids, ids + n_ids}, embeddings, static_cast<int64_t>(n_rows), &interrupt);
     });
 }
 
@@ -106,7 +108,7 @@ crispvl_status crispvl_session_decode(crispvl_session* session, int32_t id,
                                       const crispvl_cancel* cancel) {
     return guarded([&] {
         CancelInterrupt interrupt(cancel);
-        deref(session, "a session").core.decode(id, &interrupt);
+        decode(deref(session, "a session").core, id, &interrupt);
     });
 }
 

@@ -9,10 +9,10 @@
 namespace crispvl::capi {
 
 template <class T>
-inline constexpr size_t k_field_offsets[] = {0};
+inline constexpr size_t kFieldOffsets[] = {0};
 
 template <>
-inline constexpr size_t k_field_offsets<crispvl_load_params>[] = {
+inline constexpr size_t kFieldOffsets<crispvl_load_params>[] = {
     offsetof(crispvl_load_params, struct_size),
     offsetof(crispvl_load_params, path),
     offsetof(crispvl_load_params, mmproj),
@@ -28,7 +28,7 @@ inline constexpr size_t k_field_offsets<crispvl_load_params>[] = {
 };
 
 template <>
-inline constexpr size_t k_field_offsets<crispvl_model_info>[] = {
+inline constexpr size_t kFieldOffsets<crispvl_model_info>[] = {
     offsetof(crispvl_model_info, name),         offsetof(crispvl_model_info, device),
     offsetof(crispvl_model_info, n_threads),    offsetof(crispvl_model_info, vocab_size),
     offsetof(crispvl_model_info, n_logits),     offsetof(crispvl_model_info, context_length),
@@ -40,7 +40,7 @@ inline constexpr size_t k_field_offsets<crispvl_model_info>[] = {
 };
 
 template <>
-inline constexpr size_t k_field_offsets<crispvl_recognize_params>[] = {
+inline constexpr size_t kFieldOffsets<crispvl_recognize_params>[] = {
     offsetof(crispvl_recognize_params, struct_size),
     offsetof(crispvl_recognize_params, prompt),
     offsetof(crispvl_recognize_params, task),
@@ -62,7 +62,7 @@ inline constexpr size_t k_field_offsets<crispvl_recognize_params>[] = {
 };
 
 template <>
-inline constexpr size_t k_field_offsets<crispvl_result_info>[] = {
+inline constexpr size_t kFieldOffsets<crispvl_result_info>[] = {
     offsetof(crispvl_result_info, finish),          offsetof(crispvl_result_info, n_tokens),
     offsetof(crispvl_result_info, n_prompt_tokens), offsetof(crispvl_result_info, n_tiles),
     offsetof(crispvl_result_info, width_px),        offsetof(crispvl_result_info, height_px),

@@ -5,7 +5,8 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "engine/session.h"
+#include "engine/decode.h"
+#include "engine/prefill.h"
 #include "model/routing.h"
 #include "text/detokenizer.h"
 
@@ -92,8 +93,8 @@ private:
     Detokenizer detokenizer_;
 };
 
-void decode(Session& session, const PromptBuilder& prompts, const GenerateRequest& request,
-            int64_t budget, Interrupt* interrupt, Writer& writer, Generation& generation) {
+void write(Session& session, const PromptBuilder& prompts, const GenerateRequest& request,
+           int64_t budget, Interrupt* interrupt, Writer& writer, Generation& generation) {
     Sampler sampler(request.sampling);
     while (true) {
         const Sampled token = session.sample(sampler);
@@ -107,7 +108,7 @@ void decode(Session& session, const PromptBuilder& prompts, const GenerateReques
             generation.finish = Finish::length;
             return;
         }
-        session.decode(token.id, interrupt);
+        decode(session, token.id, interrupt);
     }
 }
 
@@ -132,13 +133,13 @@ void generate(const std::shared_ptr<const Model>& model, const PromptBuilder& pr
 
     Session session(model, static_cast<int64_t>(prompt.ids.size()) + budget);
     const int64_t width = model->config().decoder.width;
-    session.prefill(prompt.ids, prompt.rows.empty() ? nullptr : prompt.rows.data(),
-                    static_cast<int64_t>(prompt.rows.size()) / width, interrupt);
+    prefill(session, prompt.ids, prompt.rows.empty() ? nullptr : prompt.rows.data(),
+            static_cast<int64_t>(prompt.rows.size()) / width, interrupt);
     clock.lap(generation.prefill_ms);
 
     Writer writer(*model, prompts, callbacks, generation);
     try {
-        decode(session, prompts, request, budget, interrupt, writer, generation);
+        write(session, prompts, request, budget, interrupt, writer, generation);
     } catch (const Error&) {
         clock.lap(generation.decode_ms);
         throw;

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "engine/session.h"
+#include "engine/decode.h"
+#include "engine/prefill.h"
 
 namespace crispvl {
 namespace {
@@ -23,8 +24,8 @@ std::vector<size_t> measure_session(const std::shared_ptr<const Model>& model,
     std::vector<int32_t> ids(static_cast<size_t>(request.n_prompt), text_id);
     std::fill_n(ids.begin(), n_image, image.context_id);
     const std::vector<float> rows(static_cast<size_t>(n_image * model->config().decoder.width));
-    session.prefill(ids, n_image > 0 ? rows.data() : nullptr, n_image, /*interrupt=*/nullptr);
-    if (session.n_past() < session.n_ctx()) session.decode(text_id, /*interrupt=*/nullptr);
+    prefill(session, ids, n_image > 0 ? rows.data() : nullptr, n_image, /*interrupt=*/nullptr);
+    if (session.n_past() < session.n_ctx()) decode(session, text_id, /*interrupt=*/nullptr);
     std::vector<size_t> n_bytes;
     for (const ggml_backend_ptr& backend : model->backends().all) {
         n_bytes.push_back(session.cache().n_bytes_on(backend.get()));

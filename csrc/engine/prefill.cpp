@@ -24,6 +24,12 @@ struct Prefill::Chunk {
     bool is_last;
 };
 
+void prefill(Session& session, const std::vector<int32_t>& ids, const float* embeddings,
+             int64_t n_rows, Interrupt* interrupt, Trace* trace) {
+    Prefill work(session, ids, embeddings, n_rows);
+    while (!work.done()) work.step(interrupt, trace);
+}
+
 Prefill::Prefill(Session& session, std::vector<int32_t> ids, const float* embeddings,
                  int64_t n_rows, int64_t n_total)
     : session_(session),
@@ -85,7 +91,7 @@ void Prefill::step(Interrupt* interrupt, Trace* trace) {
                     "[session] expected a prompt with a chunk left, in a session that was not "
                     "used in between; begin the prompt again");
     }
-    if (i_next_ == 0) session_.align_rope(n_total_, interrupt);
+    if (i_next_ == 0) align_rope(session_, n_total_, interrupt);
     const Chunk chunk = next_chunk(trace != nullptr ? ids_.size() : chunk_end());
     run(chunk, interrupt, trace);
     i_next_ += chunk.ids.size();
@@ -100,6 +106,38 @@ void Prefill::step(Interrupt* interrupt, Trace* trace) {
         rows.assign(embeddings_ - n_rows_ * width, embeddings_);
     }
     session_.commit(ids_, std::move(rows), positions_, n_total_);
+}
+
+void Prefill::align_rope(Session& session, int64_t n_total, Interrupt* interrupt) {
+    if (!session.remembers() || session.n_past_ == 0) return;
+    const bool is_long = session.model_->config().decoder.rope.is_long(n_total);
+    if (is_long != session.is_long_ || session.is_stale_) replay(session, n_total, interrupt);
+}
+
+void Prefill::replay(Session& session, int64_t n_total, Interrupt* interrupt) {
+    const History history = std::move(session.history_);
+    const std::vector<int32_t> positions = std::move(session.positions_);
+    const std::vector<float> logits = session.logits_;
+    const int64_t n_past = session.n_past_, width = session.model_->config().decoder.width;
+    session.history_ = {};
+    session.positions_.clear();
+    session.n_past_ = 0;
+    try {
+        for (const History::Piece& piece : history.pieces()) {
+            const int64_t n_rows = static_cast<int64_t>(piece.rows.size()) / width;
+            Prefill work(session, piece.ids, n_rows > 0 ? piece.rows.data() : nullptr, n_rows,
+                         n_total);
+            while (!work.done()) work.step(interrupt);
+        }
+        session.is_stale_ = false;
+    } catch (...) {
+        session.history_ = history;
+        session.positions_ = positions;
+        session.logits_ = logits;
+        session.n_past_ = n_past;
+        session.is_stale_ = true;
+        throw;
+    }
 }
 
 void Prefill::run(const Chunk& chunk, Interrupt* interrupt, Trace* trace) {

@@ -7,9 +7,16 @@
 
 namespace crispvl {
 
+// Appends `ids`. Ids equal to the image context token take the next of the `n_rows` rows of
+// `embeddings` [n_rows, width], in order. Afterwards the session's logits belong to the last id.
+// On any error the session is as it was before. Throws Error{argument, context_overflow,
+// cancelled, memory}.
+void prefill(Session& session, const std::vector<int32_t>& ids, const float* embeddings,
+             int64_t n_rows, Interrupt* interrupt, Trace* trace = nullptr);
+
 class Prefill {
 public:
-    // As Session::prefill. `session` and `embeddings` have to outlive the work. `n_total`:
+    // As prefill(). `session` and `embeddings` have to outlive the work. `n_total`:
     // positions of the sequence that this is the beginning of; 0: it is all there is.
     Prefill(Session& session, std::vector<int32_t> ids, const float* embeddings, int64_t n_rows,
             int64_t n_total = 0);
@@ -21,7 +28,12 @@ public:
     // between.
     void step(Interrupt* interrupt, Trace* trace = nullptr);
 
+    // Computes the tokens in a session's cache anew where a sequence of `n_total` positions rotates
+    // its keys in another way than they were (longrope), as transformers does.
+    static void align_rope(Session& session, int64_t n_total, Interrupt* interrupt);
+
 private:
+    static void replay(Session& session, int64_t n_total, Interrupt* interrupt);
     struct Chunk;  // the part of the prompt that one graph computes
 
     size_t chunk_end() const;

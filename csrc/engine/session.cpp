@@ -4,8 +4,6 @@
 #include <string>
 
 #include "base/error.h"
-#include "engine/prefill.h"
-#include "nn/sequence_step.h"
 
 namespace crispvl {
 namespace {
@@ -97,53 +95,8 @@ std::vector<int32_t> Session::positions_after(const std::vector<int32_t>& ids,
     return positions;
 }
 
-void Session::prefill(const std::vector<int32_t>& ids, const float* embeddings, int64_t n_rows,
-                      Interrupt* interrupt, Trace* trace) {
-    Prefill work(*this, ids, embeddings, n_rows);
-    while (!work.done()) work.step(interrupt, trace);
-}
-
-void Session::decode(int32_t id, Interrupt* interrupt) {
-    decode_batch({this}, {{id}}, interrupt);
-}
-
 bool Session::remembers() const {
     return model_->config().decoder.rope.scaling == RopeScaling::longrope;
-}
-
-void Session::align_rope(int64_t n_total, Interrupt* interrupt) {
-    if (!remembers() || n_past_ == 0) return;
-    const bool is_long = model_->config().decoder.rope.is_long(n_total);
-    if (is_long != is_long_ || is_stale_) replay(n_total, interrupt);
-}
-
-void Session::replay(int64_t n_total, Interrupt* interrupt) {
-    const History history = std::move(history_);
-    const std::vector<int32_t> positions = std::move(positions_);
-    const std::vector<float> logits = logits_;
-    const int64_t n_past = n_past_, width = model_->config().decoder.width;
-    const auto forget = [&] {
-        history_ = {};
-        positions_.clear();
-        n_past_ = 0;
-    };
-    forget();
-    try {
-        for (const History::Piece& piece : history.pieces()) {
-            const int64_t n_rows = static_cast<int64_t>(piece.rows.size()) / width;
-            Prefill work(*this, piece.ids, n_rows > 0 ? piece.rows.data() : nullptr, n_rows,
-                         n_total);
-            while (!work.done()) work.step(interrupt);
-        }
-        is_stale_ = false;
-    } catch (...) {
-        history_ = history;
-        positions_ = positions;
-        logits_ = logits;
-        n_past_ = n_past;
-        is_stale_ = true;
-        throw;
-    }
 }
 
 void Session::commit(const std::vector<int32_t>& ids, std::vector<float> rows,
@@ -155,108 +108,6 @@ void Session::commit(const std::vector<int32_t>& ids, std::vector<float> rows,
     n_past_ += static_cast<int64_t>(positions.size());
     positions_.insert(positions_.end(), positions.begin(), positions.end());
     std::swap(logits_, next_logits_);
-}
-
-void Session::decode_batch(const std::vector<Session*>& sessions,
-                           const std::vector<std::vector<int32_t>>& ids, Interrupt* interrupt) {
-    if (sessions.size() != ids.size() || sessions.empty()) {
-        throw Error(ErrorKind::argument,
-                    "[session] expected ids for each session, at least one; found " +
-                        std::to_string(sessions.size()) + " sessions and ids for " +
-                        std::to_string(ids.size()));
-    }
-    std::vector<Session*> sorted = sessions;
-    std::sort(sorted.begin(), sorted.end());
-    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-        throw Error(ErrorKind::argument, "[session] expected each session once in a batch");
-    }
-    std::vector<std::vector<int32_t>> positions;
-    for (size_t i = 0; i < sessions.size(); ++i) {
-        if (sessions[i]->model_ != sessions[0]->model_) {
-            throw Error(ErrorKind::argument, "[session] expected sessions of one model in a batch");
-        }
-        if (ids[i].empty()) {
-            throw Error(ErrorKind::argument, "[session] expected a token for each session");
-        }
-        sessions[i]->check_ids(ids[i]);
-        sessions[i]->check_fits(static_cast<int64_t>(ids[i].size()));
-        positions.push_back(sessions[i]->positions_after(ids[i], /*has_images=*/false));
-    }
-    for (size_t i = 0; i < sessions.size(); ++i) {
-        sessions[i]->align_rope(sessions[i]->span(positions[i].back()), interrupt);
-    }
-    for (size_t first = 0, n = 0; first < sessions.size(); first += n) {
-        n = 1;
-        while (first + n < sessions.size() && n < Decoder::kMaxSequences &&
-               share_rope(*sessions[first], ids[first], *sessions[first + n], ids[first + n])) {
-            ++n;
-        }
-        run_batch(sessions, ids, first, n, interrupt);
-    }
-    // Only now, when every group is computed: an error changes nothing.
-    for (size_t i = 0; i < sessions.size(); ++i) {
-        sessions[i]->commit(ids[i], {}, positions[i], sessions[i]->span(positions[i].back()));
-    }
-}
-
-// Dynamic NTK gives a sequence beyond the trained length a base of its own; longrope has one set of
-// factors for each side of it.
-bool Session::share_rope(const Session& a, const std::vector<int32_t>& ids_of_a, const Session& b,
-                         const std::vector<int32_t>& ids_of_b) {
-    const RopeConfig& rope = a.model_->config().decoder.rope;
-    const auto n_total = [](const Session& session, const std::vector<int32_t>& ids) {
-        return session.span(session.positions_after(ids, /*has_images=*/false).back());
-    };
-    if (rope.scaling == RopeScaling::dynamic) {
-        return std::max(n_total(a, ids_of_a), n_total(b, ids_of_b)) <= rope.original_context;
-    }
-    return rope.is_long(n_total(a, ids_of_a)) == rope.is_long(n_total(b, ids_of_b));
-}
-
-void Session::run_batch(const std::vector<Session*>& sessions,
-                        const std::vector<std::vector<int32_t>>& ids, size_t first,
-                        size_t n_sessions, Interrupt* interrupt) {
-    const Model& model = *sessions[first]->model_;
-    const DecoderConfig& c = model.config().decoder;
-    Graph g(model.decoder().max_nodes(n_sessions), /*taps_enabled=*/false, model.is_exact());
-    std::vector<SequenceStep> steps;
-    std::vector<int32_t> all_ids, all_positions;
-    int64_t n_longest = 0;
-    for (size_t i = first; i < first + n_sessions; ++i) {
-        const Session& session = *sessions[i];
-        const int64_t n_new = static_cast<int64_t>(ids[i].size());
-        steps.push_back(sequence_step(g, session.cache_, static_cast<int64_t>(all_ids.size()),
-                                      session.n_past_, n_new, c.window));
-        const std::vector<int32_t> positions = session.positions_after(ids[i], false);
-        all_positions.insert(all_positions.end(), positions.begin(), positions.end());
-        all_ids.insert(all_ids.end(), ids[i].begin(), ids[i].end());
-        n_longest = std::max(n_longest, session.span(positions.back()));
-    }
-    const int64_t n = static_cast<int64_t>(all_ids.size());
-    ggml_tensor* id_input = g.input(GGML_TYPE_I32, n);
-    ggml_tensor* positions = g.input(GGML_TYPE_I32, n);
-    ggml_tensor* x = model.decoder().embed(g, id_input);
-    x = model.decoder()(g, x, model.decoder().rope(g, n_longest), positions, steps);
-    ggml_tensor* logits = model.decoder().logits(g, x);
-    g.output(logits);
-    model.executor().run(
-        g,
-        [&] {
-            set_input(id_input, all_ids.data());
-            set_input(positions, all_positions.data());
-            for (const SequenceStep& step : steps) set_inputs(step);
-        },
-        [&] {
-            const size_t n_vocab = static_cast<size_t>(c.vocab_size);
-            for (size_t i = 0; i < n_sessions; ++i) {
-                const size_t i_row = static_cast<size_t>(steps[i].i_first);
-                std::vector<float>& rows = sessions[first + i]->next_logits_;
-                rows.resize(ids[first + i].size() * n_vocab);
-                ggml_backend_tensor_get(logits, rows.data(), i_row * n_vocab * sizeof(float),
-                                        rows.size() * sizeof(float));
-            }
-        },
-        interrupt);
 }
 
 int64_t Session::n_logit_rows() const {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "gguf/dialect.h"
 #include "gguf/dialect_crispembed.h"
 #include "gguf/dialect_deduce.h"
 #include "gguf/dialect_text_archs.h"

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "gguf/dialect.h"
+#include "gguf/source.h"
 
 namespace crispvl::dialect {
 

@@ -2,7 +2,8 @@
 // loader takes for granted. Our single files speak these names too.
 #pragma once
 
-#include "gguf/dialect.h"
+#include "gguf/parts.h"
+#include "gguf/source.h"
 
 namespace crispvl::dialect {
 

@@ -157,9 +157,9 @@ RgbImage decode_any(const uint8_t* data, int n_bytes) {
 }  // namespace
 
 RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
-    constexpr size_t k_most_bytes = std::numeric_limits<int>::max();
-    if (n_bytes == 0 || n_bytes > k_most_bytes) {
-        throw unusable("an image of 1 to " + std::to_string(k_most_bytes) + " bytes",
+    constexpr size_t kMostBytes = std::numeric_limits<int>::max();
+    if (n_bytes == 0 || n_bytes > kMostBytes) {
+        throw unusable("an image of 1 to " + std::to_string(kMostBytes) + " bytes",
                        std::to_string(n_bytes), "was it saved completely?");
     }
     if (is_pnm(data, n_bytes)) return decode_pnm(data, n_bytes);

@@ -7,8 +7,8 @@
 namespace crispvl {
 namespace {
 
-constexpr uint32_t k_short = 3, k_rational = 5;  // types of values
-constexpr uint32_t k_orientation = 0x0112, k_x_density = 0x011A, k_y_density = 0x011B;
+constexpr uint32_t kShort = 3, kRational = 5;  // types of values
+constexpr uint32_t kOrientation = 0x0112, kXDensity = 0x011A, kYDensity = 0x011B;
 
 struct Entry {
     uint32_t type;
@@ -33,7 +33,7 @@ std::optional<Entry> find_entry(const Bytes& bytes, uint32_t tag) {
 
 std::optional<double> find_rational(const Bytes& bytes, uint32_t tag) {
     const std::optional<Entry> entry = find_entry(bytes, tag);
-    if (!entry || entry->type != k_rational) return std::nullopt;
+    if (!entry || entry->type != kRational) return std::nullopt;
     const size_t at = bytes.integer(entry->value_at, 4);
     const uint32_t below = bytes.integer(at + 4, 4);
     if (below == 0) return std::nullopt;
@@ -63,16 +63,16 @@ Exif::Exif(const uint8_t* data, size_t n_bytes) {
 
 int Exif::orientation() const {
     const Bytes bytes = ordered(tiff_);
-    const std::optional<Entry> entry = find_entry(bytes, k_orientation);
-    if (!entry || entry->type != k_short) return 1;
+    const std::optional<Entry> entry = find_entry(bytes, kOrientation);
+    if (!entry || entry->type != kShort) return 1;
     const uint32_t value = bytes.integer(entry->value_at, 2);
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
 }
 
 std::optional<PixelDensity> Exif::density() const {
     const Bytes bytes = ordered(tiff_);
-    const std::optional<double> x = find_rational(bytes, k_x_density);
-    const std::optional<double> y = find_rational(bytes, k_y_density);
+    const std::optional<double> x = find_rational(bytes, kXDensity);
+    const std::optional<double> y = find_rational(bytes, kYDensity);
     if (!x || !y) return std::nullopt;
     return PixelDensity{*x, *y};
 }

@@ -14,16 +14,16 @@ struct PixelDensity {
 
 class Exif {
 public:
-    /// Looks for the block; where there is none, nothing is said.
+    // Looks for the block; where there is none, nothing is said.
     Exif(const uint8_t* data, size_t n_bytes);
 
     bool is_there() const { return !tiff_.empty(); }
 
-    /// Tag 0x0112 of the first image directory (CIPA DC-008): 1 to 8. What is absent, damaged or of
-    /// another kind counts as 1, upright.
+    // Tag 0x0112 of the first image directory (CIPA DC-008): 1 to 8. What is absent, damaged or of
+    // another kind counts as 1, upright.
     int orientation() const;
 
-    /// Tags 0x011A and 0x011B, where both are there.
+    // Tags 0x011A and 0x011B, where both are there.
     std::optional<PixelDensity> density() const;
 
 private:

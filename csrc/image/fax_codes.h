@@ -6,8 +6,8 @@
 
 namespace crispvl {
 
-/// Runs of 0 to 63 pixels, white and black.
-inline constexpr std::array<std::array<std::string_view, 64>, 2> k_fax_ends{{
+// Runs of 0 to 63 pixels, white and black.
+inline constexpr std::array<std::array<std::string_view, 64>, 2> kFaxEnds{{
     {"00110101", "000111",   "0111",     "1000",     "1011",     "1100",     "1110",
      "1111",     "10011",    "10100",    "00111",    "01000",    "001000",   "000011",
      "110100",   "110101",   "101010",   "101011",   "0100111",  "0001100",  "0001000",
@@ -31,8 +31,8 @@ inline constexpr std::array<std::array<std::string_view, 64>, 2> k_fax_ends{{
      "000000101100", "000001011010", "000001100110", "000001100111"},
 }};
 
-/// Runs of 64, 128, … 1728 pixels, white and black, before the code of what is left.
-inline constexpr std::array<std::array<std::string_view, 27>, 2> k_fax_steps{{
+// Runs of 64, 128, … 1728 pixels, white and black, before the code of what is left.
+inline constexpr std::array<std::array<std::string_view, 27>, 2> kFaxSteps{{
     {"11011",     "10010",     "010111",    "0110111",   "00110110",  "00110111",  "01100100",
      "01100101",  "01101000",  "01100111",  "011001100", "011001101", "011010010", "011010011",
      "011010100", "011010101", "011010110", "011010111", "011011000", "011011001", "011011010",
@@ -45,16 +45,16 @@ inline constexpr std::array<std::array<std::string_view, 27>, 2> k_fax_steps{{
      "0000001100100", "0000001100101"},
 }};
 
-/// Runs of 1792, 1856, … 2560 pixels of either colour.
-inline constexpr std::array<std::string_view, 13> k_fax_long_steps{
+// Runs of 1792, 1856, … 2560 pixels of either colour.
+inline constexpr std::array<std::string_view, 13> kFaxLongSteps{
     "00000001000",  "00000001100",  "00000001101",  "000000010010", "000000010011",
     "000000010100", "000000010101", "000000010110", "000000010111", "000000011100",
     "000000011101", "000000011110", "000000011111"};
 
-inline constexpr std::string_view k_fax_pass = "0001", k_fax_horizontal = "001";
+inline constexpr std::string_view kFaxPass = "0001", kFaxHorizontal = "001";
 
-/// A change 3 pixels left of the one above it, to 3 right (ITU-T T.4, table 4).
-inline constexpr std::array<std::string_view, 7> k_fax_vertical{"0000010", "000010", "010",    "1",
-                                                                "011",     "000011", "0000011"};
+// A change 3 pixels left of the one above it, to 3 right (ITU-T T.4, table 4).
+inline constexpr std::array<std::string_view, 7> kFaxVertical{"0000010", "000010", "010",    "1",
+                                                              "011",     "000011", "0000011"};
 
 }  // namespace crispvl

@@ -10,8 +10,8 @@
 namespace crispvl {
 namespace {
 
-constexpr size_t k_mark_zeros = 11;  // an end of line is at least as many zeros, and a one
-constexpr int64_t k_step = 64, k_longest_step = 2560;
+constexpr size_t kMarkZeros = 11;  // an end of line is at least as many zeros, and a one
+constexpr int64_t kStep = 64, kLongestStep = 2560;
 
 class Bits {
 public:
@@ -29,7 +29,7 @@ public:
     bool take_mark() {
         size_t at = at_;
         while (at < n_bits_ && !get(at)) ++at;
-        if (at >= n_bits_ || at - at_ < k_mark_zeros) return false;
+        if (at >= n_bits_ || at - at_ < kMarkZeros) return false;
         at_ = at + 1;
         return true;
     }
@@ -70,17 +70,17 @@ private:
 
 bool takes_run(Bits& bits, bool is_black, int64_t n_px) {
     const size_t colour = is_black ? 1 : 0;
-    for (; n_px >= k_longest_step + k_step; n_px -= k_longest_step) {
-        if (!bits.take(k_fax_long_steps.back())) return false;
+    for (; n_px >= kLongestStep + kStep; n_px -= kLongestStep) {
+        if (!bits.take(kFaxLongSteps.back())) return false;
     }
-    if (const size_t n_steps = static_cast<size_t>(n_px / k_step); n_steps > 0) {
-        const auto& steps = k_fax_steps[colour];
+    if (const size_t n_steps = static_cast<size_t>(n_px / kStep); n_steps > 0) {
+        const auto& steps = kFaxSteps[colour];
         const bool is_long = n_steps > steps.size();
         const std::string_view code =
-            is_long ? k_fax_long_steps[n_steps - steps.size() - 1] : steps[n_steps - 1];
+            is_long ? kFaxLongSteps[n_steps - steps.size() - 1] : steps[n_steps - 1];
         if (!bits.take(code)) return false;
     }
-    return bits.take(k_fax_ends[colour][static_cast<size_t>(n_px % k_step)]);
+    return bits.take(kFaxEnds[colour][static_cast<size_t>(n_px % kStep)]);
 }
 
 bool takes_runs(Bits& bits, const Changes& row, int64_t width) {
@@ -102,15 +102,15 @@ bool takes_differences(Bits& bits, const Changes& row, const Changes& above, int
         const size_t i_b1 = above.find(is_black, a0 + 1);
         const int64_t a1 = row.place(i_a1), b1 = above.place(i_b1), b2 = above.place(i_b1 + 1);
         if (b2 < a1) {
-            if (!bits.take(k_fax_pass)) return false;
+            if (!bits.take(kFaxPass)) return false;
             a0 = b2;
         } else if (std::abs(a1 - b1) <= 3) {
-            if (!bits.take(k_fax_vertical[static_cast<size_t>(a1 - b1 + 3)])) return false;
+            if (!bits.take(kFaxVertical[static_cast<size_t>(a1 - b1 + 3)])) return false;
             a0 = a1;
             is_black = !is_black;
         } else {
             const int64_t a2 = row.place(i_a1 + 1);
-            const bool is_right = bits.take(k_fax_horizontal) &&
+            const bool is_right = bits.take(kFaxHorizontal) &&
                                   takes_run(bits, is_black, a1 - std::max<int64_t>(0, a0)) &&
                                   takes_run(bits, !is_black, a2 - a1);
             if (!is_right) return false;

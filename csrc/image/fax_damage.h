@@ -14,11 +14,11 @@ struct FaxForm {
     bool is_aligned;          // rows begin at whole bytes
 };
 
-/// Whether codes are what rows of pixels are encoded to: a decoder that had to guess made other
-/// rows. The encoding leaves no choice but of marks, of fill bits, and of rows in one dimension.
-/// What comes after the last row does not count.
-///
-/// `pixels` is [height, width], and not 0 where a run is black.
+// Whether codes are what rows of pixels are encoded to: a decoder that had to guess made other
+// rows. The encoding leaves no choice but of marks, of fill bits, and of rows in one dimension.
+// What comes after the last row does not count.
+//
+// `pixels` is [height, width], and not 0 where a run is black.
 bool fax_agrees(const uint8_t* data, size_t n_bytes, const uint8_t* pixels, int64_t width,
                 int64_t height, const FaxForm& form);
 

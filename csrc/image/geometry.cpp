@@ -14,7 +14,7 @@ namespace crispvl {
 namespace {
 
 // As in crispvl.inputs.pixels: faxes have pixels of 1 to 2.1, and what is written is rounded.
-constexpr double k_square_enough = 1.01, k_greatest_aspect = 4.0;
+constexpr double kSquareEnough = 1.01, kGreatestAspect = 4.0;
 
 std::optional<PixelDensity> known(uint32_t x, uint32_t y) {
     if (x == 0 || y == 0) return std::nullopt;
@@ -23,12 +23,12 @@ std::optional<PixelDensity> known(uint32_t x, uint32_t y) {
 
 // JFIF 1.02: mark and version, then a unit, and the pixels per unit.
 std::optional<PixelDensity> jfif_density(const Bytes& file, bool& has_unit) {
-    constexpr uint32_t k_app0 = 0xE0;
+    constexpr uint32_t kApp0 = 0xE0;
     std::optional<JpegSegment> segment = next_jpeg_segment(file, 0);
     for (; segment && segment->marker != JpegSegment::kScan;
          segment = next_jpeg_segment(file, segment->end)) {
         const Bytes body{segment->body};
-        if (segment->marker != k_app0 || !body.begins("JFIF") || !body.has(8, 4)) continue;
+        if (segment->marker != kApp0 || !body.begins("JFIF") || !body.has(8, 4)) continue;
         has_unit = body.integer(7, 1) != 0;
         return known(body.integer(8, 2), body.integer(10, 2));
     }
@@ -67,11 +67,11 @@ PixelDensity pixel_density(const uint8_t* data, size_t n_bytes) {
 RgbImage squared(RgbImage image, const PixelDensity& density) {
     const double across = density.y / density.x, down = density.x / density.y;
     const double aspect = std::max(across, down);
-    if (!(aspect > k_square_enough && aspect <= k_greatest_aspect)) return image;
+    if (!(aspect > kSquareEnough && aspect <= kGreatestAspect)) return image;
     const double n_columns = static_cast<double>(image.width);
     const double n_rows = static_cast<double>(image.height);
     double width = n_columns * std::max(1.0, across), height = n_rows * std::max(1.0, down);
-    if (width * height > static_cast<double>(k_max_pixels)) {  // rather lose detail in one axis
+    if (width * height > static_cast<double>(kMaxPixels)) {  // rather lose detail in one axis
         width = n_columns * std::min(1.0, across);
         height = n_rows * std::min(1.0, down);
     }

@@ -5,7 +5,7 @@
 namespace crispvl {
 namespace {
 
-constexpr uint32_t k_extension = 0x21, k_image = 0x2C, k_graphic_control = 0xF9;
+constexpr uint32_t kExtension = 0x21, kImage = 0x2C, kGraphicControl = 0xF9;
 
 // Bytes of the colour table that `flags` announce.
 size_t table_bytes(uint32_t flags) {
@@ -29,15 +29,15 @@ std::optional<GifFrame> first_gif_frame(const uint8_t* data, size_t n_bytes) {
     size_t at = 13, table = at;  // after the screen's description
     at += table_bytes(file.integer(10, 1));
     bool is_transparent = false;
-    while (file.integer(at, 1) == k_extension) {
-        if (file.integer(at + 1, 1) == k_graphic_control) {
+    while (file.integer(at, 1) == kExtension) {
+        if (file.integer(at + 1, 1) == kGraphicControl) {
             is_transparent = (file.integer(at + 3, 1) & 1) != 0;
         }
         const std::optional<size_t> next = behind_blocks(file, at + 2);
         if (!next) return std::nullopt;
         at = *next;
     }
-    if (file.integer(at, 1) != k_image) return std::nullopt;
+    if (file.integer(at, 1) != kImage) return std::nullopt;
     const uint32_t flags = file.integer(at + 9, 1);
     GifFrame frame{file.integer(at + 1, 2),
                    file.integer(at + 3, 2),

@@ -14,10 +14,10 @@ struct GifFrame {
     std::array<uint8_t, 3> beside;     // RGB of the rest of the screen, as Pillow fills it
 };
 
-/// Nothing where the file breaks off before the frame's last block of data.
+// Nothing where the file breaks off before the frame's last block of data.
 std::optional<GifFrame> first_gif_frame(const uint8_t* data, size_t n_bytes);
 
-/// Colours what the frame leaves free of its screen.
+// Colours what the frame leaves free of its screen.
 void fill_beside(const GifFrame& frame, RgbImage& screen);
 
 }  // namespace crispvl

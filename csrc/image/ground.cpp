@@ -8,34 +8,34 @@
 namespace crispvl {
 namespace {
 
-constexpr std::array<int, 3> k_grounds{255, 0, 128};  // in the order in which they are taken
-constexpr int k_legible = 64;       // grey levels by which letters must differ from their ground
-constexpr int k_other_colour = 24;  // levels of a channel
-constexpr int k_drawn_alpha = 16;   // below, nothing can be seen on any ground
-constexpr uint64_t k_least_px = 8;
-constexpr double k_most_of = 0.8;      // what shows that much of what the best shows is good enough
-constexpr double k_thin_side = 0.15;   // of the shorter side: no letter's stroke is wider
-constexpr double k_thin_share = 0.01;  // of what is drawn: less are corners of a card
+constexpr std::array<int, 3> kGrounds{255, 0, 128};  // in the order in which they are taken
+constexpr int kLegible = 64;      // grey levels by which letters must differ from their ground
+constexpr int kOtherColour = 24;  // levels of a channel
+constexpr int kDrawnAlpha = 16;   // below, nothing can be seen on any ground
+constexpr uint64_t kLeastPx = 8;
+constexpr double kMostOf = 0.8;      // what shows that much of what the best shows is good enough
+constexpr double kThinSide = 0.15;   // of the shorter side: no letter's stroke is wider
+constexpr double kThinShare = 0.01;  // of what is drawn: less are corners of a card
 
 // How many pixels are legible on each ground.
 struct Shown {
-    std::array<uint64_t, k_grounds.size()> n{};
+    std::array<uint64_t, kGrounds.size()> n{};
     uint64_t n_drawn = 0;
 
     void add(int luma, int alpha) {
         ++n_drawn;
-        for (size_t i = 0; i < k_grounds.size(); ++i) {
-            n[i] += alpha * std::abs(luma - k_grounds[i]) >= 255 * k_legible;
+        for (size_t i = 0; i < kGrounds.size(); ++i) {
+            n[i] += alpha * std::abs(luma - kGrounds[i]) >= 255 * kLegible;
         }
     }
 
     // The first ground that shows most of what any shows; nothing where none shows a thing.
     std::optional<uint8_t> best() const {
         const uint64_t most = *std::max_element(n.begin(), n.end());
-        if (most < k_least_px) return std::nullopt;
+        if (most < kLeastPx) return std::nullopt;
         for (size_t i = 0;; ++i) {
-            if (static_cast<double>(n[i]) >= k_most_of * static_cast<double>(most))
-                return static_cast<uint8_t>(k_grounds[i]);
+            if (static_cast<double>(n[i]) >= kMostOf * static_cast<double>(most))
+                return static_cast<uint8_t>(kGrounds[i]);
         }
     }
 };
@@ -50,7 +50,7 @@ public:
                static_cast<size_t>(x) * 4;
     }
     int alpha(int64_t x, int64_t y) const { return pixel(x, y)[3]; }
-    bool is_drawn(int64_t x, int64_t y) const { return alpha(x, y) > k_drawn_alpha; }
+    bool is_drawn(int64_t x, int64_t y) const { return alpha(x, y) > kDrawnAlpha; }
     int luma(int64_t x, int64_t y) const {
         const uint8_t* p = pixel(x, y);
         return (299 * p[red_] + 587 * p[1] + 114 * p[2 - red_] + 500) / 1000;
@@ -66,15 +66,15 @@ public:
             const uint8_t* other = pixel(x, y);
             int most = 0;
             for (size_t i = 0; i < 3; ++i) most = std::max(most, std::abs(first[i] - other[i]));
-            return most >= k_other_colour;
+            return most >= kOtherColour;
         };
-        return n_with(differs, k_least_px) == k_least_px;
+        return n_with(differs, kLeastPx) == kLeastPx;
     }
 
     // Marks what is drawn, but for areas so wide that they are a ground of their own.
     std::vector<uint8_t> thin() const {
         const double shorter = static_cast<double>(std::min(view_.width, view_.height));
-        const int64_t limit = std::max<int64_t>(3, static_cast<int64_t>(k_thin_side * shorter));
+        const int64_t limit = std::max<int64_t>(3, static_cast<int64_t>(kThinSide * shorter));
         std::vector<uint8_t> marks(static_cast<size_t>(view_.width) *
                                    static_cast<size_t>(view_.height));
         mark_runs(
@@ -139,13 +139,13 @@ std::optional<uint8_t> ground_of(const PixelView& view) {
             if (thin[static_cast<size_t>(y * view.width + x)] != 0) in_letters.add(luma, alpha);
         }
     }
-    if (in_all.n_drawn < k_least_px) {
+    if (in_all.n_drawn < kLeastPx) {
         return layer.has_colours() ? std::nullopt : std::optional<uint8_t>(255);
     }
-    const bool has_letters = static_cast<double>(in_letters.n_drawn) >=
-                             k_thin_share * static_cast<double>(in_all.n_drawn);
+    const bool has_letters =
+        static_cast<double>(in_letters.n_drawn) >= kThinShare * static_cast<double>(in_all.n_drawn);
     std::optional<uint8_t> level = has_letters ? in_letters.best() : std::nullopt;
-    if (!level && in_all.n[0] < k_least_px) level = in_all.best();
+    if (!level && in_all.n[0] < kLeastPx) level = in_all.best();
     return level.value_or(255);
 }
 

@@ -7,9 +7,9 @@
 
 namespace crispvl {
 
-/// The grey level to put behind pixels with alpha: white; black where what is drawn is light; grey
-/// where it is both. Nothing where the alpha hides everything: programs that know no transparency
-/// write 0 into all of it, and the colours are the picture.
+// The grey level to put behind pixels with alpha: white; black where what is drawn is light; grey
+// where it is both. Nothing where the alpha hides everything: programs that know no transparency
+// write 0 into all of it, and the colours are the picture.
 std::optional<uint8_t> ground_of(const PixelView& view);
 
 }  // namespace crispvl

@@ -12,10 +12,10 @@
 namespace crispvl {
 namespace {
 
-constexpr size_t k_slack_bytes = 4;  // that encoders leave behind a scan
+constexpr size_t kSlackBytes = 4;  // that encoders leave behind a scan
 // What a transformed block of 8-bit samples cannot exceed, and a quarter for encoders that let
 // white overshoot.
-constexpr int64_t k_most_amplitude = 1024 + 256;
+constexpr int64_t kMostAmplitude = 1024 + 256;
 
 // Thrown inside this file alone.
 struct Damage {};
@@ -74,7 +74,7 @@ public:
                 break;
             }
         }
-        if (n_left > k_slack_bytes) throw Damage();
+        if (n_left > kSlackBytes) throw Damage();
         return at_;
     }
     void restart(uint32_t number) {
@@ -138,7 +138,7 @@ private:
     void check_amplitude(const Component& c, uint32_t k, int64_t in_steps) const {
         if (c.steps.empty() || progressive_) return;
         const int64_t step = c.steps[k];
-        if (std::abs(in_steps) * step > k_most_amplitude + step) throw Damage();
+        if (std::abs(in_steps) * step > kMostAmplitude + step) throw Damage();
     }
     // Returns the bits of a run of empty blocks, -1 where there is none.
     int coefficients(BitReader& bits, const HuffmanTable& ac, const Component& c, uint32_t k,
@@ -269,7 +269,7 @@ private:
         const uint32_t n = file_.integer(at + 5, 1);
         // Other kinds: lossless, differential, arithmetic; a height that follows the scan.
         is_foreign_ = marker > 0xC2 || !components_.empty() || height == 0 || width == 0 ||
-                      width * height > k_max_pixels || n < 1 || n > 4;
+                      width * height > kMaxPixels || n < 1 || n > 4;
         if (is_foreign_) return;
         for (uint32_t i = 0; i < n; ++i) {
             Component c;

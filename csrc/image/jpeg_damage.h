@@ -6,9 +6,9 @@
 
 namespace crispvl {
 
-/// Whether the codes of a JPEG's scans (ITU-T T.81, annexes F and G) are not those of a whole
-/// picture: a code that is none, a coefficient beyond a block's last, a marker too early, data
-/// left over. Files of other kinds, with arithmetic coding or without a loss are not looked into.
+// Whether the codes of a JPEG's scans (ITU-T T.81, annexes F and G) are not those of a whole
+// picture: a code that is none, a coefficient beyond a block's last, a marker too early, data
+// left over. Files of other kinds, with arithmetic coding or without a loss are not looked into.
 bool jpeg_is_damaged(const uint8_t* data, size_t n_bytes);
 
 }  // namespace crispvl

@@ -9,8 +9,8 @@ namespace {
 
 // The limits of crispvl.inputs.images: the smallest legible letters, and the thinnest readable
 // strip.
-constexpr int64_t k_min_side_px = 8;
-constexpr int64_t k_max_aspect = 200;
+constexpr int64_t kMinSidePx = 8;
+constexpr int64_t kMaxAspect = 200;
 
 // One channel over an opaque ground. Seven extra bits and a rounded division by 255, as in Pillow's
 // AlphaComposite.c.
@@ -27,9 +27,9 @@ uint8_t over(uint32_t value, uint32_t alpha, uint32_t ground) {
 
 void check_size(int64_t width, int64_t height) {
     // Each side first: their product may be beyond any integer.
-    const bool fits = width >= 1 && height >= 1 && width <= k_max_pixels / height;
+    const bool fits = width >= 1 && height >= 1 && width <= kMaxPixels / height;
     if (fits) return;
-    throw Error(ErrorKind::image, "[image] expected 1 to " + std::to_string(k_max_pixels) +
+    throw Error(ErrorKind::image, "[image] expected 1 to " + std::to_string(kMaxPixels) +
                                       " pixels; found " + std::to_string(width) + "x" +
                                       std::to_string(height) + "; scale the image down");
 }
@@ -77,10 +77,10 @@ RgbImage to_rgb(const PixelView& view) {
 
 void check_readable(int64_t width, int64_t height) {
     const auto [shorter, longer] = std::minmax(width, height);
-    if (shorter >= k_min_side_px && longer <= k_max_aspect * shorter) return;
+    if (shorter >= kMinSidePx && longer <= kMaxAspect * shorter) return;
     throw Error(ErrorKind::image, "[image] expected sides of at least " +
-                                      std::to_string(k_min_side_px) + " px and at most " +
-                                      std::to_string(k_max_aspect) + ":1; found " +
+                                      std::to_string(kMinSidePx) + " px and at most " +
+                                      std::to_string(kMaxAspect) + ":1; found " +
                                       std::to_string(width) + "x" + std::to_string(height) +
                                       " px; crop or enlarge it so that letters show");
 }

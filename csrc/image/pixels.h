@@ -13,8 +13,8 @@ namespace crispvl {
 
 enum class PixelFormat { grey, rgb, rgba, bgr, bgra };
 
-/// Borrowed pixels of 8 bits per channel. The alpha of rgba and bgra is straight, not
-/// premultiplied.
+// Borrowed pixels of 8 bits per channel. The alpha of rgba and bgra is straight, not
+// premultiplied.
 struct PixelView {
     const uint8_t* data;
     int64_t width, height;  // px
@@ -34,22 +34,22 @@ struct RgbImage {
           pixels(static_cast<size_t>(width_px) * static_cast<size_t>(height_px) * 3) {}
 };
 
-/// The most pixels of an image, as in crispvl.inputs.images.
-constexpr int64_t k_max_pixels = 178956970;
+// The most pixels of an image, as in crispvl.inputs.images.
+constexpr int64_t kMaxPixels = 178956970;
 
-/// Throws Error{image} where an image has no pixel or more than k_max_pixels.
+// Throws Error{image} where an image has no pixel or more than kMaxPixels.
 void check_size(int64_t width, int64_t height);
 
-/// What is thrown where an encoded image breaks off or contradicts itself.
+// What is thrown where an encoded image breaks off or contradicts itself.
 Error damaged_image(const std::string& reason);
 
-/// Bytes of one pixel.
+// Bytes of one pixel.
 size_t bytes_per_pixel(PixelFormat format);
 
-/// Copies to RGB: grey is repeated, transparency is composited, as Pillow does it, on ground_of().
+// Copies to RGB: grey is repeated, transparency is composited, as Pillow does it, on ground_of().
 RgbImage to_rgb(const PixelView& view);
 
-/// Throws Error{image} where an image is too small or too thin for anything to be read in it.
+// Throws Error{image} where an image is too small or too thin for anything to be read in it.
 void check_readable(int64_t width, int64_t height);
 
 }  // namespace crispvl

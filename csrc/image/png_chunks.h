@@ -5,7 +5,7 @@
 
 namespace crispvl {
 
-/// The data of the first chunk of a kind; empty where there is none.
+// The data of the first chunk of a kind; empty where there is none.
 std::string_view png_chunk(const Bytes& file, std::string_view kind);
 
 }  // namespace crispvl

@@ -9,7 +9,7 @@
 namespace crispvl {
 namespace {
 
-constexpr int64_t k_max_value = 65535;  // of a sample
+constexpr int64_t kMaxValue = 65535;  // of a sample
 
 bool is_space(uint8_t c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
@@ -58,9 +58,9 @@ struct Header {
         : is_plain(kind <= 3),
           is_bits(kind % 3 == 1),
           n_channels(kind % 3 == 0 ? 3 : 1),
-          width(in.number(k_max_pixels)),
-          height(in.number(k_max_pixels)),
-          most(is_bits ? 1 : in.number(k_max_value)) {
+          width(in.number(kMaxPixels)),
+          height(in.number(kMaxPixels)),
+          most(is_bits ? 1 : in.number(kMaxValue)) {
         check_size(width, height);
         if (most == 0) throw damaged_image("its largest value is 0");
         if (!is_plain && !is_space(in.byte())) throw damaged_image("a number is no number");

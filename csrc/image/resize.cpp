@@ -7,9 +7,9 @@ namespace crispvl {
 namespace {
 
 // Weights are fixed-point numbers: 32 bits less 8 for the value and 2 for overshoot and sign.
-constexpr int k_precision_bits = 32 - 8 - 2;
-constexpr int32_t k_half = 1 << (k_precision_bits - 1);
-constexpr double k_support = 2.0;  // of the cubic kernel, in source pixels at scale 1
+constexpr int kPrecisionBits = 32 - 8 - 2;
+constexpr int32_t kHalf = 1 << (kPrecisionBits - 1);
+constexpr double kSupport = 2.0;  // of the cubic kernel, in source pixels at scale 1
 
 // The cubic convolution kernel with a = -0.5 (Keys 1981). The order of operations is Pillow's: the
 // weights are rounded, so a last bit can matter.
@@ -36,7 +36,7 @@ Taps::Taps(int64_t n_in, int64_t n_out) {
     // Pillow holds the box in floats.
     const double scale = static_cast<double>(static_cast<float>(n_in)) / static_cast<double>(n_out);
     const double filter_scale = std::max(scale, 1.0);
-    const double support = k_support * filter_scale;
+    const double support = kSupport * filter_scale;
     const double step = 1.0 / filter_scale;
     n_max = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
     weights.resize(static_cast<size_t>(n_max * n_out));
@@ -55,7 +55,7 @@ Taps::Taps(int64_t n_in, int64_t n_out) {
         for (int64_t j = 0; j < n; ++j) {
             double value = w[static_cast<size_t>(j)];
             if (sum != 0.0) value /= sum;
-            value = value * (1 << k_precision_bits) + (value < 0 ? -0.5 : 0.5);
+            value = value * (1 << kPrecisionBits) + (value < 0 ? -0.5 : 0.5);
             weights[static_cast<size_t>(i * n_max + j)] = static_cast<int32_t>(value);
         }
         first.push_back(begin);
@@ -64,7 +64,7 @@ Taps::Taps(int64_t n_in, int64_t n_out) {
 }
 
 uint8_t clip(int32_t sum) {
-    return static_cast<uint8_t>(std::clamp(sum >> k_precision_bits, 0, 255));
+    return static_cast<uint8_t>(std::clamp(sum >> kPrecisionBits, 0, 255));
 }
 
 // Rows `first_row` to `first_row + n_rows` of the image, resized to `width`.
@@ -78,7 +78,7 @@ RgbImage resize_columns(const RgbImage& image, int64_t width, int64_t first_row,
             const size_t i = static_cast<size_t>(x);
             const uint8_t* from = row + taps.first[i] * 3;
             const int32_t* weight = taps.weights_of(x);
-            int32_t red = k_half, green = k_half, blue = k_half;
+            int32_t red = kHalf, green = kHalf, blue = kHalf;
             for (int64_t j = 0; j < taps.count[i]; ++j, from += 3) {
                 red += from[0] * weight[j];
                 green += from[1] * weight[j];
@@ -99,7 +99,7 @@ RgbImage resize_rows(const RgbImage& image, const Taps& taps, int64_t height, in
     std::vector<int32_t> sums(static_cast<size_t>(n));
     uint8_t* to = out.pixels.data();
     for (int64_t y = 0; y < height; ++y, to += n) {
-        std::fill(sums.begin(), sums.end(), k_half);
+        std::fill(sums.begin(), sums.end(), kHalf);
         const size_t i = static_cast<size_t>(y);
         const uint8_t* from = image.pixels.data() + (taps.first[i] - first_row) * n;
         for (int64_t j = 0; j < taps.count[i]; ++j, from += n) {

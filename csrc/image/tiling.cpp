@@ -11,14 +11,14 @@
 namespace crispvl {
 namespace {
 
-constexpr int64_t k_max_tile_px = 4096;
+constexpr int64_t kMaxTilePx = 4096;
 
 void check(int64_t width, int64_t height, const TilingConfig& config) {
-    if (width < 1 || height < 1 || config.tile_px < 1 || config.tile_px > k_max_tile_px) {
+    if (width < 1 || height < 1 || config.tile_px < 1 || config.tile_px > kMaxTilePx) {
         throw Error(ErrorKind::argument,
                     "[tiling] expected a page of at least 1 px and tiles of 1 to " +
-                        std::to_string(k_max_tile_px) + " px; found " + std::to_string(width) +
-                        "x" + std::to_string(height) + " and " + std::to_string(config.tile_px) +
+                        std::to_string(kMaxTilePx) + " px; found " + std::to_string(width) + "x" +
+                        std::to_string(height) + " and " + std::to_string(config.tile_px) +
                         "; pass the image's real size");
     }
     if (config.min_tiles < 1 || config.min_tiles > config.max_tiles ||

@@ -20,9 +20,9 @@ struct Grid {
     int64_t columns, rows;
 };
 
-/// The grid whose aspect ratio is closest to that of a page. Throws Error{argument}.
-/// With more than one tile at least, two grids of one area can be equally close; then the one with
-/// fewer columns comes first (the reference leaves that to the order of a Python set).
+// The grid whose aspect ratio is closest to that of a page. Throws Error{argument}.
+// With more than one tile at least, two grids of one area can be equally close; then the one with
+// fewer columns comes first (the reference leaves that to the order of a Python set).
 Grid choose_grid(int64_t width, int64_t height, const TilingConfig& config);
 
 struct Tiles {
@@ -33,7 +33,7 @@ struct Tiles {
     std::vector<uint8_t> pixels;
 };
 
-/// Cuts a page into tiles. Throws Error{argument}.
+// Cuts a page into tiles. Throws Error{argument}.
 Tiles tile_image(const RgbImage& page, const TilingConfig& config);
 
 }  // namespace crispvl

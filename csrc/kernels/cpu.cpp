@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include "kernels/bf16/kernels.h"
 #include "kernels/cpu_features.h"
-#include "kernels/int8/kernels.h"
 
 namespace crispvl::kernels {
 namespace {
@@ -54,13 +52,6 @@ bool has_avx2() {
 
 bool has_avxvnni() {
     return cpu().avxvnni;
-}
-
-std::vector<std::string> kernel_names() {
-    std::vector<std::string> names;
-    if (bf16_kernels_name() != nullptr) names.emplace_back(bf16_kernels_name());
-    if (int8_kernels_name() != nullptr) names.emplace_back(int8_kernels_name());
-    return names;
 }
 
 void limit_features(const std::vector<std::string>& features) {

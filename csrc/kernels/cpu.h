@@ -1,4 +1,4 @@
-// Which of our kernels this machine can run. Asked at load.
+// Which instructions our kernels may use on this machine. Asked at load.
 #pragma once
 
 #include <string>
@@ -14,9 +14,6 @@ bool has_avx512_vnni();
 bool has_avx2();
 // Those and AVX-VNNI.
 bool has_avxvnni();
-
-// The sets of our kernels that this machine runs, by instruction set: "avx2".
-std::vector<std::string> kernel_names();
 
 // From now on kernels are chosen as on a CPU that has these features at most; a model runs under
 // the limit that it was loaded under. For tests and benchmarks of kernels that a better CPU would

@@ -8,9 +8,9 @@ namespace {
 
 using Indices = std::vector<int>;
 
-constexpr float k_stray = 2;        // in x-heights, by which a line may reach into a gutter
-constexpr float k_gutter = 2.5f;    // in x-heights, beyond the least that lines reach
-constexpr float k_least_width = 4;  // in x-heights, of lines that tell where columns are
+constexpr float kStray = 2;       // in x-heights, by which a line may reach into a gutter
+constexpr float kGutter = 2.5f;   // in x-heights, beyond the least that lines reach
+constexpr float kLeastWidth = 4;  // in x-heights, of lines that tell where columns are
 
 struct Stretch {
     int from = 0, to = 0;
@@ -117,13 +117,13 @@ std::vector<int> gutters_of(const std::vector<TextLine>& lines, const Indices& m
     Indices wide;
     for (const int i : members) {
         const float width = static_cast<float>(lines[static_cast<size_t>(i)].box.width());
-        if (width >= k_least_width * x_height) wide.push_back(i);
+        if (width >= kLeastWidth * x_height) wide.push_back(i);
     }
     if (wide.empty()) return {};
     std::vector<int> limits, gutters;
-    const int uncounted_px = static_cast<int>(k_stray * x_height);
+    const int uncounted_px = static_cast<int>(kStray * x_height);
     for (const Stretch& s : free_stretches(lines, wide, false, uncounted_px)) {
-        if (static_cast<float>(s.to - s.from) >= k_gutter * x_height)
+        if (static_cast<float>(s.to - s.from) >= kGutter * x_height)
             limits.push_back((s.from + s.to) / 2);
     }
     const std::vector<Indices> columns = parts_of(lines, wide, limits);

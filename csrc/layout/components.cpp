@@ -7,7 +7,7 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr int k_least_area = 2;  // px
+constexpr int kLeastArea = 2;  // px
 
 void append_runs(const uint8_t* row, int width, int y, std::vector<Run>& runs) {
     int x = 0;
@@ -87,7 +87,7 @@ void group_runs(const std::vector<Run>& runs, int least_area, bool light, Compon
 void find_components(const Bitmap& ink, bool light, Components& found) {
     std::vector<Run> runs;
     for (int y = 0; y < ink.height; ++y) append_runs(ink.row(y), ink.width, y, runs);
-    group_runs(runs, k_least_area, light, found);
+    group_runs(runs, kLeastArea, light, found);
 }
 
 }  // namespace crispvl::layout

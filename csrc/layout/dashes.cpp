@@ -8,15 +8,15 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_most_height = 0.3f;  // of a letter: a dash is no higher
-constexpr float k_most_gap = 1.2f;     // letters between two dashes
-constexpr int k_least_length = 6;      // letters
-constexpr size_t k_least_pieces = 3;
+constexpr float kMostHeight = 0.3f;  // of a letter: a dash is no higher
+constexpr float kMostGap = 1.2f;     // letters between two dashes
+constexpr int kLeastLength = 6;      // letters
+constexpr size_t kLeastPieces = 3;
 
 // Joins each dash with the next ones at its right at the same height.
 void join_rows(const std::vector<Box>& dashes, int text_height, Sets& rows) {
     const BoxIndex index(dashes, text_height);
-    const int reach = static_cast<int>(k_most_gap * static_cast<float>(text_height)) + 1;
+    const int reach = static_cast<int>(kMostGap * static_cast<float>(text_height)) + 1;
     for (size_t i = 0; i < dashes.size(); ++i) {
         const Box& dash = dashes[i];
         const Box around{dash.left, dash.top - 1, dash.right, dash.bottom + 1};
@@ -36,7 +36,7 @@ std::vector<Box> take_dashes(Components& components, int text_height) {
     const float usual = static_cast<float>(text_height);
     for (size_t i = 0; i < components.all.size(); ++i) {
         const Box& box = components.all[i].box;
-        if (static_cast<float>(box.height()) > std::max(3.0f, k_most_height * usual)) continue;
+        if (static_cast<float>(box.height()) > std::max(3.0f, kMostHeight * usual)) continue;
         dashes.push_back(box);
         members.push_back(i);
     }
@@ -49,9 +49,8 @@ std::vector<Box> take_dashes(Components& components, int text_height) {
             box.include(dashes[i]);
             inked += dashes[i].width();
         }
-        const bool is_rule = row.size() >= k_least_pieces &&
-                             box.width() >= k_least_length * text_height &&
-                             4 * inked >= box.width();
+        const bool is_rule = row.size() >= kLeastPieces &&
+                             box.width() >= kLeastLength * text_height && 4 * inked >= box.width();
         if (!is_rule) continue;
         found.push_back(box);
         for (const size_t i : row) components.all[members[i]].area = 0;

@@ -8,29 +8,29 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_least_core = 5;  // px
-constexpr size_t k_near = 6;       // lines before and after, from top to bottom, that count
-constexpr float k_near_share = 0.8f;
-constexpr float k_most_counted = 8;           // letters of a line nearby
-constexpr float k_sure_weight_of_few = 2.2f;  // letters, fewer than five
-constexpr float k_sure_weight = 1.5f, k_least_sure = 0.25f, k_picture_prior = -3;
+constexpr float kLeastCore = 5;  // px
+constexpr size_t kNear = 6;      // lines before and after, from top to bottom, that count
+constexpr float kNearShare = 0.8f;
+constexpr float kMostCounted = 8;         // letters of a line nearby
+constexpr float kSureWeightOfFew = 2.2f;  // letters, fewer than five
+constexpr float kSureWeight = 1.5f, kLeastSure = 0.25f, kPicturePrior = -3;
 
-constexpr float k_row_weight = 2;     // of being in a row with surer lines
-constexpr float k_like_rows = 0.6f;   // of the higher line's ascenders that the lower one's have
-constexpr float k_same_place = 0.5f;  // of the smaller of two lines that both cover
-constexpr float k_like_bars = 0.8f;   // the same of single strokes, which could be anything
-constexpr float k_row_reach = 15;     // in ascenders, from one line of a row to the next
-constexpr float k_enough_on_picture = 3, k_sure_on_picture = 2;  // letters, and weight
-constexpr size_t k_most_bar_pieces = 3;
-constexpr size_t k_least_bars = 7;  // of a bar code
+constexpr float kRowWeight = 2;     // of being in a row with surer lines
+constexpr float kLikeRows = 0.6f;   // of the higher line's ascenders that the lower one's have
+constexpr float kSamePlace = 0.5f;  // of the smaller of two lines that both cover
+constexpr float kLikeBars = 0.8f;   // the same of single strokes, which could be anything
+constexpr float kRowReach = 15;     // in ascenders, from one line of a row to the next
+constexpr float kEnoughOnPicture = 3, kSureOnPicture = 2;  // letters, and weight
+constexpr size_t kMostBarPieces = 3;
+constexpr size_t kLeastBars = 7;  // of a bar code
 
 // Ink of one polarity, summed over squares of 4 × 4 px and over all squares above and left.
 class InkSums {
 public:
     InkSums(const Components& components, bool light) {
         for (const Component& c : components.all) {
-            columns_ = std::max(columns_, c.box.right / k_px + 2);
-            rows_ = std::max(rows_, c.box.bottom / k_px + 2);
+            columns_ = std::max(columns_, c.box.right / kPx + 2);
+            rows_ = std::max(rows_, c.box.bottom / kPx + 2);
         }
         sums_.resize(static_cast<size_t>(columns_) * static_cast<size_t>(rows_));
         for (const Component& c : components.all) {
@@ -43,14 +43,14 @@ public:
         }
     }
     float within(const Box& box) const {
-        const int left = box.left / k_px, top = box.top / k_px;
-        const int right = (box.right - 1) / k_px + 1, bottom = (box.bottom - 1) / k_px + 1;
+        const int left = box.left / kPx, top = box.top / kPx;
+        const int right = (box.right - 1) / kPx + 1, bottom = (box.bottom - 1) / kPx + 1;
         return static_cast<float>(at(right, bottom) - at(left, bottom) - at(right, top) +
                                   at(left, top));
     }
 
 private:
-    static constexpr int k_px = 4;
+    static constexpr int kPx = 4;
 
     // The square of a px is at one more in both directions, so that there is a border of none.
     int& at(int x, int y) {
@@ -62,7 +62,7 @@ private:
                      static_cast<size_t>(x)];
     }
     void add(const Run& run) {
-        for (int x = run.from; x < run.to; ++x) ++at(x / k_px + 1, run.y / k_px + 1);
+        for (int x = run.from; x < run.to; ++x) ++at(x / kPx + 1, run.y / kPx + 1);
     }
 
     int columns_ = 2, rows_ = 2;
@@ -91,7 +91,7 @@ Posture posture_of(const Components& components, const TextLine& line) {
 
 bool is_plausible(const TextLine& line, const Posture& posture, int text_height) {
     const float usual = static_cast<float>(text_height);
-    if (line.core < k_least_core || posture.n_letters == 0 || line.stroke >= 0.9f * line.core)
+    if (line.core < kLeastCore || posture.n_letters == 0 || line.stroke >= 0.9f * line.core)
         return false;
     // Few letters, far smaller or larger than the others, or no more than a stroke or a blot.
     const bool odd = line.core < 0.45f * usual || line.core > 3.5f * usual ||
@@ -145,20 +145,20 @@ std::vector<Candidate> weigh_all(const Components& components, const Pictures& p
 // What the lines before and after one, from top to bottom, say about it.
 float evidence_nearby(const std::vector<Candidate>& candidates, size_t i) {
     float near = 0, n = 0;
-    const size_t end = std::min(candidates.size(), i + k_near + 1);
-    for (size_t j = i - std::min(i, k_near); j < end; ++j) {
+    const size_t end = std::min(candidates.size(), i + kNear + 1);
+    for (size_t j = i - std::min(i, kNear); j < end; ++j) {
         if (j == i) continue;
-        const float counted = std::min(k_most_counted, candidates[j].letters);
+        const float counted = std::min(kMostCounted, candidates[j].letters);
         near += counted * std::clamp(candidates[j].weight, -3.0f, 3.0f);
         n += counted;
     }
-    return n > 0 ? k_near_share * near / n : 0.0f;
+    return n > 0 ? kNearShare * near / n : 0.0f;
 }
 
 // What a scanner's edge, a fold and the frame of a picture leave: upright strokes far higher than
 // wide, which in a row of letters may be one of them.
 bool is_bar(const TextLine& line) {
-    return line.pieces.size() <= k_most_bar_pieces && line.box.height() > 4 * line.box.width();
+    return line.pieces.size() <= kMostBarPieces && line.box.height() > 4 * line.box.width();
 }
 
 // Upright strokes of one height beside each other.
@@ -168,7 +168,7 @@ bool is_bar_code(const Components& components, const TextLine& line) {
         const Box& box = components.all[static_cast<size_t>(piece.component)].box;
         n += box.height() > 4 * box.width() && 10 * box.height() > 8 * line.box.height();
     }
-    return line.pieces.size() >= k_least_bars && 4 * n >= 3 * line.pieces.size();
+    return line.pieces.size() >= kLeastBars && 4 * n >= 3 * line.pieces.size();
 }
 
 // Whether two lines have one baseline and letters of one size.
@@ -176,8 +176,8 @@ bool in_one_row(const TextLine& a, const TextLine& b) {
     const float low = std::min(a.above, b.above), high = std::max(a.above, b.above);
     const float x = a.box.x_center();
     const int gap = -x_overlap(a.box, b.box);
-    return low > (is_bar(a) ? k_like_bars : k_like_rows) * high &&
-           static_cast<float>(gap) < k_row_reach * high &&
+    return low > (is_bar(a) ? kLikeBars : kLikeRows) * high &&
+           static_cast<float>(gap) < kRowReach * high &&
            std::fabs(a.baseline_at(x) - b.baseline_at(x)) < 0.3f * low;
 }
 
@@ -218,7 +218,7 @@ void drop_halos(int text_height, std::vector<Candidate>& candidates) {
             const float wide = static_cast<float>(x_overlap(boxes[i], boxes[j])),
                         high = static_cast<float>(y_overlap(boxes[i], boxes[j]));
             const float smaller = std::min(area(boxes[i]), area(boxes[j]));
-            if (wide <= 0 || high <= 0 || wide * high < k_same_place * smaller) return;
+            if (wide <= 0 || high <= 0 || wide * high < kSamePlace * smaller) return;
             const bool light_wins = a.weight * a.letters > b.weight * b.letters;
             (light_wins ? b : a).kept = false;
         });
@@ -235,18 +235,18 @@ void keep_text(const Components& components, const Pictures& pictures, int text_
     float sure = 0, total = 0;  // letters
     for (const Candidate& candidate : candidates) {
         total += candidate.letters;
-        const float least = candidate.letters < 5 ? k_sure_weight_of_few : k_sure_weight;
+        const float least = candidate.letters < 5 ? kSureWeightOfFew : kSureWeight;
         if (candidate.letters >= 3 && candidate.weight >= least) sure += candidate.letters;
     }
     // Where most of a page is doubtful all of it is a picture.
-    const float prior = sure < k_least_sure * total ? k_picture_prior : 0.0f;
+    const float prior = sure < kLeastSure * total ? kPicturePrior : 0.0f;
     for (size_t i = 0; i < candidates.size(); ++i) {
         const bool row = prior == 0 && candidates[i].letters < 3 && has_row(candidates, i);
-        const bool doubtful = !row && (candidates[i].letters < k_enough_on_picture ||
-                                       candidates[i].weight < k_sure_on_picture);
+        const bool doubtful = !row && (candidates[i].letters < kEnoughOnPicture ||
+                                       candidates[i].weight < kSureOnPicture);
         if (doubtful && candidates[i].on_picture) continue;
         const float all = prior + candidates[i].weight + evidence_nearby(candidates, i) +
-                          (row ? k_row_weight : 0.0f);
+                          (row ? kRowWeight : 0.0f);
         candidates[i].kept = all > 0 && (row || !is_bar(candidates[i].line)) &&
                              !is_bar_code(components, candidates[i].line);
     }

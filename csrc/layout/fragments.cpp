@@ -7,13 +7,13 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_free_gap = 0.7f;        // in cores: to any mark
-constexpr float k_far_gap = 3;            // in cores: to a colon or dash
-constexpr float k_mark_height = 0.8f;     // in cores: higher ones are letters
-constexpr float k_colon_height = 1.1f;    // in cores
-constexpr float k_mark_width = 2.5f;      // in cores
-constexpr size_t k_most_mark_pieces = 2;  // as of a colon or quotes
-constexpr int k_reach_letters = 4;        // heights of letters that a splinter is wide at most
+constexpr float kFreeGap = 0.7f;       // in cores: to any mark
+constexpr float kFarGap = 3;           // in cores: to a colon or dash
+constexpr float kMarkHeight = 0.8f;    // in cores: higher ones are letters
+constexpr float kColonHeight = 1.1f;   // in cores
+constexpr float kMarkWidth = 2.5f;     // in cores
+constexpr size_t kMostMarkPieces = 2;  // as of a colon or quotes
+constexpr int kReachLetters = 4;       // heights of letters that a splinter is wide at most
 
 // Whether a box as small as a mark is where the letters of a line are, and how far from them in px;
 // negative where it is not.
@@ -22,8 +22,7 @@ float distance_of_mark(const TextLine& mark, const TextLine& line) {
     const float width = static_cast<float>(box.width()), height = static_cast<float>(box.height());
     const bool colon =
         mark.pieces.size() == 2 && height > 0.6f * line.x_height && 2 * width < height;
-    if (height > (colon ? k_colon_height : k_mark_height) * line.core ||
-        width > k_mark_width * line.core)
+    if (height > (colon ? kColonHeight : kMarkHeight) * line.core || width > kMarkWidth * line.core)
         return -1;
     const float base = line.baseline_at(box.x_center());
     const float over = base - line.core - static_cast<float>(box.bottom);
@@ -33,7 +32,7 @@ float distance_of_mark(const TextLine& mark, const TextLine& line) {
     // Farther off there are colons and dashes, but no dots.
     const bool dash =
         width > 1.5f * height && over < -0.2f * line.core && under < -0.2f * line.core;
-    if (aside > (dash || colon ? k_far_gap : k_free_gap) * line.core) return -1;
+    if (aside > (dash || colon ? kFarGap : kFreeGap) * line.core) return -1;
     return std::max({0.0f, over, under}) + 0.5f * aside;
 }
 
@@ -63,13 +62,13 @@ void attach_marks(const Components& components, int text_height, std::vector<Tex
     std::vector<float> nearest(lines.size(), 1e9f);
     for (size_t i = 0; i < lines.size(); ++i) {
         const TextLine& line = lines[i];
-        const int reach = static_cast<int>(k_far_gap * line.core),
-                  widest = static_cast<int>(k_mark_width * line.core) + 1;
+        const int reach = static_cast<int>(kFarGap * line.core),
+                  widest = static_cast<int>(kMarkWidth * line.core) + 1;
         const Box around{line.box.left - reach, line.box.top - reach, line.box.right + reach,
                          line.box.bottom + reach};
         index.each_between(around, around.left - widest, around.right, [&](size_t j) {
-            const bool may = j != i && lines[j].light == line.light &&
-                             lines[j].pieces.size() <= k_most_mark_pieces;
+            const bool may =
+                j != i && lines[j].light == line.light && lines[j].pieces.size() <= kMostMarkPieces;
             const float distance = may ? distance_of_mark(lines[j], line) : -1;
             if (distance < 0 || distance >= nearest[j]) return;
             nearest[j] = distance;
@@ -88,7 +87,7 @@ void join_overlapping(const Components& components, int text_height, std::vector
     std::vector<int> most(lines.size());
     for (size_t i = 0; i < lines.size(); ++i) {
         const Box& box = boxes[i];
-        index.each_between(box, box.left - k_reach_letters * text_height, box.right, [&](size_t j) {
+        index.each_between(box, box.left - kReachLetters * text_height, box.right, [&](size_t j) {
             const Box& other = boxes[j];
             const bool smaller = lines[j].pieces.size() < lines[i].pieces.size() ||
                                  (lines[j].pieces.size() == lines[i].pieces.size() && j > i);
@@ -103,7 +102,7 @@ void join_overlapping(const Components& components, int text_height, std::vector
                 3 * other.height() > 2 * box.height() &&
                 3 * std::fabs(box.y_center() - other.y_center()) < static_cast<float>(box.height());
             const bool splinter =
-                lines[j].pieces.size() <= k_most_mark_pieces && box.height() < 3 * text_height;
+                lines[j].pieces.size() <= kMostMarkPieces && box.height() < 3 * text_height;
             const int shared = wide * high;
             if (10 * shared <= 6 * other.width() * other.height() || shared <= most[j]) return;
             const bool broken = 4 * lines[j].pieces.size() <= lines[i].pieces.size() + 4 &&

@@ -5,9 +5,9 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr double k_working_px = 5e6;  // A4 at 200 dpi has 3.9 million px
-constexpr double k_most_px = 6.5e6;   // up to which a page is not shrunk, and so not blurred
-constexpr int k_rows_between_looks = 256;
+constexpr double kWorkingPx = 5e6;  // A4 at 200 dpi has 3.9 million px
+constexpr double kMostPx = 6.5e6;   // up to which a page is not shrunk, and so not blurred
+constexpr int kRowsBetweenLooks = 256;
 
 // Rec. 601 luma of one pixel in 1/256, on white where the pixel is transparent.
 uint32_t luma(const uint8_t* p, PixelFormat format) {
@@ -77,8 +77,8 @@ void add_row(const PixelView& page, int64_t y, const std::vector<Share>& columns
 
 double working_factor(int64_t width, int64_t height) {
     const double n_px = static_cast<double>(width) * static_cast<double>(height);
-    if (n_px <= k_most_px) return 1;
-    const double factor = std::sqrt(n_px / k_working_px);
+    if (n_px <= kMostPx) return 1;
+    const double factor = std::sqrt(n_px / kWorkingPx);
     return std::min({factor, static_cast<double>(width), static_cast<double>(height)});
 }
 
@@ -93,7 +93,7 @@ GreyImage shrink_to_grey(const PixelView& page, double factor, Interrupt* interr
     std::vector<uint32_t> one(n_out + 1), sums(n_out + 1), rest(n_out + 1);
     const double n_px = factor * factor * 16;
     for (size_t y = 0; y < rows.size(); ++y) {
-        if (y % k_rows_between_looks == 0) throw_if_requested(interrupt);
+        if (y % kRowsBetweenLooks == 0) throw_if_requested(interrupt);
         std::fill(one.begin(), one.end(), 0u);
         add_row(page, static_cast<int64_t>(y), columns, one.data());
         for (size_t x = 0; x < n_out; ++x) {

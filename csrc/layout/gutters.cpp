@@ -5,8 +5,8 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_reach = 18;        // cores above and below that are looked at
-constexpr float k_least_gap = 0.8f;  // in cores
+constexpr float kReach = 18;       // cores above and below that are looked at
+constexpr float kLeastGap = 0.8f;  // in cores
 
 }  // namespace
 
@@ -21,7 +21,7 @@ int Gutters::rows_of_gap(size_t left, size_t right, bool upwards) const {
     const TextLine& a = lines_[left];
     const TextLine& b = lines_[right];
     const float core = std::max(a.core, b.core);
-    const int reach = static_cast<int>(k_reach * core);
+    const int reach = static_cast<int>(kReach * core);
     const int top = std::min(a.box.top, b.box.top), bottom = std::max(a.box.bottom, b.box.bottom);
     const int from = upwards ? top - reach : (top + bottom) / 2,
               to = upwards ? (top + bottom) / 2 : bottom + reach;
@@ -39,7 +39,7 @@ int Gutters::rows_of_gap(size_t left, size_t right, bool upwards) const {
     if (upwards) std::reverse(near.begin(), near.end());
     int gap_left = a.box.right, gap_right = b.box.left, n_rows = 0;
     float row_left = -1e9f, row_right = 1e9f;  // baselines of the last rows with text at each side
-    const int margin = static_cast<int>(4 * core), least = static_cast<int>(k_least_gap * core);
+    const int margin = static_cast<int>(4 * core), least = static_cast<int>(kLeastGap * core);
     for (const int i : near) {
         const Box& box = lines_[static_cast<size_t>(i)].box;
         if (box.right <= gap_left - margin || box.left >= gap_right + margin) continue;

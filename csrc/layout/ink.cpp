@@ -8,15 +8,15 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr int k_darkest_light_paper = 200;  // above, nothing can be printed in a lighter ink
-constexpr float k_weak_share = 0.6f;        // of the contrast asked for nearby: ink in doubt
-constexpr float k_faint_share = 0.62f;      // of it, that the strongest px of faint ink have
-constexpr int k_speck_px = 16;              // smaller pieces must have all of it
-constexpr float k_faintest = 0.18f;         // of usual print's strength
-constexpr float k_clear_of_noise = 1.3f;
-constexpr int k_most_counted_px = 400;  // of one piece
-constexpr float k_own_share = 0.42f;    // of a piece's strongest px that its other px have
-constexpr float k_strongest = 0.1f;     // share of a piece's px that are its strongest
+constexpr int kDarkestLightPaper = 200;  // above, nothing can be printed in a lighter ink
+constexpr float kWeakShare = 0.6f;       // of the contrast asked for nearby: ink in doubt
+constexpr float kFaintShare = 0.62f;     // of it, that the strongest px of faint ink have
+constexpr int kSpeckPx = 16;             // smaller pieces must have all of it
+constexpr float kFaintest = 0.18f;       // of usual print's strength
+constexpr float kClearOfNoise = 1.3f;
+constexpr int kMostCountedPx = 400;  // of one piece
+constexpr float kOwnShare = 0.42f;   // of a piece's strongest px that its other px have
+constexpr float kStrongest = 0.1f;   // share of a piece's px that are its strongest
 
 // What is darker (or lighter) than its paper, and by how much.
 struct Contrast {
@@ -31,14 +31,14 @@ Contrast contrast_of(const GreyImage& image, const Paper& paper, bool dark) {
         const uint8_t* from = image.row(y);
         uint8_t* levels = out.levels.row(y);
         uint8_t* weak = out.weak.row(y);
-        for (int x = 0; x < image.width; x += Paper::k_tile_px) {
+        for (int x = 0; x < image.width; x += Paper::kTilePx) {
             const size_t tile = paper.index(x, y);
             const int level = paper.level[tile];
-            if (!dark && level >= k_darkest_light_paper) continue;
+            if (!dark && level >= kDarkestLightPaper) continue;
             const int least =
                 std::max(paper.least_contrast,
-                         static_cast<int>(k_weak_share * static_cast<float>(asked[tile])));
-            for (int i = x, end = std::min(image.width, x + Paper::k_tile_px); i < end; ++i) {
+                         static_cast<int>(kWeakShare * static_cast<float>(asked[tile])));
+            for (int i = x, end = std::min(image.width, x + Paper::kTilePx); i < end; ++i) {
                 const int contrast = dark ? level - from[i] : from[i] - level;
                 levels[i] = static_cast<uint8_t>(std::max(0, contrast));
                 weak[i] = contrast > least;
@@ -57,7 +57,7 @@ int strongest(const GreyImage& levels, const Components& pieces, const Component
     int n = 0, level = 255;
     for (; level > 0; --level) {
         n += counts[static_cast<size_t>(level)];
-        if (static_cast<float>(n) >= k_strongest * static_cast<float>(piece.area)) break;
+        if (static_cast<float>(n) >= kStrongest * static_cast<float>(piece.area)) break;
     }
     return level;
 }
@@ -68,7 +68,7 @@ int usual_strength(const Components& pieces, const std::vector<int>& strengths) 
     int64_t total = 0, seen = 0;
     for (size_t i = 0; i < strengths.size(); ++i) {
         // A picture counts no more than some letters.
-        const int area = std::min(pieces.all[i].area, k_most_counted_px);
+        const int area = std::min(pieces.all[i].area, kMostCountedPx);
         areas[static_cast<size_t>(strengths[i])] += int64_t{area} * strengths[i];
         total += int64_t{area} * strengths[i];
     }
@@ -90,17 +90,17 @@ Bitmap ink_of(const GreyImage& image, const Paper& paper, bool dark) {
     for (const Component& piece : pieces.all)
         strengths.push_back(strongest(contrast.levels, pieces, piece));
     const float least_strength =
-        std::max(k_clear_of_noise * static_cast<float>(paper.least_contrast),
-                 k_faintest * static_cast<float>(usual_strength(pieces, strengths)));
+        std::max(kClearOfNoise * static_cast<float>(paper.least_contrast),
+                 kFaintest * static_cast<float>(usual_strength(pieces, strengths)));
     Bitmap ink(image.width, image.height);
     for (size_t i = 0; i < pieces.all.size(); ++i) {
         const Component& piece = pieces.all[i];
         const size_t tile = paper.index((piece.box.left + piece.box.right) / 2,
                                         (piece.box.top + piece.box.bottom) / 2);
-        const float share = piece.area < k_speck_px ? 1.0f : k_faint_share;
+        const float share = piece.area < kSpeckPx ? 1.0f : kFaintShare;
         const float strength = static_cast<float>(strengths[i]);
         if (strength < std::max(least_strength, share * static_cast<float>(asked[tile]))) continue;
-        const int least = static_cast<int>(k_own_share * strength);
+        const int least = static_cast<int>(kOwnShare * strength);
         for (const Run* run = pieces.begin(piece); run != pieces.end(piece); ++run) {
             const uint8_t* levels = contrast.levels.row(run->y);
             uint8_t* to = ink.row(run->y);
@@ -143,7 +143,7 @@ Bitmap closed(const Bitmap& ink) {
 Ink find_ink(const GreyImage& image, const Paper& paper) {
     const bool has_dark_paper =
         std::any_of(paper.level.begin(), paper.level.end(),
-                    [](uint8_t level) { return level < k_darkest_light_paper; });
+                    [](uint8_t level) { return level < kDarkestLightPaper; });
     return {ink_of(image, paper, true), has_dark_paper ? ink_of(image, paper, false) : Bitmap()};
 }
 

@@ -3,9 +3,9 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_least_fill = 0.5f;  // of its box that a bar covers
-constexpr float k_least_edge = 0.8f;  // of its upper and lower edge that is ink
-constexpr float k_least_height = 1.3f, k_least_width = 2.5f;  // in letters
+constexpr float kLeastFill = 0.5f;                        // of its box that a bar covers
+constexpr float kLeastEdge = 0.8f;                        // of its upper and lower edge that is ink
+constexpr float kLeastHeight = 1.3f, kLeastWidth = 2.5f;  // in letters
 
 struct Span {
     int from = 1 << 30, to = -1;  // px
@@ -36,9 +36,9 @@ bool is_bar(const Components& components, const Component& c, int text_height) {
     const float letter = static_cast<float>(text_height);
     const float height = static_cast<float>(c.box.height()),
                 width = static_cast<float>(c.box.width());
-    if (height < k_least_height * letter || width < k_least_width * letter) return false;
-    if (static_cast<float>(c.area) < k_least_fill * height * width) return false;
-    return edge_share(spans_of(components, c), c.box.width()) >= k_least_edge;
+    if (height < kLeastHeight * letter || width < kLeastWidth * letter) return false;
+    if (static_cast<float>(c.area) < kLeastFill * height * width) return false;
+    return edge_share(spans_of(components, c), c.box.width()) >= kLeastEdge;
 }
 
 }  // namespace

@@ -21,11 +21,11 @@ namespace {
 
 using namespace layout;
 
-constexpr double k_pi = 3.14159265358979323846;
-constexpr float k_broken = 1.5f;               // height of whole letters to that of their pieces
-constexpr int k_most_broken_height = 16;       // px; the gaps of larger pieces are wider than 2 px
-constexpr int k_border_letters = 2;            // higher or wider than that is no letter cut off
-constexpr double k_level = 0.25 * k_pi / 180;  // skew that needs no turn
+constexpr double kPi = 3.14159265358979323846;
+constexpr float kBroken = 1.5f;              // height of whole letters to that of their pieces
+constexpr int kMostBrokenHeight = 16;        // px; the gaps of larger pieces are wider than 2 px
+constexpr int kBorderLetters = 2;            // higher or wider than that is no letter cut off
+constexpr double kLevel = 0.25 * kPi / 180;  // skew that needs no turn
 
 struct Upright {
     GreyImage image;
@@ -45,10 +45,10 @@ Components components_of(const Ink& ink) {
 // Returns the typical height of letters.
 int mend(Ink& ink) {
     const int height = typical_height(components_of(ink).all);
-    if (height == 0 || height > k_most_broken_height) return height;
+    if (height == 0 || height > kMostBrokenHeight) return height;
     Ink whole{closed(ink.dark), ink.light};
     const int whole_height = typical_height(components_of(whole).all);
-    if (static_cast<float>(whole_height) < k_broken * static_cast<float>(height)) return height;
+    if (static_cast<float>(whole_height) < kBroken * static_cast<float>(height)) return height;
     ink = std::move(whole);
     return whole_height;
 }
@@ -61,9 +61,9 @@ Upright make_upright(GreyImage image, double factor) {
     upright.to_page.a = static_cast<float>(factor);
     // Lines along the columns may need one turn or three; the other one is half a turn more.
     upright.quarter_turns = skew.vertical ? 3 : 0;
-    upright.degrees = (skew.vertical ? -skew.radians : skew.radians) * 180 / k_pi;
-    const double angle = skew.vertical ? 0.5 * k_pi - skew.radians : skew.radians;
-    if (std::fabs(angle) > k_level) {
+    upright.degrees = (skew.vertical ? -skew.radians : skew.radians) * 180 / kPi;
+    const double angle = skew.vertical ? 0.5 * kPi - skew.radians : skew.radians;
+    if (std::fabs(angle) > kLevel) {
         Frame to_source;
         upright.image = turn(upright.image, angle, to_source);
         upright.to_page = upright.to_page.after(to_source);
@@ -78,7 +78,7 @@ void drop_borders(const GreyImage& image, int text_height, Components& component
         const Box& box = c.box;
         const bool outside = box.left <= 1 || box.top <= 1 || box.right >= image.width - 1 ||
                              box.bottom >= image.height - 1;
-        return outside && std::max(box.width(), box.height()) > k_border_letters * text_height;
+        return outside && std::max(box.width(), box.height()) > kBorderLetters * text_height;
     };
     components.all.erase(std::remove_if(components.all.begin(), components.all.end(), is_border),
                          components.all.end());
@@ -182,7 +182,7 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
     Findings found = look_at(upright.image, interrupt);
     if (is_upside_down(found.components, found.lines)) {
         Frame to_source;
-        upright.image = turn(upright.image, k_pi, to_source);
+        upright.image = turn(upright.image, kPi, to_source);
         upright.to_page = upright.to_page.after(to_source);
         upright.quarter_turns = (upright.quarter_turns + 2) % 4;
         found = look_at(upright.image, interrupt);

@@ -15,7 +15,7 @@
 
 namespace crispvl {
 
-/// Corners in px of the page: top left, top right, bottom right, bottom left, as the text runs.
+// Corners in px of the page: top left, top right, bottom right, bottom left, as the text runs.
 using Quad = std::array<layout::Point, 4>;
 
 struct LayoutWord {
@@ -57,9 +57,9 @@ struct Layout {
     std::vector<Quad> rules, pictures;
 };
 
-/// Finds the text of a page. A page without any has no lines. Deterministic; memory is bounded by
-/// about 100 bytes per px of the working image, which has at most 5 million.
-/// Throws Error{image} for a page without pixels, Error{cancelled}.
+// Finds the text of a page. A page without any has no lines. Deterministic; memory is bounded by
+// about 100 bytes per px of the working image, which has at most 5 million.
+// Throws Error{image} for a page without pixels, Error{cancelled}.
 Layout find_layout(const PixelView& page, Interrupt* interrupt = nullptr);
 
 }  // namespace crispvl

@@ -12,17 +12,17 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_like_heights = 0.45f;  // of the higher letter that two in a line share
-constexpr float k_like_cores = 0.55f;    // of the higher core: two of one row are not less alike
-constexpr float k_like_extents = 1.35f;  // of the higher: how high both together may be
-constexpr float k_most_ratio_of_letters = 2.2f, k_most_ratio_of_groups = 1.5f;  // of heights
-constexpr float k_letter_gap = 0.9f;  // in heights of the higher: gap to the next letter
-constexpr float k_same_base = 0.3f;   // of the higher core that baselines of one row differ
-constexpr float k_free_gap = 0.7f;    // in cores: a gap that is no column's
-constexpr float k_wide_gap = 1.4f;    // in cores: wider than a space of typewriters
-constexpr int k_rows_of_narrow = 5,
-              k_rows_of_wide = 3;   // in which a gap goes on if it is a column's
-constexpr float k_most_gap = 3.5f;  // in cores: wider ones part lines
+constexpr float kLikeHeights = 0.45f;  // of the higher letter that two in a line share
+constexpr float kLikeCores = 0.55f;    // of the higher core: two of one row are not less alike
+constexpr float kLikeExtents = 1.35f;  // of the higher: how high both together may be
+constexpr float kMostRatioOfLetters = 2.2f, kMostRatioOfGroups = 1.5f;  // of heights
+constexpr float kLetterGap = 0.9f;  // in heights of the higher: gap to the next letter
+constexpr float kSameBase = 0.3f;   // of the higher core that baselines of one row differ
+constexpr float kFreeGap = 0.7f;    // in cores: a gap that is no column's
+constexpr float kWideGap = 1.4f;    // in cores: wider than a space of typewriters
+constexpr int kRowsOfNarrow = 5,
+              kRowsOfWide = 3;    // in which a gap goes on if it is a column's
+constexpr float kMostGap = 3.5f;  // in cores: wider ones part lines
 
 Piece whole(const Components& components, size_t i) {
     const Box& box = components.all[i].box;
@@ -54,14 +54,14 @@ std::vector<Link> links_between(const std::vector<Letter>& letters, const std::v
         Box middle = box;  // whoever shares almost half of the height has part of this
         middle.top = box.top + 2 * box.height() / 5;
         middle.bottom = std::max(middle.top + 1, box.bottom - 2 * box.height() / 5);
-        const int reach = static_cast<int>(2 * k_letter_gap * static_cast<float>(box.height()));
+        const int reach = static_cast<int>(2 * kLetterGap * static_cast<float>(box.height()));
         Link best{i, boxes.size(), 1e9f};
         index.each_between(middle, box.left + 1, box.right + reach, [&](size_t j) {
             const Box& other = boxes[j];
             const float higher = static_cast<float>(std::max(box.height(), other.height()));
             const float gap = static_cast<float>(other.left - box.right) / higher;
-            if (gap >= best.cost || gap > k_letter_gap || other.right <= box.right) return;
-            if (static_cast<float>(y_overlap(box, other)) < k_like_heights * higher) return;
+            if (gap >= best.cost || gap > kLetterGap || other.right <= box.right) return;
+            if (static_cast<float>(y_overlap(box, other)) < kLikeHeights * higher) return;
             if (letters[i].light != letters[j].light || walls.part(box, other)) return;
             best = {i, j, gap};
         });
@@ -92,8 +92,8 @@ std::vector<TextLine> link_letters(const Components& components, const std::vect
         const float height_a = height_sum[a] / n_letters[a],
                     height_b = height_sum[b] / n_letters[b];
         const float ratio = std::max(height_a, height_b) / std::min(height_a, height_b);
-        if (ratio > (std::min(n_letters[a], n_letters[b]) < 3 ? k_most_ratio_of_letters
-                                                              : k_most_ratio_of_groups))
+        if (ratio >
+            (std::min(n_letters[a], n_letters[b]) < 3 ? kMostRatioOfLetters : kMostRatioOfGroups))
             continue;
         groups.unite(a, b);
         const size_t root = std::min(a, b), other = std::max(a, b);
@@ -118,13 +118,13 @@ float shared_core(const TextLine& a, const TextLine& b, float x) {
 
 bool same_row(const TextLine& a, const TextLine& b) {
     const float low = std::min(a.core, b.core), high = std::max(a.core, b.core);
-    if (a.light != b.light || low < k_like_cores * high) return false;
+    if (a.light != b.light || low < kLikeCores * high) return false;
     const float x = 0.5f * static_cast<float>(std::max(a.box.left, b.box.left) +
                                               std::min(a.box.right, b.box.right));
     const float base_a = a.baseline_at(x), base_b = b.baseline_at(x);
     const float height =
         std::max(base_a + a.below, base_b + b.below) - std::min(base_a - a.above, base_b - b.above);
-    if (height > k_like_extents * std::max(a.above + a.below, b.above + b.below)) return false;
+    if (height > kLikeExtents * std::max(a.above + a.below, b.above + b.below)) return false;
     return shared_core(a, b, x) >= 0.6f * low;
 }
 
@@ -138,7 +138,7 @@ std::vector<TextLine> join_along(const Components& components, std::vector<TextL
     Sets groups(lines.size());
     for (size_t i = 0; i < lines.size(); ++i) {
         const TextLine& line = lines[i];
-        const int reach = static_cast<int>(2 * k_most_gap * line.core) + 1;
+        const int reach = static_cast<int>(2 * kMostGap * line.core) + 1;
         size_t next = lines.size();
         int nearest = 1 << 30;
         index.each_between(line.box, line.box.left, line.box.right + reach, [&](size_t j) {
@@ -150,13 +150,13 @@ std::vector<TextLine> join_along(const Components& components, std::vector<TextL
         });
         if (next == lines.size()) continue;
         const float gap = static_cast<float>(nearest) / std::max(line.core, lines[next].core);
-        const bool wide = gap > k_wide_gap;
+        const bool wide = gap > kWideGap;
         const float x = static_cast<float>(line.box.right);
         const float off = std::fabs(line.baseline_at(x) - lines[next].baseline_at(x));
-        if (gap > k_free_gap && off > k_same_base * std::max(line.core, lines[next].core)) continue;
-        const bool joined = gap <= k_free_gap ||
-                            (gap <= k_most_gap && gutters.rows_between(i, next) <
-                                                      (wide ? k_rows_of_wide : k_rows_of_narrow));
+        if (gap > kFreeGap && off > kSameBase * std::max(line.core, lines[next].core)) continue;
+        const bool joined = gap <= kFreeGap ||
+                            (gap <= kMostGap &&
+                             gutters.rows_between(i, next) < (wide ? kRowsOfWide : kRowsOfNarrow));
         if (joined) groups.unite(i, next);
     }
     return merged(components, lines, groups);

@@ -6,15 +6,15 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr int k_bins = 64;                 // of grey levels, four to a bin
-constexpr int k_reach_tiles = 4;           // the paper's neighbourhood: 144 px wide
-constexpr int k_same_paper = 24;           // grey levels within which two tiles have one paper
-constexpr int k_other_paper = 56;          // and beyond which they have not
-constexpr float k_contrast_share = 0.42f;  // of the ink's contrast nearby
-constexpr float k_noise_share = 4.5f;      // standard deviations of the paper's noise
-constexpr int k_least_contrast = 16;
+constexpr int kBins = 64;                // of grey levels, four to a bin
+constexpr int kReachTiles = 4;           // the paper's neighbourhood: 144 px wide
+constexpr int kSamePaper = 24;           // grey levels within which two tiles have one paper
+constexpr int kOtherPaper = 56;          // and beyond which they have not
+constexpr float kContrastShare = 0.42f;  // of the ink's contrast nearby
+constexpr float kNoiseShare = 4.5f;      // standard deviations of the paper's noise
+constexpr int kLeastContrast = 16;
 
-using Histogram = std::array<uint32_t, k_bins>;
+using Histogram = std::array<uint32_t, kBins>;
 
 std::vector<Histogram> tile_histograms(const GreyImage& image, int columns, int rows) {
     std::vector<Histogram> all(static_cast<size_t>(columns) * static_cast<size_t>(rows),
@@ -22,8 +22,8 @@ std::vector<Histogram> tile_histograms(const GreyImage& image, int columns, int 
     for (int y = 0; y < image.height; ++y) {
         const uint8_t* from = image.row(y);
         Histogram* tiles =
-            all.data() + static_cast<size_t>(y / Paper::k_tile_px) * static_cast<size_t>(columns);
-        for (int x = 0; x < image.width; ++x) ++tiles[x / Paper::k_tile_px][from[x] >> 2];
+            all.data() + static_cast<size_t>(y / Paper::kTilePx) * static_cast<size_t>(columns);
+        for (int x = 0; x < image.width; ++x) ++tiles[x / Paper::kTilePx][from[x] >> 2];
     }
     return all;
 }
@@ -31,11 +31,11 @@ std::vector<Histogram> tile_histograms(const GreyImage& image, int columns, int 
 // The grey level that is most frequent, smoothed over its neighbours.
 uint8_t mode(const Histogram& counts) {
     const auto at = [&](int i) {
-        return i < 0 || i >= k_bins ? 0u : counts[static_cast<size_t>(i)];
+        return i < 0 || i >= kBins ? 0u : counts[static_cast<size_t>(i)];
     };
     int best = 0;
     uint32_t most = 0;
-    for (int i = 0; i < k_bins; ++i) {
+    for (int i = 0; i < kBins; ++i) {
         const uint32_t sum = at(i - 2) + 2 * at(i - 1) + 3 * at(i) + 2 * at(i + 1) + at(i + 2);
         if (sum > most) most = sum, best = i;
     }
@@ -45,7 +45,7 @@ uint8_t mode(const Histogram& counts) {
         weighted += at(i) * static_cast<uint64_t>(4 * i + 2);
     }
     // A bin of white paper holds 252 to 255.
-    return static_cast<uint8_t>(n == 0 ? 255 : best == k_bins - 1 ? 254 : weighted / n);
+    return static_cast<uint8_t>(n == 0 ? 255 : best == kBins - 1 ? 254 : weighted / n);
 }
 
 void add(Histogram& sum, const Histogram& part, int sign) {
@@ -67,17 +67,16 @@ std::vector<uint8_t> neighbourhood_modes(const std::vector<Histogram>& tiles, in
         if (y < 0 || y >= rows) return;
         for (int x = 0; x < columns; ++x) add(bands[static_cast<size_t>(x)], tile(x, y), sign);
     };
-    for (int y = 0; y < k_reach_tiles; ++y) add_row(y, 1);
+    for (int y = 0; y < kReachTiles; ++y) add_row(y, 1);
     for (int y = 0; y < rows; ++y) {
-        add_row(y + k_reach_tiles, 1);
-        add_row(y - k_reach_tiles - 1, -1);
+        add_row(y + kReachTiles, 1);
+        add_row(y - kReachTiles - 1, -1);
         Histogram sum{};
-        for (int x = 0; x < std::min(k_reach_tiles, columns); ++x)
+        for (int x = 0; x < std::min(kReachTiles, columns); ++x)
             add(sum, bands[static_cast<size_t>(x)], 1);
         for (int x = 0; x < columns; ++x) {
-            if (x + k_reach_tiles < columns)
-                add(sum, bands[static_cast<size_t>(x + k_reach_tiles)], 1);
-            if (x > k_reach_tiles) add(sum, bands[static_cast<size_t>(x - k_reach_tiles - 1)], -1);
+            if (x + kReachTiles < columns) add(sum, bands[static_cast<size_t>(x + kReachTiles)], 1);
+            if (x > kReachTiles) add(sum, bands[static_cast<size_t>(x - kReachTiles - 1)], -1);
             modes[static_cast<size_t>(y) * static_cast<size_t>(columns) + static_cast<size_t>(x)] =
                 mode(sum);
         }
@@ -108,9 +107,9 @@ void grow_papers(const std::vector<Histogram>& tiles, int columns, int rows,
         open.pop_back();
         const int x = static_cast<int>(i) % columns, y = static_cast<int>(i) / columns;
         each_neighbour(x, y, columns, rows, [&](size_t j) {
-            const bool differs = std::abs(level[j] - level[i]) > k_other_paper;
-            const bool fits = std::abs(own[j] - level[i]) < k_same_paper &&
-                              std::abs(own[j] - level[j]) > k_other_paper;
+            const bool differs = std::abs(level[j] - level[i]) > kOtherPaper;
+            const bool fits = std::abs(own[j] - level[i]) < kSamePaper &&
+                              std::abs(own[j] - level[j]) > kOtherPaper;
             if (!differs || !fits) return;
             level[j] = level[i];
             open.push_back(j);
@@ -126,7 +125,7 @@ std::vector<uint8_t> smoothed(const std::vector<uint8_t>& level, int columns, in
                 static_cast<size_t>(y) * static_cast<size_t>(columns) + static_cast<size_t>(x);
             int sum = 0, n = 0;
             each_neighbour(x, y, columns, rows, [&](size_t j) {
-                if (std::abs(level[j] - level[i]) <= k_same_paper) sum += level[j], ++n;
+                if (std::abs(level[j] - level[i]) <= kSamePaper) sum += level[j], ++n;
             });
             out[i] = static_cast<uint8_t>(sum / n);
         }
@@ -160,8 +159,8 @@ int extreme_contrast(const Histogram& tile, int level, bool dark) {
     uint32_t n = 0;
     for (const uint32_t count : tile) n += count;
     uint32_t seen = 0;
-    for (int i = 0; i < k_bins; ++i) {
-        const int bin = dark ? i : k_bins - 1 - i;
+    for (int i = 0; i < kBins; ++i) {
+        const int bin = dark ? i : kBins - 1 - i;
         seen += tile[static_cast<size_t>(bin)];
         if (50 * seen > n) return std::max(0, dark ? level - (4 * bin + 2) : 4 * bin + 2 - level);
     }
@@ -186,7 +185,7 @@ std::vector<uint8_t> contrasts(const std::vector<Histogram>& tiles, const Paper&
             const float ink =
                 0.5f * static_cast<float>(most + std::max<int>(strength[i], most / 3));
             out[i] = static_cast<uint8_t>(
-                std::clamp(k_contrast_share * ink, static_cast<float>(least), 250.0f));
+                std::clamp(kContrastShare * ink, static_cast<float>(least), 250.0f));
         }
     }
     return out;
@@ -196,14 +195,14 @@ std::vector<uint8_t> contrasts(const std::vector<Histogram>& tiles, const Paper&
 
 Paper find_paper(const GreyImage& image) {
     Paper paper;
-    paper.columns = (image.width + Paper::k_tile_px - 1) / Paper::k_tile_px;
-    paper.rows = (image.height + Paper::k_tile_px - 1) / Paper::k_tile_px;
+    paper.columns = (image.width + Paper::kTilePx - 1) / Paper::kTilePx;
+    paper.rows = (image.height + Paper::kTilePx - 1) / Paper::kTilePx;
     const std::vector<Histogram> tiles = tile_histograms(image, paper.columns, paper.rows);
     paper.level = neighbourhood_modes(tiles, paper.columns, paper.rows);
     grow_papers(tiles, paper.columns, paper.rows, paper.level);
     paper.level = smoothed(paper.level, paper.columns, paper.rows);
     const int least =
-        std::max(k_least_contrast, std::min(80, static_cast<int>(k_noise_share * noise_of(image))));
+        std::max(kLeastContrast, std::min(80, static_cast<int>(kNoiseShare * noise_of(image))));
     paper.least_contrast = least;
     paper.dark_contrast = contrasts(tiles, paper, least, true);
     paper.light_contrast = contrasts(tiles, paper, least, false);

@@ -5,9 +5,9 @@
 
 namespace crispvl::layout {
 
-// The grey of paper and the least contrast of ink, for each square of k_tile_px px.
+// The grey of paper and the least contrast of ink, for each square of kTilePx px.
 struct Paper {
-    static constexpr int k_tile_px = 16;
+    static constexpr int kTilePx = 16;
 
     int columns = 0, rows = 0;
     int least_contrast = 0;               // what no noise of the paper has
@@ -16,8 +16,8 @@ struct Paper {
     std::vector<uint8_t> light_contrast;  // lighter by more than this is light ink
 
     size_t index(int x_px, int y_px) const {
-        return static_cast<size_t>(y_px / k_tile_px) * static_cast<size_t>(columns) +
-               static_cast<size_t>(x_px / k_tile_px);
+        return static_cast<size_t>(y_px / kTilePx) * static_cast<size_t>(columns) +
+               static_cast<size_t>(x_px / kTilePx);
     }
 };
 

@@ -5,17 +5,17 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr int k_least_side = 6;         // letters, of the longer side
-constexpr float k_least_stroke = 1.2f;  // letters, that a picture's shapes are thick on average
-constexpr int k_other_paper = 70;       // grey levels from that of most of the page
-constexpr float k_inked = 0.3f;         // of a tile
-constexpr float k_least_fill = 0.35f;   // of its box, all of which is the picture then
-constexpr int k_least_tiles = 24;       // of a picture
+constexpr int kLeastSide = 6;         // letters, of the longer side
+constexpr float kLeastStroke = 1.2f;  // letters, that a picture's shapes are thick on average
+constexpr int kOtherPaper = 70;       // grey levels from that of most of the page
+constexpr float kInked = 0.3f;        // of a tile
+constexpr float kLeastFill = 0.35f;   // of its box, all of which is the picture then
+constexpr int kLeastTiles = 24;       // of a picture
 
 bool is_picture(const Component& c, int text_height) {
     const int longer = std::max(c.box.width(), c.box.height());
-    return longer > k_least_side * text_height &&
-           static_cast<float>(c.area) > k_least_stroke * static_cast<float>(text_height * longer);
+    return longer > kLeastSide * text_height &&
+           static_cast<float>(c.area) > kLeastStroke * static_cast<float>(text_height * longer);
 }
 
 }  // namespace
@@ -23,8 +23,8 @@ bool is_picture(const Component& c, int text_height) {
 Pictures::Pictures(const Components& components, const Paper& paper, int text_height)
     : tile_px_(std::max(4, text_height / 2)),
       text_height_(std::max(1, text_height)),
-      columns_(paper.columns * Paper::k_tile_px / tile_px_ + 1),
-      rows_(paper.rows * Paper::k_tile_px / tile_px_ + 1),
+      columns_(paper.columns * Paper::kTilePx / tile_px_ + 1),
+      rows_(paper.rows * Paper::kTilePx / tile_px_ + 1),
       taken_(static_cast<size_t>(columns_) * static_cast<size_t>(rows_)) {
     add_shapes(components);
     add_other_paper(paper);
@@ -43,7 +43,7 @@ void Pictures::add_shapes(const Components& components) {
                 ++inked[row + static_cast<size_t>(x / tile_px_)];
         }
     }
-    const float least = k_inked * static_cast<float>(tile_px_ * tile_px_);
+    const float least = kInked * static_cast<float>(tile_px_ * tile_px_);
     for (size_t i = 0; i < inked.size(); ++i) taken_[i] = static_cast<float>(inked[i]) >= least;
 }
 
@@ -54,9 +54,9 @@ void Pictures::add_other_paper(const Paper& paper) {
     const int usual = *middle;
     for (int y = 0; y < rows_; ++y) {
         for (int x = 0; x < columns_; ++x) {
-            const int px = std::min(x * tile_px_, paper.columns * Paper::k_tile_px - 1),
-                      py = std::min(y * tile_px_, paper.rows * Paper::k_tile_px - 1);
-            if (std::abs(paper.level[paper.index(px, py)] - usual) < k_other_paper) continue;
+            const int px = std::min(x * tile_px_, paper.columns * Paper::kTilePx - 1),
+                      py = std::min(y * tile_px_, paper.rows * Paper::kTilePx - 1);
+            if (std::abs(paper.level[paper.index(px, py)] - usual) < kOtherPaper) continue;
             taken_[static_cast<size_t>(y) * static_cast<size_t>(columns_) +
                    static_cast<size_t>(x)] = 1;
         }
@@ -103,14 +103,14 @@ Components Pictures::areas() const {
         }
     }
     Components found;
-    group_runs(runs, k_least_tiles, false, found);
+    group_runs(runs, kLeastTiles, false, found);
     return found;
 }
 
 void Pictures::fill() {
     for (const Component& c : areas().all) {
         const float all = static_cast<float>(c.box.width()) * static_cast<float>(c.box.height());
-        if (static_cast<float>(c.area) < k_least_fill * all) continue;
+        if (static_cast<float>(c.area) < kLeastFill * all) continue;
         for (int y = c.box.top; y < c.box.bottom; ++y) {
             for (int x = c.box.left; x < c.box.right; ++x) {
                 taken_[static_cast<size_t>(y) * static_cast<size_t>(columns_) +

@@ -7,8 +7,8 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_fringe_px = 1.5f;  // of grey around ink
-constexpr int k_beside_px = 2;       // columns at each side of ink that have its fringe
+constexpr float kFringePx = 1.5f;  // of grey around ink
+constexpr int kBesidePx = 2;       // columns at each side of ink that have its fringe
 
 // How far a line's own ink reaches at each px along it, over and under the baseline.
 struct Reach {
@@ -17,8 +17,8 @@ struct Reach {
 
 template <typename Visit>
 void each_column(const TextLine& line, const Run& run, Visit&& visit) {
-    const int from = std::max(0, run.from - line.box.left - k_beside_px);
-    const int to = std::min(line.box.width(), run.to - line.box.left + k_beside_px);
+    const int from = std::max(0, run.from - line.box.left - kBesidePx);
+    const int to = std::min(line.box.width(), run.to - line.box.left + kBesidePx);
     for (int i = from; i < to; ++i) {
         visit(static_cast<size_t>(i), line.baseline_at(static_cast<float>(line.box.left + i)));
     }
@@ -31,8 +31,8 @@ Reach own_reach(const Components& components, const TextLine& line) {
     each_run(components, line, [&](const Run& run) {
         const float y = static_cast<float>(run.y);
         each_column(line, run, [&](size_t i, float base) {
-            reach.over[i] = std::max(reach.over[i], base - y + k_fringe_px);
-            reach.under[i] = std::max(reach.under[i], y + 1 - base + k_fringe_px);
+            reach.over[i] = std::max(reach.over[i], base - y + kFringePx);
+            reach.under[i] = std::max(reach.under[i], y + 1 - base + kFringePx);
         });
     });
     return reach;
@@ -43,10 +43,10 @@ void limit(const Components& components, const TextLine& other, const Reach& own
         const float y = static_cast<float>(run.y);
         each_column(line, run, [&](size_t i, float base) {
             if (y + 0.5f < base - 0.5f * line.core) {
-                const float free = std::max(own.over[i], base - y - 1 - k_fringe_px);
+                const float free = std::max(own.over[i], base - y - 1 - kFringePx);
                 line.room_over[i] = std::min(line.room_over[i], free);
             } else {
-                const float free = std::max(own.under[i], y - base - k_fringe_px);
+                const float free = std::max(own.under[i], y - base - kFringePx);
                 line.room_under[i] = std::min(line.room_under[i], free);
             }
         });
@@ -69,8 +69,8 @@ void find_room(const Components& components, std::vector<TextLine>& lines) {
         TextLine& line = lines[i];
         const Box& box = line.box;
         const size_t n = static_cast<size_t>(box.width());
-        line.room_over.assign(n, k_endless);
-        line.room_under.assign(n, k_endless);
+        line.room_over.assign(n, kEndless);
+        line.room_under.assign(n, kEndless);
         const int reach = static_cast<int>(line.x_height) + 1;
         const Box around{box.left, box.top - reach, box.right, box.bottom + reach};
         const Reach own = own_reach(components, line);

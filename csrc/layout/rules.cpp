@@ -5,11 +5,11 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr int k_gap_px = 1;           // a rule's interruptions that don't end it
-constexpr float k_least_aspect = 12;  // length to thickness
-constexpr float k_free_share = 0.8f;  // of a short rule's length that no stroke touches
-constexpr int k_sure_lengths = 3;     // least lengths from which on strokes may touch it anywhere
-constexpr int k_fringe_px = 2;        // what may stick out of a rule without being a stroke
+constexpr int kGapPx = 1;           // a rule's interruptions that don't end it
+constexpr float kLeastAspect = 12;  // length to thickness
+constexpr float kFreeShare = 0.8f;  // of a short rule's length that no stroke touches
+constexpr int kSureLengths = 3;     // least lengths from which on strokes may touch it anywhere
+constexpr int kFringePx = 2;        // what may stick out of a rule without being a stroke
 
 // The bitmap, or the bitmap with x and y exchanged.
 struct View {
@@ -36,7 +36,7 @@ std::vector<Run> long_runs(const View& view, int least) {
         open = Open();
     };
     const auto extend = [&](Open& open, int along, int across) {
-        if (open.from >= 0 && along - open.to > k_gap_px) close(open, across);
+        if (open.from >= 0 && along - open.to > kGapPx) close(open, across);
         if (open.from < 0) open.from = along;
         open.to = along + 1;
     };
@@ -72,22 +72,22 @@ struct Extent {
 // How far ink goes on beyond the rule at one place, up to one px more than a fringe.
 int ink_before(const View& view, int along, int from) {
     int n = 0;
-    while (n <= k_fringe_px && from - n > 0 && view.at(along, from - n - 1)) ++n;
+    while (n <= kFringePx && from - n > 0 && view.at(along, from - n - 1)) ++n;
     return n;
 }
 
 int ink_after(const View& view, int along, int to) {
     int n = 0;
-    while (n <= k_fringe_px && to + n < view.breadth() && view.at(along, to + n)) ++n;
+    while (n <= kFringePx && to + n < view.breadth() && view.at(along, to + n)) ++n;
     return n;
 }
 
 // Erases the rule at one place along it, unless a stroke crosses there.
 void erase_across(const View& view, int along, int from, int to) {
     const int before = ink_before(view, along, from), after = ink_after(view, along, to);
-    if (before > k_fringe_px && after > k_fringe_px) return;
-    const int first = before > k_fringe_px ? from : from - before;
-    const int last = after > k_fringe_px ? to : to + after;
+    if (before > kFringePx && after > kFringePx) return;
+    const int first = before > kFringePx ? from : from - before;
+    const int last = after > kFringePx ? to : to + after;
     for (int i = first; i < last; ++i) view.at(along, i) = 0;
 }
 
@@ -109,8 +109,8 @@ float free_share(const View& view, const Box& box, const Extent& extent) {
     for (int i = box.left; i < box.right; ++i) {
         const int from = extent.from[static_cast<size_t>(i)],
                   to = extent.to[static_cast<size_t>(i)];
-        n_free += from < to && ink_before(view, i, from) <= k_fringe_px &&
-                  ink_after(view, i, to) <= k_fringe_px;
+        n_free += from < to && ink_before(view, i, from) <= kFringePx &&
+                  ink_after(view, i, to) <= kFringePx;
     }
     return static_cast<float>(n_free) / static_cast<float>(std::max(1, box.width()));
 }
@@ -123,11 +123,11 @@ void take(const View& view, int least_length, float most_thickness, std::vector<
     for (const Component& c : candidates.all) {
         const float length = static_cast<float>(c.box.width());
         const float thickness = static_cast<float>(c.area) / length;
-        if (thickness > most_thickness || length < k_least_aspect * thickness) continue;
+        if (thickness > most_thickness || length < kLeastAspect * thickness) continue;
         set_extent(candidates, c, view.breadth(), extent);
         // The arches of letters that touch make runs too, but with stems at them.
-        const bool alone = free_share(view, c.box, extent) >= k_free_share;
-        if (!alone && c.box.width() < k_sure_lengths * least_length) continue;
+        const bool alone = free_share(view, c.box, extent) >= kFreeShare;
+        if (!alone && c.box.width() < kSureLengths * least_length) continue;
         found.push_back(view.box(c.box));
         for (int i = c.box.left; i < c.box.right; ++i) {
             const int from = extent.from[static_cast<size_t>(i)],
@@ -155,10 +155,10 @@ void drop_splinters(const std::vector<Box>& rules, int text_height, Components& 
     for (const Box& rule : rules) {
         const bool level = rule.width() > rule.height();
         if (2 * std::min(rule.width(), rule.height()) > text_height) continue;  // askew
-        const Box course = level ? Box{rule.left - reach, rule.top - k_fringe_px,
-                                       rule.right + reach, rule.bottom + k_fringe_px}
-                                 : Box{rule.left - k_fringe_px, rule.top - reach,
-                                       rule.right + k_fringe_px, rule.bottom + reach};
+        const Box course = level ? Box{rule.left - reach, rule.top - kFringePx, rule.right + reach,
+                                       rule.bottom + kFringePx}
+                                 : Box{rule.left - kFringePx, rule.top - reach,
+                                       rule.right + kFringePx, rule.bottom + reach};
         index.each_between(course, course.left, course.right, [&](size_t i) {
             const Box& box = boxes[i];
             const int breadth = level ? box.height() : box.width();

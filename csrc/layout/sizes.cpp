@@ -5,17 +5,17 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr size_t k_enough_letters = 6;  // that tell a line's size
-constexpr float k_tall_share = 0.8f;    // of letters, that are no higher than the tall ones
-constexpr float k_same_height = 0.12f;  // by which the tall letters of one print differ
-constexpr float k_most_taller = 1.15f;  // in a row: pieces higher than that are of another print
-constexpr float k_least_tall = 0.45f;   // in a row: of the tall letters beside
-constexpr float k_tolerance = 0.15f;    // of x-heights, that needs no correction
-constexpr float k_same_base = 0.35f;    // in x-heights: baselines of one row
-constexpr float k_own_base = 0.15f;     // in x-heights: by how much a short line's may be off
-constexpr float k_row_reach_px = 90;    // by which baselines of a row differ at their left ends
-constexpr float k_near = 12;            // in heights of tall letters
-constexpr float k_lowest = 0.55f, k_highest = 0.8f;  // x-heights of print, in tall letters
+constexpr size_t kEnoughLetters = 6;  // that tell a line's size
+constexpr float kTallShare = 0.8f;    // of letters, that are no higher than the tall ones
+constexpr float kSameHeight = 0.12f;  // by which the tall letters of one print differ
+constexpr float kMostTaller = 1.15f;  // in a row: pieces higher than that are of another print
+constexpr float kLeastTall = 0.45f;   // in a row: of the tall letters beside
+constexpr float kTolerance = 0.15f;   // of x-heights, that needs no correction
+constexpr float kSameBase = 0.35f;    // in x-heights: baselines of one row
+constexpr float kOwnBase = 0.15f;     // in x-heights: by how much a short line's may be off
+constexpr float kRowReachPx = 90;     // by which baselines of a row differ at their left ends
+constexpr float kNear = 12;           // in heights of tall letters
+constexpr float kLowest = 0.55f, kHighest = 0.8f;  // x-heights of print, in tall letters
 
 // What a line's letters tell of its size.
 struct Size {
@@ -31,8 +31,8 @@ Size size_of(const Components& components, const TextLine& line) {
         if (2 * over > line.core) heights.push_back(over);
     }
     if (heights.empty()) return {0, line.above};
-    const size_t i = std::min(
-        heights.size() - 1, static_cast<size_t>(k_tall_share * static_cast<float>(heights.size())));
+    const size_t i = std::min(heights.size() - 1,
+                              static_cast<size_t>(kTallShare * static_cast<float>(heights.size())));
     std::nth_element(heights.begin(), heights.begin() + static_cast<std::ptrdiff_t>(i),
                      heights.end());
     return {heights.size(), heights[i]};
@@ -51,7 +51,7 @@ public:
         const auto look = [&](size_t j) {
             const float off = lines_[j].base - lines_[i].base;
             if (std::fabs(off) > reach) return false;
-            if (j != i && sizes_[j].n_letters >= k_enough_letters &&
+            if (j != i && sizes_[j].n_letters >= kEnoughLetters &&
                 lines_[j].light == lines_[i].light)
                 visit(j);
             return true;
@@ -65,14 +65,14 @@ public:
         const TextLine& line = lines_[i];
         size_t best = i;
         int nearest = 1 << 30;
-        each_near(i, k_row_reach_px, [&](size_t j) {
+        each_near(i, kRowReachPx, [&](size_t j) {
             const TextLine& other = lines_[j];
             const float x = line.box.x_center();
             const float off = line.baseline_at(x) - other.baseline_at(x);
             const int gap = -x_overlap(line.box, other.box);
-            if (std::fabs(off) > k_same_base * other.x_height ||
-                sizes_[i].tall > k_most_taller * sizes_[j].tall ||
-                sizes_[i].tall < k_least_tall * sizes_[j].tall || gap >= nearest)
+            if (std::fabs(off) > kSameBase * other.x_height ||
+                sizes_[i].tall > kMostTaller * sizes_[j].tall ||
+                sizes_[i].tall < kLeastTall * sizes_[j].tall || gap >= nearest)
                 return;
             nearest = gap;
             best = j;
@@ -84,11 +84,11 @@ public:
     float usual_ratio(size_t i) const {
         std::vector<std::pair<float, float>> ratios;  // and how many letters tell it
         float sum = 0;
-        each_near(i, k_near * sizes_[i].tall, [&](size_t j) {
+        each_near(i, kNear * sizes_[i].tall, [&](size_t j) {
             const float high = std::max(sizes_[i].tall, sizes_[j].tall);
             const float ratio = lines_[j].x_height / std::max(1.0f, sizes_[j].tall);
-            if (std::fabs(sizes_[i].tall - sizes_[j].tall) > k_same_height * high ||
-                ratio < k_lowest || ratio > k_highest)
+            if (std::fabs(sizes_[i].tall - sizes_[j].tall) > kSameHeight * high ||
+                ratio < kLowest || ratio > kHighest)
                 return;
             ratios.emplace_back(ratio, static_cast<float>(sizes_[j].n_letters));
             sum += ratios.back().second;
@@ -124,18 +124,18 @@ void settle_sizes(const Components& components, std::vector<TextLine>& lines) {
     std::vector<TextLine> settled = lines;
     for (size_t i = 0; i < lines.size(); ++i) {
         TextLine& line = settled[i];
-        if (sizes[i].n_letters < k_enough_letters) {
+        if (sizes[i].n_letters < kEnoughLetters) {
             const TextLine& mate = lines[sizes.row_mate(i)];
             if (&mate != &lines[i]) {
                 const float down =
                     mate.baseline_at(line.box.x_center()) - line.baseline_at(line.box.x_center());
                 line.x_height = mate.x_height;
-                if (std::fabs(down) > k_own_base * mate.x_height) move_base(down, line);
+                if (std::fabs(down) > kOwnBase * mate.x_height) move_base(down, line);
                 continue;
             }
         }
         const float expected = sizes.usual_ratio(i) * sizes[i].tall;
-        if (expected > 0 && std::fabs(line.x_height / expected - 1) > k_tolerance)
+        if (expected > 0 && std::fabs(line.x_height / expected - 1) > kTolerance)
             line.x_height = expected;
     }
     lines = std::move(settled);

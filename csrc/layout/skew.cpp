@@ -7,12 +7,12 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr double k_degree = 3.14159265358979323846 / 180;
-constexpr double k_most = 10.5 * k_degree;
+constexpr double kDegree = 3.14159265358979323846 / 180;
+constexpr double kMost = 10.5 * kDegree;
 // Share of letters with a neighbour in the row: 0.68 and more on printed pages, below 0.32 turned.
-constexpr double k_surely_beside = 0.33, k_doubtful = 0.45;
-constexpr size_t k_most_letters = 6000;  // looked at, spread over the page
-constexpr size_t k_least_letters = 12;   // fewer tell no angle
+constexpr double kSurelyBeside = 0.33, kDoubtful = 0.45;
+constexpr size_t kMostLetters = 6000;  // looked at, spread over the page
+constexpr size_t kLeastLetters = 12;   // fewer tell no angle
 
 std::vector<Box> letters(const std::vector<Component>& components, int text_height, bool vertical) {
     std::vector<Box> boxes;
@@ -23,10 +23,10 @@ std::vector<Box> letters(const std::vector<Component>& components, int text_heig
             continue;
         boxes.push_back(vertical ? Box{c.box.top, c.box.left, c.box.bottom, c.box.right} : c.box);
     }
-    if (boxes.size() <= k_most_letters) return boxes;
+    if (boxes.size() <= kMostLetters) return boxes;
     std::vector<Box> some;
-    for (size_t i = 0; i < k_most_letters; ++i)
-        some.push_back(boxes[i * boxes.size() / k_most_letters]);
+    for (size_t i = 0; i < kMostLetters; ++i)
+        some.push_back(boxes[i * boxes.size() / kMostLetters]);
     return some;
 }
 
@@ -61,10 +61,10 @@ double best_angle(const std::vector<Point>& points, double row_px, double& best_
             if (score > best_score) best_score = score, best = angle;
         }
     };
-    search(-k_most, k_most, 0.25 * k_degree);
+    search(-kMost, kMost, 0.25 * kDegree);
     const double coarse = best;
     best_score = 0;
-    search(coarse - 0.25 * k_degree, coarse + 0.251 * k_degree, 0.05 * k_degree);
+    search(coarse - 0.25 * kDegree, coarse + 0.251 * kDegree, 0.05 * kDegree);
     return best;
 }
 
@@ -77,7 +77,7 @@ struct Direction {
 Direction look_along(const std::vector<Component>& components, int text_height, bool vertical) {
     const std::vector<Box> boxes = letters(components, text_height, vertical);
     Direction direction;
-    if (boxes.size() < k_least_letters) return direction;
+    if (boxes.size() < kLeastLetters) return direction;
     std::vector<Point> lower, upper;
     for (const Box& box : boxes) {
         lower.push_back({box.x_center(), static_cast<float>(box.bottom)});
@@ -115,18 +115,18 @@ double beside_share(const std::vector<Component>& components, int text_height) {
 }  // namespace
 
 int typical_height(const std::vector<Component>& components) {
-    constexpr int k_most_height = 250;
-    std::vector<double> weight(k_most_height + 1);
+    constexpr int kMostHeight = 250;
+    std::vector<double> weight(kMostHeight + 1);
     double total = 0;
     for (const Component& c : components) {
         const int height = c.box.height(), width = c.box.width();
-        if (height < 4 || height > k_most_height || width > 12 * height || height > 12 * width)
+        if (height < 4 || height > kMostHeight || width > 12 * height || height > 12 * width)
             continue;
         weight[static_cast<size_t>(height)] += height;
         total += height;
     }
     double sum = 0;
-    for (int height = 0; height <= k_most_height; ++height) {
+    for (int height = 0; height <= kMostHeight; ++height) {
         sum += weight[static_cast<size_t>(height)];
         if (total > 0 && 2 * sum >= total) return height;
     }
@@ -138,7 +138,7 @@ Skew find_skew(const std::vector<Component>& components, int text_height) {
     const Direction columns = look_along(components, text_height, true);
     const double beside = beside_share(components, text_height);
     const bool vertical =
-        beside < k_surely_beside || (columns.score > rows.score && beside < k_doubtful);
+        beside < kSurelyBeside || (columns.score > rows.score && beside < kDoubtful);
     if (vertical && columns.score > 0) return {true, columns.radians};
     return {false, rows.radians};
 }

@@ -5,10 +5,10 @@
 namespace crispvl {
 namespace {
 
-constexpr float k_margin_px = 3;         // of the strip, left and right
-constexpr int64_t k_most_width = 65536;  // px
-constexpr int k_most_samples = 16;       // per strip px and axis
-constexpr int k_smooth_samples = 3;      // from which on the average needs no interpolation
+constexpr float kMarginPx = 3;         // of the strip, left and right
+constexpr int64_t kMostWidth = 65536;  // px
+constexpr int kMostSamples = 16;       // per strip px and axis
+constexpr int kSmoothSamples = 3;      // from which on the average needs no interpolation
 
 float grey_at(const PixelView& page, int64_t x, int64_t y) {
     x = std::clamp<int64_t>(x, 0, page.width - 1);
@@ -83,7 +83,7 @@ bool is_out_of_room(const LayoutLine& line, float along, float down) {
 
 // Samples per strip px, of which there are `scale` per page px.
 int samples_per_px(float scale) {
-    return std::clamp(static_cast<int>(std::ceil(1 / scale)), 1, k_most_samples);
+    return std::clamp(static_cast<int>(std::ceil(1 / scale)), 1, kMostSamples);
 }
 
 // Where, in strip px, the i-th of n samples of a px is.
@@ -109,12 +109,12 @@ Strip cut_line(const PixelView& page, const LayoutLine& line, const StripOptions
     const layout::Point start = line.baseline[0], end = line.baseline[1];
     const float length = std::max(1e-3f, std::hypot(end.x - start.x, end.y - start.y));
     const float ux = (end.x - start.x) / length, uy = (end.y - start.y) / length;
-    const float width = (options.to - options.from) * scale_along + 2 * k_margin_px;
+    const float width = (options.to - options.from) * scale_along + 2 * kMarginPx;
     Strip strip;
     strip.height = options.height_px;
-    strip.width = std::clamp<int64_t>(std::lround(width), 1, k_most_width);
+    strip.width = std::clamp<int64_t>(std::lround(width), 1, kMostWidth);
     const int n_across = samples_per_px(scale), n_along = samples_per_px(scale_along);
-    const bool is_smooth = std::min(n_across, n_along) >= k_smooth_samples;
+    const bool is_smooth = std::min(n_across, n_along) >= kSmoothSamples;
     const float n = static_cast<float>(n_across * n_along);
     std::vector<Average> averages;
     averages.reserve(static_cast<size_t>(strip.height * strip.width));
@@ -126,7 +126,7 @@ Strip cut_line(const PixelView& page, const LayoutLine& line, const StripOptions
                 const float down = middle_of(v, j, n_across) / scale - line.band_above;
                 for (int i = 0; i < n_along; ++i) {
                     const float along =
-                        options.from + (middle_of(u, i, n_along) - k_margin_px) / scale_along;
+                        options.from + (middle_of(u, i, n_along) - kMarginPx) / scale_along;
                     if (is_out_of_room(line, along, down)) continue;
                     ++n_within;
                     const float x = start.x + along * ux - down * uy;

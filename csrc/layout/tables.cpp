@@ -7,14 +7,14 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_touch = 0.6f;          // letters between rules that meet
-constexpr float k_edge_share = 0.4f;     // of a grid's length that an edge of cells has rules
-constexpr size_t k_most_rules = 4000;    // more are a pattern
-constexpr size_t k_least_aligned = 3;    // rows and columns without rules that make a table
-constexpr float k_least_filled = 0.55f;  // of the cells of such a table
-constexpr float k_column_gap = 0.8f;     // in x-heights
-constexpr float k_row_gap = 6;           // in x-heights, from one baseline to the next
-constexpr float k_prose_width = 14;      // in x-heights, that lines of running text are wide
+constexpr float kTouch = 0.6f;         // letters between rules that meet
+constexpr float kEdgeShare = 0.4f;     // of a grid's length that an edge of cells has rules
+constexpr size_t kMostRules = 4000;    // more are a pattern
+constexpr size_t kLeastAligned = 3;    // rows and columns without rules that make a table
+constexpr float kLeastFilled = 0.55f;  // of the cells of such a table
+constexpr float kColumnGap = 0.8f;     // in x-heights
+constexpr float kRowGap = 6;           // in x-heights, from one baseline to the next
+constexpr float kProseWidth = 14;      // in x-heights, that lines of running text are wide
 
 struct Interval {
     int from = 0, to = 0;  // px
@@ -35,7 +35,7 @@ std::vector<int> edges_of(std::vector<Edge> rules, Interval extent, int length, 
         size_t j = i;
         for (; j < rules.size() && rules[j].place - rules[i].place <= text_height / 2; ++j)
             sum += rules[j].length;
-        if (static_cast<float>(sum) >= k_edge_share * static_cast<float>(length))
+        if (static_cast<float>(sum) >= kEdgeShare * static_cast<float>(length))
             edges.push_back((rules[i].place + rules[j - 1].place) / 2);
         i = j;
     }
@@ -48,7 +48,7 @@ std::vector<int> edges_of(std::vector<Edge> rules, Interval extent, int length, 
 
 // Rules that meet, in groups.
 std::vector<std::vector<size_t>> grids_of(const std::vector<Box>& rules, int text_height) {
-    const int reach = static_cast<int>(k_touch * static_cast<float>(text_height)) + 1;
+    const int reach = static_cast<int>(kTouch * static_cast<float>(text_height)) + 1;
     Sets sets(rules.size());
     for (size_t i = 0; i < rules.size(); ++i) {
         for (size_t j = i + 1; j < rules.size(); ++j) {
@@ -145,7 +145,7 @@ std::vector<std::vector<int>> rows_of(const std::vector<TextLine>& lines) {
 // The columns of the rows of a table, which grow as rows are added.
 class Columns {
 public:
-    explicit Columns(float x_height) : gap_(static_cast<int>(k_column_gap * x_height)) {}
+    explicit Columns(float x_height) : gap_(static_cast<int>(kColumnGap * x_height)) {}
 
     size_t size() const { return intervals_.size(); }
 
@@ -196,14 +196,14 @@ bool follows(const std::vector<TextLine>& lines, const std::vector<int>& above,
     const TextLine& a = lines[static_cast<size_t>(above.front())];
     const TextLine& b = lines[static_cast<size_t>(below.front())];
     const float high = std::max(a.x_height, b.x_height);
-    return b.base - a.base < k_row_gap * high && std::min(a.x_height, b.x_height) > 0.7f * high;
+    return b.base - a.base < kRowGap * high && std::min(a.x_height, b.x_height) > 0.7f * high;
 }
 
 bool is_prose(const std::vector<TextLine>& lines, const std::vector<int>& members) {
     size_t n_wide = 0;
     for (const int i : members) {
         const TextLine& line = lines[static_cast<size_t>(i)];
-        n_wide += static_cast<float>(line.box.width()) > k_prose_width * line.x_height;
+        n_wide += static_cast<float>(line.box.width()) > kProseWidth * line.x_height;
     }
     return 3 * n_wide > members.size();
 }
@@ -211,7 +211,7 @@ bool is_prose(const std::vector<TextLine>& lines, const std::vector<int>& member
 // The table that begins with a row, if one does; its rows are taken from it on.
 size_t take_aligned(const std::vector<std::vector<int>>& rows, size_t first,
                     std::vector<TextLine>& lines, std::vector<Table>& found) {
-    if (rows[first].size() < k_least_aligned) return 1;
+    if (rows[first].size() < kLeastAligned) return 1;
     Columns columns(lines[static_cast<size_t>(rows[first].front())].x_height);
     size_t last = first, n_filled = 0;
     std::vector<int> members;
@@ -223,8 +223,8 @@ size_t take_aligned(const std::vector<std::vector<int>>& rows, size_t first,
         members.insert(members.end(), rows[last].begin(), rows[last].end());
     }
     const size_t n_rows = last - first;
-    if (n_rows < k_least_aligned || columns.size() < k_least_aligned || is_prose(lines, members) ||
-        static_cast<float>(n_filled) < k_least_filled * static_cast<float>(n_rows * columns.size()))
+    if (n_rows < kLeastAligned || columns.size() < kLeastAligned || is_prose(lines, members) ||
+        static_cast<float>(n_filled) < kLeastFilled * static_cast<float>(n_rows * columns.size()))
         return 1;
     Table table{lines[static_cast<size_t>(members.front())].box, static_cast<int>(n_rows),
                 static_cast<int>(columns.size()), members};
@@ -245,7 +245,7 @@ size_t take_aligned(const std::vector<std::vector<int>>& rows, size_t first,
 std::vector<Table> find_tables(const std::vector<Box>& rules, int text_height,
                                std::vector<TextLine>& lines) {
     std::vector<Table> found;
-    if (rules.size() <= k_most_rules) {
+    if (rules.size() <= kMostRules) {
         for (const std::vector<size_t>& grid : grids_of(rules, text_height)) {
             if (grid.size() >= 4) take_grid(rules, grid, text_height, lines, found);
         }

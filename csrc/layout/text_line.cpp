@@ -5,18 +5,18 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_cap_height = 1.38f;    // in x-heights, of usual text faces
-constexpr float k_core_share = 0.42f;    // of the ink in the core's rows that makes a row of it
-constexpr float k_rim_share = 0.02f;     // of it, below which rows are outside of the letters
-constexpr size_t k_least_for_slope = 6;  // pieces; fewer are taken as level
-constexpr size_t k_least_for_core = 5;   // pieces; of fewer, one may have no dense zone ("7")
-constexpr float k_most_slope = 0.03f;
+constexpr float kCapHeight = 1.38f;   // in x-heights, of usual text faces
+constexpr float kCoreShare = 0.42f;   // of the ink in the core's rows that makes a row of it
+constexpr float kRimShare = 0.02f;    // of it, below which rows are outside of the letters
+constexpr size_t kLeastForSlope = 6;  // pieces; fewer are taken as level
+constexpr size_t kLeastForCore = 5;   // pieces; of fewer, one may have no dense zone ("7")
+constexpr float kMostSlope = 0.03f;
 
 // The slope at which the lower ends of the pieces fall into the fewest rows.
 float best_slope(const Components& components, const TextLine& line) {
     const float width = static_cast<float>(line.box.width()),
                 height = static_cast<float>(line.box.height());
-    if (line.pieces.size() < k_least_for_slope || width < 5 * height) return 0;
+    if (line.pieces.size() < kLeastForSlope || width < 5 * height) return 0;
     const float row_px = std::max(1.0f, 0.06f * height);
     std::vector<Point> ends;
     for (const Piece& piece : line.pieces) {
@@ -30,10 +30,10 @@ float best_slope(const Components& components, const TextLine& line) {
     double most = 0;
     for (int i = 0; i <= 30; ++i) {
         // 0, then away from it on both sides: the flattest of equals.
-        const float slope = k_most_slope / 15 * static_cast<float>(i % 2 ? (i + 1) / 2 : -i / 2);
-        rows.assign(static_cast<size_t>((height + 2 * k_most_slope * width) / row_px) + 4, 0);
+        const float slope = kMostSlope / 15 * static_cast<float>(i % 2 ? (i + 1) / 2 : -i / 2);
+        rows.assign(static_cast<size_t>((height + 2 * kMostSlope * width) / row_px) + 4, 0);
         for (const Point& end : ends) {
-            const float y = end.y - slope * end.x + k_most_slope * width;
+            const float y = end.y - slope * end.x + kMostSlope * width;
             ++rows[static_cast<size_t>(
                 std::clamp(y / row_px, 0.0f, static_cast<float>(rows.size() - 1)))];
         }
@@ -118,7 +118,7 @@ size_t sharpest_edge(const std::vector<float>& ink, size_t near, int reach, bool
 Zone core_zone(const std::vector<float>& raw, int height) {
     const int window = std::max(1, height / 6) | 1;
     const std::vector<float> ink = smoothed(raw, window);
-    const float least = k_core_share * usual_ink(ink);
+    const float least = kCoreShare * usual_ink(ink);
     Zone best, zone;
     float most = -1, sum = 0;
     size_t thin = 0;  // rows in a row below the share
@@ -153,14 +153,14 @@ void measure(const Components& components, TextLine& line) {
     const Profile profile = row_profile(components, line);
     Zone core = core_zone(profile.ink, line.box.height());
     const size_t height = static_cast<size_t>(line.box.height());
-    if (line.pieces.size() < k_least_for_core && 5 * (core.to - core.from) < 3 * height) {
+    if (line.pieces.size() < kLeastForCore && 5 * (core.to - core.from) < 3 * height) {
         core.from = static_cast<size_t>(line.box.top - profile.first);
         core.to = core.from + height;
     }
     float all = 0, in_core = 0;
     line.over = line.under = 0;
     size_t first = profile.ink.size(), last = 0;
-    const float rim = k_rim_share * *std::max_element(profile.ink.begin(), profile.ink.end());
+    const float rim = kRimShare * *std::max_element(profile.ink.begin(), profile.ink.end());
     for (size_t i = 0; i < profile.ink.size(); ++i) {
         all += profile.ink[i];
         if (i >= core.from && i < core.to) in_core += profile.ink[i];
@@ -178,7 +178,7 @@ void measure(const Components& components, TextLine& line) {
     line.stroke = all / static_cast<float>(std::max(1, n_runs));
     // Ascenders over the core tell that it is the x-height.
     const bool capitals = line.above < 1.2f * line.core || line.over < 0.03f * all;
-    line.x_height = capitals ? line.core / k_cap_height : line.core;
+    line.x_height = capitals ? line.core / kCapHeight : line.core;
 }
 
 std::vector<TextLine> merged(const Components& components, std::vector<TextLine>& lines,

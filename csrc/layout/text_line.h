@@ -17,7 +17,7 @@ struct Word {
     float left, right, top, bottom;
 };
 
-constexpr float k_endless = 1e9f;
+constexpr float kEndless = 1e9f;
 
 struct TextLine {
     std::vector<Piece> pieces;

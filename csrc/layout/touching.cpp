@@ -7,23 +7,23 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_least_height = 1.45f, k_most_height = 3.2f;  // in letters, of two rows together
-constexpr float k_most_width = 8;                              // in letters
-constexpr float k_zone = 0.25f;   // of the height at each end, where no cut is
-constexpr float k_narrow = 1.3f;  // in letters: two letters, and no initial of two lines
-constexpr float k_thin = 0.5f;    // of a usual row of px, that is inked where it is cut
-constexpr float k_thin_of_narrow = 1;
-constexpr float k_near = 5;  // in letters, to the letters of both rows beside it
-constexpr float k_mate_low = 0.5f, k_mate_high = 1.4f;  // in letters, how high those are
-constexpr float k_beyond = 0.25f;  // in letters, that they may reach over the cut
-constexpr int k_least_mates = 2;   // in each row
+constexpr float kLeastHeight = 1.45f, kMostHeight = 3.2f;  // in letters, of two rows together
+constexpr float kMostWidth = 8;                            // in letters
+constexpr float kZone = 0.25f;   // of the height at each end, where no cut is
+constexpr float kNarrow = 1.3f;  // in letters: two letters, and no initial of two lines
+constexpr float kThin = 0.5f;    // of a usual row of px, that is inked where it is cut
+constexpr float kThinOfNarrow = 1;
+constexpr float kNear = 5;  // in letters, to the letters of both rows beside it
+constexpr float kMateLow = 0.5f, kMateHigh = 1.4f;  // in letters, how high those are
+constexpr float kBeyond = 0.25f;                    // in letters, that they may reach over the cut
+constexpr int kLeastMates = 2;                      // in each row
 
 // The row of px with the least ink between the ends of a component; -1 where none is thin.
 int thinnest_row(const Components& components, const Component& c, int text_height) {
     std::vector<int> inked(static_cast<size_t>(c.box.height()));
     for (const Run* run = components.begin(c); run != components.end(c); ++run)
         inked[static_cast<size_t>(run->y - c.box.top)] += run->to - run->from;
-    const int n = c.box.height(), margin = static_cast<int>(k_zone * static_cast<float>(n));
+    const int n = c.box.height(), margin = static_cast<int>(kZone * static_cast<float>(n));
     int best = -1, least = 1 << 30;
     for (int i = margin; i < n - margin; ++i) {
         const int ink = inked[static_cast<size_t>(i)];
@@ -32,8 +32,8 @@ int thinnest_row(const Components& components, const Component& c, int text_heig
     }
     const float usual = static_cast<float>(c.area) / static_cast<float>(n);
     const bool narrow =
-        static_cast<float>(c.box.width()) < k_narrow * static_cast<float>(text_height);
-    const float thin = narrow ? k_thin_of_narrow : k_thin;
+        static_cast<float>(c.box.width()) < kNarrow * static_cast<float>(text_height);
+    const float thin = narrow ? kThinOfNarrow : kThin;
     return best >= 0 && static_cast<float>(least) <= thin * usual ? c.box.top + best : -1;
 }
 
@@ -41,17 +41,17 @@ int thinnest_row(const Components& components, const Component& c, int text_heig
 bool parts_rows(const BoxIndex& index, const std::vector<Box>& boxes, const Box& box, int cut,
                 int text_height) {
     const float usual = static_cast<float>(text_height);
-    const int reach = static_cast<int>(k_near * usual),
-              beyond = static_cast<int>(k_beyond * usual) + 1;
+    const int reach = static_cast<int>(kNear * usual),
+              beyond = static_cast<int>(kBeyond * usual) + 1;
     int n_above = 0, n_below = 0;
     index.each_between(box, box.left - reach, box.right + reach, [&](size_t i) {
         const Box& other = boxes[i];
         const float height = static_cast<float>(other.height());
-        if (height < k_mate_low * usual || height > k_mate_high * usual) return;
+        if (height < kMateLow * usual || height > kMateHigh * usual) return;
         n_above += other.bottom <= cut + beyond && other.bottom > box.top;
         n_below += other.top >= cut - beyond && other.top < box.bottom;
     });
-    return n_above >= k_least_mates && n_below >= k_least_mates;
+    return n_above >= kLeastMates && n_below >= kLeastMates;
 }
 
 }  // namespace
@@ -64,8 +64,8 @@ void split_touching(int text_height, Components& components) {
     for (size_t i = 0; i < boxes.size(); ++i) {
         Component& upper = components.all[i];
         const float height = static_cast<float>(upper.box.height());
-        if (height < k_least_height * usual || height > k_most_height * usual ||
-            static_cast<float>(upper.box.width()) > k_most_width * usual)
+        if (height < kLeastHeight * usual || height > kMostHeight * usual ||
+            static_cast<float>(upper.box.width()) > kMostWidth * usual)
             continue;
         const int cut = thinnest_row(components, upper, text_height);
         if (cut < 0 || !parts_rows(index, boxes, upper.box, cut, text_height)) continue;

@@ -7,31 +7,31 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr float k_least_letters = 12;
-constexpr float k_sure_mean = 0.25f;  // log-odds of a letter, on average
-constexpr float k_most_odds = 3;      // that one letter counts
-constexpr float k_sure_ratio = 0.5f;  // of ink over to under the x-height, upside down
+constexpr float kLeastLetters = 12;
+constexpr float kSureMean = 0.25f;  // log-odds of a letter, on average
+constexpr float kMostOdds = 3;      // that one letter counts
+constexpr float kSureRatio = 0.5f;  // of ink over to under the x-height, upside down
 
-using Grid = std::array<float, static_cast<size_t>(k_letter_grid) * k_letter_grid>;
+using Grid = std::array<float, static_cast<size_t>(kLetterGrid) * kLetterGrid>;
 
 // Share of ink in each cell of the box around a component.
 Grid grid_of(const Components& components, const Component& c) {
     Grid grid{};
-    const float cells_x = static_cast<float>(k_letter_grid) / static_cast<float>(c.box.width());
-    const float cells_y = static_cast<float>(k_letter_grid) / static_cast<float>(c.box.height());
+    const float cells_x = static_cast<float>(kLetterGrid) / static_cast<float>(c.box.width());
+    const float cells_y = static_cast<float>(kLetterGrid) / static_cast<float>(c.box.height());
     for (const Run* run = components.begin(c); run != components.end(c); ++run) {
         const float left = static_cast<float>(run->from - c.box.left) * cells_x;
         const float right = static_cast<float>(run->to - c.box.left) * cells_x;
         const float top = static_cast<float>(run->y - c.box.top) * cells_y;
         for (int v = static_cast<int>(top);
-             v < k_letter_grid && static_cast<float>(v) < top + cells_y; ++v) {
+             v < kLetterGrid && static_cast<float>(v) < top + cells_y; ++v) {
             const float high =
                 overlap(top, top + cells_y, static_cast<float>(v), static_cast<float>(v + 1));
-            for (int u = static_cast<int>(left); u < k_letter_grid && static_cast<float>(u) < right;
+            for (int u = static_cast<int>(left); u < kLetterGrid && static_cast<float>(u) < right;
                  ++u) {
                 const float wide =
                     overlap(left, right, static_cast<float>(u), static_cast<float>(u + 1));
-                grid[static_cast<size_t>(v * k_letter_grid + u)] += high * wide;
+                grid[static_cast<size_t>(v * kLetterGrid + u)] += high * wide;
             }
         }
     }
@@ -40,11 +40,11 @@ Grid grid_of(const Components& components, const Component& c) {
 
 float evidence(const Grid& grid) {
     float sum = 0;
-    const float* weight = k_letter_inner;
-    for (int i = 0; i < k_letter_hidden; ++i) {
-        float inner = k_letter_bias[i];
+    const float* weight = kLetterInner;
+    for (int i = 0; i < kLetterHidden; ++i) {
+        float inner = kLetterBias[i];
         for (const float share : grid) inner += share * *weight++;
-        sum += std::max(0.0f, inner) * k_letter_outer[i];
+        sum += std::max(0.0f, inner) * kLetterOuter[i];
     }
     return sum;
 }
@@ -54,7 +54,7 @@ float odds_of(const Components& components, const Component& c) {
     const Grid grid = grid_of(components, c);
     Grid turned = grid;
     std::reverse(turned.begin(), turned.end());
-    return std::clamp(evidence(grid) - evidence(turned), -k_most_odds, k_most_odds);
+    return std::clamp(evidence(grid) - evidence(turned), -kMostOdds, kMostOdds);
 }
 
 // Components that could be single letters of the line.
@@ -91,8 +91,8 @@ bool is_upside_down(const Components& components, const std::vector<TextLine>& l
         odds.sum += more.sum;
         odds.n += more.n;
     }
-    if (odds.n >= k_least_letters) return odds.sum < -k_sure_mean * odds.n;
-    return lines.size() >= 3 && over < k_sure_ratio * under;
+    if (odds.n >= kLeastLetters) return odds.sum < -kSureMean * odds.n;
+    return lines.size() >= 3 && over < kSureRatio * under;
 }
 
 }  // namespace crispvl::layout

@@ -3,11 +3,11 @@
 
 namespace crispvl::layout {
 
-constexpr int k_letter_grid = 8;
-constexpr int k_letter_hidden = 12;
+constexpr int kLetterGrid = 8;
+constexpr int kLetterHidden = 12;
 
 // clang-format off
-constexpr float k_letter_inner[] = {  // [hidden, row, column]
+constexpr float kLetterInner[] = {  // [hidden, row, column]
     0.50f, 0.32f, 0.45f, 0.52f, -0.27f, 0.06f, 0.31f, 0.39f,
     0.21f, 0.18f, 0.27f, -0.05f, -0.15f, -0.47f, 0.03f, 0.09f,
     -0.15f, -0.50f, 0.08f, -0.17f, -0.32f, 0.11f, 0.07f, 0.04f,
@@ -104,10 +104,10 @@ constexpr float k_letter_inner[] = {  // [hidden, row, column]
     -0.01f, -0.12f, 0.24f, 0.38f, 0.28f, -0.25f, 0.25f, 0.59f,
     0.15f, -0.20f, -0.14f, 0.47f, -0.05f, 0.12f, 0.16f, 0.27f,
     -0.41f, -0.16f, -0.23f, -0.30f, 0.16f, -0.54f, -0.61f, -0.63f};
-constexpr float k_letter_bias[] = {
+constexpr float kLetterBias[] = {
     -0.56f, 0.20f, 0.30f, 0.55f, -0.54f, 0.02f, -0.08f, -0.31f,
     0.08f, -0.21f, -0.03f, 0.05f};
-constexpr float k_letter_outer[] = {
+constexpr float kLetterOuter[] = {
     -1.59f, 1.51f, -1.30f, 1.59f, -1.54f, -1.75f, -1.24f, -1.79f,
     1.56f, 1.24f, -1.51f, -1.79f};
 // clang-format on

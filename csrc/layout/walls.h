@@ -20,14 +20,14 @@ public:
                             [&](size_t i) {
                                 const Box& wall = walls_[i];
                                 found = found || (wall.top <= middle && wall.bottom > middle &&
-                                                  wall.right - 1 <= right.left + k_overlap_px &&
-                                                  wall.left + 1 >= left.right - k_overlap_px);
+                                                  wall.right - 1 <= right.left + kOverlapPx &&
+                                                  wall.left + 1 >= left.right - kOverlapPx);
                             });
         return found;
     }
 
 private:
-    static constexpr int k_overlap_px = 2;  // of letters that touch a rule
+    static constexpr int kOverlapPx = 2;  // of letters that touch a rule
 
     static std::vector<Box> upright(const std::vector<Box>& rules) {
         std::vector<Box> walls;

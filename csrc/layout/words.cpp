@@ -5,24 +5,24 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr size_t k_near = 6;           // lines before and after that may be of the same print
-constexpr float k_like = 0.12f;        // by which x-heights of one print differ
-constexpr float k_near_weight = 0.4f;  // of what those lines tell
-constexpr float k_usual_gap = 0.45f;   // in x-heights: between gaps of letters and of words
-constexpr float k_letter_gap = 0.15f, k_word_gap = 0.7f;  // in x-heights, of usual print
-constexpr float k_most_beyond = 0.26f;  // that limit, in x-heights beyond the usual gap of letters
-constexpr float k_speck = 0.02f;        // squared x-heights: less ink is no letter
-constexpr float k_most_gap = 1;         // in x-heights; wider ones count as this
-constexpr float k_blur = 0.04f;         // in x-heights, by which gaps of one kind differ
-constexpr float k_prior = 4;            // gaps that count as much as what is usual
-constexpr float k_pitch_from = 0.85f, k_pitch_to = 2.4f, k_pitch_step = 0.02f;  // in x-heights
-constexpr float k_even = 0.55f;       // least mean cosine of letters of even pitch
-constexpr float k_doubt = 1.5f;       // steps
-constexpr size_t k_enough_steps = 5;  // from letter to letter, that tell a pitch
-constexpr float k_most_step = 3;      // in x-heights; longer ones are of columns
-constexpr float k_free_cell = 1.5f;   // pitches between two letters with a space between
-constexpr float k_free_gap = 0.92f;   // pitches of white that are a space
-constexpr float k_one_cell = 1.25f;   // pitches that one letter is wide at most
+constexpr size_t kNear = 6;          // lines before and after that may be of the same print
+constexpr float kLike = 0.12f;       // by which x-heights of one print differ
+constexpr float kNearWeight = 0.4f;  // of what those lines tell
+constexpr float kUsualGap = 0.45f;   // in x-heights: between gaps of letters and of words
+constexpr float kLetterGap = 0.15f, kWordGap = 0.7f;  // in x-heights, of usual print
+constexpr float kMostBeyond = 0.26f;  // that limit, in x-heights beyond the usual gap of letters
+constexpr float kSpeck = 0.02f;       // squared x-heights: less ink is no letter
+constexpr float kMostGap = 1;         // in x-heights; wider ones count as this
+constexpr float kBlur = 0.04f;        // in x-heights, by which gaps of one kind differ
+constexpr float kPrior = 4;           // gaps that count as much as what is usual
+constexpr float kPitchFrom = 0.85f, kPitchTo = 2.4f, kPitchStep = 0.02f;  // in x-heights
+constexpr float kEven = 0.55f;      // least mean cosine of letters of even pitch
+constexpr float kDoubt = 1.5f;      // steps
+constexpr size_t kEnoughSteps = 5;  // from letter to letter, that tell a pitch
+constexpr float kMostStep = 3;      // in x-heights; longer ones are of columns
+constexpr float kFreeCell = 1.5f;   // pitches between two letters with a space between
+constexpr float kFreeGap = 0.92f;   // pitches of white that are a space
+constexpr float kOneCell = 1.25f;   // pitches that one letter is wide at most
 
 struct Gap {
     int from, to;  // px
@@ -32,7 +32,7 @@ struct Gap {
 // Stretches between the line's ink, from left to right.
 std::vector<Gap> gaps_of(const Components& components, const TextLine& line) {
     std::vector<int> changes(static_cast<size_t>(line.box.width()) + 1);
-    const float least = k_speck * line.x_height * line.x_height;
+    const float least = kSpeck * line.x_height * line.x_height;
     for (const Piece& piece : line.pieces) {
         const Component& c = components.all[static_cast<size_t>(piece.component)];
         if (static_cast<float>(c.area) < least) continue;
@@ -85,13 +85,13 @@ struct Weighted {
 
 // The pitch in x-heights at which letters follow each other as on a typewriter; 0 where they don't.
 float pitch_of(const std::vector<Weighted>& steps) {
-    if (steps.size() < k_enough_steps) return 0;
+    if (steps.size() < kEnoughSteps) return 0;
     std::vector<float> scores;
     float most = 0;
-    for (float pitch = k_pitch_from; pitch <= k_pitch_to; pitch += k_pitch_step) {
+    for (float pitch = kPitchFrom; pitch <= kPitchTo; pitch += kPitchStep) {
         float sum = 0, n = 0;
         for (const Weighted& step : steps) {
-            if (step.value > k_most_step) continue;
+            if (step.value > kMostStep) continue;
             sum += step.weight * std::cos(6.2831853f * step.value / pitch);
             n += step.weight;
         }
@@ -99,27 +99,27 @@ float pitch_of(const std::vector<Weighted>& steps) {
         most = std::max(most, scores.back());
     }
     // Of few steps some pitch fits by chance.
-    if (most < k_even + k_doubt / static_cast<float>(steps.size())) return 0;
+    if (most < kEven + kDoubt / static_cast<float>(steps.size())) return 0;
     // Half of the pitch fits as well; the largest that does is it.
     size_t i = scores.size() - 1;
     while (scores[i] < most - 0.1f) --i;
     while (i > 0 && scores[i - 1] > scores[i]) --i;
-    return k_pitch_from + k_pitch_step * static_cast<float>(i);
+    return kPitchFrom + kPitchStep * static_cast<float>(i);
 }
 
 // The middle between the usual gap of letters and that of words.
 float middle_of(const std::vector<Weighted>& gaps) {
-    float middle = k_usual_gap;
+    float middle = kUsualGap;
     for (int round = 0; round < 8; ++round) {
-        float letters = k_prior * k_letter_gap, n_letters = k_prior;
-        float words = k_prior * k_word_gap, n_words = k_prior;
+        float letters = kPrior * kLetterGap, n_letters = kPrior;
+        float words = kPrior * kWordGap, n_words = kPrior;
         for (const Weighted& gap : gaps) {
             const bool parts = gap.value > middle;
-            (parts ? words : letters) += gap.weight * std::min(gap.value, k_most_gap);
+            (parts ? words : letters) += gap.weight * std::min(gap.value, kMostGap);
             (parts ? n_words : n_letters) += gap.weight;
         }
         const float usual = letters / n_letters;
-        middle = std::min(0.5f * (usual + words / n_words), usual + k_most_beyond);
+        middle = std::min(0.5f * (usual + words / n_words), usual + kMostBeyond);
     }
     return middle;
 }
@@ -133,7 +133,7 @@ float limit_of(const std::vector<Weighted>& gaps) {
         const float off = 0.01f * static_cast<float>(i % 2 ? (i + 1) / 2 : -i / 2);
         float sum = 0;
         for (const Weighted& gap : gaps) {
-            const float z = (gap.value - middle - off) / k_blur;
+            const float z = (gap.value - middle - off) / kBlur;
             if (std::fabs(z) < 3) sum += gap.weight * std::exp(-0.5f * z * z);
         }
         if (sum < 0.95f * least) least = sum, best = middle + off;
@@ -145,9 +145,9 @@ float limit_of(const std::vector<Weighted>& gaps) {
 std::vector<bool> parting(const Spacing& spacing, float pitch, float limit) {
     std::vector<bool> parts;
     for (size_t i = 0; i < spacing.gaps.size(); ++i) {
-        const bool single = spacing.wider[i] < k_one_cell * pitch;
+        const bool single = spacing.wider[i] < kOneCell * pitch;
         const bool free_cell =
-            single ? spacing.steps[i] > k_free_cell * pitch : spacing.gaps[i] > k_free_gap * pitch;
+            single ? spacing.steps[i] > kFreeCell * pitch : spacing.gaps[i] > kFreeGap * pitch;
         parts.push_back(pitch > 0 ? free_cell : spacing.gaps[i] > limit);
     }
     return parts;
@@ -187,10 +187,10 @@ void find_words(const Components& components, std::vector<TextLine>& lines) {
     }
     for (size_t i = 0; i < lines.size(); ++i) {
         std::vector<Weighted> steps, widths;
-        for (size_t j = i - std::min(i, k_near); j < std::min(lines.size(), i + k_near + 1); ++j) {
+        for (size_t j = i - std::min(i, kNear); j < std::min(lines.size(), i + kNear + 1); ++j) {
             const float high = std::max(lines[i].x_height, lines[j].x_height);
-            if (std::fabs(lines[i].x_height - lines[j].x_height) > k_like * high) continue;
-            const float weight = j == i ? 1 : k_near_weight;
+            if (std::fabs(lines[i].x_height - lines[j].x_height) > kLike * high) continue;
+            const float weight = j == i ? 1 : kNearWeight;
             for (const float step : spacings[j].steps) steps.push_back({step, weight});
             for (const float gap : spacings[j].gaps) widths.push_back({gap, weight});
         }

@@ -7,86 +7,11 @@
 #include <vector>
 
 #include "model/config.h"
-#include "nn/attention.h"
+#include "model/decoder_block.h"
 #include "nn/cpu/direct.h"
-#include "nn/cpu/packed.h"
 #include "nn/cpu/streamed.h"
-#include "nn/experts.h"
-#include "nn/mlp.h"
 
 namespace crispvl {
-
-// x += attention(norm(x)); x += mlp(norm(x))
-class DecoderBlock {
-public:
-    DecoderBlock(const Scope& scope, const DecoderConfig& config, int64_t window);
-    ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
-                            const std::vector<SequenceStep>& steps, size_t i_layer) const;
-
-    // The second half: x + mlp(norm(x)).
-    ggml_tensor* feed_forward(Graph& g, ggml_tensor* x) const;
-
-private:
-    friend class StreamedDecoderBlock;
-    friend class DirectDecoderBlock;
-
-    // Whether the products of our kernels, which know silu alone, can serve the MLP.
-    bool has_plain_mlp() const { return mlp_ && mlp_->gate_kind() == GateKind::silu; }
-
-    Norm attention_norm_;
-    Attention attention_;
-    Norm mlp_norm_;
-    std::optional<GatedMlp> mlp_;
-    std::optional<Experts> experts_;  // in place of mlp_
-};
-
-// The same block on our CPU kernels, for prompts.
-class StreamedDecoderBlock {
-public:
-    struct Operands {
-        Operand qkv, out;
-        std::optional<Operand> mlp;  // none: the plain block's own
-    };
-    // The fastest that this CPU has kernels for, or none.
-    static std::optional<Operands> best_operands(const DecoderBlock& block);
-
-    StreamedDecoderBlock(const DecoderBlock& block, const Operands& operands);
-    ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
-                            const std::vector<SequenceStep>& steps, size_t i_layer,
-                            ggml_tensor* scratch) const;
-    bool uses(Operand operand) const;
-
-private:
-    PackedNorm attention_norm_;
-    StreamedLinear qkv_;
-    StreamedLinear out_;
-    struct Mlp {
-        PackedNorm norm;
-        StreamedLinear gate_up, down;
-    };
-    std::optional<Mlp> mlp_;     // none: the plain block's
-    const DecoderBlock* block_;  // outlives this one
-};
-
-// The same block on our CPU kernels, for a few tokens.
-class DirectDecoderBlock {
-public:
-    explicit DirectDecoderBlock(const DecoderBlock& block);
-    static bool supports(const DecoderBlock& block);
-    ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
-                            const std::vector<SequenceStep>& steps, size_t i_layer) const;
-
-private:
-    struct Mlp {
-        DirectLinear gate_up, down;
-        DirectNorm norm;
-    };
-    DirectLinear qkv_;
-    DirectNorm attention_norm_;
-    DirectLinear out_;
-    std::optional<Mlp> mlp_;     // none: the plain block's
-    const DecoderBlock* block_;  // outlives this one
-};
 
 class Decoder {
 public:
@@ -128,8 +53,10 @@ private:
     // to the trained one, and of those beyond; else null.
     ggml_tensor *rope_divisors_ = nullptr, *long_rope_divisors_ = nullptr;
     std::vector<DecoderBlock> blocks_;
-    std::vector<StreamedDecoderBlock> streamed_;  // empty, or one for each block: many tokens
-    std::vector<DirectDecoderBlock> direct_;      // empty, or one for each block: a few tokens
+    std::vector<KernelDecoderBlock<StreamedLinear>>
+        streamed_;  // empty, or one for each block: many tokens
+    std::vector<KernelDecoderBlock<DirectLinear>>
+        direct_;  // empty, or one for each block: a few tokens
     bool has_cpu_kernels_ = false;
     int n_threads_ = 1;
     Norm output_norm_;

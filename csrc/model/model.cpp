@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "gguf/schema.h"
+#include "text/make_tokenizer.h"
 
 namespace crispvl {
 namespace {
@@ -147,7 +148,7 @@ Model::Model(const LoadOptions& options)
     options_.bytes = options_.mmproj_bytes = {};  // the caller's
     options_.access.interrupt = nullptr;
     if (options.measure_only && !source_.has(schema::kTokens)) stand_in_for_vocabulary(source_);
-    tokenizer_ = Tokenizer::create(read_vocab(source_));
+    tokenizer_ = make_tokenizer(read_vocab(source_));
     if (source_.has_vision()) config_ = read_config(source_);
     if (config_ && options.image_position_step != 0) {
         set_position_step(*config_, options.image_position_step, ErrorKind::argument);

@@ -79,7 +79,9 @@ VisionEncoder::VisionEncoder(Weights& weights, const VisionConfig& c)
 }
 
 ggml_tensor* VisionEncoder::embed(Graph& g, ggml_tensor* patches) const {
-    ggml_tensor* x = patch_embedding_(g, patches);  // [width, n_patches, n_tiles]
+    ggml_tensor* x = packed_embedding_  // [width, n_patches, n_tiles]
+                         ? (*packed_embedding_)(g, packed_embedding_->input(g, patches))
+                         : patch_embedding_(g, patches);
     ggml_tensor* first = ggml_repeat_4d(g.ctx(), class_embedding_, config_.width, 1, x->ne[2], 1);
     x = ggml_concat(g.ctx(), first, x, /*dim=*/1);
     return ggml_add(g.ctx(), x, position_embedding_);
@@ -100,9 +102,12 @@ ggml_tensor* VisionEncoder::operator()(Graph& g, ggml_tensor* patches) const {
 void VisionEncoder::pack(int n_threads) {
     const bool suits = config_.qk_norm == VisionQkNorm::none &&
                        PackedAttention::supports(config_.width / config_.n_heads) &&
-                       config_.width % 2 == 0 && config_.d_mlp % 2 == 0;
+                       config_.width % 2 == 0 && config_.d_mlp % 2 == 0 &&
+                       config_.d_patch() % 2 == 0;
     if (kernels::bf16_kernels_name() == nullptr || !suits) return;
     n_threads_ = n_threads;
+    packed_embedding_.emplace(std::vector<const Linear*>{&patch_embedding_}, Operand::bf16,
+                              kernels::Epilogue::store_f32, n_threads);
     packed_.reserve(blocks_.size());
     for (const VisionBlock& block : blocks_) {
         packed_.emplace_back(block, PackedVisionBlock::best_operand(block), n_threads);
@@ -115,7 +120,7 @@ bool VisionEncoder::uses(Operand operand) const {
 }
 
 size_t VisionEncoder::packed_bytes() const {
-    size_t n_bytes = 0;
+    size_t n_bytes = packed_embedding_ ? packed_embedding_->n_bytes() : 0;
     for (const PackedVisionBlock& block : packed_) n_bytes += block.n_bytes();
     return n_bytes;
 }

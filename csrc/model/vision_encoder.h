@@ -76,7 +76,8 @@ private:
     ggml_tensor* class_embedding_;     // [width]
     ggml_tensor* position_embedding_;  // [width, 1 + n_patches]
     std::vector<VisionBlock> blocks_;
-    std::vector<PackedVisionBlock> packed_;  // empty, or one for each block
+    std::optional<PackedLinear> packed_embedding_;  // with packed_
+    std::vector<PackedVisionBlock> packed_;         // empty, or one for each block
     int n_threads_ = 1;
 };
 

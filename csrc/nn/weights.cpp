@@ -58,19 +58,19 @@ ggml_tensor* Weights::declare(const std::string& name, const std::vector<int64_t
     const GgufTensor& found = it->second;
     taken_.insert(name);
     if (!same_data(found, ne)) {
-        problems_.push_back("'" + name + "' should be " + shape_text(ne) + "; it is " +
+        problems_.push_back("'" + name + "': expected " + shape_text(ne) + "; found " +
                             shape_text(trimmed(found.ne)));
         return nullptr;
     }
     if (!is_readable_type(found.type)) {
-        problems_.push_back("'" + name + "' should be of a type of weights, such as f16; it is " +
+        problems_.push_back("'" + name + "': expected a type of weights, such as f16; found " +
                             ggml_type_name(found.type));
         return nullptr;
     }
     // What is added or scales, biases of experts among them.
     const bool is_bias = name.size() > 5 && name.compare(name.size() - 5, 5, ".bias") == 0;
     if ((ne.size() == 1 || is_bias) && found.type != GGML_TYPE_F32) {
-        problems_.push_back("'" + name + "' should be f32; it is " + ggml_type_name(found.type));
+        problems_.push_back("'" + name + "': expected f32; found " + ggml_type_name(found.type));
         return nullptr;
     }
     ggml_tensor* tensor =

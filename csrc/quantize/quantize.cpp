@@ -4,7 +4,7 @@
 #include <map>
 
 #include "base/error.h"
-#include "quantize/atomic_file.h"
+#include "quantize/output_file.h"
 
 namespace crispvl {
 namespace {
@@ -117,7 +117,7 @@ std::vector<uint8_t> header(const GgufParts& input, const QuantizeJob& job) {
 }
 
 void write_tensor(const GgufFile& input, const GgufTensor& tensor, const QuantizeJob& job,
-                  AtomicFile& out, std::vector<uint8_t>& piece, Interrupt* interrupt) {
+                  OutputFile& out, std::vector<uint8_t>& piece, Interrupt* interrupt) {
     const ggml_type to = wanted_type(tensor, job);
     const size_t from_bytes = ggml_row_size(tensor.type, tensor.ne[0]);
     const size_t to_bytes = ggml_row_size(to, tensor.ne[0]);
@@ -163,7 +163,7 @@ void quantize_file(const GgufParts& input, const std::string& path, const Quanti
     for (const auto& part : input) {
         for (const GgufTensor& tensor : part->tensors()) n_total += n_bytes(tensor);
     }
-    AtomicFile out(path);
+    OutputFile out(path);
     out.write(head.data(), head.size());
     std::vector<uint8_t> piece;
     for (const auto& part : input) {
@@ -173,7 +173,7 @@ void quantize_file(const GgufParts& input, const std::string& path, const Quanti
             if (progress) progress(tensor.name, n_done, n_total);
         }
     }
-    out.commit();
+    out.close();
 }
 
 }  // namespace crispvl

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "gguf/dialect.h"
+#include "gguf/parts.h"
 #include "quantize/rows.h"
 
 namespace crispvl {
@@ -28,8 +28,8 @@ struct QuantizeJob {
 using QuantizeProgress =
     std::function<void(const std::string& name, uint64_t n_done, uint64_t n_total)>;
 
-// Writes `path`, which appears only when complete. Throws Error{argument, not_found, model_file,
-// cancelled}.
+// Writes `path`; on an error what there is of it stays. Throws Error{argument, not_found,
+// model_file, cancelled}.
 void quantize_file(const GgufParts& input, const std::string& path, const QuantizeJob& job,
                    const QuantizeProgress& progress, Interrupt* interrupt);
 

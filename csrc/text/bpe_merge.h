@@ -9,22 +9,22 @@
 
 namespace crispvl {
 
-/// A piece of the text on its way to a token; a symbol that was merged away has no bytes left.
+// A piece of the text on its way to a token; a symbol that was merged away has no bytes left.
 struct BpeSymbol {
     int32_t begin, n_bytes;  // span in the text
     int32_t id;              // token, or -1 while unknown
     int32_t previous = -1, next = -1;
 };
 
-/// What two neighbours become; the lowest rank merges first.
+// What two neighbours become; the lowest rank merges first.
 struct BpeMerge {
     int32_t rank, id;
 };
 
-/// Merges neighbours, lowest rank first and leftmost among equals, until none can be merged, and
-/// leaves the surviving symbols in order. O(n log n) for n symbols.
-///
-/// `find_merge(left, right)` returns std::optional<BpeMerge> for two BpeSymbols.
+// Merges neighbours, lowest rank first and leftmost among equals, until none can be merged, and
+// leaves the surviving symbols in order. O(n log n) for n symbols.
+//
+// `find_merge(left, right)` returns std::optional<BpeMerge> for two BpeSymbols.
 template <class FindMerge>
 void bpe_merge(std::vector<BpeSymbol>& symbols, FindMerge&& find_merge) {
     struct Candidate {

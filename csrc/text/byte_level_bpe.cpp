@@ -14,12 +14,12 @@
 namespace crispvl {
 namespace {
 
-/// The bytes that stand for themselves in the alphabet: printable and not a space.
+// The bytes that stand for themselves in the alphabet: printable and not a space.
 bool stands_for_itself(char32_t byte) {
     return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xFF && byte != 0xAD);
 }
 
-/// character -> byte; the other bytes, in order, are the characters from U+0100 on.
+// character -> byte; the other bytes, in order, are the characters from U+0100 on.
 std::unordered_map<char32_t, char> make_alphabet() {
     std::unordered_map<char32_t, char> alphabet;
     char32_t next = 0x100;
@@ -29,7 +29,7 @@ std::unordered_map<char32_t, char> make_alphabet() {
     return alphabet;
 }
 
-/// The bytes that a piece spells, or the piece itself where it is not in the alphabet.
+// The bytes that a piece spells, or the piece itself where it is not in the alphabet.
 std::string spelt_bytes(const std::string& piece) {
     static const std::unordered_map<char32_t, char> alphabet = make_alphabet();
     std::string bytes;
@@ -82,10 +82,10 @@ void ByteLevelBpe::read_merges() {
             joined = find(first + second);
         }
         if (left < 0 || right < 0 || joined < 0) {
-            refuse(
-                "'tokenizer.ggml.merges' should hold two pieces, their joint also a piece, with a "
-                "space between them; entry " +
-                std::to_string(rank) + " is '" + repair_utf8(merge.substr(0, 80)) + "'");
+            refuse_vocabulary(
+                "expected two pieces, their joint also a piece, with a space between them in each "
+                "of 'tokenizer.ggml.merges'; found as entry " +
+                std::to_string(rank) + " '" + repair_utf8(merge.substr(0, 80)) + "'");
         }
         merges_.emplace(pair_key(left, right), Merge{rank++, joined});
     }
@@ -112,8 +112,8 @@ void ByteLevelBpe::encode_word(std::string_view word, std::vector<int32_t>& ids)
     for (const char c : word) {
         const auto byte = static_cast<unsigned char>(c);
         if (byte_ids_[byte] < 0) {
-            refuse("the vocabulary should have a token for every byte; it has none for " +
-                   std::to_string(byte));
+            refuse_vocabulary("expected a vocabulary with a token for every byte; found none for " +
+                              std::to_string(byte));
         }
         symbols.push_back({static_cast<int32_t>(symbols.size()), 1, byte_ids_[byte]});
     }

@@ -13,10 +13,10 @@ class Detokenizer {
 public:
     explicit Detokenizer(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
-    /// Returns the text that this token completes, which may be empty.
+    // Returns the text that this token completes, which may be empty.
     std::string push(int32_t id);
 
-    /// Returns what an unfinished last character leaves behind.
+    // Returns what an unfinished last character leaves behind.
     std::string finish() { return stream_.finish(); }
 
 private:

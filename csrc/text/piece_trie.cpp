@@ -9,18 +9,19 @@ namespace crispvl {
 namespace {
 
 // A search takes up to this many steps for each byte of a text; real pieces have a tenth of it.
-constexpr size_t k_max_piece_bytes = 256;
+constexpr size_t kMaxPieceBytes = 256;
 
 }  // namespace
 
 void PieceTrie::add(std::string_view piece, int32_t id) {
     if (piece.empty()) return;
-    if (piece.size() > k_max_piece_bytes) {
+    if (piece.size() > kMaxPieceBytes) {
         throw Error(ErrorKind::model_file,
-                    "[tokenizer] a control or user-defined token should have at most " +
-                        std::to_string(k_max_piece_bytes) + " bytes; token " + std::to_string(id) +
-                        " has " + std::to_string(piece.size()) + " and begins with '" +
-                        repair_utf8(piece.substr(0, 40)) + "'; look where the file comes from");
+                    "[tokenizer] expected a control or user-defined token of at most " +
+                        std::to_string(kMaxPieceBytes) + " bytes; found token " +
+                        std::to_string(id) + " of " + std::to_string(piece.size()) +
+                        ", which begins with '" + repair_utf8(piece.substr(0, 40)) +
+                        "'; look where the file comes from");
     }
     begins_[static_cast<unsigned char>(piece[0])] = true;
     uint32_t node = 0;

@@ -10,7 +10,7 @@
 
 namespace crispvl {
 
-/// A set of pieces with the longest match at a position of a text.
+// A set of pieces with the longest match at a position of a text.
 class PieceTrie {
 public:
     struct Match {
@@ -18,11 +18,11 @@ public:
         size_t n_bytes = 0;
     };
 
-    /// Adds a piece; an empty one, and the second of two equal ones, is ignored. Throws
-    /// Error{model_file} for a piece so long that looking for it could take forever.
+    // Adds a piece; an empty one, and the second of two equal ones, is ignored. Throws
+    // Error{model_file} for a piece so long that looking for it could take forever.
     void add(std::string_view piece, int32_t id);
 
-    /// The longest piece at the start of `text` whose id `allowed` accepts.
+    // The longest piece at the start of `text` whose id `allowed` accepts.
     template <class Allowed>
     Match longest_match(std::string_view text, Allowed&& allowed) const {
         Match match;

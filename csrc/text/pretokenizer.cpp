@@ -40,11 +40,11 @@ size_t end_of_run(std::string_view text, size_t at, CharClass kind) {
     return at;
 }
 
-/// Bytes of (?i:s|t|re|ve|m|ll|d) at the start of `text`, or 0. Under case folding the long s
-/// (U+017F) is an s too; no other character outside ASCII folds into one of these.
+// Bytes of (?i:s|t|re|ve|m|ll|d) at the start of `text`, or 0. Under case folding the long s
+// (U+017F) is an s too; no other character outside ASCII folds into one of these.
 size_t contraction_bytes(std::string_view text) {
-    constexpr std::string_view k_long_s = "\xC5\xBF";
-    if (text.substr(0, 2) == k_long_s) return 2;
+    constexpr std::string_view kLongS = "\xC5\xBF";
+    if (text.substr(0, 2) == kLongS) return 2;
     const auto lower = [text](size_t i) {
         const char c = i < text.size() ? text[i] : '\0';
         return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -57,8 +57,8 @@ size_t contraction_bytes(std::string_view text) {
     return 0;
 }
 
-/// \s*[\r\n]+|\s+(?!\S)|\s+ : up to the last newline of the run of spaces; else without the last
-/// space, which goes to the word that follows, unless it is the only one or no word follows.
+// \s*[\r\n]+|\s+(?!\S)|\s+ : up to the last newline of the run of spaces; else without the last
+// space, which goes to the word that follows, unless it is the only one or no word follows.
 size_t end_of_spaces(std::string_view text, size_t begin) {
     size_t end = begin, last = begin, after_newline = begin;
     for (Character c = character_at(text, end); c.is(CharClass::space);
@@ -108,7 +108,7 @@ bool may_be_lower(LetterCase letter) {
     return letter == LetterCase::lower || letter == LetterCase::both;
 }
 
-/// The end of U*L+ at `at`, or `at` where it does not match.
+// The end of U*L+ at `at`, or `at` where it does not match.
 size_t end_of_capitalised(std::string_view text, size_t at) {
     size_t end = at, after_last_lower = at;  // of what U* takes
     for (Character c = character_at(text, end); c.n_bytes > 0; c = character_at(text, end)) {
@@ -125,7 +125,7 @@ size_t end_of_capitalised(std::string_view text, size_t at) {
     return lower_end > end ? lower_end : after_last_lower;
 }
 
-/// The end of U+L* at `at`, where U*L+ does not match; `at` where this does not either.
+// The end of U+L* at `at`, where U*L+ does not match; `at` where this does not either.
 size_t end_of_capitals(std::string_view text, size_t at) {
     for (Character c = character_at(text, at); c.n_bytes > 0 && may_be_upper(letter_case(c.code));
          c = character_at(text, at)) {
@@ -161,7 +161,7 @@ size_t cased_word_end(std::string_view text, size_t begin) {
     return end_of_spaces(text, begin);
 }
 
-constexpr PreTokenizer k_pre_tokenizers[] = {
+constexpr PreTokenizer kPreTokenizers[] = {
     {"qwen2", /*nfc=*/true, /*whole_words=*/false, word_end<1>},
     {"llama-bpe", /*nfc=*/false, /*whole_words=*/true, word_end<3>},
     {"gpt-4o", /*nfc=*/false, /*whole_words=*/false, cased_word_end},
@@ -171,12 +171,12 @@ constexpr PreTokenizer k_pre_tokenizers[] = {
 
 const PreTokenizer& find_pre_tokenizer(std::string_view name) {
     std::string known;
-    for (const PreTokenizer& pre : k_pre_tokenizers) {
+    for (const PreTokenizer& pre : kPreTokenizers) {
         if (pre.name == name) return pre;
         known += (known.empty() ? "'" : ", '") + std::string(pre.name) + "'";
     }
-    throw Error(ErrorKind::model_file, "[tokenizer] 'tokenizer.ggml.pre' should be one of " +
-                                           known + "; the file has '" + repair_utf8(name) +
+    throw Error(ErrorKind::model_file, "[tokenizer] expected as 'tokenizer.ggml.pre' one of " +
+                                           known + "; found '" + repair_utf8(name) +
                                            "'; convert the model again from its checkpoint");
 }
 

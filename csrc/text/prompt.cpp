@@ -18,13 +18,13 @@ struct Conversation {
 // The table, from python/crispvl/prompts/conversations.json.
 #include "crispvl_conversations.inc"
 
-constexpr std::string_view k_chat_ml = "internvl2_5";  // of the ChatML rows the standard one
-constexpr std::string_view k_chat_ml_mark = "<|im_start|>";
+constexpr std::string_view kChatMl = "internvl2_5";  // of the ChatML rows the standard one
+constexpr std::string_view kChatMlMark = "<|im_start|>";
 
 size_t find_conversation(std::string_view name) {
-    const auto row = std::find_if(std::begin(k_conversations), std::end(k_conversations),
+    const auto row = std::find_if(std::begin(kConversations), std::end(kConversations),
                                   [&](const Conversation& c) { return name == c.name; });
-    return static_cast<size_t>(row - std::begin(k_conversations));
+    return static_cast<size_t>(row - std::begin(kConversations));
 }
 
 Error unknown_role(std::string_view role) {
@@ -66,14 +66,14 @@ PromptBuilder::PromptBuilder(const Tokenizer& tokenizer, PromptConfig config)
     : tokenizer_(tokenizer),
       config_(std::move(config)),
       i_conversation_(find_conversation(config_.conversation)) {
-    if (i_conversation_ == std::size(k_conversations)) {
-        if (tokenizer.find(k_chat_ml_mark) < 0) {
+    if (i_conversation_ == std::size(kConversations)) {
+        if (tokenizer.find(kChatMlMark) < 0) {
             throw Error(ErrorKind::model_file,
                         "[chat template] expected the name of a known conversation, or a "
                         "vocabulary with '<|im_start|>'; the file names '" +
                             repair_utf8(config_.conversation) + "'; convert the model again");
         }
-        i_conversation_ = find_conversation(k_chat_ml);
+        i_conversation_ = find_conversation(kChatMl);
         is_deduced_ = true;
     }
     const VocabData& vocab = tokenizer.vocab();
@@ -128,7 +128,7 @@ std::vector<PromptBuilder::Text> PromptBuilder::render(
         throw Error(ErrorKind::argument,
                     "[messages] expected at least one message; found none; add the user's");
     }
-    const Conversation& c = k_conversations[i_conversation_];
+    const Conversation& c = kConversations[i_conversation_];
     size_t n_images = 0;
     for (const PromptMessage& message : messages) {
         n_images += static_cast<size_t>(
@@ -232,7 +232,7 @@ void PromptBuilder::tokenize(const Text& text, std::vector<int32_t>& ids) const 
 }
 
 std::string_view general_prompt(bool markdown) {
-    return markdown ? k_prompt_markdown : k_prompt_text;
+    return markdown ? kPromptMarkdown : kPromptText;
 }
 
 }  // namespace crispvl

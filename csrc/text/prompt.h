@@ -15,7 +15,7 @@
 
 namespace crispvl {
 
-/// What a model's file says about its prompts.
+// What a model's file says about its prompts.
 struct PromptConfig {
     std::string conversation;                   // name in the conversation table, or ""
     std::optional<std::string> system_message;  // none: the conversation's own
@@ -23,7 +23,7 @@ struct PromptConfig {
     std::vector<int32_t> stop_ids;
 };
 
-/// A piece of a message: a text, or the place of an image.
+// A piece of a message: a text, or the place of an image.
 struct PromptPart {
     bool is_image;
     std::string_view text;  // UTF-8
@@ -34,25 +34,25 @@ struct PromptMessage {
     std::vector<PromptPart> parts;
 };
 
-/// Renders messages in a model's conversation format and tokenises the result. Immutable.
-///
-/// Jinja templates are not evaluated here. A file that names none of our conversations is spoken to
-/// as the templates of InternVL's `-hf` checkpoints do it, when its vocabulary has "<|im_start|>":
-/// ChatML with a system turn only where one is given, and nothing between the parts of a message.
+// Renders messages in a model's conversation format and tokenises the result. Immutable.
+//
+// Jinja templates are not evaluated here. A file that names none of our conversations is spoken to
+// as the templates of InternVL's `-hf` checkpoints do it, when its vocabulary has "<|im_start|>":
+// ChatML with a system turn only where one is given, and nothing between the parts of a message.
 class PromptBuilder {
 public:
-    /// Throws Error{model_file} for a file whose format is unknown.
+    // Throws Error{model_file} for a file whose format is unknown.
     PromptBuilder(const Tokenizer& tokenizer, PromptConfig config);
 
-    /// Returns the prompt's ids, BOS first where the model wants one.
-    /// `n_image_tokens`: per image part, in order, how many context tokens it takes.
-    /// Throws Error{argument}.
+    // Returns the prompt's ids, BOS first where the model wants one.
+    // `n_image_tokens`: per image part, in order, how many context tokens it takes.
+    // Throws Error{argument}.
     std::vector<int32_t> build(const std::vector<PromptMessage>& messages,
                                const std::vector<int64_t>& n_image_tokens) const;
 
-    /// Tokens that are no text: roles, image marks, ends of answers.
+    // Tokens that are no text: roles, image marks, ends of answers.
     bool is_control(int32_t id) const { return control_ids_.count(id) != 0; }
-    /// Tokens that end an answer.
+    // Tokens that end an answer.
     bool is_stop(int32_t id) const { return stop_ids_.count(id) != 0; }
 
 private:
@@ -72,7 +72,7 @@ private:
     size_t n_longest_ = 0;  // bytes of the longest of them
 };
 
-/// What to ask of a page where neither the caller nor the model's file has a prompt.
+// What to ask of a page where neither the caller nor the model's file has a prompt.
 std::string_view general_prompt(bool markdown);
 
 }  // namespace crispvl

@@ -15,14 +15,14 @@
 namespace crispvl {
 namespace {
 
-constexpr std::string_view k_space = "\xE2\x96\x81";  // U+2581 stands for a space in a piece
+constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581 stands for a space in a piece
 
 std::string escape_spaces(std::string_view text) {
     std::string escaped;
     escaped.reserve(text.size() * 5 / 4);
     for (const char c : text) {
         if (c == ' ') {
-            escaped += k_space;
+            escaped += kSpace;
         } else {
             escaped.push_back(c);
         }
@@ -33,14 +33,14 @@ std::string escape_spaces(std::string_view text) {
 std::string unescape_spaces(std::string_view text) {
     std::string plain;
     for (size_t at = 0; at < text.size();) {
-        const bool is_space = text.substr(at, k_space.size()) == k_space;
+        const bool is_space = text.substr(at, kSpace.size()) == kSpace;
         plain.push_back(is_space ? ' ' : text[at]);
-        at += is_space ? k_space.size() : 1;
+        at += is_space ? kSpace.size() : 1;
     }
     return plain;
 }
 
-/// The byte of a piece "<0xNN>".
+// The byte of a piece "<0xNN>".
 std::optional<unsigned char> byte_of(const std::string& piece) {
     const auto digit = [&piece](size_t i) {
         const char c = piece[i];
@@ -52,7 +52,7 @@ std::optional<unsigned char> byte_of(const std::string& piece) {
                    : std::nullopt;
 }
 
-/// The rank of each piece by falling score; equal scores have equal ranks.
+// The rank of each piece by falling score; equal scores have equal ranks.
 std::vector<int32_t> rank_by_score(const std::vector<float>& scores, size_t n_tokens) {
     std::vector<int32_t> ranks(n_tokens);
     std::iota(ranks.begin(), ranks.end(), 0);
@@ -73,7 +73,8 @@ std::vector<int32_t> rank_by_score(const std::vector<float>& scores, size_t n_to
 
 SentencePieceBpe::SentencePieceBpe(VocabData data) : Tokenizer(std::move(data)) {
     for (const float score : vocab().scores) {
-        if (std::isnan(score)) refuse("'tokenizer.ggml.scores' should be numbers; found a NaN");
+        if (std::isnan(score))
+            refuse_vocabulary("expected numbers in 'tokenizer.ggml.scores'; found a NaN");
     }
     ranks_ = rank_by_score(vocab().scores, vocab().tokens.size());
     byte_ids_.fill(-1);
@@ -82,8 +83,9 @@ SentencePieceBpe::SentencePieceBpe(VocabData data) : Tokenizer(std::move(data)) 
         if (type(id) == TokenType::byte) {
             const std::optional<unsigned char> byte = byte_of(piece(id));
             if (!byte) {
-                refuse("a byte token should be spelt like '<0x0A>'; token " + std::to_string(id) +
-                       " is '" + repair_utf8(piece(id).substr(0, 80)) + "'");
+                refuse_vocabulary("expected a byte token like '<0x0A>'; found as token " +
+                                  std::to_string(id) + " '" + repair_utf8(piece(id).substr(0, 80)) +
+                                  "'");
             }
             byte_ids_[*byte] = id;
         } else if (!piece(id).empty() && type(id) != TokenType::control &&
@@ -95,8 +97,8 @@ SentencePieceBpe::SentencePieceBpe(VocabData data) : Tokenizer(std::move(data)) 
     has_all_bytes_ =
         std::all_of(byte_ids_.begin(), byte_ids_.end(), [](int32_t i) { return i >= 0; });
     if (!has_all_bytes_ && vocab().unk_id < 0) {
-        refuse(
-            "the vocabulary should have a token for every byte or an unknown token; it has "
+        refuse_vocabulary(
+            "expected a vocabulary with a token for every byte or an unknown token; found "
             "neither");
     }
 }
@@ -106,12 +108,12 @@ std::string SentencePieceBpe::normalise(std::string_view text, bool is_start) co
     std::string escaped = escape_spaces(text);
     if (!vocab().add_space_prefix) return escaped;
     // Where only the start has the space, one that is there serves (tokenizers' Metaspace).
-    const bool has_one = escaped.compare(0, k_space.size(), k_space) == 0;
+    const bool has_one = escaped.compare(0, kSpace.size(), kSpace) == 0;
     if (vocab().prefix_at_start && (!is_start || has_one)) return escaped;
-    return std::string(k_space) + escaped;
+    return std::string(kSpace) + escaped;
 }
 
-/// User-defined pieces, which stay whole, and single characters.
+// User-defined pieces, which stay whole, and single characters.
 std::vector<BpeSymbol> SentencePieceBpe::split(std::string_view text) const {
     std::vector<BpeSymbol> symbols;
     symbols.reserve(text.size());

@@ -14,8 +14,8 @@ public:
     explicit SentencePieceBpe(VocabData data);
 
 private:
-    /// Unused pieces met while merging, with the bytes of their left part: such a piece may be a
-    /// step to a longer one but no result, it falls apart again.
+    // Unused pieces met while merging, with the bytes of their left part: such a piece may be a
+    // step to a longer one but no result, it falls apart again.
     using UnusedPieces = std::unordered_map<int32_t, int32_t>;
 
     std::string normalise(std::string_view text, bool is_start) const;

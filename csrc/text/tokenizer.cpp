@@ -6,15 +6,13 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
-#include "text/byte_level_bpe.h"
-#include "text/sentencepiece_bpe.h"
 #include "text/unicode.h"
 
 namespace crispvl {
 namespace {
 
 // Spans in a text are int32_t, and escaping a space as U+2581 triples its bytes.
-constexpr size_t k_max_text_bytes = std::numeric_limits<int32_t>::max() / 4;
+constexpr size_t kMaxTextBytes = std::numeric_limits<int32_t>::max() / 4;
 
 size_t n_space_bytes(std::string_view text) {
     size_t n = 0;
@@ -28,18 +26,16 @@ size_t n_space_bytes(std::string_view text) {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> Tokenizer::create(VocabData data) {
-    if (data.model == "gpt2") return std::make_unique<ByteLevelBpe>(std::move(data));
-    if (data.model == "llama") return std::make_unique<SentencePieceBpe>(std::move(data));
-    refuse("'tokenizer.ggml.model' should be 'gpt2' or 'llama'; it is '" + repair_utf8(data.model) +
-           "'");
+void refuse_vocabulary(const std::string& expected_and_found) {
+    throw Error(ErrorKind::model_file, "[tokenizer] " + expected_and_found +
+                                           "; convert the model again from its checkpoint");
 }
 
 Tokenizer::Tokenizer(VocabData data) : vocab_(std::move(data)) {
     const size_t n_tokens = vocab_.tokens.size();
     if (n_tokens == 0 || n_tokens > std::numeric_limits<int32_t>::max()) {
-        refuse("'tokenizer.ggml.tokens' should hold the vocabulary; it has " +
-               std::to_string(n_tokens) + " entries");
+        refuse_vocabulary("expected the vocabulary in 'tokenizer.ggml.tokens'; found " +
+                          std::to_string(n_tokens) + " entries");
     }
     check_length("scores", vocab_.scores.size(), n_tokens);
     check_length("token_type", vocab_.types.size(), n_tokens);
@@ -57,21 +53,17 @@ Tokenizer::Tokenizer(VocabData data) : vocab_(std::move(data)) {
     }
 }
 
-void Tokenizer::refuse(const std::string& expected_and_found) {
-    throw Error(ErrorKind::model_file, "[tokenizer] " + expected_and_found +
-                                           "; convert the model again from its checkpoint");
-}
-
 void Tokenizer::check_length(const char* key, size_t found, size_t n_tokens) {
     if (found == 0 || found == n_tokens) return;
-    refuse(std::string("'tokenizer.ggml.") + key + "' should have one entry for each of the " +
-           std::to_string(n_tokens) + " tokens; it has " + std::to_string(found));
+    refuse_vocabulary("expected an entry for each of the " + std::to_string(n_tokens) +
+                      " tokens in 'tokenizer.ggml." + key + "'; found " + std::to_string(found));
 }
 
 void Tokenizer::check_special(const char* key, int32_t id, size_t n_tokens) {
     if (id >= -1 && id < static_cast<int64_t>(n_tokens)) return;
-    refuse(std::string("'tokenizer.ggml.") + key + "_token_id' should be an id below " +
-           std::to_string(n_tokens) + "; it is " + std::to_string(id));
+    refuse_vocabulary(std::string("expected as 'tokenizer.ggml.") + key +
+                      "_token_id' an id below " + std::to_string(n_tokens) + "; it is " +
+                      std::to_string(id));
 }
 
 TokenType Tokenizer::type(int32_t id) const {
@@ -83,10 +75,10 @@ TokenType Tokenizer::type(int32_t id) const {
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special,
                                        int32_t previous) const {
-    if (text.size() > k_max_text_bytes) {
-        throw Error(ErrorKind::argument,
-                    "[tokenizer] a text should have at most " + std::to_string(k_max_text_bytes) +
-                        " bytes; this one has " + std::to_string(text.size()) + "; split it");
+    if (text.size() > kMaxTextBytes) {
+        throw Error(ErrorKind::argument, "[tokenizer] expected a text of at most " +
+                                             std::to_string(kMaxTextBytes) + " bytes; found " +
+                                             std::to_string(text.size()) + "; split it");
     }
     std::string repaired;
     if (!is_valid_utf8(text)) text = repaired = repair_utf8(text);
@@ -153,7 +145,7 @@ int32_t Tokenizer::find(std::string_view piece) const {
 
 void Tokenizer::check_id(int32_t id) const {
     if (id >= 0 && id < size()) return;
-    throw Error(ErrorKind::argument, "[tokenizer] a token id should be at least 0 and below " +
+    throw Error(ErrorKind::argument, "[tokenizer] expected a token id from 0 to below " +
                                          std::to_string(size()) + "; found " + std::to_string(id));
 }
 

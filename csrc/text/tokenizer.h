@@ -1,6 +1,7 @@
-// Text to token ids and back. No ggml here: the vocabulary comes in as plain data.
+// Text to token ids and back, whatever the kind of vocabulary (make_tokenizer.h). No ggml here: the
+// vocabulary comes in as plain data.
 //
-//     std::unique_ptr<Tokenizer> tokenizer = Tokenizer::create(std::move(vocab));
+//     std::unique_ptr<Tokenizer> tokenizer = make_tokenizer(std::move(vocab));
 //     std::vector<int32_t> ids = tokenizer->encode("<img>Read the text.", /*parse_special=*/true);
 //     std::string text = tokenizer->decode(ids.data(), ids.size(), /*skip_special=*/true);
 //
@@ -11,7 +12,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,7 +22,7 @@
 
 namespace crispvl {
 
-/// Values of `tokenizer.ggml.token_type`; any other value counts as normal.
+// Values of `tokenizer.ggml.token_type`; any other value counts as normal.
 enum class TokenType : int32_t {
     normal = 1,
     unknown = 2,
@@ -32,7 +32,10 @@ enum class TokenType : int32_t {
     byte = 6,
 };
 
-/// A vocabulary as a GGUF file's `tokenizer.ggml.*` keys hold it.
+// Throws the Error for a vocabulary that cannot be used; says what was expected and found.
+[[noreturn]] void refuse_vocabulary(const std::string& expected_and_found);
+
+// A vocabulary as a GGUF file's `tokenizer.ggml.*` keys hold it.
 struct VocabData {
     std::string model;                // "gpt2" (byte-level BPE) or "llama" (SentencePiece BPE)
     std::string pre;                  // pre-tokeniser of "gpt2", by llama.cpp's name
@@ -49,32 +52,29 @@ struct VocabData {
 
 class Tokenizer {
 public:
-    /// Checks the vocabulary and builds the tokenizer that `data.model` and `data.pre` name.
-    static std::unique_ptr<Tokenizer> create(VocabData data);
-
     virtual ~Tokenizer() = default;
     Tokenizer(const Tokenizer&) = delete;
     Tokenizer& operator=(const Tokenizer&) = delete;
 
-    /// The ids of `text`; invalid UTF-8 counts as U+FFFD. With `parse_special` the text of a
-    /// control token becomes that token, without it stays plain text. A user-defined token is
-    /// found either way: it is ordinary text with an id of its own, as in `tokenizers`, where
-    /// `encode_special_tokens` keeps special tokens from being found but not the other added ones.
-    /// `previous` is the token that the text comes after, for a prompt that is encoded in parts.
+    // The ids of `text`; invalid UTF-8 counts as U+FFFD. With `parse_special` the text of a
+    // control token becomes that token, without it stays plain text. A user-defined token is
+    // found either way: it is ordinary text with an id of its own, as in `tokenizers`, where
+    // `encode_special_tokens` keeps special tokens from being found but not the other added ones.
+    // `previous` is the token that the text comes after, for a prompt that is encoded in parts.
     std::vector<int32_t> encode(std::string_view text, bool parse_special,
                                 int32_t previous = -1) const;
 
-    /// The bytes of a text of `n` tokens; a token may end inside a UTF-8 character. With
-    /// `skip_special`, tokens that are no text are left out, else they are written as they are.
+    // The bytes of a text of `n` tokens; a token may end inside a UTF-8 character. With
+    // `skip_special`, tokens that are no text are left out, else they are written as they are.
     std::string decode(const int32_t* ids, size_t n, bool skip_special) const;
 
-    /// The bytes of one token inside a text.
+    // The bytes of one token inside a text.
     std::string token_bytes(int32_t id) const;
 
-    /// Whether the token is no text: control, unknown, or an unused row of the vocabulary.
+    // Whether the token is no text: control, unknown, or an unused row of the vocabulary.
     bool is_control(int32_t id) const;
 
-    /// The id of a piece as the vocabulary spells it, or -1.
+    // The id of a piece as the vocabulary spells it, or -1.
     int32_t find(std::string_view piece) const;
 
     int32_t size() const { return static_cast<int32_t>(vocab_.tokens.size()); }
@@ -84,24 +84,21 @@ public:
 protected:
     explicit Tokenizer(VocabData data);
 
-    /// Throws the Error for a vocabulary that cannot be used; says what was expected and found.
-    [[noreturn]] static void refuse(const std::string& expected_and_found);
-
     const std::string& piece(int32_t id) const { return vocab_.tokens[static_cast<size_t>(id)]; }
     TokenType type(int32_t id) const;
 
-    /// Appends the ids of valid UTF-8 that holds no token found by its text; `is_start` where no
-    /// token comes before it.
+    // Appends the ids of valid UTF-8 that holds no token found by its text; `is_start` where no
+    // token comes before it.
     virtual void encode_text(std::string_view text, bool is_start,
                              std::vector<int32_t>& ids) const = 0;
 
-    /// The bytes of a token that is text.
+    // The bytes of a token that is text.
     virtual std::string text_bytes(int32_t id) const = 0;
 
-    /// Whether decoding takes one space off the start of a text, because encoding put it there.
+    // Whether decoding takes one space off the start of a text, because encoding put it there.
     virtual bool drops_first_space() const { return false; }
 
-    /// Makes `encode` look for this token's text before anything else is done with the text.
+    // Makes `encode` look for this token's text before anything else is done with the text.
     void find_in_text(int32_t id) { special_.add(piece(id), id); }
 
 private:

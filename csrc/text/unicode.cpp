@@ -27,7 +27,7 @@ struct Composition {
 
 #include "crispvl_unicode_tables.inc"
 
-/// The value of the range that holds `code`, or `otherwise`. Ranges are sorted and disjoint.
+// The value of the range that holds `code`, or `otherwise`. Ranges are sorted and disjoint.
 template <class Value, size_t n>
 Value look_up(const Range<Value> (&ranges)[n], char32_t code, Value otherwise) {
     const auto* range =
@@ -41,30 +41,30 @@ struct Mark {
     int combining_class;
 };
 
-constexpr char32_t k_syllable = 0xAC00, k_initial = 0x1100, k_vowel = 0x1161, k_final = 0x11A7;
+constexpr char32_t kSyllable = 0xAC00, kInitial = 0x1100, kVowel = 0x1161, kFinal = 0x11A7;
 constexpr char32_t n_initials = 19, n_vowels = 21, n_finals = 28;
 constexpr char32_t n_syllables = n_initials * n_vowels * n_finals;
 
 void append_decomposed(std::vector<Mark>& marks, char32_t code) {
-    if (code - k_syllable < n_syllables) {
-        const char32_t index = code - k_syllable;
-        marks.push_back({k_initial + index / (n_vowels * n_finals), 0});
-        marks.push_back({k_vowel + index / n_finals % n_vowels, 0});
-        if (index % n_finals != 0) marks.push_back({k_final + index % n_finals, 0});
+    if (code - kSyllable < n_syllables) {
+        const char32_t index = code - kSyllable;
+        marks.push_back({kInitial + index / (n_vowels * n_finals), 0});
+        marks.push_back({kVowel + index / n_finals % n_vowels, 0});
+        if (index % n_finals != 0) marks.push_back({kFinal + index % n_finals, 0});
         return;
     }
     const auto* row =
-        std::lower_bound(std::begin(k_decompositions), std::end(k_decompositions), code,
+        std::lower_bound(std::begin(kDecompositions), std::end(kDecompositions), code,
                          [](const Decomposition& d, char32_t c) { return d.composed < c; });
-    if (row != std::end(k_decompositions) && row->composed == code) {
+    if (row != std::end(kDecompositions) && row->composed == code) {
         append_decomposed(marks, row->first);
         if (row->second != 0) append_decomposed(marks, row->second);
         return;
     }
-    marks.push_back({code, look_up(k_combining_classes, code, 0)});
+    marks.push_back({code, look_up(kCombiningClasses, code, 0)});
 }
 
-/// Canonical order: within a run of non-starters, by combining class, otherwise as they came.
+// Canonical order: within a run of non-starters, by combining class, otherwise as they came.
 void sort_marks(std::vector<Mark>& marks) {
     const auto is_starter = [](const Mark& m) { return m.combining_class == 0; };
     for (auto run = marks.begin(); run != marks.end();) {
@@ -76,27 +76,27 @@ void sort_marks(std::vector<Mark>& marks) {
     }
 }
 
-/// The primary composite of two characters, or 0.
+// The primary composite of two characters, or 0.
 char32_t compose(char32_t first, char32_t second) {
-    if (first - k_initial < n_initials && second - k_vowel < n_vowels) {
-        return k_syllable + ((first - k_initial) * n_vowels + second - k_vowel) * n_finals;
+    if (first - kInitial < n_initials && second - kVowel < n_vowels) {
+        return kSyllable + ((first - kInitial) * n_vowels + second - kVowel) * n_finals;
     }
     const bool has_no_final =
-        first - k_syllable < n_syllables && (first - k_syllable) % n_finals == 0;
-    if (has_no_final && second > k_final && second - k_final < n_finals) {
-        return first + second - k_final;
+        first - kSyllable < n_syllables && (first - kSyllable) % n_finals == 0;
+    if (has_no_final && second > kFinal && second - kFinal < n_finals) {
+        return first + second - kFinal;
     }
     const auto* row = std::lower_bound(
-        std::begin(k_compositions), std::end(k_compositions), Composition{first, second, 0},
+        std::begin(kCompositions), std::end(kCompositions), Composition{first, second, 0},
         [](const Composition& a, const Composition& b) {
             return a.first != b.first ? a.first < b.first : a.second < b.second;
         });
     const bool found =
-        row != std::end(k_compositions) && row->first == first && row->second == second;
+        row != std::end(kCompositions) && row->first == first && row->second == second;
     return found ? row->composed : 0;
 }
 
-/// Composes each mark with the last starter unless a mark between them blocks it.
+// Composes each mark with the last starter unless a mark between them blocks it.
 void compose_marks(std::vector<Mark>& marks) {
     size_t n_kept = 0;
     size_t starter = marks.size();  // index among the kept; marks.size() means none yet
@@ -119,11 +119,11 @@ void compose_marks(std::vector<Mark>& marks) {
 }  // namespace
 
 CharClass char_class(char32_t code_point) {
-    return look_up(k_char_classes, code_point, CharClass::other);
+    return look_up(kCharClasses, code_point, CharClass::other);
 }
 
 LetterCase letter_case(char32_t code_point) {
-    return look_up(k_letter_cases, code_point, LetterCase::none);
+    return look_up(kLetterCases, code_point, LetterCase::none);
 }
 
 std::string to_nfc(std::string_view text) {
@@ -136,7 +136,7 @@ std::string to_nfc(std::string_view text) {
         codes.push_back(step.code_point);
         // Below U+0300 nothing composes, reorders or decomposes in NFC.
         is_nfc =
-            is_nfc && (step.code_point < 0x300 || !look_up(k_nfc_active, step.code_point, false));
+            is_nfc && (step.code_point < 0x300 || !look_up(kNfcActive, step.code_point, false));
     }
     if (is_nfc) return std::string(text);
 

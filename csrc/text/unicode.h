@@ -16,7 +16,7 @@ enum class CharClass : uint8_t {
 
 CharClass char_class(char32_t code_point);
 
-/// What a letter can be within a word; a mark can be either, as letters without a case can.
+// What a letter can be within a word; a mark can be either, as letters without a case can.
 enum class LetterCase : uint8_t {
     none,   // neither letter nor mark
     upper,  // \p{Lu}, \p{Lt}
@@ -26,7 +26,7 @@ enum class LetterCase : uint8_t {
 
 LetterCase letter_case(char32_t code_point);
 
-/// Normalisation form C of valid UTF-8 (Unicode Standard Annex #15).
+// Normalisation form C of valid UTF-8 (Unicode Standard Annex #15).
 std::string to_nfc(std::string_view text);
 
 }  // namespace crispvl

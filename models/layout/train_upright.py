@@ -97,12 +97,12 @@ def write(model: Evidence, path: Path) -> None:
     path.write_text(
         "// Written by models/layout/train_upright.py; see there.\n#pragma once\n\n"
         "namespace crispvl::layout {\n\n"
-        f"constexpr int k_letter_grid = {GRID};\nconstexpr int k_letter_hidden = {HIDDEN};\n\n"
+        f"constexpr int kLetterGrid = {GRID};\nconstexpr int kLetterHidden = {HIDDEN};\n\n"
         "// clang-format off\n"
-        "constexpr float k_letter_inner[] = {  // [hidden, row, column]\n"
+        "constexpr float kLetterInner[] = {  // [hidden, row, column]\n"
         f"    {rows(model.inner.weight)}}};\n"
-        f"constexpr float k_letter_bias[] = {{\n    {rows(model.inner.bias)}}};\n"
-        f"constexpr float k_letter_outer[] = {{\n    {rows(model.outer.weight)}}};\n"
+        f"constexpr float kLetterBias[] = {{\n    {rows(model.inner.bias)}}};\n"
+        f"constexpr float kLetterOuter[] = {{\n    {rows(model.outer.weight)}}};\n"
         "// clang-format on\n\n}  // namespace crispvl::layout\n"
     )
 

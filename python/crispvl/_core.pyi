@@ -155,6 +155,9 @@ class Prefill:
 
 def build_info() -> dict[str, Any]: ...
 def devices() -> list[dict[str, Any]]: ...
+def limit_features(features: list[str]) -> None:
+    """From now on kernels are chosen as on a CPU that has these features at most."""
+
 def choose_grid(
     width: int, height: int, max_tiles: int = 12, tile_px: int = 448, min_tiles: int = 1
 ) -> tuple[int, int]: ...
@@ -297,7 +300,7 @@ class GgufFile:
     def data(self, name: str) -> NDArray[np.uint8]: ...
     def quantize(
         self,
-        path: str,
+        path: Path,
         types: dict[str, str],
         importance: dict[str, NDArray[np.float32]],
         set_keys: dict[str, str | int],

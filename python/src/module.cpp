@@ -6,13 +6,14 @@
 #include <pybind11/stl/filesystem.h>
 
 #include "describe.h"
+#include "engine/decode.h"
 #include "engine/prefill.h"
 #include "ggml.h"
 #include "gil.h"
 #include "image.h"
 #include "interrupt.h"
-#include "kernels.h"
 #include "kernels/cpu.h"
+#include "kernels/names.h"
 #include "layout.h"
 #include "numpy_convert.h"
 #include "quantize.h"
@@ -153,8 +154,8 @@ py::dict trace(const std::shared_ptr<Model>& model, const std::optional<py::arra
         }
         const int64_t width = model->config().decoder.width;
         Session session(model, static_cast<int64_t>(prompt.ids.size()));
-        session.prefill(prompt.ids, n_tiles > 0 ? prompt.rows.data() : nullptr,
-                        static_cast<int64_t>(prompt.rows.size()) / width, interrupt, &stages);
+        crispvl::prefill(session, prompt.ids, n_tiles > 0 ? prompt.rows.data() : nullptr,
+                         static_cast<int64_t>(prompt.rows.size()) / width, interrupt, &stages);
     });
     py::dict all;
     for (auto& [name, array] : stages) {
@@ -198,7 +199,7 @@ void decode_batch(const std::vector<Session*>& sessions,
                   const std::vector<std::vector<int32_t>>& token_ids,
                   const std::vector<const CancelToken*>& cancels) {
     run_interruptible(cancels, [&](Interrupt* interrupt) {
-        Session::decode_batch(sessions, token_ids, interrupt);
+        crispvl::decode_batch(sessions, token_ids, interrupt);
     });
 }
 
@@ -327,8 +328,8 @@ void bind_session(py::module_& m) {
         .def(
             "decode",
             [](Session& self, int32_t id, const CancelToken* cancel) {
-                run_interruptible(cancel,
-                                  [&](Interrupt* interrupt) { self.decode(id, interrupt); });
+                run_interruptible(
+                    cancel, [&](Interrupt* interrupt) { crispvl::decode(self, id, interrupt); });
             },
             "token_id"_a, "cancel"_a = nullptr)
         .def_static("decode_batch", &decode_batch, "sessions"_a, "token_ids"_a,
@@ -355,11 +356,11 @@ PYBIND11_MODULE(_core, m) {
     bind_model(m);
     bind_session(m);
     bind_profile(m);
-    bind_kernels(m);
     bind_image(m);
     bind_layout(m);
     m.def("build_info", &build_info);
     m.def("devices", &devices);
+    m.def("limit_features", &kernels::limit_features, "features"_a);
     bind_quantize(m);
 }
 

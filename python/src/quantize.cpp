@@ -4,6 +4,7 @@
 #include <pybind11/stl/filesystem.h>
 
 #include "engine/memory_plan.h"
+#include "gguf/dialect.h"
 #include "interrupt.h"
 #include "numpy_convert.h"
 #include "quantize/importance.h"

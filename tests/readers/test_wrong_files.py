@@ -153,7 +153,7 @@ def test_a_weight_of_a_type_that_is_none_is_refused(
 ) -> None:
     shape = next(t.data.shape for t in GGUFReader(pair[0]).tensors if t.name == name)
     text = rewritten(pair[0], {name: np.zeros(shape, kind)})
-    with pytest.raises(ModelFileError, match=rf"'{name}' should be .*; it is {called}"):
+    with pytest.raises(ModelFileError, match=rf"'{name}': expected .*; found {called}"):
         Model.load(text, pair[1])
 
 

@@ -23,15 +23,15 @@ def load(folder: Path, **keys: Any) -> Model:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({**BPE, "model": "bert", "tokens": ASCII}, "tokenizer.ggml.model.*gpt2.*bert"),
+        ({**BPE, "model": "bert", "tokens": ASCII}, "gpt2.*tokenizer.ggml.model.*bert"),
         ({**BPE, "pre": "falcon", "tokens": ASCII}, "tokenizer.ggml.pre.*qwen2.*falcon"),
-        ({**BPE, "tokens": ASCII, "types": [NORMAL]}, "token_type.*94 tokens; it has 1"),
-        ({**BPE, "tokens": ASCII, "eos_id": 94}, "eos_token_id.*below 94; it is 94"),
-        ({**BPE, "tokens": ASCII, "merges": ["ab"]}, "merges.*entry 0 is 'ab'"),
-        ({**BPE, "tokens": ASCII, "merges": ["a b"]}, "merges.*entry 0 is 'a b'"),
-        ({**BPE, "tokens": [*ASCII, "ab"], "merges": ["a b", "ab é"]}, "entry 1 is 'ab é'"),
+        ({**BPE, "tokens": ASCII, "types": [NORMAL]}, "94 tokens in .*token_type.*; found 1"),
+        ({**BPE, "tokens": ASCII, "eos_id": 94}, "eos_token_id.*below 94; found 94"),
+        ({**BPE, "tokens": ASCII, "merges": ["ab"]}, "merges.*found as entry 0 'ab'"),
+        ({**BPE, "tokens": ASCII, "merges": ["a b"]}, "merges.*found as entry 0 'a b'"),
+        ({**BPE, "tokens": [*ASCII, "ab"], "merges": ["a b", "ab é"]}, "found as entry 1 'ab é'"),
         ({**SENTENCEPIECE, "tokens": ASCII}, "every byte or an unknown token"),
-        ({**SENTENCEPIECE, "tokens": ASCII, "scores": [0.0]}, "scores.*94 tokens; it has 1"),
+        ({**SENTENCEPIECE, "tokens": ASCII, "scores": [0.0]}, "94 tokens in .*scores.*; found 1"),
         (
             {**SENTENCEPIECE, "tokens": ["<0xG0>"], "types": [BYTE], "unknown_id": 0},
             "byte token.*<0xG0>",
@@ -84,7 +84,7 @@ def test_huge_piece_is_found_and_costs_nothing_elsewhere(tmp_path: Path) -> None
 
 
 def test_control_token_longer_than_any_real_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="at most 256 bytes; token 94 has 257"):
+    with pytest.raises(ModelFileError, match="at most 256 bytes; found token 94 of 257"):
         load(tmp_path, **BPE, tokens=[*ASCII, "<" * 257], types=[NORMAL] * 94 + [CONTROL])
 
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/bf16/kernels.h"
-#include "nn/attention.h"
+#include "nn/sequence_step.h"
 
 namespace crispvl {
 

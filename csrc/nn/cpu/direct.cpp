@@ -1,7 +1,6 @@
 #include "nn/cpu/direct.h"
 
 #include <algorithm>
-#include "nn/cpu/operand.h"
 
 namespace crispvl {
 namespace {
@@ -23,6 +22,7 @@ DirectLinear::DirectLinear(const std::vector<const Linear*>& parts, RowEpilogue 
     if (is_swiglu()) d_out_ /= 2;
 }
 
+// Whether the kernels read these weights' types and shapes.
 bool DirectLinear::supports(const std::vector<const Linear*>& parts, RowEpilogue epilogue) {
     const auto type_of = [](const Linear* part) { return row_type(part->weight()->type); };
     return std::all_of(parts.begin(), parts.end(), [&](const Linear* part) {
@@ -34,11 +34,31 @@ bool DirectLinear::supports(const std::vector<const Linear*>& parts, RowEpilogue
     });
 }
 
+std::optional<DirectLinear> DirectLinear::joined(const std::vector<const Linear*>& parts) {
+    if (!supports(parts, RowEpilogue::store)) return std::nullopt;
+    return DirectLinear(parts, RowEpilogue::store);
+}
+
+std::optional<DirectLinear> DirectLinear::added(const Linear& part) {
+    if (!supports({&part}, RowEpilogue::residual)) return std::nullopt;
+    return DirectLinear({&part}, RowEpilogue::residual);
+}
+
+std::optional<Gated<DirectLinear>> DirectLinear::gated(const Linear& gate, const Linear& up,
+                                                       const Linear& down) {
+    if (!supports({&gate, &up}, RowEpilogue::swiglu) || !supports({&down}, RowEpilogue::residual)) {
+        return std::nullopt;
+    }
+    return Gated<DirectLinear>{DirectLinear({&gate, &up}, RowEpilogue::swiglu),
+                               DirectLinear({&down}, RowEpilogue::residual)};
+}
+
 ggml_tensor* DirectLinear::input(Graph& g, ggml_tensor* x) const {
     return is_quantised_ ? to_operand(g, Operand::int8, x) : x;
 }
 
-ggml_tensor* DirectLinear::operator()(Graph& g, ggml_tensor* input, ggml_tensor* residual) const {
+ggml_tensor* DirectLinear::operator()(Graph& g, ggml_tensor* input, ggml_tensor* residual,
+                                      ggml_tensor* /*scratch*/) const {
     return g.custom("direct product", GGML_TYPE_F32, d_out_, {input, residual}, compute, this);
 }
 

@@ -19,6 +19,12 @@ ggml_tensor* make_operand(Graph& g, const char* label, Operand operand, int64_t 
 // BF16 or F32 [d, …], rows contiguous, -> operand
 ggml_tensor* to_operand(Graph& g, Operand operand, ggml_tensor* x);
 
+// The two products of a gated MLP.
+template <typename Product>
+struct Gated {
+    Product gate_up, down;
+};
+
 // How the kernels call a type of weights; none: they do not read it.
 std::optional<kernels::RowType> row_type(ggml_type type);
 

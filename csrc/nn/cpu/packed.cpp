@@ -124,7 +124,7 @@ ggml_tensor* PackedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* res
     if (epilogue_ == Epilogue::gelu) {
         return make_operand(g, "packed product", operand_, d_out_, {x}, compute, this);
     }
-    const bool is_f32 = epilogue_ == Epilogue::residual_f32;
+    const bool is_f32 = epilogue_ == Epilogue::residual_f32 || epilogue_ == Epilogue::store_f32;
     return g.custom("packed product", is_f32 ? GGML_TYPE_F32 : GGML_TYPE_BF16, d_out_,
                     {x, residual}, compute, this);
 }

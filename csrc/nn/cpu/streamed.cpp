@@ -21,6 +21,13 @@ std::vector<float> joined_bias(const std::vector<const Linear*>& parts) {
     return bias;
 }
 
+// What `make` makes of the fastest operand that it can be made of.
+template <typename Made, typename Make>
+std::optional<Made> fastest(const Make& make) {
+    std::optional<Made> made = make(Operand::int8);
+    return made ? made : make(Operand::bf16);
+}
+
 bool multiplies_as_bytes(const Linear* linear) {
     const std::optional<kernels::RowType> type = row_type(linear->weight()->type);
     return type && kernels::is_quantised(*type) && linear->weight()->ne[1] % kInt8Columns == 0;
@@ -28,6 +35,7 @@ bool multiplies_as_bytes(const Linear* linear) {
 
 }  // namespace
 
+// Whether this CPU's kernels multiply these linears as such operands.
 bool StreamedLinear::supports(const std::vector<const Linear*>& parts, Operand operand,
                               Epilogue epilogue) {
     if (operand == Operand::bf16) {
@@ -60,6 +68,38 @@ StreamedLinear::StreamedLinear(const std::vector<const Linear*>& parts, Operand 
     }
 }
 
+std::optional<StreamedLinear> StreamedLinear::joined(const std::vector<const Linear*>& parts) {
+    return fastest<StreamedLinear>([&](Operand operand) -> std::optional<StreamedLinear> {
+        if (!supports(parts, operand, Epilogue::store_f32)) return std::nullopt;
+        return StreamedLinear(parts, operand, Epilogue::store_f32);
+    });
+}
+
+std::optional<StreamedLinear> StreamedLinear::added(const Linear& part) {
+    return fastest<StreamedLinear>([&](Operand operand) -> std::optional<StreamedLinear> {
+        if (!supports({&part}, operand, Epilogue::residual_f32)) return std::nullopt;
+        return StreamedLinear({&part}, operand, Epilogue::residual_f32);
+    });
+}
+
+// One operand for both, as the first product's result is the second's input.
+std::optional<Gated<StreamedLinear>> StreamedLinear::gated(const Linear& gate, const Linear& up,
+                                                           const Linear& down) {
+    return fastest<Gated<StreamedLinear>>(
+        [&](Operand operand) -> std::optional<Gated<StreamedLinear>> {
+            if (!supports({&gate, &up}, operand, Epilogue::swiglu) ||
+                !supports({&down}, operand, Epilogue::residual_f32)) {
+                return std::nullopt;
+            }
+            return Gated<StreamedLinear>{StreamedLinear({&gate, &up}, operand, Epilogue::swiglu),
+                                         StreamedLinear({&down}, operand, Epilogue::residual_f32)};
+        });
+}
+
+ggml_tensor* StreamedLinear::input(Graph& g, ggml_tensor* x) const {
+    return x->type == GGML_TYPE_I8 ? x : to_operand(g, operand_, x);
+}
+
 ggml_tensor* StreamedLinear::scratch(Graph& g, int64_t d_in, int n_threads) {
     // For BF16, with the panel itself. Bytes take less.
     const int64_t n_bytes = bf16_panel_room(d_in) + kPanelWidth * d_in * 2;
@@ -67,8 +107,8 @@ ggml_tensor* StreamedLinear::scratch(Graph& g, int64_t d_in, int n_threads) {
     return g.input(GGML_TYPE_I8, GGML_PAD(n_bytes, 64), n_threads);
 }
 
-ggml_tensor* StreamedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch,
-                                        ggml_tensor* residual) const {
+ggml_tensor* StreamedLinear::operator()(Graph& g, ggml_tensor* x, ggml_tensor* residual,
+                                        ggml_tensor* scratch) const {
     const char* label = "streamed product";
     const ggml_custom_op_t compute = operand_ == Operand::bf16 ? compute_bf16 : compute_int8;
     if (is_swiglu()) return make_operand(g, label, operand_, d_out(), {x, scratch}, compute, this);

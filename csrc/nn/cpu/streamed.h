@@ -9,6 +9,7 @@
 #include "kernels/epilogue.h"
 #include "nn/cpu/bf16_panel.h"
 #include "nn/cpu/operand.h"
+#include "nn/cpu/packed.h"
 #include "nn/linear.h"
 
 namespace crispvl {
@@ -20,20 +21,31 @@ public:
     StreamedLinear(const std::vector<const Linear*>& parts, Operand operand,
                    kernels::Epilogue epilogue);
 
-    // Whether this CPU's kernels multiply these linears as such operands.
-    static bool supports(const std::vector<const Linear*>& parts, Operand operand,
-                         kernels::Epilogue epilogue);
+    // What a decoder block is made of; none where this CPU's kernels do not read the weights. Of
+    // the operands that they multiply the fastest is chosen.
+    static std::optional<StreamedLinear> joined(const std::vector<const Linear*>& parts);
+    static std::optional<StreamedLinear> added(const Linear& part);
+    static std::optional<Gated<StreamedLinear>> gated(const Linear& gate, const Linear& up,
+                                                      const Linear& down);
 
     // Working memory for `n_threads` threads, enough for any input up to `d_in` wide.
     static ggml_tensor* scratch(Graph& g, int64_t d_in, int n_threads);
 
-    // operand [d_in, n_tokens] -> [d_out, n_tokens] of the epilogue's type
-    ggml_tensor* operator()(Graph& g, ggml_tensor* x, ggml_tensor* scratch,
-                            ggml_tensor* residual = nullptr) const;
+    // The norm before it, whose result is its input.
+    using Norm = PackedNorm;
+    Norm norm_before(const crispvl::Norm& norm) const { return {norm, operand_}; }
+    // What operator() takes for x: BF16 or F32 [d_in, n_tokens], or an operand already.
+    ggml_tensor* input(Graph& g, ggml_tensor* x) const;
+
+    // -> [d_out, n_tokens] of the epilogue's type; `residual` of that shape where it has one
+    ggml_tensor* operator()(Graph& g, ggml_tensor* input, ggml_tensor* residual,
+                            ggml_tensor* scratch) const;
 
     Operand operand() const { return operand_; }
 
 private:
+    static bool supports(const std::vector<const Linear*>& parts, Operand operand,
+                         kernels::Epilogue epilogue);
     static void compute_bf16(ggml_tensor* y, int ith, int nth, void* self);
     static void compute_int8(ggml_tensor* y, int ith, int nth, void* self);
     WeightRow row_of(int64_t i_panel, int64_t i) const;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crispvl.errors import DocumentError, OutputError
 from crispvl.file_lock import open_locked
 from crispvl.inputs.urls import is_url
+from crispvl.results.outputs import whole_files
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo
@@ -169,16 +169,8 @@ class Folder:
                 with self._fs.open_output_stream(f"{self._root}/{name}") as stream:
                     stream.write(data)
                 return
-            part = Path(self._root) / f".{uuid.uuid4().hex}.part"
-            try:
-                with part.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                part.replace(Path(self._root) / name)
-            finally:
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
+            with whole_files([Path(self._root) / name], durable=True) as [part]:
+                part.write_bytes(data)
 
     @contextmanager
     def _told(self, expected: str) -> Iterator[None]:

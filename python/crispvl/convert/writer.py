@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from crispvl.convert.dtypes import n_bytes
 from crispvl.convert.metadata import Entry
 from crispvl.errors import ModelFileError
-from crispvl.results.outputs import check_outputs, part_beside, resolve_links
+from crispvl.results.outputs import check_outputs, whole_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +50,7 @@ def write_files(
     progress: Callable[[str, int], None] | None = None,
     check: Callable[[Sequence[Path]], None] | None = None,
 ) -> None:
-    """Writes all files or none.
-
-    Each grows under a temporary name in its own folder, is forced to disk and renamed last; on
-    any error, an interrupt included, the temporary files are removed and old files stay. What a
-    link points to is written, and the link stays.
+    """Writes all files or none; see `crispvl.results.outputs.whole_files`.
 
     Args:
         files: What to write.
@@ -69,19 +63,13 @@ def write_files(
         ValueError: One is a folder, a FIFO or a device.
     """
     check_outputs([f.path for f in files], regular=True)
-    with ExitStack() as stack:
-        targets = [resolve_links(f.path) for f in files]
-        temporary = [stack.enter_context(_temporary_beside(target)) for target in targets]
-        for file, path in zip(files, temporary, strict=True):
-            write_header(path, file)
+    with whole_files([f.path for f in files], durable=True) as parts:
+        for file, part in zip(files, parts, strict=True):
+            write_header(part, file)
         if check is not None:
-            check(temporary)
-        for file, path in zip(files, temporary, strict=True):
-            _append_tensors(path, file.tensors, progress)
-        for path, target in zip(temporary, targets, strict=True):
-            os.replace(path, target)
-        for folder in {target.parent for target in targets}:
-            _sync_folder(folder)
+            check(parts)
+        for file, part in zip(files, parts, strict=True):
+            _append_tensors(part, file.tensors, progress)
 
 
 def write_header(path: Path, file: OutputFile) -> None:
@@ -122,30 +110,7 @@ def _append_tensors(
                 if progress is not None:
                     progress(tensor.name, chunk.nbytes)
             _pad(out)
-        out.flush()
-        os.fsync(out.fileno())
 
 
 def _pad(out: BinaryIO) -> None:
     out.write(bytes(-out.tell() % gguf.GGUF_DEFAULT_ALIGNMENT))
-
-
-@contextmanager
-def _temporary_beside(path: Path) -> Iterator[Path]:
-    """A name in the same folder, where renaming is atomic; no such file outlives the block."""
-    temporary = part_beside(path)
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name last through a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

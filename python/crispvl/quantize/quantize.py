@@ -22,7 +22,7 @@ from crispvl.quantize.budget import assign_within, padded
 from crispvl.quantize.importance import ImportanceMatrix, read_importance
 from crispvl.quantize.recipes import AUTO, find_recipe
 from crispvl.quantize.roles import Role, SourceTensor, source_tensors
-from crispvl.results.outputs import check_outputs, resolve_links
+from crispvl.results.outputs import check_outputs, whole_files
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken, GgufFile
@@ -128,16 +128,17 @@ def quantize_file(
             else lambda n, i, total: progress(f"trying {n}", i, total),
             n_other_bytes=_header_bytes(sources, file, keys),
         )
-    file.quantize(
-        str(resolve_links(output)),
-        {a.tensor.stored_name: a.type.name for a in assigned if a.type.name != a.tensor.type},
-        {t.stored_name: columns[t.name] for t in tensors if t.name in columns},
-        keys,
-        ["quantize.imatrix.", "crispvl.quantize."],
-        threads or 0,
-        progress,
-        cancel,
-    )
+    with whole_files([output], durable=True) as [part]:
+        file.quantize(
+            part,
+            {a.tensor.stored_name: a.type.name for a in assigned if a.type.name != a.tensor.type},
+            {t.stored_name: columns[t.name] for t in tensors if t.name in columns},
+            keys,
+            ["quantize.imatrix.", "crispvl.quantize."],
+            threads or 0,
+            progress,
+            cancel,
+        )
     return _report(output, sources, name, assigned, time.monotonic() - started)
 
 

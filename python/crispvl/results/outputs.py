@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -64,23 +64,58 @@ def whole_file(path: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[
         with path.open("wb") as stream:
             yield stream
         return
-    target = resolve_links(path)
-    part = part_beside(target)
-    try:
+    with whole_files([path]) as [part]:
         with _opened(part, path) as file:
             yield file
-        if keep():
+        if not keep():
+            part.unlink()
+
+
+@contextmanager
+def whole_files(paths: Sequence[Path], *, durable: bool = False) -> Iterator[list[Path]]:
+    """Gives names to write to; at the end of the block the files take their own, all or none.
+
+    On any error, an interrupt included, nothing of them stays and old files are as they were. What
+    was not written, or was removed again, is left out.
+
+    Args:
+        paths: Of the files; links are followed.
+        durable: Whether files and names are forced to the disk, to last through a power cut.
+    """
+    targets = [resolve_links(path) for path in paths]
+    parts = [_part_beside(target) for target in targets]
+    try:
+        yield parts
+        written = [pair for pair in zip(parts, targets, strict=True) if pair[0].exists()]
+        for part, _ in written if durable else ():
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+        for part, target in written:
             part.replace(target)
+        for folder in {target.parent for _, target in written} if durable else ():
+            _sync_folder(folder)
     finally:
-        part.unlink(missing_ok=True)
+        for part in parts:
+            with suppress(OSError):  # of a disk that fails, the first error tells more
+                part.unlink(missing_ok=True)
 
 
-def part_beside(path: Path) -> Path:
-    """Returns a name for what is still being written, in the folder where it will be renamed.
+def _part_beside(path: Path) -> Path:
+    """Returns a name in the same folder, where renaming is atomic.
 
     It is short: a name that is as long as the system allows leaves no room for a suffix.
     """
     return path.with_name(f".{secrets.token_hex(4)}.part")
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # others cannot open one
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def resolve_links(path: PathLike) -> Path:

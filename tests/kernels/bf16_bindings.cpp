@@ -1,6 +1,5 @@
-#include "kernels.h"
+#include "bindings.h"
 
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -9,15 +8,12 @@
 #include <vector>
 
 #include "kernels/bf16/kernels.h"
-#include "kernels/cpu.h"
 #include "kernels/simd/aligned.h"
-#include "numpy_convert.h"
 
 namespace crispvl::binding {
 namespace {
 
 using namespace py::literals;
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 std::vector<uint16_t> rounded(const Floats& x) {
     std::vector<uint16_t> values(static_cast<size_t>(x.size()));
@@ -184,10 +180,8 @@ std::vector<py::array_t<float>> cached_attention(const std::vector<Floats>& q,
 
 }  // namespace
 
-void bind_kernels(py::module_& m) {
-    py::module_ k = m.def_submodule("kernels", "CPU kernels by themselves, for tests.");
+void bind_bf16_kernels(py::module_& k) {
     k.def("bf16_kernels_name", &kernels::bf16_kernels_name);
-    k.def("limit_features", &kernels::limit_features, "features"_a);
     k.def("gemm_bf16", &gemm, "x"_a, "w"_a, py::kw_only(), "bias"_a = std::nullopt,
           "gelu"_a = false, "residual"_a = std::nullopt, "scale"_a = std::nullopt,
           "bf16_output"_a = false, "n_threads"_a = 1);
@@ -199,7 +193,6 @@ void bind_kernels(py::module_& m) {
           "window"_a = 0, "sinks"_a = py::none());
     k.def("causal_attention_bf16", &causal_attention, "q"_a, "k"_a, "v"_a, "n_threads"_a = 1,
           "window"_a = 0, "sinks"_a = py::none());
-    bind_int8_kernels(k);
 }
 
 }  // namespace crispvl::binding

@@ -1,4 +1,5 @@
-#include <pybind11/numpy.h>
+#include "bindings.h"
+
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -6,17 +7,13 @@
 #include <optional>
 #include <vector>
 
-#include "kernels.h"
-#include "kernels/cpu.h"
 #include "kernels/int8/kernels.h"
 #include "kernels/simd/aligned.h"
-#include "numpy_convert.h"
 
 namespace crispvl::binding {
 namespace {
 
 using namespace py::literals;
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 // x [n_rows, n_in] -> its rounded rows
 std::vector<uint8_t> quantised(const Floats& x, const std::optional<Floats>& weight,

@@ -1,8 +1,9 @@
 // Split files: "NAME-00001-of-00003.gguf", as llama.cpp's gguf-split writes them.
+#include "gguf/parts.h"
+
 #include <cstdio>
 
 #include "base/error.h"
-#include "gguf/dialect.h"
 
 namespace crispvl {
 namespace {
