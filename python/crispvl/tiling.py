@@ -126,16 +126,24 @@ def tile_image(
     """
     page = open_image(image)
     grid = choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles)
-    if not multi_scale:
-        return _cut(page, grid, tile_px, thumbnail)
+    if multi_scale:
+        return cut_twice(page, grid, tile_px, max_tiles)
+    return cut_tiles(page, grid, tile_px, thumbnail)
+
+
+def cut_twice(
+    page: Image.Image, grid: tuple[int, int], tile_px: int, max_tiles: int
+) -> NDArray[np.uint8]:
+    """Cuts an RGB page in `choose_second_grid` and in a grid, the thumbnail last (multi-scale)."""
     second = choose_second_grid(page.width, page.height, grid, max_tiles, tile_px)
-    fine, coarse = (_cut(page, g, tile_px, thumbnail=True) for g in (second, grid))
+    fine, coarse = (cut_tiles(page, g, tile_px, thumbnail=True) for g in (second, grid))
     return np.concatenate([fine[:-1], coarse[:-1], fine[-1:]])
 
 
-def _cut(
+def cut_tiles(
     page: Image.Image, grid: tuple[int, int], tile_px: int, thumbnail: bool
 ) -> NDArray[np.uint8]:
+    """Cuts an RGB page into the tiles of a grid, as `tile_image` does."""
     columns, rows = grid
     n_tiles = columns * rows
     with_thumbnail = thumbnail and n_tiles > 1

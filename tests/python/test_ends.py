@@ -16,7 +16,7 @@ import pytest
 from crispvl import CrispOCR
 from crispvl.cli import main
 from crispvl.errors import OutOfMemoryError
-from crispvl.reading import document_reader
+from crispvl.reading import whole_page_reader
 from PIL import Image
 
 from .conftest import FakeModel
@@ -103,14 +103,14 @@ def test_every_public_name_is_found_when_it_is_asked_for() -> None:
 
 def without_memory(monkeypatch: pytest.MonkeyPatch, width_px: int) -> None:
     """Images of a width need more memory than there is."""
-    prepare = document_reader.prepare_page
+    prepare = whole_page_reader.prepare_page
 
     def prepare_page(image: Image.Image, *arguments: Any) -> Any:
         if image.width == width_px:
             raise MemoryError
         return prepare(image, *arguments)
 
-    monkeypatch.setattr(document_reader, "prepare_page", prepare_page)
+    monkeypatch.setattr(whole_page_reader, "prepare_page", prepare_page)
 
 
 def test_a_page_that_needs_too_much_memory_is_a_record_of_its_own(
@@ -139,7 +139,7 @@ def test_an_error_of_another_kind_is_the_documents_own(
     def fail(*_: Any) -> Any:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr(document_reader, "prepare_page", fail)
+    monkeypatch.setattr(whole_page_reader, "prepare_page", fail)
     out = tmp_path / "out.jsonl"
     assert main([*command, str(page), "--format", "jsonl", "-o", str(out)]) == 1
     assert json.loads(out.read_text())["error"] == {

@@ -59,6 +59,8 @@ def lines(report: Mapping[str, Any]) -> Iterable[str]:
     yield f"size          {report['bytes'] / 2**20:,.1f} MiB"
     yield ""
     for section, values in report["config"].items():
+        if values is None:  # a part that this model lacks, such as a router of tiles
+            continue
         yield section
         for key, value in values.items():
             yield f"  {key:<24}{_one_line(value)}"

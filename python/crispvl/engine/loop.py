@@ -81,25 +81,29 @@ class Loop:
             EngineBusyError: There is none, and it is not to wait.
             EngineClosedError: No more tasks are taken.
         """
-        while True:
-            with self.lock:
-                if self._is_closed:
-                    self._park_at_exit()
-                    raise EngineClosedError(
-                        "[engine] an open engine is expected; it was closed; load the model again"
-                    )
+        while (ahead := self._add(running)) is not None:
+            if not block:
+                raise EngineBusyError(
+                    f"[engine] expected fewer than {self._max_queued} waiting requests; found as "
+                    "many; try again later"
+                )
+            self.wait(Waiter(ahead, "state"))
+
+    def _add(self, running: Running[Any]) -> list[Running[Any]] | None:
+        """Puts a task into the queue; returns those that fill it where there is no room."""
+        with self.lock:
+            if not self._is_closed:
                 if self._scheduler.n_queued >= self._max_queued:
                     self._stop_cancelled(self._scheduler.queued())
                 ahead = self._scheduler.queued()
                 if len(ahead) < self._max_queued:
                     self._scheduler.add(running)
-                    return
-            if not block:
-                raise EngineBusyError(
-                    f"[engine] fewer than {self._max_queued} waiting requests are expected; there "
-                    "are as many; try again later"
-                )
-            self.wait(Waiter(ahead, "state"))
+                    return None
+                return ahead
+        self._park_at_exit()
+        raise EngineClosedError(
+            "[engine] expected an open engine; found one that was closed; load the model again"
+        )
 
     def wait(self, waiter: Waiter[Running[Any]], timeout: float | None = None) -> bool:
         """Has the tasks run until a waiter is satisfied, and returns whether it is."""
@@ -121,7 +125,7 @@ class Loop:
         finally:
             with self.lock:
                 self._forget(waiter)
-                self._park_at_exit()
+            self._park_at_exit()
 
     def listen(self, running: Running[Any], listener: Listener) -> None:
         """Has a task run by itself and its events told, and None at its end."""
@@ -155,16 +159,16 @@ class Loop:
         return not live
 
     def close_at_exit(self) -> None:
-        """Cancels everything; the daemon threads that wait for it are not told, but kept waiting.
-
-        They are about to be ended by the interpreter, and would only print the error.
-        """
+        """Cancels everything, while the interpreter ends."""
         self._is_exiting = True
         self.close(finish=False, timeout=None)
 
     def _park_at_exit(self) -> None:
+        """Keeps a daemon thread waiting that the interpreter is about to end.
+
+        It would only print that its request was cancelled.
+        """
         if self._is_exiting and threading.current_thread() is not threading.main_thread():
-            self.lock.release()
             threading.Event().wait()
 
     def renew_after_fork(self) -> None:

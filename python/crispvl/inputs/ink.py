@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -20,6 +22,7 @@ MIN_INK_PX = 8
 
 _PAPER_PX = 31  # the paper's own level is looked for within about this distance
 _NOISE = 5.0  # standard deviations of a page's noise that are not ink, up to 2 * MIN_CONTRAST
+_BAND_PX = 128  # rows that are looked at together
 _STROKE_PX = 5  # dark pixels within as wide a window that make a stroke; dust has fewer
 _DITHER_PX = 32  # side of the window in which the dots of dithered letters are counted
 _CHANCE = 10.0  # standard deviations above the paper's dots per window that chance does not reach
@@ -37,8 +40,7 @@ def ink_mask(page: Image.Image, least: float = FAINTEST_CONTRAST) -> NDArray[np.
     and blue. Noise and specks of few pixels don't count, nor does what differs by less than
     ``least`` levels.
     """
-    small = page.copy()
-    small.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Image.Resampling.BOX, reducing_gap=None)
+    small = _reduced(page)
     ink = np.zeros((small.height, small.width), bool)
     for channel in _channels(small):
         ink |= _strokes(channel, least)
@@ -47,7 +49,30 @@ def ink_mask(page: Image.Image, least: float = FAINTEST_CONTRAST) -> NDArray[np.
 
 def is_blank(page: Image.Image) -> bool:
     """Returns whether a page holds nothing to read."""
-    return ink_pixels(page) < MIN_INK_PX
+    dark = [_dark(channel, FAINTEST_CONTRAST) for channel in _channels(_reduced(page))]
+    return not _has_strokes(dark) and ink_pixels(page) < MIN_INK_PX
+
+
+def _has_strokes(dark: Sequence[NDArray[np.bool_]]) -> bool:
+    """Returns whether enough dark pixels of the channels make strokes, looking no further then."""
+    reach = _STROKE_PX // 2
+    n_found = 0
+    for top in range(0, len(dark[0]), _BAND_PX):
+        first, end = max(top - reach, 0), top + _BAND_PX + reach
+        bands = [channel[first:end] for channel in dark]
+        ink = np.logical_or.reduce([_in_strokes(band) for band in bands])
+        n_found += int(ink[top - first : top - first + _BAND_PX].sum())
+        if n_found >= MIN_INK_PX:
+            return True
+    return False
+
+
+def _reduced(page: Image.Image) -> Image.Image:
+    if max(page.size) <= MAX_SIDE_PX:
+        return page
+    small = page.copy()
+    small.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Image.Resampling.BOX, reducing_gap=None)
+    return small
 
 
 def _channels(page: Image.Image) -> list[Image.Image]:
@@ -59,11 +84,29 @@ def _channels(page: Image.Image) -> list[Image.Image]:
     return [red] if is_grey else [red, green, blue]
 
 
-def _strokes(channel: Image.Image, least: float) -> NDArray[np.bool_]:
+def _dark(channel: Image.Image, least: float) -> NDArray[np.bool_]:
+    """Returns which pixels differ from the paper by more than noise does."""
     contrast = np.abs(np.asarray(channel).astype(np.int16) - _paper(channel))
-    noise = float(np.median(contrast)) / 0.6745  # the standard deviation, were all of it noise
-    dark = contrast > max(least, min(_NOISE * noise, 2 * MIN_CONTRAST))
+    noise = _median_level(contrast) / 0.6745  # the standard deviation, were all of it noise
+    dark: NDArray[np.bool_] = contrast > max(least, min(_NOISE * noise, 2 * MIN_CONTRAST))
+    return dark
+
+
+def _median_level(levels: NDArray[np.int16]) -> float:
+    """Returns the median of levels from 0 to 255, by counting."""
+    n_below = np.bincount(levels.ravel(), minlength=256).cumsum()
+    middle = (levels.size - 1) // 2, levels.size // 2
+    return float(np.searchsorted(n_below, middle, side="right").mean())
+
+
+def _in_strokes(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:
     strokes: NDArray[np.bool_] = dark & (_neighbours(dark, _STROKE_PX) >= _STROKE_PX)
+    return strokes
+
+
+def _strokes(channel: Image.Image, least: float) -> NDArray[np.bool_]:
+    dark = _dark(channel, least)
+    strokes = _in_strokes(dark)
     if strokes.sum() < MIN_INK_PX and _is_even(channel):
         dots = _neighbours(dark, _DITHER_PX)
         on_paper = float(np.percentile(dots, 25))

@@ -1,4 +1,4 @@
-"""The part of `crispvl.CrispOCR` that answers: conversations about images, objects of a schema."""
+"""Answers to conversations about images, and objects of a schema."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from crispvl.engine.constraint import JsonConstraint
-from crispvl.engine.engine import Engine
-from crispvl.engine.model import Model
 from crispvl.engine.prefill import Progress
 from crispvl.engine.request import Constraint, Request
-from crispvl.engine.session_cache import SessionCache
 from crispvl.engine.token_stream import TokenStream
-from crispvl.inputs.images import ImageLike, open_image, source_name
+from crispvl.inputs.images import ImageLike, check_readable, open_image, source_name
 from crispvl.inputs.sources import open_source
+from crispvl.model_config import ModelConfig
 from crispvl.options import ReadOptions
-from crispvl.prompts.builder import PromptBuilder
 from crispvl.prompts.messages import ImagePart, parse_messages
 from crispvl.reading.extraction import Schema, extract
-from crispvl.reading.pages import PreparedPage, prepare_page, tile_limits
-from crispvl.reading.streams import AnswerStream, new_token
-from crispvl.reading.time_limits import limited, shortest
+from crispvl.reading.pages import PreparedPage, prepare_page
+from crispvl.reading.requests import ReadingContext
+from crispvl.reading.streams import AnswerStream
+from crispvl.reading.time_limits import limited, new_token, shortest
 from crispvl.results.generation import Answer
 
 if TYPE_CHECKING:
@@ -40,73 +38,17 @@ class PreparedChat:
     """What decoding and tiling the images took."""
 
 
-class Conversing:
-    """What `crispvl.CrispOCR` offers beyond reading page by page."""
+class Answering:
+    """Answers conversations, all in the running batch of one engine.
 
-    _options: ReadOptions
-    _prompts: PromptBuilder
-    _cache: SessionCache
+    Args:
+        context: Answers.
+    """
 
-    @property
-    def model(self) -> Model:
-        """The low level."""
-        raise NotImplementedError
+    def __init__(self, context: ReadingContext) -> None:
+        self._context = context
 
-    @property
-    def engine(self) -> Engine:
-        """Answers what all callers of the model ask, in one batch."""
-        raise NotImplementedError
-
-    def _chosen(self, options: ReadOptions | None, settings: Mapping[str, Any]) -> ReadOptions:
-        """Returns what a call reads with; what its options leave open is as for the reader.
-
-        Raises:
-            ValueError: The model cannot read so.
-        """
-        given = options or self._options
-        own = vars(self._options).items()
-        left = {name: value for name, value in own if getattr(given, name) is None}
-        chosen = replace(given, **{**left, **settings})
-        tile_limits(self.model.config, chosen)
-        if chosen.thinking:
-            self._prompts.check_thinking()
-        return chosen
-
-    def chat(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        *,
-        options: ReadOptions | None = None,
-        cancel: CancelToken | None = None,
-        progress: Progress | None = None,
-        **settings: Any,
-    ) -> Answer:
-        """Answers a conversation, with any number of images or none.
-
-        The KV cache of the last conversation is kept until the next or until `close`: a turn that
-        adds to it computes only what is new, and encodes no image again.
-
-        Args:
-            messages: ``{"role": "user", "content": …}`` in turn, content being a string or a list
-                of ``{"type": "text", "text": …}``, ``{"type": "image", "image": …}`` and
-                ``{"type": "video", "video": …, "n_frames": 8}``, a video being a file or a list of
-                images.
-            options: Tiles, limits and sampling; greedy without it. The shorter of its time limits
-                holds for the whole answer, which then ends with what there is.
-            cancel: Stops within one layer of encoding or one token.
-            progress: Called with tiles encoded and tiles in all.
-            **settings: Single fields of `ReadOptions`.
-
-        Raises:
-            ImageError: An image is damaged, or too small or thin to hold text.
-            ContextOverflowError: The conversation does not fit the model's context.
-            Cancelled: ``partial`` is the `Answer` so far.
-        """
-        return self.chat_stream(
-            messages, options=options, cancel=cancel, progress=progress, **settings
-        ).read()
-
-    def chat_stream(
+    def stream(
         self,
         messages: Sequence[Mapping[str, Any]],
         *,
@@ -115,12 +57,12 @@ class Conversing:
         progress: Progress | None = None,
         **settings: Any,
     ) -> AnswerStream:
-        """Like `chat`, but yields the text as it is written."""
-        chosen = self._chosen(options, settings)
+        """Returns the answer as it is written; see `crispvl.CrispOCR.chat`."""
         cancel = cancel or new_token()
-        return self._answer(messages, chosen, cancel, _limited(cancel, chosen), progress)
+        chat = self.prepare(messages, options=options, cancel=cancel, **settings)
+        return self._stream(chat, cancel, progress)
 
-    def prepare_chat(
+    def prepare(
         self,
         messages: Sequence[Mapping[str, Any]],
         *,
@@ -132,8 +74,8 @@ class Conversing:
         """Opens and cuts up a conversation's images and builds its prompt, for `Engine.submit`.
 
         Args:
-            messages: As for `chat`.
-            options: As for `chat`. The shorter of its time limits counts from now.
+            messages: As for `crispvl.CrispOCR.chat`.
+            options: As for it. The shorter of its time limits counts from now.
             cancel: Stops the request.
             constraint: Chooses the tokens, such as a `crispvl.engine.constraint.JsonConstraint`.
             **settings: Single fields of `ReadOptions`.
@@ -141,50 +83,8 @@ class Conversing:
         Raises:
             ImageError: An image is damaged, or too small or thin to hold text.
         """
-        chosen = self._chosen(options, settings)
+        chosen = self._context.choose(options, settings)
         return self._prepare(messages, chosen, _limited(cancel, chosen), constraint)
-
-    def _answer(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        chosen: ReadOptions,
-        cancel: CancelToken,
-        with_limit: CancelToken | None,
-        progress: Progress | None = None,
-        constraint: Constraint | None = None,
-    ) -> AnswerStream:
-        chat = self._prepare(messages, chosen, with_limit, constraint)
-        tokens = TokenStream(self.model, chat.request)
-        return AnswerStream(self.engine, tokens, chat.n_tiles, chat.image_ms, cancel, progress)
-
-    def _prepare(
-        self,
-        messages: Sequence[Mapping[str, Any]],
-        chosen: ReadOptions,
-        cancel: CancelToken | None,
-        constraint: Constraint | None,
-    ) -> PreparedChat:
-        model = self.model
-        parsed = parse_messages(messages)
-        started = time.perf_counter()
-        parts = [part for message in parsed for part in message.image_parts]
-        images = [
-            _prepare_image(part, model, chosen, alone=len(parts) == 1).tiles for part in parts
-        ]
-        image_ms = 1000 * (time.perf_counter() - started)
-        per_tile = model.config.projector.tokens_per_tile
-        request = Request(
-            prompt_ids=self._prompts.build(
-                parsed, [len(tiles) * per_tile for tiles in images], chosen.thinking
-            ),
-            images=images,
-            options=chosen,
-            repair_loops=chosen.repair_loops,
-            sessions=self._cache.for_chat(images),
-            constraint=constraint,
-            cancel=cancel,
-        )
-        return PreparedChat(request=request, n_tiles=sum(map(len, images)), image_ms=image_ms)
 
     def extract(
         self,
@@ -192,33 +92,13 @@ class Conversing:
         schema: Any,
         prompt: str | None = None,
         *,
-        options: ReadOptions | None = None,
         constrained: bool = True,
+        options: ReadOptions | None = None,
         cancel: CancelToken | None = None,
         **settings: Any,
     ) -> Any:
-        """Reads a document into an object of a given shape; its pages are asked about together.
-
-        Args:
-            document: Anything `recognize` takes.
-            schema: A JSON schema as dict, or a pydantic model class.
-            prompt: What to extract, put before the schema.
-            options: Pages, tiles, limits and sampling. The shorter of its time limits holds for the
-                whole, attempts that are asked again included.
-            constrained: Sample only tokens that keep to the schema. Without, the model is told
-                where its answer does not follow it, and asked again.
-            cancel: Stops within one layer of encoding or one token.
-            **settings: Single fields of `ReadOptions`.
-
-        Returns:
-            An instance of the pydantic model, or what the JSON schema describes.
-
-        Raises:
-            ExtractionError: The model's answer does not follow the schema: it was cut off at
-                ``max_tokens`` or by a time limit, or was not constrained.
-            ContextOverflowError: The pages do not fit the model's context together.
-        """
-        chosen = self._chosen(options, settings)
+        """Reads a document into an object of a given shape; see `crispvl.CrispOCR.extract`."""
+        chosen = self._context.choose(options, settings)
         cancel = cancel or new_token()
         with_limit = _limited(cancel, chosen)
         with open_source(document, chosen) as source:
@@ -229,11 +109,49 @@ class Conversing:
             constraint = None
             if constrained:
                 constraint = JsonConstraint(
-                    self.model, wanted.json_schema, chosen.temperature, chosen.seed
+                    self._context.model, wanted.json_schema, chosen.temperature, chosen.seed
                 )
-            return self._answer(turns, chosen, cancel, with_limit, None, constraint).read()
+            chat = self._prepare(turns, chosen, with_limit, constraint)
+            return self._stream(chat, cancel).read()
 
         return extract(ask, images, wanted, prompt)
+
+    def _prepare(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        options: ReadOptions,
+        cancel: CancelToken | None,
+        constraint: Constraint | None = None,
+    ) -> PreparedChat:
+        context = self._context
+        config = context.model.config
+        parsed = parse_messages(messages)
+        started = time.perf_counter()
+        parts = [part for message in parsed for part in message.image_parts]
+        images = [
+            _prepare_image(part, config, options, alone=len(parts) == 1).tiles for part in parts
+        ]
+        image_ms = 1000 * (time.perf_counter() - started)
+        per_tile = config.projector.tokens_per_tile
+        request = Request(
+            prompt_ids=context.prompts.build(
+                parsed, [len(tiles) * per_tile for tiles in images], options.thinking
+            ),
+            images=images,
+            options=options,
+            repair_loops=options.repair_loops,
+            sessions=context.cache.for_chat(images),
+            constraint=constraint,
+            cancel=cancel,
+        )
+        return PreparedChat(request=request, n_tiles=sum(map(len, images)), image_ms=image_ms)
+
+    def _stream(
+        self, chat: PreparedChat, cancel: CancelToken, progress: Progress | None = None
+    ) -> AnswerStream:
+        tokens = TokenStream(self._context.model, chat.request)
+        engine = self._context.engine
+        return AnswerStream(engine, tokens, chat.n_tiles, chat.image_ms, cancel, progress)
 
 
 def _limited(cancel: CancelToken | None, options: ReadOptions) -> CancelToken | None:
@@ -241,9 +159,10 @@ def _limited(cancel: CancelToken | None, options: ReadOptions) -> CancelToken | 
 
 
 def _prepare_image(
-    part: ImagePart, model: Model, options: ReadOptions, *, alone: bool
+    part: ImagePart, config: ModelConfig, options: ReadOptions, *, alone: bool
 ) -> PreparedPage:
     if part.max_tiles is not None:
         options = replace(options, max_tiles=part.max_tiles, min_tiles=1)
-    image, name = open_image(part.image), source_name(part.image)
-    return prepare_page(image, name, model.config, options, alone=alone)
+    image = open_image(part.image)
+    check_readable(image, source_name(part.image))
+    return prepare_page(image, config, options, alone=alone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crispvl.engine.engine import Engine
 from crispvl.engine.request import Request
 from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
 from crispvl.inputs.images import MIN_SIDE_PX
 from crispvl.layout.regions import find_regions
-from crispvl.model_config import ModelConfig
 from crispvl.options import MAX_TOKENS, ReadOptions
+from crispvl.prompts.messages import Framed
 from crispvl.reading.page_window import ReadingSteps
 from crispvl.reading.pages import fill_grid, prepare_page, tile_scale
+from crispvl.reading.requests import ReadingContext
 from crispvl.results.generation import FinishReason, Generation, Timings
 from crispvl.results.lines import Rectangle
 from crispvl.results.page import Page
@@ -33,32 +33,30 @@ if TYPE_CHECKING:
 BLOCK_BREAK = "\n\n"
 """Between the answers to two blocks."""
 
-Prompt = Callable[[Image.Image, int], list[int]]
-"""Returns the ids of the question about a picture of some image tokens."""
-
 
 class BlockReader:
     """Reads one page block by block.
 
     Args:
-        config: Of the model.
-        engine: Of the same model.
-        prompt: Asks about a block.
+        context: Reads.
+        question: What is asked about each block.
         options: Tiles, limits and sampling.
         cancel: Stops within one layer of encoding or one token.
+        layout: Of the page, where it was found already.
     """
 
     def __init__(
         self,
-        config: ModelConfig,
-        engine: Engine,
-        prompt: Prompt,
+        context: ReadingContext,
+        question: str | Framed,
         options: ReadOptions,
         cancel: CancelToken | None,
+        layout: Layout | None = None,
     ) -> None:
-        self._config = config
-        self._engine = engine
-        self._prompt = prompt
+        self._context = context
+        self._config = context.model.config
+        self._question = question
+        self._layout = layout
         self._options = options
         self._cancel = cancel
         self._answers: list[Generation] = []
@@ -66,15 +64,8 @@ class BlockReader:
         self._layout_ms = 0.0
         self._finish_reason: FinishReason = "cancelled"  # until the end is reached
 
-    def read(
-        self, page: Image.Image, name: str, layout: Layout | None = None
-    ) -> ReadingSteps[Encoded | str]:
+    def read(self, page: Image.Image) -> ReadingSteps[Encoded | str]:
         """Yields the text of an RGB page in order, and meanwhile what is waited for.
-
-        Args:
-            page: As it is.
-            name: Of the page, for errors.
-            layout: Of the page, where it is known.
 
         Raises:
             Cancelled: `generation` is what there is.
@@ -83,7 +74,7 @@ class BlockReader:
 
         started = time.perf_counter()
         try:
-            layout = layout or find_layout(np.asarray(page), self._cancel)
+            layout = self._layout or find_layout(np.asarray(page), self._cancel)
         except Cancelled:
             if self._cancel is None or not self._cancel.expired:
                 raise
@@ -94,18 +85,16 @@ class BlockReader:
         if regions != [(0, 0, *page.size)]:
             cut = (page.crop(_whole_px(box)) for box in regions)
             crops = [fill_grid(crop, self._config, self._options) for crop in cut]
-        tiles = [prepare_page(crop, name, self._config, self._options).tiles for crop in crops]
+        tiles = [prepare_page(crop, self._config, self._options).tiles for crop in crops]
         self._layout_ms = 1000 * (time.perf_counter() - started)
-        yield from self._read_tiles(crops, tiles)
+        yield from self._read_tiles(tiles)
 
-    def _read_tiles(
-        self, crops: Sequence[Image.Image], tiles: Sequence[NDArray[np.uint8]]
-    ) -> ReadingSteps[Encoded | str]:
+    def _read_tiles(self, tiles: Sequence[NDArray[np.uint8]]) -> ReadingSteps[Encoded | str]:
         n_all = sum(map(len, tiles))
         with ExitStack() as stack:
             handles = [
-                stack.enter_context(self._engine.submit(self._request(*pair)))
-                for pair in zip(crops, tiles, strict=True)
+                stack.enter_context(self._context.engine.submit(self._request(block)))
+                for block in tiles
             ]
             for handle, block in zip(handles, tiles, strict=True):
                 while not handle.done:
@@ -124,11 +113,10 @@ class BlockReader:
         reasons = [answer.finish_reason for answer in self._answers]
         self._finish_reason = next((reason for reason in reasons if reason != "stop"), "stop")
 
-    def _request(self, crop: Image.Image, tiles: NDArray[np.uint8]) -> Request:
-        n_image_tokens = len(tiles) * self._config.projector.tokens_per_tile
+    def _request(self, tiles: NDArray[np.uint8]) -> Request:
         left = (self._options.max_tokens or MAX_TOKENS) - self.n_tokens
         return Request(
-            prompt_ids=self._prompt(crop, n_image_tokens),
+            prompt_ids=self._context.ask(self._question, len(tiles), self._options.thinking),
             images=(tiles,),
             options=replace(self._options, max_tokens=left),
             repair_loops=self._options.repair_loops,

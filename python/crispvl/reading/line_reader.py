@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crispvl.engine.engine import Engine
 from crispvl.engine.handle import Handle
 from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
@@ -25,7 +24,9 @@ from crispvl.layout.page_writer import PageWriter, page_writer
 from crispvl.layout.strip_format import strip_format
 from crispvl.layout.strips import StripTile
 from crispvl.options import ReadOptions
+from crispvl.prompts.tasks import question
 from crispvl.reading.page_window import ReadingSteps
+from crispvl.reading.requests import ReadingContext
 from crispvl.reading.strip_reader import StripReader
 from crispvl.results.generation import FinishReason, Generation, Timings
 from crispvl.results.lines import Block, Line, Quad, around
@@ -33,7 +34,6 @@ from crispvl.results.page import Page
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
-    from crispvl.engine.model import Model
 
 
 LineEvent: TypeAlias = Encoded | tuple[Quad, ...] | str | Line
@@ -66,26 +66,22 @@ class LineReader:
     """Reads one page by its lines.
 
     Args:
-        model: Reads.
-        engine: Of the same model.
-        prompt_ids: Of the question about one tile.
-        options: Limits and sampling.
+        context: Reads.
+        options: Task, limits and sampling.
         cancel: Stops within one layer of encoding or one token.
     """
 
     def __init__(
-        self,
-        model: Model,
-        engine: Engine,
-        prompt_ids: list[int],
-        options: ReadOptions,
-        cancel: CancelToken | None,
+        self, context: ReadingContext, options: ReadOptions, cancel: CancelToken | None
     ) -> None:
+        model = context.model
+        # Whatever is made of the lines, they are read as text.
+        prompt_ids = context.ask(question("text", None, model.config.chat), n_tiles=1)
         self._cancel = cancel
         self._most_tokens = math.inf if options.max_tokens is None else options.max_tokens
         self._form = strip_format(model.config, model.metadata)
         self._n_prompt_tokens = len(prompt_ids)
-        self._reader = StripReader(engine, prompt_ids, options, cancel)
+        self._reader = StripReader(context.engine, prompt_ids, options, cancel)
         self._task = options.task
         self._writer: PageWriter | None = None
         self._markdown: str | None = None  # until the end is reached

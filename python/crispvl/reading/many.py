@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
-from crispvl.engine.engine import Engine
 from crispvl.engine.handle import Handle
 from crispvl.engine.waiting import Until
 from crispvl.errors import Cancelled, explained
 from crispvl.events import DocumentDone, Event
 from crispvl.inputs.images import ImageLike, source_name
-from crispvl.reading.document_reader import DocumentReader, PageSteps
+from crispvl.reading.document_reader import DocumentReader
+from crispvl.reading.page_reader import PageSteps
 from crispvl.reading.page_window import PageWindow, ReadingSteps
+from crispvl.reading.requests import ReadingContext, ReadRequest
+from crispvl.reading.stream_count import stream_count
 from crispvl.results.document import Document
 
 NumberedEvent: TypeAlias = tuple[int, Event | DocumentDone]
@@ -24,10 +28,10 @@ class ManyReader:
     """Opens and reads documents as `events` runs, pages of different ones at the same time.
 
     Args:
+        context: Reads.
         documents: Asked for the next one when there is room for its first page.
-        open_reader: Makes the reader of a document from its number and itself.
-        n_streams: Most pages that are read at the same time.
-        engine: What the readers ask.
+        request: How each is read.
+        skip: Returns whether a page is left out, by the numbers of its document and its own.
 
     Attributes:
         tells_text: Whether events tell of text while it is written. Without, pages wait less often.
@@ -35,15 +39,15 @@ class ManyReader:
 
     def __init__(
         self,
+        context: ReadingContext,
         documents: Iterable[ImageLike],
-        open_reader: Callable[[int, ImageLike], DocumentReader],
-        n_streams: int,
-        engine: Engine,
+        request: ReadRequest,
+        skip: Callable[[int, int], bool] | None = None,
     ) -> None:
+        self._context = context
         self._documents = documents
-        self._open_reader = open_reader
-        self._n_streams = n_streams
-        self._engine = engine
+        self._request = request
+        self._skip = skip
         self.tells_text = True
         self._open: dict[int, DocumentReader] = {}
         self._errors: dict[int, tuple[str, Exception]] = {}
@@ -55,7 +59,8 @@ class ManyReader:
             Cancelled: ``partial`` is the `Document` that was being read.
         """
         try:
-            window = PageWindow(self._engine, self._pages(), self._n_streams, self._until)
+            n_streams = stream_count(self._context.model, self._request.options)
+            window = PageWindow(self._context.engine, self._pages(), n_streams, self._until)
             with closing(iter(window)) as told:
                 for i_document, event in told:
                     if event is None:
@@ -73,7 +78,9 @@ class ManyReader:
     def _pages(self) -> Iterator[ReadingSteps[tuple[int, Event | None]]]:
         for i_document, document in enumerate(self._documents):
             try:
-                self._open[i_document] = reader = self._open_reader(i_document, document)
+                skip = None if self._skip is None else partial(self._skip, i_document)
+                request = replace(self._request, skip=skip)
+                self._open[i_document] = reader = DocumentReader(self._context, document, request)
                 reader.tells_text = self.tells_text
             except Exception as error:  # whatever one item does must not lose the others
                 name = source_name(document)

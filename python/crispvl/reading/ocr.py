@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,23 +14,22 @@ from crispvl.engine.model import Model
 from crispvl.engine.prefill import Progress
 from crispvl.engine.session_cache import EMBEDDING_BYTES, SessionCache
 from crispvl.events import DocumentDone, Event
-from crispvl.hub import bundled
 from crispvl.inputs.images import ImageLike
 from crispvl.options import LoadOptions, ReadOptions
-from crispvl.prompts.builder import PromptBuilder
-from crispvl.reading.answering import Conversing
+from crispvl.reading.answering import Answering, PreparedChat
 from crispvl.reading.document_reader import DocumentReader
+from crispvl.reading.loading import open_context
 from crispvl.reading.many import ManyReader, NumberedEvent
-from crispvl.reading.pages import tile_limits
-from crispvl.reading.stream_count import stream_count
-from crispvl.reading.streams import TextStream, new_token
+from crispvl.reading.requests import ReadingContext
+from crispvl.reading.streams import AnswerStream, TextStream
 from crispvl.results.document import Document
+from crispvl.results.generation import Answer
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
 
 
-class CrispOCR(Conversing):
+class CrispOCR:
     """Reads images and documents with an InternVL model. Any number of threads may use one.
 
     Args:
@@ -73,26 +71,16 @@ class CrispOCR(Conversing):
         image_cache_bytes: int = EMBEDDING_BYTES,
         **settings: Any,
     ) -> None:
-        self._options = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
+        defaults = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
         self._cache = SessionCache(image_cache_bytes)
         options = LoadOptions.of(load, device, threads, **settings)
         self._make_again = partial(
             type(self), model, mmproj, load=options, max_tiles=max_tiles, min_tiles=min_tiles,
             image_cache_bytes=image_cache_bytes,
         )  # fmt: skip
-        if isinstance(model, Model):
-            _refuse_loading(mmproj, options)
-        else:
-            file = bundled.verified_path() if model is None else model
-            name = hub.parse_name(file)
-            if name is not None:
-                projector = None if mmproj is None else os.fspath(mmproj)
-                file, mmproj = hub.download(name.repo, name.filename, projector)
-            model = Model.load(file, mmproj, options=options, max_tiles=max_tiles)
-        self._model: Model | None = model
-        self._engine: Engine | None = Engine.of(model)
-        tile_limits(model.config, self._options)  # refuses what the model's own do not allow
-        self._prompts = PromptBuilder(model)
+        self._context: ReadingContext | None = open_context(
+            model, mmproj, options, defaults, self._cache
+        )
 
     @classmethod
     def from_pretrained(
@@ -118,14 +106,17 @@ class CrispOCR(Conversing):
     @property
     def model(self) -> Model:
         """The low level; after `close` a ValueError."""
-        if self._model is None:
-            raise ValueError("[CrispOCR] an open reader is expected; it was closed; make a new one")
-        return self._model
+        return self._open.model
 
     @property
     def engine(self) -> Engine:
         """Answers what all callers of the model ask, in one batch; after `close` a ValueError."""
-        return Engine.of(self.model) if self._engine is None else self._engine
+        return self._open.engine
+
+    @property
+    def answering(self) -> Answering:
+        """Answers conversations with the model; after `close` a ValueError."""
+        return Answering(self._open)
 
     @property
     def cache(self) -> SessionCache:
@@ -202,13 +193,11 @@ class CrispOCR(Conversing):
             keep_pages: Whether the result holds the pages. Without, memory does not grow with the
                 document; take them from the `PageDone` events.
         """
-        cancel = cancel or new_token()
-        chosen = self._chosen(options, settings)
-        reader = DocumentReader(
-            self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event, skip,
-            keep_pages, self._cache, self.engine,
+        request = self._open.request(
+            prompt, options=options, cancel=cancel, progress=progress, on_event=on_event,
+            skip=skip, keep_pages=keep_pages, **settings,
         )  # fmt: skip
-        return TextStream(reader, cancel)
+        return TextStream(DocumentReader(self._open, document, request), request.cancel)
 
     def recognize_many(
         self, documents: Iterable[ImageLike], prompt: str | None = None, **arguments: Any
@@ -220,7 +209,8 @@ class CrispOCR(Conversing):
         ``error`` set and does not stop the others. The further arguments are those of `recognize`;
         `Cancelled` and Ctrl-C end the iteration.
         """
-        reader = self._many(documents, prompt, **arguments)
+        request = self._open.request(prompt, **arguments)
+        reader = ManyReader(self._open, documents, request)
         reader.tells_text = False
         with closing(reader.events()) as events:
             for _, event in events:
@@ -232,13 +222,8 @@ class CrispOCR(Conversing):
         documents: Iterable[ImageLike],
         prompt: str | None = None,
         *,
-        options: ReadOptions | None = None,
-        cancel: CancelToken | None = None,
-        progress: Progress | None = None,
-        on_event: Callable[[Event], object] | None = None,
         skip: Callable[[int, int], bool] | None = None,
-        keep_pages: bool = True,
-        **settings: Any,
+        **arguments: Any,
     ) -> Generator[NumberedEvent, None, None]:
         """Like `recognize_many`, but yields what happens while it is read.
 
@@ -249,40 +234,75 @@ class CrispOCR(Conversing):
             The number of the document, counted from 0, and the event: all that ``on_event`` gets,
             and a `crispvl.events.DocumentDone` at the end of each document.
         """
-        return self._many(
-            documents, prompt, options=options, cancel=cancel, progress=progress,
-            on_event=on_event, skip=skip, keep_pages=keep_pages, **settings,
-        ).events()  # fmt: skip
+        request = self._open.request(prompt, **arguments)
+        return ManyReader(self._open, documents, request, skip).events()
 
-    def _many(
+    def chat(self, messages: Sequence[Mapping[str, Any]], **arguments: Any) -> Answer:
+        """Answers a conversation, with any number of images or none.
+
+        The KV cache of the last conversation is kept until the next or until `close`: a turn that
+        adds to it computes only what is new, and encodes no image again.
+
+        Args:
+            messages: ``{"role": "user", "content": …}`` in turn, content being a string or a list
+                of ``{"type": "text", "text": …}``, ``{"type": "image", "image": …}`` and
+                ``{"type": "video", "video": …, "n_frames": 8}``, a video being a file or a list of
+                images.
+            **arguments: ``options``, ``cancel``, ``progress`` and single settings, as for
+                `recognize`. The shorter of the time limits holds for the whole answer, which then
+                ends with what there is.
+
+        Raises:
+            ImageError: An image is damaged, or too small or thin to hold text.
+            ContextOverflowError: The conversation does not fit the model's context.
+            Cancelled: ``partial`` is the `Answer` so far.
+        """
+        return self.chat_stream(messages, **arguments).read()
+
+    def chat_stream(self, messages: Sequence[Mapping[str, Any]], **arguments: Any) -> AnswerStream:
+        """Like `chat`, but yields the text as it is written."""
+        return self.answering.stream(messages, **arguments)
+
+    def prepare_chat(self, messages: Sequence[Mapping[str, Any]], **arguments: Any) -> PreparedChat:
+        """Makes a conversation ready for `Engine.submit`; see `Answering.prepare`."""
+        return self.answering.prepare(messages, **arguments)
+
+    def extract(
         self,
-        documents: Iterable[ImageLike],
-        prompt: str | None,
+        document: ImageLike,
+        schema: Any,
+        prompt: str | None = None,
         *,
-        options: ReadOptions | None = None,
-        cancel: CancelToken | None = None,
-        progress: Progress | None = None,
-        on_event: Callable[[Event], object] | None = None,
-        skip: Callable[[int, int], bool] | None = None,
-        keep_pages: bool = True,
-        **settings: Any,
-    ) -> ManyReader:
-        chosen = self._chosen(options, settings)
-        cancel = cancel or new_token()
+        constrained: bool = True,
+        **arguments: Any,
+    ) -> Any:
+        """Reads a document into an object of a given shape; its pages are asked about together.
 
-        def open_reader(i_document: int, document: ImageLike) -> DocumentReader:
-            skip_page = None if skip is None else partial(skip, i_document)
-            return DocumentReader(
-                self.model, self._prompts, document, prompt, chosen, cancel, progress, on_event,
-                skip_page, keep_pages, self._cache, self.engine,
-            )  # fmt: skip
+        Args:
+            document: Anything `recognize` takes.
+            schema: A JSON schema as dict, or a pydantic model class.
+            prompt: What to extract, put before the schema.
+            constrained: Sample only tokens that keep to the schema. Without, the model is told
+                where its answer does not follow it, and asked again.
+            **arguments: Options and `cancel`, as for `chat`. The shorter of the time limits holds
+                for the whole, attempts that are asked again included.
 
-        return ManyReader(documents, open_reader, stream_count(self.model, chosen), self.engine)
+        Returns:
+            An instance of the pydantic model, or what the JSON schema describes.
+
+        Raises:
+            ExtractionError: The model's answer does not follow the schema: it was cut off at
+                ``max_tokens`` or by a time limit, or was not constrained.
+            ContextOverflowError: The pages do not fit the model's context together.
+        """
+        return self.answering.extract(
+            document, schema, prompt, constrained=constrained, **arguments
+        )
 
     def close(self) -> None:
         """Lets go of the model; its memory is freed once no stream uses it any more."""
         self._cache.clear()
-        self._model = self._engine = None
+        self._context = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets a reader of its own, loaded from the same file."""
@@ -293,19 +313,14 @@ class CrispOCR(Conversing):
             )
         return self._make_again, ()
 
+    @property
+    def _open(self) -> ReadingContext:
+        if self._context is None:
+            raise ValueError("[CrispOCR] an open reader is expected; it was closed; make a new one")
+        return self._context
+
     def __enter__(self) -> CrispOCR:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _refuse_loading(mmproj: object, options: LoadOptions) -> None:
-    """Raises ValueError where a model that is loaded comes with how to load it."""
-    given = [] if mmproj is None else ["mmproj"]
-    given += [f.name for f in fields(options) if getattr(options, f.name) != f.default]
-    if given:
-        raise ValueError(
-            f"[CrispOCR] a Model alone, or a file and how to load it, is expected; found a Model "
-            f"and {', '.join(given)}; pass these to Model.load"
-        )

@@ -1,4 +1,4 @@
-"""One page on its way to the model: checked, and cut into tiles."""
+"""One page on its way to the model: cut into tiles."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crispvl.inputs.images import check_readable
 from crispvl.model_config import ModelConfig
 from crispvl.options import ReadOptions, check_tiles
-from crispvl.tiling import choose_grid, tile_image
+from crispvl.tiling import choose_grid, cut_tiles, cut_twice
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedPage:
     """An image cut into tiles, uint8 ``[n_tiles, px, px, 3]``."""
 
-    width_px: int
-    height_px: int
     grid: tuple[int, int]
     tiles: NDArray[np.uint8]
 
@@ -58,28 +55,15 @@ def tile_scale(config: ModelConfig, options: ReadOptions, width: float, height: 
 
 
 def prepare_page(
-    page: Image.Image,
-    name: str,
-    config: ModelConfig,
-    options: ReadOptions,
-    *,
-    alone: bool = True,
+    page: Image.Image, config: ModelConfig, options: ReadOptions, *, alone: bool = True
 ) -> PreparedPage:
     """Cuts an RGB image as the model was trained, or as the options say.
 
     ``alone``: it is the only image of its prompt. Multi-scale models cut no other one twice.
-
-    Raises:
-        ImageError: It is too small or thin to hold text.
     """
-    check_readable(page, name)
     tile_px, rule = config.vision.tile_px, config.image
     min_tiles, max_tiles = tile_limits(config, options)
-    return PreparedPage(
-        width_px=page.width,
-        height_px=page.height,
-        grid=choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles),
-        tiles=tile_image(
-            page, tile_px, max_tiles, min_tiles, rule.thumbnail, alone and rule.multi_scale
-        ),
-    )
+    grid = choose_grid(page.width, page.height, max_tiles, tile_px, min_tiles)
+    if alone and rule.multi_scale:
+        return PreparedPage(grid=grid, tiles=cut_twice(page, grid, tile_px, max_tiles))
+    return PreparedPage(grid=grid, tiles=cut_tiles(page, grid, tile_px, rule.thumbnail))

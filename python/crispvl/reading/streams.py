@@ -169,10 +169,3 @@ class AnswerStream(_Chunks):
         generation = self._tokens.generation if self._handle is None else self._handle.partial
         timings = replace(generation.timings, image_ms=self._image_ms)
         return Answer(generation=generation, n_tiles=self._n_tiles, timings=timings)
-
-
-def new_token() -> CancelToken:
-    """Returns a token of its own for a stream that was given none."""
-    from crispvl._core import CancelToken
-
-    return CancelToken()

@@ -1,4 +1,4 @@
-"""Time limits of pages, documents and answers."""
+"""What ends the work on pages, documents and answers: tokens and time limits."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def limited(cancel: CancelToken | None, limit_s: float | None) -> CancelToken | 
 def shortest(*limits_s: float | None) -> float | None:
     """Returns the least of some limits, of which None is none."""
     return min((limit_s for limit_s in limits_s if limit_s is not None), default=None)
+
+
+def new_token() -> CancelToken:
+    """Returns a token for work that was given none."""
+    from crispvl._core import CancelToken
+
+    return CancelToken()
