@@ -1,7 +1,8 @@
 // Connected components of ink: pieces of letters, letters, and what else touches itself.
 #pragma once
 
-#include "layout/ink.h"
+#include "layout/bitmap.h"
+#include "layout/geometry.h"
 
 namespace crispvl::layout {
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layout/components.h"
+#include "layout/ink.h"
 
 namespace crispvl::layout {
 

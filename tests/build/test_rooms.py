@@ -89,8 +89,9 @@ def test_no_room_imports_one_that_leads_back_to_it(read: Callable[[], Imports]) 
     assert circle(rooms) == []
 
 
-def test_no_python_file_imports_one_that_leads_back_to_it() -> None:
-    assert circle(python_imports()) == []
+@pytest.mark.parametrize("read", [python_imports, core_includes])
+def test_no_file_imports_one_that_leads_back_to_it(read: Callable[[], Imports]) -> None:
+    assert circle(read()) == []
 
 
 def test_a_circle_is_found_however_long() -> None:
