@@ -62,7 +62,7 @@ void Tokenizer::check_length(const char* key, size_t found, size_t n_tokens) {
 void Tokenizer::check_special(const char* key, int32_t id, size_t n_tokens) {
     if (id >= -1 && id < static_cast<int64_t>(n_tokens)) return;
     refuse_vocabulary(std::string("expected as 'tokenizer.ggml.") + key +
-                      "_token_id' an id below " + std::to_string(n_tokens) + "; it is " +
+                      "_token_id' an id below " + std::to_string(n_tokens) + "; found " +
                       std::to_string(id));
 }
 
