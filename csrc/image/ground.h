@@ -1,9 +1,10 @@
 // The ground that a transparent picture is put on, so that its letters show.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
-#include "image/pixels.h"
+#include "image/pixel_view.h"
 
 namespace crispvl {
 

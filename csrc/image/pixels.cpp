@@ -39,18 +39,6 @@ Error damaged_image(const std::string& reason) {
                                        reason + "); save it again");
 }
 
-size_t bytes_per_pixel(PixelFormat format) {
-    switch (format) {
-        case PixelFormat::grey:
-            return 1;
-        case PixelFormat::rgb:
-        case PixelFormat::bgr:
-            return 3;
-        default:
-            return 4;
-    }
-}
-
 RgbImage to_rgb(const PixelView& view) {
     RgbImage image(view.width, view.height);
     const size_t n_bytes = bytes_per_pixel(view.format);

@@ -2,25 +2,14 @@
 // Follows python/crispvl/inputs/images.py, which is the reference, to the byte.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "image/pixel_view.h"
 
 namespace crispvl {
-
-enum class PixelFormat { grey, rgb, rgba, bgr, bgra };
-
-// Borrowed pixels of 8 bits per channel. The alpha of rgba and bgra is straight, not
-// premultiplied.
-struct PixelView {
-    const uint8_t* data;
-    int64_t width, height;  // px
-    PixelFormat format;
-    size_t stride_bytes;  // from one row to the next
-};
 
 struct RgbImage {
     int64_t width = 0, height = 0;  // px
@@ -42,9 +31,6 @@ void check_size(int64_t width, int64_t height);
 
 // What is thrown where an encoded image breaks off or contradicts itself.
 Error damaged_image(const std::string& reason);
-
-// Bytes of one pixel.
-size_t bytes_per_pixel(PixelFormat format);
 
 // Copies to RGB: grey is repeated, transparency is composited, as Pillow does it, on ground_of().
 RgbImage to_rgb(const PixelView& view);
