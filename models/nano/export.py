@@ -1,6 +1,7 @@
 """Writes the nano model as an ``-hf`` checkpoint folder, and loads weights from one.
 
     python models/nano/export.py --run run --output models/nano/checkpoint
+    python models/nano/export.py --run run --meet models/nano/checkpoint --output checkpoint
 
 The floats are rounded to bfloat16, so the folder is half as large and every file type that is
 converted from it starts from the same numbers.
@@ -139,11 +140,25 @@ def load_weights(vlm: InternVLForConditionalGeneration, folder: str | os.PathLik
     vlm.load_state_dict(source.state_dict())
 
 
+@torch.no_grad()
+def meet(model: Nano, folder: str | Path) -> None:
+    """Moves the model halfway to a checkpoint that it was continued from.
+
+    The mean of two ends of training reads better than either (Wortsman et al. 2022, "Model soups").
+    """
+    former = Nano()
+    load_weights(former.vlm, folder)
+    load_heads(former, folder)
+    for mine, its in zip(model.parameters(), former.parameters(), strict=True):
+        mine.lerp_(its, 0.5)
+
+
 def main() -> None:
     """Reads the command line and exports a run's averaged weights."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--run", help="run folder of train.py")
     parser.add_argument("--checkpoint", help="or a checkpoint folder to write anew")
+    parser.add_argument("--meet", help="checkpoint folder to go halfway to")
     parser.add_argument("--output", required=True)
     parser.add_argument("--max-tiles", type=int, default=MAX_TILES)
     args = parser.parse_args()
@@ -152,9 +167,12 @@ def main() -> None:
         state = torch.load(Path(args.run) / "state.pt", map_location="cpu")
         model.load_state_dict(state["model"])
         model.vlm.load_state_dict(state["average"])
-        write_heads(model, args.output)
     else:
         load_weights(model.vlm, args.checkpoint)
+    if args.meet:
+        meet(model, args.meet)
+    if args.run:
+        write_heads(model, args.output)
     write_checkpoint(model.vlm, args.output, args.max_tiles)
 
 
