@@ -34,6 +34,23 @@ def test_two_columns_are_read_one_after_the_other() -> None:
     assert [line.quad[0, 0] < page.px(100) for line in lines] == [True] * 20 + [False] * 20
 
 
+def test_columns_flow_around_a_caption_that_is_set_between_them() -> None:
+    page = RenderedPage()
+    pitch_mm = 11 * 1.3 / 72 * 25.4
+    for x_mm, narrow_x_mm, first in ((20, 20, 0), (110, 138, 7)):
+        page.column(x_mm, 40, 80, 8, first=first)
+        page.column(narrow_x_mm, 40 + 8 * pitch_mm, 52, 10, first=first + 3)
+        page.column(x_mm, 40 + 18 * pitch_mm, 80, 8, first=first + 5)
+    for row, text in enumerate(["the quick brown fox and", "what it jumped over", "in the end"]):
+        page.write(82, 92 + 4 * row, text, points=9)
+    lines = check(page).lines
+    middles = [line.quad[:, 0].mean() for line in lines]
+    left = [n for n, x in enumerate(middles) if x < page.px(78)]
+    right = [n for n, x in enumerate(middles) if x > page.px(128)]
+    assert left == list(range(26))
+    assert right == list(range(29, 55))
+
+
 def test_a_receipt_is_read_row_by_row_and_its_amounts_are_lines_of_their_own() -> None:
     page = RenderedPage(80, 120)
     for row, (name, amount) in enumerate(
