@@ -59,7 +59,7 @@ def test_unusable_checkpoint_is_one_line_and_code_2(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("prompt", ["OCR", "table=x"])
+@pytest.mark.parametrize("prompt", ["OCR", "tabel=x"])
 def test_prompt_of_no_known_name_is_wrong_usage(prompt: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:
         run("--model", tmp_path, "--output", tmp_path / "m.gguf", "--prompt", prompt)

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 from crispvl import _core, tiling
+from crispvl.inputs.transparency import on_ground
 from crispvl.tiling import choose_grid, tile_image
 from PIL import Image
 from PIL import __version__ as pillow_version
@@ -38,12 +39,10 @@ def test_the_order_of_the_passes_is_pillows() -> None:
         np.testing.assert_array_equal(np.asarray(found), np.asarray(expected), str(sizes))
 
 
-def on_white(pixels: np.ndarray) -> Image.Image:
-    """What Pillow makes of pixels; the core puts transparent ones on white, whatever is on them."""
+def opaque(pixels: np.ndarray) -> Image.Image:
+    """What Pillow makes of pixels; transparent ones are put on the ground that shows them."""
     page = Image.fromarray(pixels)
-    if page.mode != "RGBA":
-        return page.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", page.size, "white"), page).convert("RGB")
+    return on_ground(page) if page.mode == "RGBA" else page.convert("RGB")
 
 
 def random_pixels(rng: np.random.Generator, width: int, height: int, mode: str) -> np.ndarray:
@@ -69,7 +68,7 @@ def test_tiles_are_pillows_bytes_for_random_sizes_and_modes(block: int) -> None:
         thumbnail = bool(rng.integers(2))
         pixels = random_pixels(rng, width, height, mode)
         found = _core.tile_image(pixels, tile_px, max_tiles, 1, thumbnail)
-        expected = tile_image(on_white(pixels), tile_px, max_tiles, 1, thumbnail)
+        expected = tile_image(opaque(pixels), tile_px, max_tiles, 1, thumbnail)
         np.testing.assert_array_equal(found, expected, f"{width}x{height} {mode} {tile_px=}")
 
 
@@ -85,7 +84,7 @@ def test_every_value_at_every_alpha_is_composited_as_pillow_does_it() -> None:
     pixels = np.stack([value, 255 - value, value ^ 0x55, alpha], axis=-1).astype(np.uint8)
     # As large as a tile, so that nothing is resized.
     found = _core.tile_image(pixels, tile_px=256)[0]
-    np.testing.assert_array_equal(found, np.asarray(on_white(pixels)))
+    np.testing.assert_array_equal(found, np.asarray(opaque(pixels)))
 
 
 def test_grids_are_those_of_the_reference() -> None:

@@ -22,7 +22,8 @@ from tiny import ROWS, Row, make_checkpoint
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = (
     GenerateOptions(max_tokens=12, stop_at_eos=False),
-    GenerateOptions(max_tokens=12, stop_at_eos=False, temperature=0.8, seed=3),
+    # Of seed 3 a draw of one model falls within 1e-6 of the bound between two tokens.
+    GenerateOptions(max_tokens=12, stop_at_eos=False, temperature=0.8, seed=5),
 )
 
 
