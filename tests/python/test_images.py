@@ -272,7 +272,7 @@ def test_altered_bytes_give_an_image_or_an_image_error(position: int, garbage: b
         (np.zeros((1, 2, 2, 3), np.uint8), ValueError),
         (np.zeros((0, 5, 3), np.uint8), ImageError),
         (Image.new("RGB", (0, 4)), ImageError),
-        (Image.new("F", (2, 2)), ImageError),
+        (Image.new("F", (2, 2), -5.0), ImageError),
         (None, TypeError),
         (3, TypeError),
         ([[1, 2], [3, 4]], TypeError),

@@ -42,8 +42,7 @@ def white_level(values: NDArray[Any], depth: int, where: str, stated: object = N
         whites.append(full)
     slack = _OVERSHOOT if is_float else 0.0
     white = next((white for white in whites if greatest <= white * (1 + slack)), None)
-    is_known = greatest > 0 or not is_float  # of nothing but 0, floats do not tell their range
-    if white is not None and is_known and least >= -white * slack:
+    if white is not None and least >= -white * slack:
         return white
     raise ImageError(
         f"[{where}] grey values of 8 to 16 bits are expected; found {values.dtype} from "
