@@ -94,7 +94,7 @@ def test_openai_raises_what_fits_and_does_not_ask_again(openai: Any, server: Run
 def test_openai_is_not_told_to_repeat_work_that_took_too_long(
     openai: Any, serve: Any, receipt: bytes
 ) -> None:
-    server = serve("--request-time-limit", "0.5")
+    server = serve("--request-time-limit", "0.02")
     client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none")
     with pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(
