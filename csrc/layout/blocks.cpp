@@ -2,10 +2,13 @@
 
 #include <cmath>
 
+#include "layout/neighbours.h"
 #include "layout/reading_order.h"
 
 namespace crispvl::layout {
 namespace {
+
+constexpr float kWordGap = 2;  // in x-heights, within a line
 
 // From a line's baseline to that of one of its kind below it; 0 where it is none.
 float pitch_below(const TextLine& a, const TextLine& b) {
@@ -29,7 +32,31 @@ bool continues(const std::vector<TextLine>& lines, size_t i) {
            (i + 1 < lines.size() && same(pitch_below(lines[i], lines[i + 1])));
 }
 
-// Lines as `order` looks at them, a table as one; and the lines of each.
+// Lines of one row that only word gaps part, as justified text and headlines have them.
+std::vector<std::vector<size_t>> pieces_of_rows(const std::vector<TextLine>& lines) {
+    const std::vector<Box> boxes = boxes_of(lines);
+    float tallest = 1;
+    for (const TextLine& line : lines) tallest = std::max(tallest, line.x_height);
+    const BoxIndex index(boxes, static_cast<int>(2 * tallest));
+    Sets sets(lines.size());
+    for (size_t i = 0; i < lines.size(); ++i) {
+        const TextLine& line = lines[i];
+        const int reach = static_cast<int>(kWordGap * line.x_height);
+        index.each_between(line.box, line.box.left + 1, line.box.right + reach, [&](size_t j) {
+            const TextLine& next = lines[j];
+            const float low = std::min(line.x_height, next.x_height);
+            if (line.column >= 0 || next.column >= 0 || line.light != next.light) return;
+            if (low < 0.72f * std::max(line.x_height, next.x_height)) return;
+            const int lower = std::min(line.box.height(), next.box.height());
+            const float gap = static_cast<float>(next.box.left - line.box.right);
+            if (2 * y_overlap(line.box, next.box) >= lower && gap < kWordGap * low)
+                sets.unite(i, j);
+        });
+    }
+    return sets.groups();
+}
+
+// What has one place in the order: pieces of a row, or a table; and the lines of each.
 struct Units {
     std::vector<TextLine> extents;
     std::vector<std::vector<int>> lines;
@@ -37,20 +64,32 @@ struct Units {
 
 Units units_of(const std::vector<TextLine>& lines, const std::vector<Table>& tables) {
     Units units;
-    const auto add = [&](const TextLine& line, const Box& box, const std::vector<int>& members) {
+    const auto add = [&](const std::vector<int>& members) {
+        const TextLine& first = lines[static_cast<size_t>(members.front())];
         TextLine extent;
-        extent.box = box;
-        extent.base = line.base;
-        extent.core = line.core;
-        extent.x_height = line.x_height;
+        extent.box = first.box;
+        extent.light = first.light;
+        extent.slope = first.slope;
+        extent.base = first.base;
+        extent.core = first.core;
+        extent.x_height = first.x_height;
+        extent.column = first.column;
+        for (const int i : members) extent.box.include(lines[static_cast<size_t>(i)].box);
         units.extents.push_back(std::move(extent));
         units.lines.push_back(members);
     };
-    for (size_t i = 0; i < lines.size(); ++i) {
-        if (lines[i].column < 0) add(lines[i], lines[i].box, {static_cast<int>(i)});
+    for (const std::vector<size_t>& pieces : pieces_of_rows(lines)) {
+        if (lines[pieces.front()].column >= 0) continue;
+        std::vector<int> members(pieces.begin(), pieces.end());
+        std::stable_sort(members.begin(), members.end(), [&](int i, int j) {
+            return lines[static_cast<size_t>(i)].box.left < lines[static_cast<size_t>(j)].box.left;
+        });
+        add(members);
     }
-    for (const Table& table : tables)
-        add(lines[static_cast<size_t>(table.lines.front())], table.box, table.lines);
+    for (const Table& table : tables) {
+        add(table.lines);
+        units.extents.back().box = table.box;
+    }
     return units;
 }
 
@@ -58,25 +97,21 @@ Units units_of(const std::vector<TextLine>& lines, const std::vector<Table>& tab
 
 std::vector<TextBlock> find_blocks(const std::vector<Table>& tables, std::vector<TextLine>& lines) {
     const Units units = units_of(lines, tables);
-    std::vector<TextLine> ordered;
-    std::vector<bool> begins_table;
-    for (const int unit : reading_order(units.extents)) {
-        const std::vector<int>& own = units.lines[static_cast<size_t>(unit)];
-        for (const int line : own) {
-            ordered.push_back(std::move(lines[static_cast<size_t>(line)]));
-            begins_table.push_back(ordered.back().column >= 0 && line == own.front());
+    const std::vector<int> order = reading_order(units.extents);
+    std::vector<TextLine> ordered, extents;
+    for (const int unit : order) extents.push_back(units.extents[static_cast<size_t>(unit)]);
+    std::vector<TextBlock> blocks;
+    for (size_t k = 0; k < order.size(); ++k) {
+        if (k == 0 || !continues(extents, k))
+            blocks.push_back({extents[k].column >= 0, extents[k].box, {}});
+        blocks.back().box.include(extents[k].box);
+        for (const int i : units.lines[static_cast<size_t>(order[k])]) {
+            blocks.back().lines.push_back(static_cast<int>(ordered.size()));
+            ordered.push_back(std::move(lines[static_cast<size_t>(i)]));
+            ordered.back().block = static_cast<int>(blocks.size()) - 1;
         }
     }
     lines = std::move(ordered);
-    std::vector<TextBlock> blocks;
-    for (size_t i = 0; i < lines.size(); ++i) {
-        const bool in_table = lines[i].column >= 0;
-        const bool begins = in_table ? begins_table[i] : i == 0 || !continues(lines, i);
-        if (begins) blocks.push_back({in_table, lines[i].box, {}});
-        blocks.back().box.include(lines[i].box);
-        blocks.back().lines.push_back(static_cast<int>(i));
-        lines[i].block = static_cast<int>(blocks.size()) - 1;
-    }
     return blocks;
 }
 

@@ -50,32 +50,42 @@ float median_x_height(const std::vector<TextLine>& lines, const Indices& members
     return heights[heights.size() / 2];
 }
 
+// From the first to the last line of each row, downwards.
+std::vector<Box> rows_of(const std::vector<TextLine>& lines, const Indices& members) {
+    std::vector<Box> boxes, rows;
+    for (const int i : members) boxes.push_back(lines[static_cast<size_t>(i)].box);
+    std::stable_sort(boxes.begin(), boxes.end(),
+                     [](const Box& a, const Box& b) { return a.y_center() < b.y_center(); });
+    for (const Box& box : boxes) {
+        if (!rows.empty() && box.y_center() < static_cast<float>(rows.back().bottom) &&
+            2 * y_overlap(rows.back(), box) >= std::min(rows.back().height(), box.height())) {
+            rows.back().include(box);
+        } else {
+            rows.push_back(box);
+        }
+    }
+    return rows;
+}
+
 // Whether lines fill a column as running text does, in which more than a few letters have room:
-// most are nearly as wide as it, or end where a line next to them does, as beside a picture.
-bool is_prose(const std::vector<TextLine>& lines, Indices members, float x_height) {
-    if (members.size() < 4) return false;
-    const auto box_of = [&](size_t k) { return lines[static_cast<size_t>(members[k])].box; };
-    std::sort(members.begin(), members.end(), [&](int i, int j) {
-        const Box &a = lines[static_cast<size_t>(i)].box, &b = lines[static_cast<size_t>(j)].box;
-        return a.top != b.top ? a.top < b.top : i < j;
-    });
-    Box column = box_of(0);
-    for (size_t k = 1; k < members.size(); ++k) column.include(box_of(k));
+// most rows are nearly as wide as it, or end where one next to them does, as beside a picture.
+bool is_prose(const std::vector<TextLine>& lines, const Indices& members, float x_height) {
+    const std::vector<Box> rows = rows_of(lines, members);
+    if (rows.size() < 4) return false;
+    Box column = rows.front();
+    for (const Box& row : rows) column.include(row);
     if (static_cast<float>(column.width()) < 16 * x_height) return false;
+    const auto near = [&](int x, int y) { return static_cast<float>(std::abs(x - y)) < x_height; };
     const auto flush = [&](const Box& a, const Box& b) {
-        const auto near = [&](int x, int y) {
-            return static_cast<float>(std::abs(x - y)) < x_height;
-        };
         return near(a.left, b.left) && near(a.right, b.right);
     };
     size_t n_full = 0;
-    for (size_t k = 0; k < members.size(); ++k) {
-        const Box box = box_of(k);
-        const bool wide = 10 * box.width() >= 7 * column.width();
-        n_full += wide || (k > 0 && flush(box, box_of(k - 1))) ||
-                  (k + 1 < members.size() && flush(box, box_of(k + 1)));
+    for (size_t k = 0; k < rows.size(); ++k) {
+        const bool wide = 10 * rows[k].width() >= 7 * column.width();
+        n_full += wide || (k > 0 && flush(rows[k], rows[k - 1])) ||
+                  (k + 1 < rows.size() && flush(rows[k], rows[k + 1]));
     }
-    return 2 * n_full >= members.size();
+    return 2 * n_full >= rows.size();
 }
 
 void sort_rows(const std::vector<TextLine>& lines, Indices& members) {

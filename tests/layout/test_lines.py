@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from crispvl import _core
-from rendered import RenderedPage, box_of, mean_iou
+from rendered import WORDS, RenderedPage, box_of, mean_iou
 
 
 def check(page: RenderedPage) -> _core.Layout:
@@ -32,6 +32,24 @@ def test_two_columns_are_read_one_after_the_other() -> None:
     page.column(110, 40, 80, 20, first=7)
     lines = check(page).lines
     assert [line.quad[0, 0] < page.px(100) for line in lines] == [True] * 20 + [False] * 20
+
+
+def test_justified_columns_with_wide_word_gaps_are_read_one_after_the_other() -> None:
+    page = RenderedPage()
+    length = page.font(11).getlength
+    for row in range(24):
+        for first_mm, shift in ((20, 0), (110, 5)):
+            n_words = (7, 5, 6, 4, 6)[(row + shift) % 5]
+            run = [WORDS[(5 * row + shift + i) % len(WORDS)] for i in range(n_words)]
+            gap_px = (page.px(80) - sum(map(length, run))) / (n_words - 1)
+            x_mm = float(first_mm)
+            for word in run:
+                page.write(x_mm, 40 + 6 * row, word)
+                x_mm += (length(word) + gap_px) / page.dpi * 25.4
+    middles = [line.quad[:, 0].mean() for line in _core.find_layout(page.pixels).lines]
+    is_left = [x < page.px(105) for x in middles]
+    assert is_left == sorted(is_left, reverse=True)
+    assert 0 < sum(is_left) < len(is_left)
 
 
 def test_columns_flow_around_a_caption_that_is_set_between_them() -> None:
