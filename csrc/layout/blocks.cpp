@@ -10,14 +10,19 @@ namespace {
 
 constexpr float kWordGap = 2;  // in x-heights, within a line
 
+// Whether lines are of one size, and both dark or both light.
+bool alike(const TextLine& a, const TextLine& b) {
+    const float low = std::min(a.x_height, b.x_height), high = std::max(a.x_height, b.x_height);
+    return low >= 0.72f * high && a.light == b.light;
+}
+
 // From a line's baseline to that of one of its kind below it; 0 where it is none.
 float pitch_below(const TextLine& a, const TextLine& b) {
-    const float low = std::min(a.x_height, b.x_height), high = std::max(a.x_height, b.x_height);
-    if (low < 0.72f * high || a.light != b.light) return 0;
+    if (!alike(a, b)) return 0;
     if (2 * x_overlap(a.box, b.box) <= std::min(a.box.width(), b.box.width())) return 0;
     const float x = b.box.x_center();
     const float pitch = b.baseline_at(x) - a.baseline_at(x);
-    return pitch > 0 && pitch < 6.5f * high ? pitch : 0;
+    return pitch > 0 && pitch < 6.5f * std::max(a.x_height, b.x_height) ? pitch : 0;
 }
 
 // Whether line `i` goes on where the one before it ends: close below, or as far below as the
@@ -45,8 +50,7 @@ std::vector<std::vector<size_t>> pieces_of_rows(const std::vector<TextLine>& lin
         index.each_between(line.box, line.box.left + 1, line.box.right + reach, [&](size_t j) {
             const TextLine& next = lines[j];
             const float low = std::min(line.x_height, next.x_height);
-            if (line.column >= 0 || next.column >= 0 || line.light != next.light) return;
-            if (low < 0.72f * std::max(line.x_height, next.x_height)) return;
+            if (line.column >= 0 || next.column >= 0 || !alike(line, next)) return;
             const int lower = std::min(line.box.height(), next.box.height());
             const float gap = static_cast<float>(next.box.left - line.box.right);
             if (2 * y_overlap(line.box, next.box) >= lower && gap < kWordGap * low)

@@ -220,16 +220,12 @@ size_t nearest(const std::vector<int>& gutters, const Box& box) {
     return static_cast<size_t>(closest - gutters.begin());
 }
 
-// Columns of prose from left to right.
-struct Columns {
-    std::vector<Indices> parts;  // what sits between two columns comes between them
-    bool found() const { return parts.size() > 1; }
-};
-
-Columns columns_of(const std::vector<TextLine>& lines, const Indices& members) {
+// Columns of prose from left to right, and what is set between two of them; none where the lines
+// are in no such columns.
+std::vector<Indices> columns_of(const std::vector<TextLine>& lines, const Indices& members) {
     const float x_height = median_x_height(lines, members);
     std::vector<int> gutters = gutters_of(lines, members, x_height);
-    if (!gutters.empty()) return {parts_of(lines, members, gutters)};
+    if (!gutters.empty()) return parts_of(lines, members, gutters);
     // A caption or a quotation may be set between two columns, around which their text flows.
     const Indices islands = islands_of(lines, members, x_height);
     Indices rest;
@@ -238,8 +234,7 @@ Columns columns_of(const std::vector<TextLine>& lines, const Indices& members) {
     }
     if (!islands.empty() && !rest.empty()) gutters = gutters_of(lines, rest, x_height);
     if (gutters.empty()) return {};
-    Columns columns;
-    std::vector<Indices> between(gutters.size());
+    std::vector<Indices> columns, between(gutters.size());
     const std::vector<bool> crosses = over_gutters(lines, islands, gutters, x_height);
     for (size_t k = 0; k < islands.size(); ++k) {
         const TextLine& line = lines[static_cast<size_t>(islands[k])];
@@ -248,8 +243,8 @@ Columns columns_of(const std::vector<TextLine>& lines, const Indices& members) {
     std::sort(rest.begin(), rest.end());
     std::vector<Indices> parts = parts_of(lines, rest, gutters);
     for (size_t k = 0; k < parts.size(); ++k) {
-        columns.parts.push_back(std::move(parts[k]));
-        if (k < between.size()) columns.parts.push_back(std::move(between[k]));
+        columns.push_back(std::move(parts[k]));
+        if (k < between.size()) columns.push_back(std::move(between[k]));
     }
     return columns;
 }
@@ -258,9 +253,9 @@ Columns columns_of(const std::vector<TextLine>& lines, const Indices& members) {
 // everything else from top to bottom.
 void order(const std::vector<TextLine>& lines, Indices members, int depth, Indices& out) {
     if (members.size() > 1 && depth < 64) {
-        Columns columns = columns_of(lines, members);
-        if (columns.found()) {
-            for (Indices& part : columns.parts) {
+        std::vector<Indices> columns = columns_of(lines, members);
+        if (!columns.empty()) {
+            for (Indices& part : columns) {
                 if (!part.empty()) order(lines, std::move(part), depth + 1, out);
             }
             return;
