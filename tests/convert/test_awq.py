@@ -10,17 +10,21 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from crispvl import Model, _core
+from crispvl import _core
 from crispvl.convert import convert_checkpoint, convert_header
 from crispvl.convert.awq import AwqTensor
 from crispvl.convert.packing import unpack_weights
 from crispvl.convert.safetensors import read_safetensors
 from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.errors import ModelFileError
-from foreign import ForeignModel
-from foreign.checks import TILES, assert_computes_the_reference, image_prompt
+from foreign.packed import (
+    arrays_of,
+    assert_both_compute_the_reference,
+    assert_the_config_tells_the_header,
+    assert_unpacks_to_the_plain_one,
+    write_arrays,
+)
 from gguf import GGMLQuantizationType as Type
-from goldens import min_cosine
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -145,25 +149,12 @@ def awq_checkpoint(checkpoint: Path, settings: dict[str, Any] = SETTINGS) -> tup
     for suffix, tensors in (("awq", packed), ("plain", plain)):
         folder = checkpoint.with_name(f"{checkpoint.name}-{suffix}")
         shutil.copytree(checkpoint, folder)
-        write(folder / "model.safetensors", tensors)
+        write_arrays(folder / "model.safetensors", tensors)
         folders.append(folder)
     config = json.loads((checkpoint / "config.json").read_text("utf-8"))
     config["llm_config"]["quantization_config"] = settings
     (folders[0] / "config.json").write_text(json.dumps(config), "utf-8")
     return folders[0], folders[1]
-
-
-def write(path: Path, tensors: dict[str, NDArray[Any]]) -> None:
-    """Writes arrays in their own types."""
-    header, blobs, at = {}, [], 0
-    for name, array in tensors.items():
-        kind = {"int32": "I32", "float16": "F16", "float32": "F32"}[array.dtype.name]
-        end = at + array.nbytes
-        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [at, end]}
-        blobs.append(array.tobytes())
-        at = end
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blobs))
 
 
 @pytest.fixture(params=["base", "internlm2", "llama-hf"])
@@ -173,22 +164,11 @@ def checkpoints(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, P
     return awq_checkpoint(make_checkpoint(tiny, tmp_path / "checkpoint"))
 
 
-def arrays_of(path: Path) -> dict[str, tuple[Type, NDArray[Any]]]:
-    tensors = gguf.GGUFReader(path).tensors
-    return {t.name: (t.tensor_type, gguf.dequantize(t.data, t.tensor_type)) for t in tensors}
-
-
 @pytest.mark.parametrize("dtype", ["f32", "f16", "bf16"])
 def test_other_types_are_those_of_the_dequantised_checkpoint(
     dtype: str, checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    found, want = tmp_path / "a.gguf", tmp_path / "b.gguf"
-    convert_checkpoint(checkpoints[0], found, dtype)
-    convert_checkpoint(checkpoints[1], want, dtype)
-    tensors = arrays_of(want)
-    for name, (kind, values) in arrays_of(found).items():
-        assert kind == tensors[name][0], name
-        np.testing.assert_array_equal(values, tensors[name][1], name)
+    assert_unpacks_to_the_plain_one(checkpoints, tmp_path, dtype)
 
 
 def test_packed_matrices_become_q4_1_without_being_asked(
@@ -212,15 +192,8 @@ def test_packed_matrices_become_q4_1_without_being_asked(
 def test_engine_computes_the_reference_on_the_dequantised_weights(
     checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    model = ForeignModel.load(checkpoints[1])
-    convert_checkpoint(checkpoints[0], tmp_path / "f32.gguf", "f32")
-    assert_computes_the_reference(Model.load(tmp_path / "f32.gguf", device="cpu"), model)
-    convert_checkpoint(checkpoints[0], tmp_path / "q4_1.gguf")
-    prompt = image_prompt(model)
-    found = Model.load(tmp_path / "q4_1.gguf", device="cpu", exact=True).trace(TILES, prompt)
-    want = model.reference.trace(TILES, prompt)
     # What is left is ggml's rounding of activations to 8 bits.
-    assert min_cosine(found["logits"], want["logits"]) >= 0.995
+    assert_both_compute_the_reference(checkpoints, tmp_path, "logits", 0.995)
 
 
 def test_a_pytorch_file_gives_the_same_blocks(
@@ -243,12 +216,7 @@ def test_a_pytorch_file_gives_the_same_blocks(
 def test_the_config_alone_gives_the_header_of_the_converted_file(
     dtype: str | None, checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    convert_checkpoint(checkpoints[0], tmp_path / "whole.gguf", dtype)
-    config = json.loads((checkpoints[0] / "config.json").read_text("utf-8"))
-    convert_header(config, tmp_path / "header.gguf", dtype)
-    files = [_core.GgufFile(str(tmp_path / name)) for name in ("header.gguf", "whole.gguf")]
-    assert files[0].tensors == files[1].tensors
-    assert files[0].metadata["general.file_type"] == files[1].metadata["general.file_type"]
+    assert_the_config_tells_the_header(checkpoints, tmp_path, dtype)
 
 
 def test_modules_that_are_not_packed_stay_float16(

@@ -10,17 +10,20 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from crispvl import Model, _core
-from crispvl.convert import convert_checkpoint, convert_header
+from crispvl.convert import convert_checkpoint
 from crispvl.convert.mxfp4 import Mxfp4Tensor, unpack_experts
 from crispvl.convert.packing import unpack_weights
 from crispvl.convert.safetensors import read_safetensors
 from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.errors import ModelFileError
-from foreign import ForeignModel
-from foreign.checks import TILES, assert_computes_the_reference, image_prompt
+from foreign.packed import (
+    arrays_of,
+    assert_both_compute_the_reference,
+    assert_the_config_tells_the_header,
+    assert_unpacks_to_the_plain_one,
+    write_arrays,
+)
 from gguf import GGMLQuantizationType as Type
-from goldens import min_cosine
 from numpy.typing import NDArray
 from tiny import make_checkpoint
 from tiny.rows import row
@@ -55,21 +58,6 @@ def numbers(parts: dict[str, NDArray[np.uint8]]) -> NDArray[np.float32]:
     return out.transpose(0, 2, 1)
 
 
-def write(path: Path, tensors: dict[str, NDArray[Any]]) -> None:
-    header, blobs, at = {}, [], 0
-    for name, array in tensors.items():
-        kind = {"uint8": "U8", "float32": "F32"}[array.dtype.name]
-        header[name] = {
-            "dtype": kind,
-            "shape": array.shape,
-            "data_offsets": [at, at + array.nbytes],
-        }
-        blobs.append(np.ascontiguousarray(array).tobytes())
-        at += array.nbytes
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blobs))
-
-
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> tuple[Path, Path]:
     """A checkpoint with packed experts, and one with the same numbers in float32."""
@@ -87,15 +75,10 @@ def checkpoints(tmp_path: Path) -> tuple[Path, Path]:
     folders = (tmp_path / "packed", tmp_path / "plain")
     for folder, arrays in zip(folders, (packed, plain), strict=True):
         shutil.copytree(checkpoint, folder)
-        write(folder / "model.safetensors", arrays)
+        write_arrays(folder / "model.safetensors", arrays)
     config["llm_config"]["quantization_config"] = {"quant_method": "mxfp4"}
     (folders[0] / "config.json").write_text(json.dumps(config), "utf-8")
     return folders
-
-
-def arrays_of(path: Path) -> dict[str, tuple[Type, NDArray[Any]]]:
-    tensors = gguf.GGUFReader(path).tensors
-    return {t.name: (t.tensor_type, gguf.dequantize(t.data, t.tensor_type)) for t in tensors}
 
 
 def test_the_blocks_are_kept_without_being_asked_and_lose_nothing(
@@ -119,34 +102,17 @@ def test_the_blocks_are_kept_without_being_asked_and_lose_nothing(
 def test_other_types_are_those_of_the_checkpoint_in_numbers(
     dtype: str, checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    convert_checkpoint(checkpoints[0], tmp_path / "a.gguf", dtype)
-    convert_checkpoint(checkpoints[1], tmp_path / "b.gguf", dtype)
-    want = arrays_of(tmp_path / "b.gguf")
-    for name, (kind, values) in arrays_of(tmp_path / "a.gguf").items():
-        assert kind == want[name][0], name
-        np.testing.assert_array_equal(values, want[name][1], name)
+    assert_unpacks_to_the_plain_one(checkpoints, tmp_path, dtype)
 
 
 def test_the_engine_computes_the_reference(checkpoints: tuple[Path, Path], tmp_path: Path) -> None:
-    model = ForeignModel.load(checkpoints[1])
-    convert_checkpoint(checkpoints[0], tmp_path / "f32.gguf", "f32")
-    assert_computes_the_reference(Model.load(tmp_path / "f32.gguf", device="cpu"), model)
-    convert_checkpoint(checkpoints[0], tmp_path / "mxfp4.gguf")
-    prompt = image_prompt(model)
-    found = Model.load(tmp_path / "mxfp4.gguf", device="cpu", exact=True).trace(TILES, prompt)
-    want = model.reference.trace(TILES, prompt)
-    assert min_cosine(found["llm_embed"], want["llm_embed"]) >= 0.9999
+    assert_both_compute_the_reference(checkpoints, tmp_path, "llm_embed", 0.9999)
 
 
 def test_the_config_alone_gives_the_header_of_the_converted_file(
     checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    convert_checkpoint(checkpoints[0], tmp_path / "whole.gguf")
-    config = json.loads((checkpoints[0] / "config.json").read_text("utf-8"))
-    convert_header(config, tmp_path / "header.gguf")
-    files = [_core.GgufFile(str(tmp_path / name)) for name in ("header.gguf", "whole.gguf")]
-    assert files[0].tensors == files[1].tensors
-    assert files[0].metadata["general.file_type"] == files[1].metadata["general.file_type"]
+    assert_the_config_tells_the_header(checkpoints, tmp_path)
 
 
 def test_mxfp4_of_another_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -166,7 +132,7 @@ def test_an_exponent_that_is_no_number_is_refused(
     tensors = {name: np.array(t.load()) for name, t in read_safetensors(path).items()}
     scales = next(name for name in tensors if name.endswith("down_proj_scales"))
     tensors[scales][1, 2, 0] = 255
-    write(path, tensors)
+    write_arrays(path, tensors)
     with pytest.raises(ModelFileError, match="expected numbers that float32 holds"):
         convert_checkpoint(checkpoints[0], tmp_path / "a.gguf")
 

@@ -17,6 +17,7 @@ from crispvl.quantize.recipes import RECIPES
 from crispvl.quantize.roles import source_tensors
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFReader
+from tiny.chat_config import chat_config
 
 TABLE = json.loads(
     (Path(__file__).parents[1] / "data" / "released_configs.json").read_text("utf-8")
@@ -57,21 +58,12 @@ class HeaderReader(GGUFReader):  # type: ignore[misc]
 
 def config_of(model: dict[str, Any]) -> dict[str, Any]:
     vision = {"image_size": 448, "patch_size": 14, "layer_norm_eps": 1e-6, "hidden_act": "gelu"}
-    return {
-        "model_type": "internvl_chat",
-        "force_image_size": 448,
-        "downsample_ratio": 0.5,
-        "select_layer": -1,
-        "ps_version": "v2",
-        "template": model.get("template", "internvl2_5"),
-        "dynamic_image_size": True,
-        "min_dynamic_patch": 1,
-        "max_dynamic_patch": 12,
-        "use_thumbnail": True,
-        "vision_config": vision | TABLE["vision"][model["vision"]],
-        "llm_config": SHARED_TEXT | TABLE["text"][model["text"]],
+    return chat_config(
+        vision | TABLE["vision"][model["vision"]],
+        SHARED_TEXT | TABLE["text"][model["text"]],
+        template=model.get("template", "internvl2_5"),
         **model.get("config", {}),
-    }
+    )
 
 
 def expected_shapes(model: dict[str, Any]) -> Shapes:

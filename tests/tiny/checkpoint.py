@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiny.chat_config import chat_config
 from tiny.rows import Row
 from tiny.tokenizer import write_tokenizer
 from tiny.weights import tensor_shapes
@@ -64,20 +65,13 @@ def config(row: Row, special: dict[str, int]) -> dict[str, Any]:
     if row.layout == "chat":
         vision |= {"image_size": TILE_PX, "patch_size": PATCH_PX}
         vision |= {"qk_normalization": row.qk_norm, "qkv_bias": row.qkv_bias}
-        outer = {
-            "model_type": "internvl_chat",
-            "vision_config": vision,
-            "llm_config": text,
-            "force_image_size": TILE_PX,
-            "downsample_ratio": 0.5,
-            "select_layer": -1,
-            "ps_version": "v2",
-            "template": "internvl2_5",
-            "dynamic_image_size": True,
-            "min_dynamic_patch": 1,
-            "max_dynamic_patch": 4,
-            "use_thumbnail": row.thumbnail,
-        }
+        outer = chat_config(
+            vision,
+            text,
+            force_image_size=TILE_PX,
+            max_dynamic_patch=4,
+            use_thumbnail=row.thumbnail,
+        )
     else:
         vision |= {"image_size": [TILE_PX, TILE_PX], "patch_size": [PATCH_PX, PATCH_PX]}
         vision |= {"use_qk_norm": row.qk_norm, "attention_bias": row.qkv_bias}
