@@ -1,6 +1,6 @@
 """Errors that crispvl raises.
 
-Every message has the form ``[where] what was expected; what was found; what to do``. A caller's
+Every message reads ``[where] expected X; found Y; do Z``. A caller's
 slip is a plain ``ValueError`` or ``TypeError``, a missing file a plain ``FileNotFoundError``; what
 a file, an image, a device or the model itself can cause is one of the classes below. Each also
 derives from the built-in class that fits, so code that knows nothing of crispvl can catch it.
@@ -99,7 +99,7 @@ def explained(error: Exception, where: str) -> Exception:
     if not isinstance(error, MemoryError) or isinstance(error, CrispVLError):
         return error
     told = OutOfMemoryError(
-        f"[{where}] enough memory for this item is expected; it ran out{_reason(error)}; free "
+        f"[{where}] expected enough memory for this item; found too little{_reason(error)}; free "
         "memory, or scale the item down"
     )
     told.__cause__ = error

@@ -54,7 +54,7 @@ def _lock(file: IO[bytes], path: Path) -> None:
         if error.errno not in _HELD:
             return  # a file system without locks
         raise ValueError(
-            f"[{path}] an output that no other run writes is expected; {_holder(file)} is writing "
+            f"[{path}] expected an output that no other run writes; found {_holder(file)} writing "
             "it; wait until it is done, or give another output"
         ) from None
 

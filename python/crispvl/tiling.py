@@ -46,12 +46,12 @@ def choose_grid(
     """
     if width < 1 or height < 1 or tile_px < 1:
         raise ValueError(
-            f"[tiling] sizes of at least 1 px are expected; found a page of {width}×{height} and "
+            f"[tiling] expected sizes of at least 1 px; found a page of {width}×{height} and "
             f"tiles of {tile_px}; pass the image's real size"
         )
     if not 1 <= min_tiles <= max_tiles <= MOST_TILES:
         raise ValueError(
-            f"[tiling] 1 <= min_tiles <= max_tiles <= {MOST_TILES} is expected; found "
+            f"[tiling] expected 1 <= min_tiles <= max_tiles <= {MOST_TILES}; found "
             f"min_tiles={min_tiles} and max_tiles={max_tiles}; change them"
         )
     return _closest(width, height, tile_px, _candidate_grids(min_tiles, max_tiles))

@@ -149,13 +149,13 @@ def test_a_document_that_cannot_be_opened_is_one_row(tmp_path: Path, pdf: MakePd
 
 def test_an_unusable_model_ends_the_batch_at_once(tmp_path: Path, pdf: MakePdf) -> None:
     pdf("a.pdf", 1)
-    with pytest.raises(ValueError, match="no worker expected"):
+    with pytest.raises(ValueError, match="expected no worker"):
         run_on_this_machine(job(tmp_path), 1, factory=refused)
 
 
 def test_no_document_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    with pytest.raises(DocumentError, match="the folder has none"):
+    with pytest.raises(DocumentError, match="found none in this folder"):
         run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
 
 

@@ -90,7 +90,7 @@ def test_a_name_that_leads_nowhere_is_told_before_anything_is_read(
     tmp_path: Path, pdf: MakePdf
 ) -> None:
     typed = Job(inputs=(str(pdf("a.pdf", 1)), str(tmp_path / "b.pdf")), out=str(tmp_path / "out"))
-    with pytest.raises(DocumentError, match=r"b\.pdf\] a file or a folder expected"):
+    with pytest.raises(DocumentError, match=r"b\.pdf\] expected a file or a folder"):
         run_on_this_machine(typed, 1, factory=refused)
     assert not (tmp_path / "out").exists()
 
@@ -107,7 +107,7 @@ def test_what_a_list_names_wrongly_costs_no_other(tmp_path: Path, pdf: MakePdf) 
 
 def test_two_runs_do_not_write_one_folder_at_once(tmp_path: Path, pdf: MakePdf) -> None:
     pdf("a.pdf", 1)
-    with Folder(str(tmp_path / "out")).claimed(), pytest.raises(ValueError, match="is writing it"):
+    with Folder(str(tmp_path / "out")).claimed(), pytest.raises(ValueError, match="writing it"):
         run_on_this_machine(job(tmp_path), 1, factory=refused)
     assert run_on_this_machine(job(tmp_path), 1, factory=NamingReader).n_read == 1
     assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
@@ -144,7 +144,7 @@ def test_a_folder_that_must_not_be_written_to_is_told_before_anything_is_read(
     pdf("a.pdf", 1)
     (tmp_path / "file").write_text("")
     within_a_file = Job(inputs=(str(tmp_path / "in"),), out=str(tmp_path / "file" / "out"))
-    with pytest.raises(OutputError, match="can be written to expected"):
+    with pytest.raises(OutputError, match="expected a folder that can be written to"):
         run_on_this_machine(within_a_file, 1, factory=refused)
 
 

@@ -100,7 +100,7 @@ def test_a_bucket_without_rights_is_told_before_anything_is_read(
     with keys_checked(bucket):
         with pytest.raises(OutputError, match=r"room and the right|can be listed"):
             run_on_this_machine(Job(inputs=(local,), out=bucket.format("out")), 1, factory=refused)
-        with pytest.raises(DocumentError, match="may be listed expected"):
+        with pytest.raises(DocumentError, match="expected documents that can be listed"):
             list(find_documents([bucket.format("in")]))
 
 
@@ -126,7 +126,7 @@ def test_what_pyarrow_does_not_know_is_opened_with_fsspec() -> None:
     [found] = find_documents(["memory://scans/in"])
     assert content(found.name) == b"x"
     for name in ("nonsense://scans", "https://127.0.0.1/scans"):
-        with pytest.raises(DocumentError, match="that pyarrow can open expected"):
+        with pytest.raises(DocumentError, match="expected an address that pyarrow can open"):
             list(find_documents([name]))
 
 

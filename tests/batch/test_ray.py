@@ -105,7 +105,7 @@ def test_what_ends_the_job_is_raised_as_without_ray(
     tmp_path: Path, pdf: MakePdf, cluster: None
 ) -> None:
     pdf("a.pdf", 1)
-    with pytest.raises(ValueError, match="no worker expected"):
+    with pytest.raises(ValueError, match="expected no worker"):
         run_on_ray(job(tmp_path), 1, refused)
     (tmp_path / "out" / "other.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(OutputError, match=r"other\.parquet cannot be read"):

@@ -81,7 +81,7 @@ class HangingReader(NamingReader):
 
 def refused(job: Job, n_threads: int) -> Any:
     """Where nothing is to be read, no worker is to be started."""
-    raise ValueError("[worker] no worker expected; found one; start none")
+    raise ValueError("[worker] expected no worker; found one; start none")
 
 
 def dying_opener(job: Job, found: Stored) -> ReadTask | Row:

@@ -235,7 +235,7 @@ def test_a_header_in_q4_1_needs_an_awq_config(
     checkpoints: tuple[Path, Path], tmp_path: Path
 ) -> None:
     config = json.loads((checkpoints[1] / "config.json").read_text("utf-8"))
-    with pytest.raises(ValueError, match="4-bit AWQ checkpoints alone"):
+    with pytest.raises(ValueError, match="4-bit AWQ checkpoints only"):
         convert_header(config, tmp_path / "header.gguf", "q4_1")
     config["llm_config"]["quantization_config"] = {**SETTINGS, "bits": 8}
     with pytest.raises(ModelFileError, match="expected 'bits' to be 4"):
@@ -271,5 +271,5 @@ def test_integers_elsewhere_are_refused() -> None:
 
 def test_q4_1_of_a_plain_checkpoint_is_refused(tmp_path: Path) -> None:
     checkpoint = make_checkpoint(row("base"), tmp_path / "checkpoint")
-    with pytest.raises(ValueError, match=r"4-bit AWQ checkpoints alone; .*crispvl quantize"):
+    with pytest.raises(ValueError, match=r"4-bit AWQ checkpoints only; .*crispvl quantize"):
         convert_checkpoint(checkpoint, tmp_path / "a.gguf", "q4_1")

@@ -296,8 +296,8 @@ REFUSED: list[tuple[str, Callable[[Path], None], str]] = [
     ("truncated", truncate, "found bytes"),
     ("page for weights", write("model.safetensors", b"<html>nothing here</html>"), "a header"),
     ("empty weights", write("model.safetensors", b""), "found a length of 0 bytes"),
-    ("no shard", lose_a_shard, "missing model-00002-of-00002.safetensors"),
-    ("shard elsewhere", point_outside, "missing ../model-00002-of-00002.safetensors"),
+    ("no shard", lose_a_shard, "all but model-00002-of-00002.safetensors"),
+    ("shard elsewhere", point_outside, "all but ../model-00002-of-00002.safetensors"),
     ("missing tensor", set_weights(mlp1__3__bias=None), r"missing 'mlp1\.3\.bias'"),
     ("one too many", set_weights(mlp1__9__bias=np.ones(3, np.float32)),
      r"unexpected 'mlp1\.9\.bias'"),
@@ -436,7 +436,7 @@ def test_missing_folder_is_not_found(tmp_path: Path) -> None:
 
 
 def test_missing_output_folder_is_not_found(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"\[output\] an existing folder is expected"):
+    with pytest.raises(FileNotFoundError, match=r"\[output\] expected the folder of"):
         convert_checkpoint(checkpoint, tmp_path / "no" / "model.gguf")
 
 

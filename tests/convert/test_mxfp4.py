@@ -117,7 +117,7 @@ def test_the_config_alone_gives_the_header_of_the_converted_file(
 
 def test_mxfp4_of_another_checkpoint_is_refused(tmp_path: Path) -> None:
     checkpoint = make_checkpoint(row("base"), tmp_path / "checkpoint")
-    with pytest.raises(ValueError, match=r"checkpoints of MXFP4 experts alone; .*crispvl quantize"):
+    with pytest.raises(ValueError, match=r"checkpoints of MXFP4 experts only; .*crispvl quantize"):
         convert_checkpoint(checkpoint, tmp_path / "a.gguf", "mxfp4")
 
 

@@ -134,7 +134,7 @@ def test_several_formats_are_written_at_once(
     made = {path.name for path in (tmp_path / "made").iterdir()}
     assert made >= {"scan.hocr", "scan.xml"}
     assert main([*command, "--format", "hocr,tsv"]) == 2
-    assert "-o OUT or -o FOLDER/ is expected with several formats" in capsys.readouterr().err
+    assert "expected -o OUT or -o FOLDER/ for several formats" in capsys.readouterr().err
 
 
 def test_an_unknown_format_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,7 +145,7 @@ def test_records_of_other_settings_are_not_continued(
     assert "max_tokens 2048 instead of 7" in capsys.readouterr().err
     out.write_text("a shopping list\n")
     assert main(job) == 2
-    assert "line 1 is something else" in capsys.readouterr().err
+    assert "found something else in line 1" in capsys.readouterr().err
     assert main([*command, str(page), "--resume"]) == 2
 
 
@@ -234,7 +234,7 @@ def document(text: str, probability: float = 1.0) -> Document:
         ids=[1], logprobs=[math.log(probability)], finish_reason="stop", text=text,
         timings=Timings(), n_prompt_tokens=1, pieces=[text],
     )  # fmt: skip
-    error = DocumentError("[a --> b] expected; found; do")
+    error = DocumentError("[a --> b] expected X; found Y; do Z")
     return Document(
         source="<a & b>.pdf", n_pages=3,
         pages=(

@@ -43,10 +43,10 @@ def test_table_names_what_was_measured_and_progress_goes_to_stderr(
 
 @pytest.mark.parametrize(
     ("flag", "words"),
-    [("--tiles=0", "positive tiles"), ("--tiles=x", "--tiles: whole numbers with commas"),
+    [("--tiles=0", "positive tiles"), ("--tiles=x", "--tiles: expected whole numbers with commas"),
      ("--tiles=1025", "at most 1024 tiles"), ("--lengths=8,-1", "positive lengths"),
-     ("--streams=", "--streams: whole numbers"), ("--tokens=0", "positive tokens"),
-     ("--tokens=99999999", "below the model's context"), ("--runs=0", "positive runs"),
+     ("--streams=", "--streams: expected whole numbers"), ("--tokens=0", "positive tokens"),
+     ("--tokens=99999999", "fewer tokens than the model's context"), ("--runs=0", "positive runs"),
      ("--runs=-1", "positive runs")],
 )  # fmt: skip
 def test_numbers_that_are_none_are_refused(

@@ -263,7 +263,7 @@ def test_an_image_that_is_missing_scores_nothing_and_is_told(
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_files_of_another_kind_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DocumentError, match="expected; found none"):
+    with pytest.raises(DocumentError, match=r"expected .*; found none"):
         read_benchmark(name, tmp_path)
     LAYOUTS[name][0](tmp_path)
     for file in tmp_path.rglob("*.json"):
@@ -274,5 +274,5 @@ def test_files_of_another_kind_are_refused(tmp_path: Path, name: str) -> None:
 
 def test_questions_whose_answers_are_secret_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "val_v1.0.json", {"data": [{"questionId": 1, "question": "?", "image": "a"}]})
-    with pytest.raises(DocumentError, match="questions with answers are expected"):
+    with pytest.raises(DocumentError, match="expected questions with answers"):
         read_benchmark("docvqa", tmp_path)

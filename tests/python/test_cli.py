@@ -72,7 +72,7 @@ def test_a_file_that_fails_does_not_stop_the_others(
     assert main([*command, *files]) == 1
     captured = capsys.readouterr()
     assert captured.out == "Hello\n"
-    assert "bad.png] an image is expected" in captured.err
+    assert "bad.png] expected an image" in captured.err
     assert "missing.png" in captured.err
 
 
@@ -133,7 +133,7 @@ def test_names_that_are_no_utf8_are_read_and_written_out(
     read = [pages, "--format", form]
     if form == "csv":  # the stand-in for a model writes no table
         assert main([*command, *read]) == 1
-        assert rf"{name}: a table is expected" in capfd.readouterr().err
+        assert rf"{name}: [--format csv] expected a table" in capfd.readouterr().err
         return
     assert main([*command, *read, "-o", str(out)]) == 0
     assert main([*command, *read]) == 0
@@ -155,7 +155,7 @@ def test_names_that_are_no_utf8_are_found_again_by_resume(
     assert [main(again), main(again)] == [1, 1]
     assert len((tmp_path / "o").read_text("utf-8").splitlines()) == 3
     assert len(core.prompts) == 2
-    assert rf"{latin_1}/\udcff.png] an image is expected" in capfd.readouterr().err
+    assert rf"{latin_1}/\udcff.png] expected an image" in capfd.readouterr().err
 
 
 def test_view_shows_a_page_whose_name_is_no_utf8(
@@ -176,7 +176,7 @@ def test_a_prompt_that_is_no_utf8_is_wrong_usage(
 ) -> None:
     assert main([name, str(page), "--prompt", "a\udcff"]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert r"--prompt: [text] characters of Unicode are expected; found '\udcff' at 1" in line
+    assert r"--prompt: [text] expected Unicode characters; found '\udcff' at 1" in line
 
 
 def test_an_interrupted_run_leaves_no_half_file(
@@ -207,11 +207,11 @@ def test_an_unusable_model_is_exit_code_2(
     assert "nowhere.gguf" in capsys.readouterr().err
 
     def refuse() -> Path:
-        raise ModelFileError("[model] expected; found; do")
+        raise ModelFileError("[model] expected X; found Y; do Z")
 
     monkeypatch.setattr(bundled, "verified_path", refuse)
     assert main(["recognize", str(page)]) == 2
-    assert capsys.readouterr() == ("", "crispvl: [model] expected; found; do\n")
+    assert capsys.readouterr() == ("", "crispvl: [model] expected X; found Y; do Z\n")
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_an_empty_page_comes_from_a_standard_input_that_is_closed(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert main([*command, "-"]) == 1
-    assert "crispvl: [image] an image is expected; found 0 bytes" in capsys.readouterr().err
+    assert "crispvl: [image] expected an image; found 0 bytes" in capsys.readouterr().err
 
 
 def test_output_is_utf8_whatever_the_locale(

@@ -47,7 +47,10 @@ def written(path: Path, data: bytes) -> Path:
 
 
 INPUTS: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "no image": (lambda at: written(at / "no.png", b"no image at all"), "no.png] an image"),
+    "no image": (
+        lambda at: written(at / "no.png", b"no image at all"),
+        "no.png] expected an image",
+    ),
     "cut image": (
         lambda at: written(at / "cut.png", blank(at / "whole.png", 99, 99).read_bytes()[:50]),
         "cut.png]",
@@ -166,4 +169,4 @@ def test_a_fraction_that_is_none_is_wrong_usage(
     arguments = [command, *map(str, files), "--image-position-step", value]
     assert main(arguments) == UNUSABLE
     line = capfd.readouterr().err.splitlines()[-1]
-    assert f"step: [options] a number such as 1/4 is expected; found {value!r}; change it" in line
+    assert f"step: [options] expected a number such as 1/4; found {value!r}; write it so" in line

@@ -123,7 +123,7 @@ def test_a_page_that_needs_too_much_memory_is_a_record_of_its_own(
     without_memory(monkeypatch, 90)
     job = [*command, str(page), str(wide), str(last), "--format", "jsonl", "-o", str(out)]
     assert main(job) == 1
-    assert f"[{wide}] enough memory" in capsys.readouterr().err
+    assert f"[{wide}] expected enough memory" in capsys.readouterr().err
     errors = [json.loads(line)["error"] for line in out.read_text().splitlines()]
     assert [error and error["type"] for error in errors] == [None, "OutOfMemoryError", None]
     n_before = len(core.prompts)
@@ -155,7 +155,7 @@ def test_memory_that_runs_out_elsewhere_is_told_in_words(
 
     monkeypatch.setattr("crispvl.cli.recognize.CrispOCR", fail)
     assert main([*command, str(page)]) == 2
-    assert capsys.readouterr().err.startswith("crispvl: [memory] enough memory")
+    assert capsys.readouterr().err.startswith("crispvl: [memory] expected enough memory")
 
 
 @posix

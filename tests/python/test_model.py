@@ -60,8 +60,8 @@ def test_a_prompt_longer_than_the_context_says_what_fits(model: Model) -> None:
     with pytest.raises(ContextOverflowError) as caught:
         model.generate([1] * 200 + [IMG] * 400, tiles)
     message = str(caught.value)
-    assert "at most 511 positions are expected" in message
-    assert "found 600 for 600 tokens, 400 of them of images" in message
+    assert "expected at most 511 positions" in message
+    assert "found 600, from 600 tokens, 400 of them image tokens" in message
     assert "lower max_tiles (4 tokens per tile)" in message
     with pytest.raises(ContextOverflowError):
         model.generate([1] * 512)
@@ -147,7 +147,9 @@ def test_vocabulary_without_weights_tokenises_but_does_not_generate(core: FakeMo
 
 
 def test_a_text_with_surrogates_is_refused(model: Model) -> None:
-    with pytest.raises(ValueError, match=r"\[text\] .* found '\\udcff' at 1; give it in UTF-8"):
+    with pytest.raises(
+        ValueError, match=r"\[text\] .* found '\\udcff' at 1; decode the text as UTF-8"
+    ):
         model.tokenize("a\udcff")
 
 
@@ -155,7 +157,7 @@ def test_load_passes_its_arguments_on(core: FakeModel, page: Any) -> None:
     Model.load(page, mmproj=page, device="cpu", threads=3, vocab_only=True)
     assert core.loaded_with[:4] == (str(page), str(page), "cpu", 3)
     assert core.loaded_with[4:] == (True, False, None, 0.0, (), "auto", True)
-    with pytest.raises(ValueError, match="threads at least 1 is expected"):
+    with pytest.raises(ValueError, match="expected threads to be at least 1"):
         Model.load(page, threads=0)
     with pytest.raises(FileNotFoundError):
         Model.load("nowhere.gguf")

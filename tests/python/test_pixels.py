@@ -135,7 +135,7 @@ def test_small_values_in_32_bits_are_not_taken_for_black() -> None:
     expected = letters("white", "black").convert("L")
     for image in (expected.convert("I"), Image.fromarray(wide(12, np.int32))):
         assert np.abs(np.asarray(open_image(image))[..., 0] - np.asarray(expected)).max() <= 1
-    with pytest.raises(ImageError, match="grey values of 8 to 16 bits are expected"):
+    with pytest.raises(ImageError, match="expected grey values of 8 to 16 bits"):
         open_image(Image.fromarray(wide(20, np.int32)))
 
 

@@ -140,7 +140,7 @@ def test_older_formats_of_the_reference(name: str, prompt: str) -> None:
 
 def test_a_format_without_tools_says_so() -> None:
     messages = [Message("user", ("Q",)), Message("tool", ("4",))]
-    with pytest.raises(ValueError, match="found a further 'tool'"):
+    with pytest.raises(ValueError, match="found another 'tool'"):
         CONVERSATIONS["internvl2_5"].render(messages)
 
 
@@ -323,7 +323,7 @@ def test_text_between_special_tokens_is_tokenised_in_one_piece(model: Model) -> 
         ("{{ 1 // 0 }}", "ZeroDivisionError"),
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
         ("{{ messages.append(1) }}", "unsafe"),
-        ("no image here", "1 images are expected in the prompt; the template wrote 0"),
+        ("no image here", "expected 1 images in the prompt; found 0"),
     ],
 )
 def test_templates_that_fail_are_model_file_errors(model: Model, source: str, reason: str) -> None:
@@ -334,7 +334,7 @@ def test_templates_that_fail_are_model_file_errors(model: Model, source: str, re
 
 def test_a_file_without_any_format_is_refused(model: Model) -> None:
     model.config["chat"].update(template="unheard-of", jinja=None)
-    with pytest.raises(ModelFileError, match="names 'unheard-of' and holds no template"):
+    with pytest.raises(ModelFileError, match="found the name 'unheard-of' and no template"):
         PromptBuilder(model)
 
 
@@ -371,5 +371,5 @@ def test_messages_are_parsed_from_strings_and_parts() -> None:
     ],
 )
 def test_other_messages_are_refused(messages: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"^\[messages.*expected; found .*; "):
+    with pytest.raises(error, match=r"^\[messages.*\] expected .*; found .*; "):
         parse_messages(messages)

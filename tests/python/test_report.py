@@ -177,7 +177,7 @@ def test_a_byte_order_mark_is_no_error_and_a_file_that_is_no_utf8_is_named(
         assert capsys.readouterr().out.split()[-3:] == ["0.00%", "in", "total"]
     truth.write_bytes(b"Caf\xe9")
     assert main(arguments) == 2
-    assert f"[{truth}] text in UTF-8 is expected; found byte 0xe9 at 3" in capsys.readouterr().err
+    assert f"[{truth}] expected text in UTF-8; found byte 0xe9 at 3" in capsys.readouterr().err
     assert not core.prompts[3:]
 
 
@@ -207,7 +207,7 @@ def test_eval_tells_models_apart_that_are_called_the_same(
         found(*pair, "-o", out, "--resume")
         assert len([*out.iterdir()]) == 2
     assert main([*here, "--against-mmproj", str(other)]) == 2
-    assert "[--against-mmproj] --against is expected" in capsys.readouterr().err
+    assert "[--against-mmproj] expected --against" in capsys.readouterr().err
 
 
 def test_the_plot_is_well_formed_whatever_the_files_are_called() -> None:

@@ -253,7 +253,7 @@ def test_small_images_make_pages_as_small_as_a_pdf_may_have(
 
 @pytest.mark.usefixtures("ocrmypdf")
 def test_what_no_page_can_be_made_of_is_a_document_error(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match=r"^\[.*expected; .*; "):
+    with pytest.raises(DocumentError, match=r"^\[.*\] expected .*; found .*; "):
         document("Hi").to_pdf(tmp_path / "out.pdf", Image.new("L", (1, 30_000), 255))
 
 

@@ -58,7 +58,7 @@ def test_an_output_that_another_process_writes_is_refused_and_kept(
         message = capsys.readouterr().err
         assert f"[{out}]" in message
         if sys.platform in ("linux", "darwin"):
-            assert f"process {process.pid} is writing" in message
+            assert f"process {process.pid} writing it" in message
         assert [record["source"] for record in records(out)] == ["first"]
     finally:
         process.communicate(b"")
@@ -68,7 +68,7 @@ def test_an_output_that_another_process_writes_is_refused_and_kept(
 
 def test_two_runs_of_one_process_do_not_share_an_output(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    with RecordFile(out), pytest.raises(ValueError, match="another run is writing"):
+    with RecordFile(out), pytest.raises(ValueError, match="another run writing it"):
         RecordFile(out)
     with RecordFile(out) as file:
         file.append({"source": "a", "number": 1, "error": None})

@@ -96,7 +96,10 @@ def test_a_document_without_a_table_makes_no_empty_csv(
 ) -> None:
     out = tmp_path / "out.csv"
     assert main(["recognize", "-m", str(page), str(page), "--format", "csv", "-o", str(out)]) == 1
-    assert f"{page}: a table is expected for csv; found none" in capsys.readouterr().err
+    assert (
+        f"{page}: [--format csv] expected a table in this document; found none"
+        in capsys.readouterr().err
+    )
     assert not out.exists()
 
 

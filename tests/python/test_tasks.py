@@ -43,7 +43,7 @@ def test_every_task_has_a_prompt(ocr: CrispOCR, core: FakeModel, page: Path, tas
     core.config["chat"][f"prompt_{task}"] = "As it was trained"
     ocr.recognize(page, task=task)
     assert "As it was trained" in asked(core)
-    with pytest.raises(ValueError, match="task one of text, markdown"):
+    with pytest.raises(ValueError, match="task to be one of text, markdown"):
         ocr.recognize(page, task="poem")
 
 
@@ -210,7 +210,7 @@ def test_a_wrong_answer_is_told_so_and_asked_again(
     assert core.n_encoded == 3  # asking again is cheap
 
     answers[:] = [b"twelve"] * 9
-    with pytest.raises(ExtractionError, match="JSON of the schema is expected") as caught:
+    with pytest.raises(ExtractionError, match="expected JSON that follows the schema") as caught:
         ocr.extract(page, Receipt, constrained=False)
     assert caught.value.answer == "twelve"
 
@@ -302,9 +302,9 @@ def test_a_constraint_takes_the_likeliest_token_that_is_allowed(model: Model) ->
 
 def test_a_schema_is_checked(ocr: CrispOCR, page: Path) -> None:
     pytest.importorskip("jsonschema")
-    with pytest.raises(TypeError, match="a JSON schema as dict"):
+    with pytest.raises(TypeError, match="a JSON schema as a dict"):
         ocr.extract(page, "total")
-    with pytest.raises(ValueError, match="a JSON schema is expected"):
+    with pytest.raises(ValueError, match="expected a JSON schema"):
         ocr.extract(page, {"type": "nonsense"})
     with pytest.raises(ExtractionError, match=r"\$.total: 'x' is not of type 'number'"):
         Schema(SCHEMA).parse('{"total": "x", "shop": "y"}')
@@ -324,7 +324,7 @@ def test_what_a_schema_refers_to_stands_in_it_and_is_never_fetched(
     pytest.importorskip("jsonschema")
     fetched: list[Any] = []
     monkeypatch.setattr("urllib.request.urlopen", fetched.append)
-    with pytest.raises(ValueError, match=r"\[schema\] references to parts of it are expected"):
+    with pytest.raises(ValueError, match=r"\[schema\] expected references into the schema"):
         Schema(schema)
     assert fetched == []
 
@@ -348,7 +348,7 @@ def test_json_that_is_nested_too_deeply_is_none(text: str) -> None:
 def test_an_answer_nested_too_deeply_for_its_schema_does_not_follow_it() -> None:
     pytest.importorskip("jsonschema")
     schema = Schema({"items": {"$ref": "#"}})
-    with pytest.raises(ExtractionError, match="JSON of the schema is expected"):
+    with pytest.raises(ExtractionError, match="expected JSON that follows the schema"):
         schema.parse("[" * 400 + "]" * 400)
 
 

@@ -136,7 +136,7 @@ def test_a_model_that_cannot_think_is_not_asked_to(
 ) -> None:
     core.metadata["tokenizer.ggml.tokens"] = core.metadata["tokenizer.ggml.tokens"][: -len(MARKS)]
     core.metadata["tokenizer.ggml.token_type"] = [1] * 256 + [3] * 10
-    with pytest.raises(ValueError, match="thinking of a model whose chat template"):
+    with pytest.raises(ValueError, match="expected a model that thinks"):
         CrispOCR(page).recognize(page, thinking=True)
     assert CrispOCR(page).recognize(page, thinking=False).text == "Hello"
     assert main(["recognize", str(page), "-m", str(page), "--thinking"]) == 2

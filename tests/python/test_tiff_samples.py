@@ -136,7 +136,7 @@ def test_a_stated_range_counts_in_every_sample() -> None:
      np.full((9, 9, 1), -1, np.float64), np.full((9, 9, 1), 1 << 20, np.uint32)],
 )  # fmt: skip
 def test_values_of_no_known_range_are_refused(values: NDArray[Any]) -> None:
-    with pytest.raises(ImageError, match="grey values of 8 to 16 bits are expected"):
+    with pytest.raises(ImageError, match="expected grey values of 8 to 16 bits"):
         open_image(Tiff().encode(values))
 
 
@@ -152,7 +152,7 @@ def test_strips_that_are_all_the_same_bytes_take_no_memory() -> None:
     data = Tiff(photometric=RGB, rows=1).encode(np.zeros((5000, 1, 3), np.uint16))
     sizes = struct.pack("<5000I", *[6] * 5000)
     assert sizes in data
-    with pytest.raises(ImageError, match="strips' places and sizes"):
+    with pytest.raises(ImageError, match="expected a TIFF with a size for each strip"):
         open_image(data.replace(sizes, struct.pack("<5000I", *[len(data)] * 5000)))
 
 
@@ -161,7 +161,7 @@ def test_directories_without_end_are_refused_or_end() -> None:
     directories = b"".join(
         struct.pack("<H", 1) + entry + struct.pack("<I", 8 + 18 * (i + 1)) for i in range(120_000)
     )
-    with pytest.raises(ImageError, match="pictures are expected"):
+    with pytest.raises(ImageError, match=r"expected at most .* pictures"):
         Frames(b"II*\0" + struct.pack("<I", 8) + directories)
     data = bytearray(Tiff().encode(PAGE[..., None]))
     end = 10 + 12 * struct.unpack_from("<H", data, 8)[0]

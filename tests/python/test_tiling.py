@@ -122,5 +122,5 @@ def test_thumbnail_comes_last_and_only_with_several_tiles() -> None:
 def test_impossible_sizes_and_limits_are_refused(
     width: int, height: int, limits: dict[str, int]
 ) -> None:
-    with pytest.raises(ValueError, match=r"^\[tiling\].*expected; found"):
+    with pytest.raises(ValueError, match=r"^\[tiling\] expected .*; found"):
         choose_grid(width, height, **limits)

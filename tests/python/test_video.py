@@ -119,7 +119,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("av")
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"no video at all")
-    with pytest.raises(DocumentError, match="a video is expected"):
+    with pytest.raises(DocumentError, match="expected a video"):
         video_frames(path)
     with pytest.raises(FileNotFoundError):
         video_frames(tmp_path / "nowhere.mp4")

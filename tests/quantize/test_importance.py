@@ -150,7 +150,7 @@ def test_a_text_that_is_no_utf8_is_named_before_a_page_is_read(wide: Path, tmp_p
     latin = tmp_path / "latin.txt"
     latin.write_bytes(b"Caf\xe9")
     ocr = CrispOCR(Model.load(wide, device="cpu", threads=1, exact=True))
-    with pytest.raises(DocumentError, match=r"latin\.txt\] text in UTF-8 is expected"):
+    with pytest.raises(DocumentError, match=r"latin\.txt\] expected text in UTF-8"):
         collect_importance(ocr, [tmp_path / "nowhere.png"], [latin])
 
 

@@ -31,7 +31,9 @@ def check_inputs(inputs: Iterable[str]) -> None:
     for name in inputs:
         path = name.removeprefix("@")
         if not (is_remote(path) or os.path.lexists(path) or glob.has_magic(path)):
-            raise DocumentError(f"[{name}] a file or a folder expected; found none; correct it")
+            raise DocumentError(
+                f"[{name}] expected a file or a folder; found neither; check the path"
+            )
 
 
 def find_documents(inputs: Iterable[str]) -> Iterator[Stored]:
@@ -72,7 +74,7 @@ def _in_folder(folder: str) -> Iterator[Stored]:
         yield _local(path)
     if not n_found:
         raise DocumentError(
-            f"[{folder}] images or PDF files are expected; the folder has none; check it"
+            f"[{folder}] expected images or PDF files; found none in this folder; check the path"
         )
 
 
@@ -102,15 +104,17 @@ def _remote(address: str) -> Iterator[Stored]:
         infos = [info for info in system.get_file_info(selector) if info.is_file]
     except OSError as error:
         raise DocumentError(
-            f"[{address}] documents that may be listed expected; {error}; check the address and "
-            "your rights"
+            f"[{address}] expected documents that can be listed; found {error}; check the address "
+            "and your rights"
         ) from error
     if folder != path:
         infos = [info for info in infos if fnmatch.fnmatch(info.path, path)]
     else:
         infos = [info for info in infos if PurePosixPath(info.path).suffix.lower() in SUFFIXES]
     if not infos:
-        raise DocumentError(f"[{address}] images or PDF files expected; found none; check it")
+        raise DocumentError(
+            f"[{address}] expected images or PDF files; found none; check the address"
+        )
     yield from (named(info) for info in sorted(infos, key=lambda info: info.path))
 
 

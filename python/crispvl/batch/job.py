@@ -49,9 +49,14 @@ class Job:
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
-            raise ValueError(f"[batch] attempts of at least 1 expected; found {self.attempts}")
+            raise ValueError(
+                f"[batch] expected at least 1 attempt; found {self.attempts}; raise attempts"
+            )
         if not self.page_timeout > 0:
-            raise ValueError(f"[batch] a page timeout over 0 s expected; found {self.page_timeout}")
+            raise ValueError(
+                f"[batch] expected a page timeout over 0 s; found {self.page_timeout}; raise "
+                "page_timeout"
+            )
 
     @cached_property
     def model_hash(self) -> str:

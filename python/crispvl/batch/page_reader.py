@@ -96,8 +96,8 @@ class EnginePageReader:
 
 def _out_of_time(task: ReadTask) -> DocumentError:
     return DocumentError(
-        f"[{task.source}] all pages asked for expected; the time limit of the document ended "
-        "before them; raise it"
+        f"[{task.source}] expected all pages asked for; found the document's time limit over "
+        "before them; raise the limit"
     )
 
 
@@ -109,6 +109,6 @@ def _refuse_changed(task: ReadTask) -> None:
 
 def _changed(task: ReadTask) -> DocumentError:
     return DocumentError(
-        f"[{task.source}] the document as it was when its pages were counted expected; it has "
-        "changed since; run the batch again"
+        f"[{task.source}] expected the document whose pages were counted; found that it changed "
+        "since; run the batch again"
     )

@@ -109,8 +109,8 @@ def _identity(folder: Folder, kind: PartFormat, name: str) -> list[Row]:
         return _read(folder, name, kind, IDENTITY)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise OutputError(
-            f"[{folder.name}] parts of a batch's table expected; {name} cannot be read as one "
-            f"({error}); move it away, or give another folder"
+            f"[{folder.name}] expected parts of a batch's table; found {name}, which cannot be "
+            f"read as one ({error}); move it away, or give another folder"
         ) from error
 
 

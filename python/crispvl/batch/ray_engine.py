@@ -144,6 +144,6 @@ def _ours(error: BaseException) -> Exception:
             return cause
         cause = getattr(cause, "cause", None) or cause.__cause__
     return WorkerDiedError(
-        f"[ray] a cluster that keeps its workers expected; {error}; look at its dashboard and run "
-        "the batch again, which reads only what is missing"
+        f"[ray] expected a cluster that keeps its workers; found {error}; look at its dashboard "
+        "and run the batch again, which reads only what is missing"
     )

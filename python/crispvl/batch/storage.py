@@ -44,8 +44,8 @@ def file_system(name: str) -> tuple[Any, str]:
         others = None if is_url(name) else _of_fsspec(name)
         if others is None:
             raise DocumentError(
-                f"[{name}] an address that pyarrow can open expected, such as s3://bucket/folder; "
-                f"{error}; correct it, or install what fsspec needs for it"
+                f"[{name}] expected an address that pyarrow can open, such as s3://bucket/folder; "
+                f"found another ({error}); correct it, or install fsspec's package for it"
             ) from error
         found = others
     return found
@@ -179,6 +179,6 @@ class Folder:
             yield
         except OSError as error:
             raise OutputError(
-                f"[{self.name}] {expected} expected; {error}; mend it and run the batch again, "
-                "which reads only what is missing"
+                f"[{self.name}] expected {expected}; found {error}; correct this and run the "
+                "batch again, which reads only what is missing"
             ) from error

@@ -66,7 +66,7 @@ class WorkerProcess:
         with self._starting:
             if self._stopped:
                 raise EngineClosedError(
-                    "[batch] a worker expected; the run is ending; start it anew"
+                    "[batch] expected a running batch; found it ending; start it again"
                 )
             self._process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
             self._process.start()
@@ -90,8 +90,8 @@ class WorkerProcess:
             reason = "exit code unknown" if code is None else _in_words(code)
         self.close()
         return WorkerDiedError(
-            f"[batch] a worker that outlives its page expected; it ended: {reason}; look at the "
-            "page, or give the worker more memory"
+            f"[batch] expected a worker that outlives its page; found it ended: {reason}; look at "
+            "the page, or give the worker more memory"
         )
 
     def stop(self) -> None:

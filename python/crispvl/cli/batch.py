@@ -123,14 +123,16 @@ def run(args: argparse.Namespace) -> int:
 def _check_workers(args: argparse.Namespace, n_workers: int) -> None:
     least = 0 if args.gpu_workers > 0 else 1
     if n_workers < least:
-        raise ValueError(f"[--workers] at least {least} expected; found {n_workers}; change it")
+        raise ValueError(f"[--workers] expected at least {least}; found {n_workers}; raise it")
     if args.gpu_workers < 0 or (args.gpu_workers and args.engine != "ray"):
         raise ValueError(
-            f"[--gpu-workers] with --engine ray, a number of workers expected; found "
-            f"{args.gpu_workers}; on this machine --device chooses what reads"
+            "[--gpu-workers] expected --engine ray and a number of workers; found "
+            f"{args.gpu_workers}; on this machine choose with --device what reads"
         )
     if not args.worker_gpus > 0:
-        raise ValueError(f"[--worker-gpus] over 0 expected; found {args.worker_gpus}; change it")
+        raise ValueError(
+            f"[--worker-gpus] expected a number over 0; found {args.worker_gpus}; raise it"
+        )
 
 
 def _show(summary: Summary) -> None:

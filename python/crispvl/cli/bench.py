@@ -139,5 +139,6 @@ def _numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"whole numbers with commas between them are expected; found {text!r}"
+            f"expected whole numbers with commas between them; found {text!r}; write them like "
+            "1,4,16"
         ) from None

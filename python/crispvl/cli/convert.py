@@ -94,6 +94,7 @@ def _prompt(text: str) -> tuple[str, str]:
     name, separator, prompt = text.partition("=")
     if not separator or name not in PROMPT_NAMES:
         raise argparse.ArgumentTypeError(
-            f"expected NAME=TEXT with a name out of {', '.join(PROMPT_NAMES)}; found '{text}'"
+            f"expected NAME=TEXT with a name out of {', '.join(PROMPT_NAMES)}; found '{text}'; "
+            "write it so"
         )
     return name, prompt

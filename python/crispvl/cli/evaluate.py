@@ -75,13 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.resume and args.output is None:
-        raise ValueError("[--resume] -o FOLDER is expected with it; found none; add it")
+        raise ValueError("[--resume] expected -o FOLDER beside it; found none; add it")
     if args.retry_failed and not args.resume:
-        raise ValueError("[--retry-failed] --resume is expected with it; found none; add it")
+        raise ValueError("[--retry-failed] expected --resume beside it; found none; add it")
     if args.against_mmproj is not None and args.against is None:
-        raise ValueError("[--against-mmproj] --against is expected with it; found none; add it")
+        raise ValueError("[--against-mmproj] expected --against beside it; found none; add it")
     if args.limit is not None and args.limit < 1:
-        raise ValueError(f"[--limit] at least 1 is expected; found {args.limit}; change it")
+        raise ValueError(f"[--limit] expected at least 1; found {args.limit}; raise it")
     if args.plot is not None:
         check_outputs([args.plot])
     answers = _with_texts(args) if args.benchmark is None else _with_benchmark(args)

@@ -51,7 +51,7 @@ def _check(args: argparse.Namespace) -> None:
     output = Path(args.output)
     if output.is_file() and not _is_gguf_or_empty(output):  # a page, where OUT was forgotten
         raise ValueError(
-            "[OUT] a new file, or an older importance matrix, is expected after MODEL; found "
+            "[OUT] expected a new file, or an older importance matrix, after MODEL; found "
             f"'{output}', which is something else; choose another name"
         )
 

@@ -28,8 +28,8 @@ def parse_formats(text: str) -> tuple[str, ...]:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise ValueError(
-            f"formats of {', '.join(sorted(FORMATS))} are expected, with commas "
-            f"between; found {unknown[0]!r}; change it"
+            f"[--format] expected formats of {', '.join(sorted(FORMATS))}, with commas between; "
+            f"found {unknown[0]!r}; change it"
         )
     return formats
 

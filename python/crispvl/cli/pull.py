@@ -23,8 +23,8 @@ def run(args: argparse.Namespace) -> int:
     name = parse_name(args.name)
     if name is None:
         raise ValueError(
-            f"[{args.name}] a name on the hub such as org/repo or org/repo:q4_k_m is expected; "
-            "found something else; change it"
+            f"[{args.name}] expected a name on the hub; found something else; write it like "
+            "org/repo or org/repo:q4_k_m"
         )
     for path in download(name.repo, name.filename, args.mmproj, args.revision):
         if path is not None:

@@ -138,32 +138,32 @@ def _each_once(files: Iterable[str]) -> list[str]:
 
 def _check(args: argparse.Namespace, files: Sequence[str], into_folder: bool) -> None:
     if args.retry_failed and not args.resume:
-        raise ValueError("[--retry-failed] --resume is expected with it; found none; add it")
+        raise ValueError("[--retry-failed] expected --resume beside it; found none; add it")
     named = ",".join(args.formats)
     if args.retry_failed and args.formats != ("jsonl",):
         raise ValueError(
-            "[--retry-failed] records that tell which pages failed are expected; found the format "
+            "[--retry-failed] expected records, which say which pages failed; found the format "
             f"{named}; use --format jsonl"
         )
     if args.resume and "-" in files:
         raise ValueError(
-            "[--resume] files, which have names to be known by, are expected; found -, standard "
-            "input; leave one of the two out"
+            "[--resume] expected files, which are known by their names; found -, standard input; "
+            "leave one of the two out"
         )
     if args.resume and "jsonl" in args.formats and len(args.formats) > 1:
         raise ValueError(
-            f"[--resume] jsonl alone, or other formats, is expected; found {named}; what one holds "
-            "of a document the others would lack; give one run for each"
+            f"[--resume] expected either jsonl or other formats; found {named}, of which one may "
+            "hold a document that the others lack; start one run for each"
         )
     if args.resume and not into_folder and (args.formats != ("jsonl",) or args.output is None):
         raise ValueError(
-            "[--resume] an output whose records tell what was read is expected; found "
-            f"{args.output or 'standard output'} as {named}; use --format jsonl with -o "
-            "FILE, or -o FOLDER"
+            "[--resume] expected an output that records what was read; found "
+            f"{args.output or 'standard output'} as {named}; use --format jsonl with -o FILE, or "
+            "-o FOLDER"
         )
     if len(args.formats) > 1 and args.output is None:
         raise ValueError(
-            f"[--format {named}] -o OUT or -o FOLDER/ is expected with several formats; found "
+            f"[--format {named}] expected -o OUT or -o FOLDER/ for several formats; found "
             "standard output; add it"
         )
     single = next((form for form in args.formats if FORMATS[form].holds_one), None)
@@ -171,13 +171,13 @@ def _check(args: argparse.Namespace, files: Sequence[str], into_folder: bool) ->
     on_output = form is not None and form.write is None and args.output is None
     if form is not None and not into_folder and (len(files) > 1 or on_output):
         raise ValueError(
-            f"[--format {single}] -o OUT{form.suffix} for one document, or -o FOLDER/, is "
-            f"expected; found {args.output or 'standard output'} for {len(files)}; change it"
+            f"[--format {single}] expected -o OUT{form.suffix} for one document, or -o FOLDER/; "
+            f"found {args.output or 'standard output'} for {len(files)}; change -o"
         )
     address = next(filter(is_url, files), None)
     if "pdf" in args.formats and address is not None:
         raise ValueError(
-            "[--format pdf] files, on whose pages the text is laid, are expected; found a web "
+            "[--format pdf] expected files, since the text is laid over their pages; found a web "
             f"address, {address}; download it first"
         )
 
@@ -191,7 +191,7 @@ def _outputs(args: argparse.Namespace, files: Sequence[str], into_folder: bool) 
     if into_folder:
         if output.exists() and not output.is_dir():
             raise ValueError(
-                f"[output] a folder is expected; found the file '{output}'; choose another name"
+                f"[output] expected a folder; found the file '{output}'; choose another name"
             )
         output.mkdir(parents=True, exist_ok=True)
         known = Manifest(output) if args.resume else None

@@ -121,9 +121,9 @@ def check_same(path: Path, records: Iterable[Record], facts: Mapping[str, Any]) 
         for name, value in facts.items():
             if record.get("model") is not None and record.get(name) != value:
                 raise ValueError(
-                    f"[{path}] records of the same {name} are expected, so that they can "
-                    f"be continued; found {_difference(record.get(name), value)}; give the "
-                    "same options, or another output"
+                    f"[{path}] expected records of the same {name}, to continue them; found "
+                    f"{_difference(record.get(name), value)}; give the same options, or another "
+                    "output"
                 )
 
 
@@ -161,8 +161,8 @@ def _read(data: bytes, path: Path) -> tuple[list[Record], int]:
             assert {"source", "number", "error"} <= record.keys()
         except (ValueError, AssertionError, AttributeError):
             raise DocumentError(
-                f"[{path}] records that crispvl wrote are expected; line {len(records) + 1} is "
-                "something else; give another output, or leave --resume out"
+                f"[{path}] expected records that crispvl wrote; found something else in line "
+                f"{len(records) + 1}; give another output, or leave --resume out"
             ) from None
         records.append(record)
         n_bytes += len(line)

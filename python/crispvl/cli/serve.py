@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
         if error.name is None or error.name.partition(".")[0] == "crispvl":
             raise
         raise ImportError(
-            f"[serve] the package {error.name} is expected; it is not installed; run "
-            "pip install 'crispvl[server]'"
+            f"[serve] expected the package {error.name}; found it missing; run pip install "
+            "'crispvl[server]'"
         ) from error
     if args.verbose:
         logging.getLogger("crispvl.server").setLevel(logging.INFO)

@@ -89,7 +89,8 @@ class WholeSink(Sink):
         if not text and document.error is None:  # an empty file would say that all is well
             self.n_opened -= 1
             raise DocumentError(
-                "a table is expected for csv; found none; use another format for this document"
+                "[--format csv] expected a table in this document; found none; use another format "
+                "for it"
             )
         self._stream.write(text)
 

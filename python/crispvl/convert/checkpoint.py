@@ -121,7 +121,7 @@ def check_weights(
         n_hidden = len(problems) - _N_PROBLEMS_SHOWN
         more = f"; and {n_hidden} more" if n_hidden > 0 else ""
         raise ModelFileError(
-            f"[weights] expected the {len(wanted)} tensors that config.json describes; found: "
+            f"[weights] expected the {len(wanted)} tensors that config.json describes; found "
             f"{'; '.join(problems[:_N_PROBLEMS_SHOWN])}{more}; download the checkpoint again, "
             "config.json and weights together"
         )

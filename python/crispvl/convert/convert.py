@@ -204,8 +204,8 @@ def _chosen_dtype(dtype: str | None, plans: Sequence[TensorPlan], name: str) -> 
     if dtype in dtypes.PACKED_DTYPES and dtype != packed:
         kind = {"q4_1": "4-bit AWQ checkpoints", "mxfp4": "checkpoints of MXFP4 experts"}[dtype]
         raise ValueError(
-            f"[dtype] '{dtype}' is expected for {kind} alone; "
-            f"'{name}' is none; convert to f16, then use 'crispvl quantize'"
+            f"[dtype] expected '{dtype}' for {kind} only; found '{name}', which is something "
+            "else; convert to f16, then use 'crispvl quantize'"
         )
     return dtype or packed or "f16"
 

@@ -21,15 +21,15 @@ def read_pytorch(path: Path) -> dict[str, StoredTensor]:
         import torch
     except ImportError:
         raise ModelFileError(
-            f"[{path.name}] expected PyTorch to read this file; it is not installed; "
-            "run 'pip install torch', or use a checkpoint in safetensors"
+            f"[{path.name}] expected PyTorch to read this file; found it missing; run pip install "
+            "torch, or use a checkpoint in safetensors"
         ) from None
     try:
         state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except Exception as error:  # torch raises pickle, zip and runtime errors alike
         raise ModelFileError(
-            f"[{path.name}] expected a PyTorch file with tensors only; found: {error}; "
-            "download the file again, or use a checkpoint in safetensors"
+            f"[{path.name}] expected a PyTorch file with tensors only; found {error}; download "
+            "the file again, or use a checkpoint in safetensors"
         ) from None
     names = {
         torch.float64: "F64",

@@ -73,7 +73,7 @@ def _shards(folder: Path, index: Path) -> list[Path]:
     missing = [n for n in names if Path(n).name != n or not (folder / n).is_file()]
     if missing:
         raise ModelFileError(
-            f"[{index.name}] expected {len(names)} files of weights beside it; missing "
+            f"[{index.name}] expected {len(names)} files of weights beside it; found all but "
             f"{', '.join(missing)}; download them too"
         )
     return [folder / n for n in names]

@@ -65,8 +65,8 @@ class GrammarConstraint:
         if self._matcher.is_error():
             reason = " ".join(self._matcher.get_error().split())[:300]
             raise ValueError(
-                "[schema] a JSON schema or a regular expression that decoding can be bound to is "
-                f"expected; {reason}; simplify it, or decode without"
+                "[schema] expected a JSON schema or a regular expression that can constrain "
+                f"decoding; found {reason}; simplify it, or decode without"
             )
 
 
@@ -145,6 +145,6 @@ def import_llguidance() -> Any:
         return importlib.import_module("llguidance")
     except ImportError as error:
         raise ImportError(
-            "[extract] the package llguidance is expected; it is not installed; run "
-            "pip install 'crispvl[extract]', or pass constrained=False"
+            "[extract] expected the package llguidance; found it missing; run pip install "
+            "'crispvl[extract]', or pass constrained=False"
         ) from error

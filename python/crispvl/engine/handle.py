@@ -73,7 +73,7 @@ class Handle(Generic[Result]):
         """
         if not self._loop.wait(Waiter([self.running], "end"), timeout):
             raise TimeoutError(
-                f"[engine] an answer within {timeout} s is expected; it is {self.state}; wait "
+                f"[engine] expected an answer within {timeout} s; found it {self.state}; wait "
                 "again, or cancel it"
             )
         self.check()

@@ -177,7 +177,10 @@ class Loop:
         self._waiters.clear()
         self._listeners.clear()
         self._scheduler.leave_behind(
-            Cancelled("[engine] a request of this process is expected; it was made before a fork")
+            Cancelled(
+                "[engine] expected a request of this process; found one made before a fork; "
+                "submit it again"
+            )
         )
 
     def _wake(self) -> None:

@@ -241,14 +241,14 @@ class Model:
         self._require_weights()
         ids = self._check_ids(prompt_ids)
         if not ids:
-            raise ValueError("[prompt] at least one token is expected; found none; add text")
+            raise ValueError("[prompt] expected at least one token; found none; add text")
         found = ids.count(self.config.image.context_token_id)
         n_tiles = sum(len(self._check_tiles(tiles)) for tiles in images)
         expected = n_tiles * self.config.projector.tokens_per_tile
         if found != expected:
             raise ValueError(
-                f"[prompt] {expected} image tokens are expected for {n_tiles} tiles; found "
-                f"{found}; pass the prompt and the tiles of the same images"
+                f"[prompt] expected {expected} image tokens for {n_tiles} tiles; found {found}; "
+                "pass the prompt and the tiles of the same images"
             )
         return ids
 
@@ -258,8 +258,8 @@ class Model:
         for token_id in checked:
             if not 0 <= token_id < n_vocab:
                 raise ValueError(
-                    f"[tokens] ids in 0…{n_vocab - 1} are expected; found {token_id}; were they "
-                    "made with another model's tokenizer?"
+                    f"[tokens] expected ids in 0…{n_vocab - 1}; found {token_id}; use this "
+                    "model's tokenizer"
                 )
         return checked
 
@@ -268,13 +268,12 @@ class Model:
         if not isinstance(tiles, np.ndarray) or tiles.dtype != np.uint8:
             found = getattr(tiles, "dtype", type(tiles).__name__)
             raise TypeError(
-                f"[tiles] an array of uint8 is expected; found {found}; "
-                "use crispvl.tiling.tile_image"
+                f"[tiles] expected an array of uint8; found {found}; use crispvl.tiling.tile_image"
             )
         tile_px = self.config.vision.tile_px
         if tiles.ndim != 4 or len(tiles) == 0 or tiles.shape[1:] != (tile_px, tile_px, 3):
             raise ValueError(
-                f"[tiles] [n_tiles, {tile_px}, {tile_px}, 3] with at least one tile is expected; "
+                f"[tiles] expected [n_tiles, {tile_px}, {tile_px}, 3] with at least one tile; "
                 f"found {list(tiles.shape)}; use crispvl.tiling.tile_image with this tile_px"
             )
         return np.ascontiguousarray(tiles)
@@ -282,6 +281,6 @@ class Model:
     def _require_weights(self) -> None:
         if self.vocab_only:
             raise ValueError(
-                "[model] a model with weights is expected; this one was loaded with vocab_only; "
-                "load it again without"
+                "[model] expected a model with weights; found one loaded with vocab_only; load it "
+                "again without"
             )

@@ -70,13 +70,12 @@ class SessionCache:
     def __init__(self, max_bytes: int = EMBEDDING_BYTES) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
             raise TypeError(
-                f"[image cache] a number of bytes of type int is expected; found {max_bytes!r}; "
-                "pass one, such as 64 << 20"
+                f"[image cache] expected a number of bytes as int; found {max_bytes!r}; pass one, "
+                "such as 64 << 20"
             )
         if max_bytes < 0:
             raise ValueError(
-                f"[image cache] 0 bytes or more are expected; found {max_bytes}; pass 0 to keep "
-                "nothing"
+                f"[image cache] expected 0 bytes or more; found {max_bytes}; pass 0 to keep nothing"
             )
         self.images = EmbeddingCache(max_bytes)
         self.sessions = KeptSessions()

@@ -266,8 +266,8 @@ def _token_budget(model: VisionLanguageModel, prompt_ids: list[int], max_tokens:
     n_image_tokens = sum(token_id == context_token for token_id in prompt_ids)
     per_tile = model.config.projector.tokens_per_tile
     raise ContextOverflowError(
-        f"[prompt] at most {context_length - 1} positions are expected, so that the model's "
-        f"context of {context_length} has room for an answer; found {span} for {len(prompt_ids)} "
-        f"tokens, {n_image_tokens} of them of images; lower max_tiles ({per_tile} tokens per "
+        f"[prompt] expected at most {context_length - 1} positions, so that the model's context "
+        f"of {context_length} has room for an answer; found {span}, from {len(prompt_ids)} "
+        f"tokens, {n_image_tokens} of them image tokens; lower max_tiles ({per_tile} tokens per "
         "tile), send fewer images, or shorten the text"
     )

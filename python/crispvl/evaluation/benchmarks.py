@@ -73,11 +73,13 @@ def read_benchmark(name: str, folder: Path, suffix: str | None = None) -> list[Q
         ]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DocumentError(
-            f"[{folder}] {name} is expected as published ({layout}); found something else "
+            f"[{folder}] expected {name} as published ({layout}); found something else "
             f"({type(error).__name__}: {error}); download it again"
         ) from error
     if not questions:
-        raise DocumentError(f"[{folder}] questions with answers are expected; found none; check it")
+        raise DocumentError(
+            f"[{folder}] expected questions with answers; found none; check the folder"
+        )
     return questions
 
 
@@ -192,7 +194,7 @@ def _first(folder: Path, *names: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise DocumentError(
-        f"[{folder}] {' or '.join(names)} is expected; found none; give the folder into which the "
+        f"[{folder}] expected {' or '.join(names)}; found none; give the folder into which the "
         "benchmark was unpacked"
     )
 

@@ -50,13 +50,10 @@ class Plan:
     def __post_init__(self) -> None:
         for name, numbers in vars(self).items():
             if np.min(numbers, initial=1) < 1:
-                raise ValueError(
-                    f"[bench] positive {name} are expected; found {numbers}; change it"
-                )
+                raise ValueError(f"[bench] expected positive {name}; found {numbers}; raise them")
         if max(self.tiles, default=1) > MOST_TILES:
             raise ValueError(
-                f"[bench] at most {MOST_TILES} tiles are expected; found {max(self.tiles)}; "
-                "lower it"
+                f"[bench] expected at most {MOST_TILES} tiles; found {max(self.tiles)}; lower it"
             )
 
 
@@ -168,7 +165,7 @@ class _Bench:
         self.context: int = model.config.decoder.context_length
         if plan.tokens >= self.context:
             raise ValueError(
-                f"[bench] tokens below the model's context of {self.context} are expected; found "
+                f"[bench] expected fewer tokens than the model's context of {self.context}; found "
                 f"{plan.tokens}; lower it"
             )
 

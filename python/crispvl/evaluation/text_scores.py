@@ -85,8 +85,8 @@ def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
         levenshtein = importlib.import_module("rapidfuzz.distance").Levenshtein
     except ImportError as error:
         raise ImportError(
-            "[eval] the package rapidfuzz is expected; it is not installed; run "
-            "pip install 'crispvl[eval]'"
+            "[eval] expected the package rapidfuzz; found it missing; run pip install "
+            "'crispvl[eval]'"
         ) from error
     distance: int = levenshtein.distance(a, b)
     return distance
@@ -114,8 +114,8 @@ def find_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
                 break
     if n_pairs == 0:
         raise DocumentError(
-            f"[{folder}] images with their true text in a .txt of the same name are expected; "
-            "found none; add the texts"
+            f"[{folder}] expected images with their true text in a .txt of the same name; found "
+            "none; add the texts"
         )
 
 

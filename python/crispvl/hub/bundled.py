@@ -37,13 +37,13 @@ def verified_path() -> Path:
     model = path()
     if not model.is_file():
         raise ModelFileError(
-            f"[{model}] the bundled model is expected; this installation has none; give a model "
+            f"[{model}] expected the bundled model; found none in this installation; give a model "
             "file, or install crispvl from a wheel"
         )
     found = file_sha256(model)
     if found != SHA256:
         raise ModelFileError(
-            f"[{model}] SHA-256 {SHA256} is expected; found {found}; install crispvl again"
+            f"[{model}] expected SHA-256 {SHA256}; found {found}; install crispvl again"
         )
     _log.warning(NOTICE)
     return model

@@ -50,7 +50,7 @@ def remove(repo: str) -> int:
             return int(strategy.expected_freed_size)
     names = sorted({file.repo for file in cached_files()})
     raise ModelFileError(
-        f"[{repo}] a repository in the cache is expected; it holds {names or 'none'}; see "
+        f"[{repo}] expected a repository in the cache; found {names or 'an empty cache'}; see "
         "crispvl list"
     )
 

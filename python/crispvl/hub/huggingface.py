@@ -110,19 +110,19 @@ def choose_files(
     matching = [name for name in models if _matches(name, filename)]
     if not models:
         raise ModelFileError(
-            f"[{repo}] a repository with GGUF files is expected; found none; name one that has "
-            "them, or make a file of the checkpoint with crispvl convert"
+            f"[{repo}] expected a repository with GGUF files; found none; name one that has them, "
+            "or make a file of the checkpoint with crispvl convert"
         )
     if not matching:
         raise ModelFileError(
-            f"[{repo}] a GGUF file named {filename!r} is expected; the repository has "
-            f"{models}; pass filename= with one of its names"
+            f"[{repo}] expected a GGUF file named {filename!r}; found {models}; pass filename= "
+            "with one of these"
         )
     wanted = [name for name in projectors if mmproj is None or _matches(name, mmproj)]
     if mmproj is not None and not wanted:
         raise ModelFileError(
-            f"[{repo}] a projector named {mmproj!r} is expected; the repository has "
-            f"{projectors or 'none'}; pass mmproj= with one of its names"
+            f"[{repo}] expected a projector named {mmproj!r}; found {projectors or 'none'}; pass "
+            "mmproj= with a name in the repository"
         )
     return matching[0], wanted[0] if wanted else None
 
@@ -166,8 +166,8 @@ def check_hash(file: Path) -> None:
     file.resolve().unlink()
     file.unlink()
     raise ModelFileError(
-        f"[{file}] the hash that the hub gave is expected; found another, so the file was removed; "
-        "fetch it again"
+        f"[{file}] expected the hash that the hub states; found another, so the file was removed; "
+        "download it again"
     )
 
 
@@ -179,7 +179,7 @@ def _list_files(hub: Any, repo: str, revision: str | None) -> list[str]:
             cached = hub.snapshot_download(repo, revision=revision, local_files_only=True)
         except hub.errors.LocalEntryNotFoundError:
             raise ModelFileError(
-                f"[{repo}] a repository on the hub or in the cache is expected; found neither "
+                f"[{repo}] expected a repository on the hub or in the cache; found neither "
                 f"({error}); check its name and the network"
             ) from error
         return [str(file.relative_to(cached)) for file in Path(cached).rglob("*") if file.is_file()]
@@ -190,6 +190,6 @@ def import_hub() -> Any:
         return importlib.import_module("huggingface_hub")
     except ImportError as error:
         raise ImportError(
-            "[hub] the package huggingface_hub is expected; it is not installed; run "
-            "pip install 'crispvl[hub]', or download the file yourself and pass its path"
+            "[hub] expected the package huggingface_hub; found it missing; run pip install "
+            "'crispvl[hub]', or download the file yourself and pass its path"
         ) from error

@@ -31,7 +31,7 @@ def decode_data_uri(uri: str) -> bytes:
     head, comma, data = uri.partition(",")
     if not comma:
         raise DocumentError(
-            f"[{data_uri_name(uri)}] data:TYPE;base64,DATA is expected; found no comma; check it"
+            f"[{data_uri_name(uri)}] expected data:TYPE;base64,DATA; found no comma; check the URI"
         )
     packed = unquote_to_bytes(data)
     if not re.search(r";\s*base64\s*\Z", head, re.IGNORECASE):
@@ -40,7 +40,8 @@ def decode_data_uri(uri: str) -> bytes:
         return decode_base64(packed)
     except ValueError as error:
         raise DocumentError(
-            f"[{data_uri_name(uri)}] base64 is expected; found something else ({error}); check it"
+            f"[{data_uri_name(uri)}] expected base64; found something else ({error}); check how "
+            "it was encoded"
         ) from None
 
 

@@ -105,25 +105,27 @@ def _decoded(data: bytes, where: str) -> Image.Image:
 def decoding(data: bytes, where: str) -> Iterator[None]:
     """Turns whatever Pillow raises while it opens or decodes into an `ImageError`."""
     if not data:
-        raise ImageError(f"[{where}] an image is expected; found 0 bytes; was it saved completely?")
+        raise ImageError(
+            f"[{where}] expected an image; found 0 bytes; check that it was saved completely"
+        )
     if data[4:8] == b"ftyp":
         _register_heif(data, where)
     try:
         yield
     except UnidentifiedImageError:
         raise ImageError(
-            f"[{where}] an image is expected; found {_describe(data)}; save it as PNG or JPEG"
+            f"[{where}] expected an image; found {_describe(data)}; save it as PNG or JPEG"
         ) from None
     except Image.DecompressionBombError as error:
         raise ImageError(
-            f"[{where}] at most {MAX_PIXELS} pixels are expected; found more ({error}); scale the "
+            f"[{where}] expected at most {MAX_PIXELS} pixels; found more ({error}); scale the "
             "image down, or open it yourself and pass the PIL image"
         ) from None
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever their parser stumbles over
         raise ImageError(
-            f"[{where}] a complete image is expected; found a damaged one ({error}); save it again"
+            f"[{where}] expected a complete image; found a damaged one ({error}); save it again"
         ) from error
 
 
@@ -167,8 +169,8 @@ def _register_heif(data: bytes, where: str) -> None:
         import pi_heif
     except ImportError:
         raise ImageError(
-            f"[{where}] an image is expected; found HEIC, which needs the package pi-heif; run "
-            "pip install 'crispvl[heic]', or save it as JPEG"
+            f"[{where}] expected an image; found HEIC, which needs the package pi-heif; run pip "
+            "install 'crispvl[heic]', or save it as JPEG"
         ) from None
     pi_heif.register_heif_opener()
 

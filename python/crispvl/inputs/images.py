@@ -83,9 +83,8 @@ def check_readable(image: Image.Image, where: str = "image") -> None:
     short, long = sorted(image.size)
     if short < MIN_SIDE_PX or long > MAX_ASPECT * short:
         raise ImageError(
-            f"[{where}] sides of at least {MIN_SIDE_PX} px and at most {MAX_ASPECT}:1 are "
-            f"expected; found {image.width}×{image.height} px; "
-            "crop or enlarge it so that letters show"
+            f"[{where}] expected sides of at least {MIN_SIDE_PX} px and at most {MAX_ASPECT}:1; "
+            f"found {image.width}×{image.height} px; crop or enlarge it so that letters show"
         )
 
 
@@ -110,7 +109,7 @@ def read_file(file: IO[bytes], where: str = "image") -> bytes:
         data = ""
     if not isinstance(data, bytes):
         raise TypeError(
-            f"[{where}] a file opened for bytes is expected; its read() gives "
+            f"[{where}] expected a file opened for bytes; found one whose read() gives "
             f"{type(data).__name__}; open it with mode 'rb'"
         )
     return data
@@ -126,7 +125,7 @@ def checked_path(source: str | os.PathLike[str]) -> Path:
             return Path(source)  # what opens it says the rest
         shown = encodable(text if len(text) <= 80 else text[:80] + "…")
         raise FileNotFoundError(
-            f"[{shown!r}] a path is expected; found {len(text)} characters that are no file's "
+            f"[{shown!r}] expected a path; found {len(text)} characters, too many for a file "
             "name; decode data yourself and pass its bytes, or pass a data: URI"
         ) from None
     return Path(source)
@@ -135,35 +134,38 @@ def checked_path(source: str | os.PathLike[str]) -> Path:
 def unknown_source(source: object, where: str) -> TypeError:
     """Returns the error for what is none of `ImageLike`."""
     return TypeError(
-        f"[{where}] a path, bytes, binary file, PIL image or uint8 array is expected; found "
+        f"[{where}] expected a path, bytes, binary file, PIL image or uint8 array; found "
         f"{type(source).__name__}; convert it to one of these"
     )
 
 
 def _read_file(path: Path) -> bytes:
     if path.is_dir():
-        raise ImageError(f"[{path}] an image file is expected; found a folder; name its files")
+        raise ImageError(f"[{path}] expected an image file; found a folder; name its files")
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"[{path}] an image file is expected; nothing is there; check the path"
+            f"[{path}] expected an image file; found nothing there; check the path"
         ) from None
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
     if array.dtype != np.uint8:
         raise TypeError(
-            f"[image] an array of uint8 is expected; found {array.dtype}; scale it to 0…255 and "
+            f"[image] expected an array of uint8; found {array.dtype}; scale it to 0…255 and "
             "convert it with .astype('uint8')"
         )
     shape = array.shape
     if array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in (1, 3, 4)):
         raise ValueError(
-            "[image] an array [height, width] or [height, width, 1, 3 or 4] is expected; found "
+            "[image] expected an array [height, width] or [height, width, 1, 3 or 4]; found "
             f"{list(shape)}; reorder its axes"
         )
     if 0 in shape:
-        raise ImageError(f"[image] at least one pixel is expected; found {list(shape)}; check it")
+        raise ImageError(
+            f"[image] expected at least one pixel; found {list(shape)}; check how the array was "
+            "made"
+        )
     pixels = array[:, :, 0] if array.ndim == 3 and shape[2] == 1 else array
     return Image.fromarray(np.ascontiguousarray(pixels))

@@ -58,7 +58,7 @@ class PdfFile:
         self._has_units = may_have_user_units(source)
         if self.n_pages == 0:
             self.close()
-            raise DocumentError(f"[{where}] at least one page is expected; found none; check it")
+            raise DocumentError(f"[{where}] expected at least one page; found none; check the file")
 
     def render(self, number: int, dpi: int) -> Image.Image:
         """Returns a page, counted from 1, as RGB; form fields and annotations are drawn.
@@ -117,7 +117,7 @@ class PdfFile:
                 image: Image.Image = bitmap.to_pil().convert("RGB")
         except (self._error, ValueError, OverflowError) as error:
             raise DocumentError(
-                f"[{self._where}, page {number}] a page that can be drawn is expected; found a "
+                f"[{self._where}, page {number}] expected a page that can be drawn; found a "
                 f"damaged one ({error}); repair the file, for instance with qpdf"
             ) from error
         return image
@@ -158,12 +158,12 @@ class PdfFile:
 
     def _describe(self, error: Any, password: str | None) -> DocumentError:
         if error.err_code == _PASSWORD_ERROR:
-            found = "none was given" if password is None else "another was given"
+            found = "none" if password is None else "another"
             return PasswordError(
-                f"[{self._where}] the document's password is expected; {found}; pass password=, "
-                "or --password"
+                f"[{self._where}] expected the document's password; found {found}; pass "
+                "password=, or --password"
             )
         return DocumentError(
-            f"[{self._where}] a complete PDF is expected; found a damaged one ({error}); save or "
+            f"[{self._where}] expected a complete PDF; found a damaged one ({error}); save or "
             "download it again"
         )

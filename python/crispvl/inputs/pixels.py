@@ -51,8 +51,8 @@ def to_rgb(image: Image.Image, where: str) -> Image.Image:
     """
     if 0 in image.size:
         raise ImageError(
-            f"[{where}] at least one pixel is expected; found {image.width}×{image.height} px; "
-            "check it"
+            f"[{where}] expected at least one pixel; found {image.width}×{image.height} px; check "
+            "the file"
         )
     try:
         image.load()  # where Pillow opened a file, this decodes it
@@ -61,8 +61,8 @@ def to_rgb(image: Image.Image, where: str) -> Image.Image:
         raise
     except Exception as error:  # where Pillow opened a file, its plugin may raise anything
         raise ImageError(
-            f"[{where}] pixels that convert to RGB are expected; found mode {image.mode} "
-            f"({error}); convert the image yourself"
+            f"[{where}] expected pixels that convert to RGB; found mode {image.mode} ({error}); "
+            "convert the image yourself"
         ) from error
 
 

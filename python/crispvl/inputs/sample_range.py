@@ -45,8 +45,8 @@ def white_level(values: NDArray[Any], depth: int, where: str, stated: object = N
     if white is not None and least >= -white * slack:
         return white
     raise ImageError(
-        f"[{where}] grey values of 8 to 16 bits are expected; found {values.dtype} from "
-        f"{least:g} to {greatest:g}; scale them to 0…255"
+        f"[{where}] expected grey values of 8 to 16 bits; found {values.dtype} from {least:g} to "
+        f"{greatest:g}; scale them to 0…255"
     )
 
 

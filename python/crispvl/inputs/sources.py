@@ -149,18 +149,20 @@ def expand(names: Iterable[str]) -> Iterator[str]:
         if is_url(name) or is_data_uri(name) or name == "-" or os.path.isfile(name):
             yield name
         elif os.path.isdir(name):
-            yield from _found(name, files_below(name), "the folder has none")
+            yield from _found(name, files_below(name), "none in this folder")
         elif glob.has_magic(name):
             matches = glob.glob(name, recursive=True)
-            yield from _found(name, filter(os.path.isfile, matches), "nothing matches")
+            yield from _found(name, filter(os.path.isfile, matches), "nothing that matches")
         else:
             yield name
 
 
-def _found(name: str, files: Iterable[str], otherwise: str) -> list[str]:
+def _found(name: str, files: Iterable[str], found_instead: str) -> list[str]:
     found = sorted(files)
     if not found:
-        raise DocumentError(f"[{name}] images or PDF files are expected; {otherwise}; check it")
+        raise DocumentError(
+            f"[{name}] expected images or PDF files; found {found_instead}; check the path"
+        )
     return found
 
 
@@ -184,8 +186,8 @@ def files_below(folder: str) -> Iterator[str]:
 def _fetch(url: str, options: InputOptions) -> bytes:
     if not options.allow_urls:
         raise ValueError(
-            f"[{url}] a file is expected; found a web address, which is fetched only when asked "
-            "for; pass allow_urls=True, or --allow-urls"
+            f"[{url}] expected a file; found a web address, which is fetched only on request; "
+            "pass allow_urls=True, or --allow-urls"
         )
     return fetch(url)
 
@@ -214,5 +216,5 @@ def _from_pdf(source: Path | bytes, name: str, options: InputOptions) -> Source:
 def _from_images(data: bytes, name: str) -> Source:
     frames = Frames(data, name)
     if frames.n_frames < 1:
-        raise ImageError(f"[{name}] at least one picture is expected; found none; check the file")
+        raise ImageError(f"[{name}] expected at least one picture; found none; check the file")
     return Source(name, frames.n_frames, lambda number: frames.load(number - 1))

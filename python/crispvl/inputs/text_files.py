@@ -29,7 +29,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise DocumentError(
-            f"[{encodable(os.fspath(path))}] text in UTF-8 is expected; found byte "
+            f"[{encodable(os.fspath(path))}] expected text in UTF-8; found byte "
             f"0x{data[error.start]:02x} at {error.start}; save the file as UTF-8"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -48,7 +48,7 @@ def page_offsets(data: bytes, where: str) -> list[int]:
     for n_directories, (offset, tags) in enumerate(_directories(data)):
         if n_directories == _MOST_DIRECTORIES:
             raise ImageError(
-                f"[{where}] at most {_MOST_DIRECTORIES} pictures are expected; found more; split it"
+                f"[{where}] expected at most {_MOST_DIRECTORIES} pictures; found more; split it"
             )
         (offsets if _is_page(tags) else others).append(offset)
     return offsets or others

@@ -175,8 +175,8 @@ class TiffSamples:
         most_bytes = len(self._data) + 2 * width * height
         if self._places[0] not in tags or len(sizes) != len(offsets) or sum(sizes) > most_bytes:
             raise ImageError(
-                f"[{self._where}] a TIFF that tells its strips' places and sizes is expected; "
-                f"found {len(offsets)} places and {len(sizes)} sizes; save it again"
+                f"[{self._where}] expected a TIFF with a size for each strip; found "
+                f"{len(offsets)} offsets and {len(sizes)} sizes; save it again"
             )
         places = list(zip(offsets, sizes, strict=True))[pieces]
         found = [self._data[at : at + size] for at, size in places]
@@ -190,8 +190,8 @@ class TiffSamples:
         if self._bits % 8 or self._bits == 24:
             if predictor != 1:
                 raise ImageError(
-                    f"[{self._where}] samples of 8, 16 or 32 bits are expected with a predictor; "
-                    f"found {self._bits}; save it without"
+                    f"[{self._where}] expected samples of 8, 16 or 32 bits with a predictor; "
+                    f"found {self._bits}; save it without a predictor"
                 )
             return np.concatenate(list(self._odd(rows, width * n_samples))).reshape(shape)
         kind = {_UNSIGNED: "u", _SIGNED: "i", _FLOAT: "f"}[self._format]

@@ -94,8 +94,8 @@ class _TimeLimit:
         self._timer.cancel()
         if self._passed and (error is None or isinstance(error, DocumentError)):
             raise DocumentError(
-                f"[{self._url}] an answer within {MAX_SECONDS:.0f} s is expected; it takes longer; "
-                "download the file yourself"
+                f"[{self._url}] expected an answer within {MAX_SECONDS:.0f} s; found it "
+                "unfinished; download the file yourself"
             ) from error
 
 
@@ -124,7 +124,7 @@ def _fetch(
         if isinstance(reason, DocumentError):
             raise reason from None
         raise DocumentError(
-            f"[{url}] a document is expected; the server gave none ({error}); check the address"
+            f"[{url}] expected a document; found none ({error}); check the address"
         ) from error
 
 
@@ -136,8 +136,8 @@ def _read(response: Any, url: str, max_bytes: int) -> bytes:
         n_bytes += len(block)
         if n_bytes > max_bytes:
             raise DocumentError(
-                f"[{url}] at most {max_bytes >> 20} MiB are expected; found more; download the "
-                "file yourself"
+                f"[{url}] expected at most {max_bytes >> 20} MiB; found more; download the file "
+                "yourself"
             )
     return b"".join(blocks)
 
@@ -148,7 +148,7 @@ def _connect(host: str, port: int, timeout: Any) -> socket.socket:
     for *_, address in found:
         if not _is_public(str(address[0])):
             raise DocumentError(
-                f"[{host}] a public address is expected; found {address[0]}; download the file "
+                f"[{host}] expected a public address; found {address[0]}; download the file "
                 "yourself"
             )
     return socket.create_connection((str(found[0][4][0]), port), timeout)

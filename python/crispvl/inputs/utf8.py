@@ -35,7 +35,7 @@ def check_encodable(text: str) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"[text] characters of Unicode are expected; found {text[error.start]!a} at "
-            f"{error.start}; give it in UTF-8"
+            f"[text] expected Unicode characters; found {text[error.start]!a} at {error.start}; "
+            "decode the text as UTF-8"
         ) from None
     return text

@@ -48,11 +48,11 @@ def video_frames(video: Any, n_frames: int = DEFAULT_FRAMES) -> Sequence[ImageLi
         return list(video)
     if not isinstance(video, (str, os.PathLike)):
         raise TypeError(
-            f"[video] a path or a list of images is expected; found {type(video).__name__}; "
-            "change it"
+            f"[video] expected a path or a list of images; found {type(video).__name__}; convert "
+            "it to one of these"
         )
     if not isinstance(n_frames, int) or n_frames < 1:
-        raise ValueError(f"[video] n_frames of 1 or more is expected; found {n_frames!r}; raise it")
+        raise ValueError(f"[video] expected n_frames of 1 or more; found {n_frames!r}; raise it")
     return _read(Path(video), n_frames)
 
 
@@ -61,11 +61,11 @@ def _read(path: Path, n_frames: int) -> list[ImageLike]:
         import av
     except ImportError as error:
         raise ImportError(
-            "[video] the package av is expected; it is not installed; run "
-            "pip install 'crispvl[video]', or pass a list of images"
+            "[video] expected the package av; found it missing; run pip install 'crispvl[video]', "
+            "or pass a list of images"
         ) from error
     if not path.is_file():
-        raise FileNotFoundError(f"[{path}] a video is expected; nothing is there; check the path")
+        raise FileNotFoundError(f"[{path}] expected a video; found nothing there; check the path")
     try:
         # Twice through the file: many containers do not say how many frames they hold.
         n_all = sum(1 for _ in _frames(av, path))
@@ -76,10 +76,10 @@ def _read(path: Path, n_frames: int) -> list[ImageLike]:
         }
     except (av.error.FFmpegError, IndexError) as error:
         raise DocumentError(
-            f"[{path}] a video is expected; found another file ({error}); check it"
+            f"[{path}] expected a video; found another file ({error}); check the path"
         ) from error
     if not wanted:
-        raise DocumentError(f"[{path}] a video with pictures is expected; found none; check it")
+        raise DocumentError(f"[{path}] expected a video with pictures; found none; check the file")
     return [chosen[i] for i in indices]
 
 

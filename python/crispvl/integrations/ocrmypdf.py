@@ -110,11 +110,15 @@ class CrispVLEngine(OcrEngine):
 
     @staticmethod
     def generate_hocr(input_file: Path, output_hocr: Path, output_text: Path, options: Any) -> None:
-        raise NotImplementedError("[ocrmypdf] the renderer fpdf2 is expected; use --pdf-renderer")
+        raise NotImplementedError(
+            "[ocrmypdf] expected the renderer fpdf2; found hocr; use --pdf-renderer fpdf2"
+        )
 
     @staticmethod
     def generate_pdf(input_file: Path, output_pdf: Path, output_text: Path, options: Any) -> None:
-        raise NotImplementedError("[ocrmypdf] the renderer fpdf2 is expected; use --pdf-renderer")
+        raise NotImplementedError(
+            "[ocrmypdf] expected the renderer fpdf2; found sandwich; use --pdf-renderer fpdf2"
+        )
 
 
 def _line(line: TextBox) -> OcrElement:
@@ -163,13 +167,13 @@ def _recorded(path: str, document: str) -> dict[int, dict[str, Any]]:
         }
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise BadArgsError(
-            f"[--crispvl-records] what crispvl recognize --format jsonl wrote is expected; found "
+            "[--crispvl-records] expected the output of crispvl recognize --format jsonl; found "
             f"'{path}' ({error!r}); name another file"
         ) from error
     if not sources:
         raise BadArgsError(
-            f"[--crispvl-records] records of '{document}' are expected; found those of several "
-            f"other documents in '{path}'; name the document as it was when it was read"
+            f"[--crispvl-records] expected records of '{document}'; found those of several other "
+            f"documents in '{path}'; name the document as it was named when it was read"
         )
     return found
 

@@ -71,18 +71,18 @@ def strip_format(config: ModelConfig, metadata: Mapping[str, Any]) -> StripForma
     """
     tile_px: int = config.vision.tile_px
     n_token_rows = math.isqrt(config.projector.tokens_per_tile)
-    told = {name: int(metadata[key]) for name, key in STRIP_KEYS.items() if key in metadata}
-    pitch_px = told.get("pitch_px", tile_px // n_token_rows)
+    stated = {name: int(metadata[key]) for name, key in STRIP_KEYS.items() if key in metadata}
+    pitch_px = stated.get("pitch_px", tile_px // n_token_rows)
     suggested = {
         "n_rows": tile_px // max(1, pitch_px),
         "pitch_px": pitch_px,
         "height_px": pitch_px - 2,
         "left_px": pitch_px // 4 - 1,
     }
-    form = StripFormat(tile_px=tile_px, **{**suggested, **told})
+    form = StripFormat(tile_px=tile_px, **{**suggested, **stated})
     if not form.fits:
         raise ModelFileError(
-            f"[crispvl.strips] strips that fit a tile of {tile_px} px are expected; found {told}; "
+            f"[crispvl.strips] expected strips that fit a tile of {tile_px} px; found {stated}; "
             "convert the model again"
         )
     return form

@@ -32,7 +32,7 @@ def fraction(text: str) -> float:
         return float(Fraction(text))
     except (ValueError, ArithmeticError) as error:  # 1/0 and 1e999 too
         raise ValueError(
-            f"[options] a number such as 1/4 is expected; found {text!r}; change it"
+            f"[options] expected a number such as 1/4; found {text!r}; write it so"
         ) from error
 
 
@@ -126,8 +126,8 @@ class LoadOptions:
             device_sizes(self.max_memory)
             if self.device != "auto":
                 raise ValueError(
-                    f"[options] max_memory or a device is expected; found both; leave "
-                    f"device {self.device!r} out, max_memory names the devices"
+                    "[options] expected max_memory or a device; found both; leave device "
+                    f"{self.device!r} out, as max_memory names the devices"
                 )
         types = get_args(KvType)
         _check("kv_cache", self.kv_cache, str, f"one of {', '.join(types)}", lambda v: v in types)
@@ -282,7 +282,7 @@ def check_tiles(min_tiles: int, max_tiles: int) -> None:
     """Raises a ValueError where no number of tiles is allowed."""
     if min_tiles > max_tiles:
         raise ValueError(
-            f"[options] min_tiles in 1…{max_tiles} is expected, max_tiles being {max_tiles}; found "
+            f"[options] expected min_tiles in 1…{max_tiles}, at most max_tiles; found "
             f"{min_tiles}; lower it, or raise max_tiles"
         )
 
@@ -298,10 +298,10 @@ def _check(
     is_kind = isinstance(value, (int, float) if kind is float else kind)
     if not is_kind or (isinstance(value, bool) and kind is not bool):
         raise TypeError(
-            f"[options] {name} of type {kind.__name__} is expected; found {value!r}; change it"
+            f"[options] expected {name} of type {kind.__name__}; found {value!r}; change it"
         )
     if (kind is float and not abs(value) < math.inf) or not accepts(value):
-        raise ValueError(f"[options] {name} {expected} is expected; found {value!r}; change it")
+        raise ValueError(f"[options] expected {name} to be {expected}; found {value!r}; change it")
 
 
 def _check_optional_count(name: str, value: Any) -> None:

@@ -32,9 +32,7 @@ def select_pages(text: str | None, n_pages: int, where: str = "pages") -> list[i
         end = n_pages if last is None else min(last, n_pages)
         chosen.update(range(first, end + 1))
     if not chosen:
-        raise ValueError(
-            f"[{where}] pages in 1…{n_pages} are expected; found {text!r}; change pages"
-        )
+        raise ValueError(f"[{where}] expected pages in 1…{n_pages}; found {text!r}; change pages")
     return sorted(chosen)
 
 
@@ -63,6 +61,6 @@ def _parse(text: str) -> list[tuple[int, int | None]]:
 
 def _unreadable(text: str) -> ValueError:
     return ValueError(
-        f"[pages] numbers and ascending ranges such as '1-3,7,10-' are expected, counted from 1; "
-        f"found {text!r}; change it"
+        f"[pages] expected numbers and ascending ranges, counted from 1; found {text!r}; write "
+        "them like '1-3,7,10-'"
     )

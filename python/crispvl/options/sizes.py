@@ -20,7 +20,10 @@ def parse_size(size: int | str) -> int:
     """
     match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*(|k|m|g|t|ki|mi|gi|ti)b?", str(size).strip().lower())
     if match is None or float(match[1]) == 0:
-        raise ValueError(f"expected a size like 1.2GB, 900MiB or 850000000; found '{size}'")
+        raise ValueError(
+            f"[size] expected a size over 0; found '{size}'; write it like 1.2GB, 900MiB or "
+            "850000000"
+        )
     return int(float(match[1]) * _UNITS[match[2]])
 
 
@@ -35,8 +38,8 @@ def parse_device_sizes(text: str) -> dict[str, int]:
         name, separator, size = part.partition("=")
         if not separator or name.strip() in sizes:
             raise ValueError(
-                "expected devices, each once with a size, like cuda:0=20GiB,cpu=40GiB; found "
-                f"'{text}'"
+                f"[max_memory] expected devices, each once, with a size; found '{text}'; write "
+                "them like cuda:0=20GiB,cpu=40GiB"
             )
         sizes[name.strip()] = size
     return device_sizes(sizes)

@@ -30,12 +30,12 @@ class Machine:
     def __post_init__(self) -> None:
         if self.n_cores < 1 or self.n_bytes < 1 or self.n_gpus < 0:
             raise ValueError(
-                f"[plan] a machine with cores and memory expected; found {self.n_cores} cores and "
-                f"{self.n_bytes} bytes; correct it"
+                f"[plan] expected a machine with cores and memory; found {self.n_cores} cores and "
+                f"{self.n_bytes} bytes; correct them"
             )
         if (self.n_gpus > 0) != (self.gpu_bytes > 0):
             raise ValueError(
-                f"[plan] GPUs and the memory of each expected together; found {self.n_gpus} GPUs "
+                f"[plan] expected GPUs together with the memory of each; found {self.n_gpus} GPUs "
                 f"of {self.gpu_bytes} bytes; give both"
             )
 
@@ -88,11 +88,11 @@ def plan_fleet(
     """
     if n_pages < 1 or not pages_per_second > 0 or cores_per_worker < 1:
         raise ValueError(
-            f"[plan] pages, a rate and cores over 0 expected; found {n_pages}, {pages_per_second} "
+            f"[plan] expected pages, a rate and cores over 0; found {n_pages}, {pages_per_second} "
             f"and {cores_per_worker}; correct them"
         )
     if hours is not None and not hours > 0:
-        raise ValueError(f"[plan] hours over 0 expected; found {hours}; correct it")
+        raise ValueError(f"[plan] expected hours over 0; found {hours}; correct it")
     gpu_layers = split_over_gpus(memory, machine) if machine.n_gpus else ()
     by_memory = (
         machine.n_gpus // len(gpu_layers) if gpu_layers else _workers_in_memory(memory, machine)
@@ -119,8 +119,9 @@ def _workers_in_memory(memory: MemoryPlan, machine: Machine) -> int:
     n_workers = room // max(1, host.peak - shared)
     if n_workers < 1:
         raise OutOfMemoryError(
-            f"[plan] {host.peak / 2**30:.1f} GiB for one worker expected; found a machine with "
-            f"{machine.n_bytes / 2**30:.1f} GiB; take a larger one, or a smaller file type"
+            f"[plan] expected a machine with {host.peak / 2**30:.1f} GiB, which one worker "
+            f"needs; found {machine.n_bytes / 2**30:.1f} GiB; take a larger one, or a smaller "
+            "file type"
         )
     return n_workers
 
@@ -147,8 +148,8 @@ def split_over_gpus(memory: MemoryPlan, machine: Machine) -> tuple[int, ...]:
         if _held(layers, counts) + memory.head_weights <= rooms[-1]:
             return tuple(counts)
     raise OutOfMemoryError(
-        f"[plan] GPUs that hold {(host.weights + host.kv_cache) / 2**30:.1f} GiB and scratch of "
-        f"{host.compute / 2**30:.1f} GiB each expected; found {machine.n_gpus} of "
+        f"[plan] expected GPUs that hold {(host.weights + host.kv_cache) / 2**30:.1f} GiB and "
+        f"scratch of {host.compute / 2**30:.1f} GiB each; found {machine.n_gpus} of "
         f"{machine.gpu_bytes / 2**30:.1f} GiB; take larger ones, or a smaller file type"
     )
 

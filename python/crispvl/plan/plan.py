@@ -177,8 +177,8 @@ class _Planner:
             n_prompt = min(n_prompt, context)
         if n_prompt > (n_ctx or context):
             raise ContextOverflowError(
-                f"[plan] expected a prompt of at most {n_ctx or context} tokens; {n_pages} pages "
-                f"of {per_page} tiles take {n_prompt}; lower --pages or --tiles"
+                f"[plan] expected a prompt of at most {n_ctx or context} tokens; found "
+                f"{n_prompt}, from {n_pages} pages of {per_page} tiles; lower --pages or --tiles"
                 + (", or raise --ctx" if n_ctx else "")
             )
         n_ctx = n_ctx or min(n_prompt + MAX_TOKENS, context)

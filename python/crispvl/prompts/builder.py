@@ -89,8 +89,9 @@ class PromptBuilder:
         pieces = self._placeholders.split(prompt)
         if len(pieces) != len(n_image_tokens) + 1:
             raise ModelFileError(
-                f"[chat template] {len(n_image_tokens)} images are expected in the prompt; the "
-                f"template wrote {len(pieces) - 1}; convert the model with another template"
+                f"[chat template] expected {len(n_image_tokens)} images in the prompt; found "
+                f"{len(pieces) - 1} written by the template; convert the model with another "
+                "template"
             )
         ids: list[int] = []
         self._tokenize(pieces[0], ids)
@@ -109,9 +110,8 @@ class PromptBuilder:
         vocabulary = self._model.vocabulary
         if not self._has_switch and not (vocabulary.thought_ids and vocabulary.coordinates):
             raise ValueError(
-                "[options] thinking of a model whose chat template knows 'enable_thinking', or "
-                "that thinks in layouts, is expected; this model is neither; leave thinking out, "
-                "or ask for it in the prompt"
+                "[options] expected a model that thinks, or whose chat template knows "
+                "'enable_thinking'; found neither; leave thinking out, or ask for it in the prompt"
             )
 
     @property
@@ -142,8 +142,8 @@ class PromptBuilder:
         if not source:
             name = self._chat.template
             raise ModelFileError(
-                f"[chat template] a Jinja template or one of {sorted(CONVERSATIONS)} is expected; "
-                f"the file names {name!r} and holds no template; convert the model again"
+                f"[chat template] expected a Jinja template or one of {sorted(CONVERSATIONS)}; "
+                f"found the name {name!r} and no template; convert the model again"
             )
         named = self._model.vocabulary.named_ids
         return ChatTemplate(source, {name: pieces[i] for name, i in named.items() if i in pieces})

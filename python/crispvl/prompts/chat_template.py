@@ -44,7 +44,8 @@ class ChatTemplate:
             raise _refused(error) from error
         except jinja2.TemplateError as error:
             raise ModelFileError(
-                f"[chat template] a Jinja template is expected; {error}; convert the model again"
+                f"[chat template] expected a Jinja template; found an error in it ({error}); "
+                "convert the model again"
             ) from error
         self._accepts_parts = self._try_parts()
 
@@ -121,11 +122,11 @@ def _refused(error: Exception) -> ModelFileError:
     reason = str(error) if isinstance(error, jinja2.TemplateError) else repr(error)
     if isinstance(error, LimitError):
         return ModelFileError(
-            f"[chat template] a template of bounded cost is expected; this one {reason}; convert "
-            "the model with another template"
+            f"[chat template] expected a template of bounded cost; found one that {reason}; "
+            "convert the model with another template"
         )
     return ModelFileError(
-        f"[chat template] a prompt is expected; the template answered {reason!r}; change the "
+        f"[chat template] expected a prompt; found the template's error {reason!r}; change the "
         "messages, or convert the model with another template"
     )
 

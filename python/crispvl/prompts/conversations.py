@@ -56,8 +56,9 @@ class Conversation:
                 prompt += self.assistant_prefix + text + self.assistant_suffix
             else:
                 raise ValueError(
-                    "[messages] turns of 'user' and 'assistant' after at most one 'system' are "
-                    f"expected; found a further {role!r}; this model's format has no place for it"
+                    "[messages] expected turns of 'user' and 'assistant' after at most one "
+                    f"'system'; found another {role!r}, which this model's format has no place "
+                    "for; remove it"
                 )
         return prompt + self.answer_prefix
 

@@ -63,12 +63,12 @@ def parse_messages(messages: Sequence[Mapping[str, Any]]) -> list[Message]:
     """
     if isinstance(messages, (str, bytes, Mapping)):
         raise TypeError(
-            f"[messages] a list of messages is expected; found {type(messages).__name__}; pass "
+            f"[messages] expected a list of messages; found {type(messages).__name__}; pass "
             '[{"role": "user", "content": …}]'
         )
     parsed = [_parse_message(f"messages[{i}]", message) for i, message in enumerate(messages)]
     if not parsed:
-        raise ValueError("[messages] at least one message is expected; found none; add the user's")
+        raise ValueError("[messages] expected at least one message; found none; add the user's")
     return parsed
 
 
@@ -77,18 +77,18 @@ def _parse_message(where: str, message: Any) -> Message:
         return message
     if not isinstance(message, Mapping) or not {"role", "content"} <= message.keys():
         raise TypeError(
-            f'[{where}] a dict with "role" and "content" is expected; found {_short(message)}; '
-            "add what is missing"
+            f'[{where}] expected a dict with "role" and "content"; found {_short(message)}; add '
+            "what is missing"
         )
     role = message["role"]
     if role not in ROLES:
-        raise ValueError(f"[{where}.role] one of {ROLES} is expected; found {role!r}; change it")
+        raise ValueError(f"[{where}.role] expected one of {ROLES}; found {role!r}; change it")
     content = message["content"]
     if isinstance(content, str):
         return Message(role, (content,))
     if not isinstance(content, Sequence) or isinstance(content, (bytes, bytearray)):
         raise TypeError(
-            f"[{where}.content] a string or a list of parts is expected; found {_short(content)}; "
+            f"[{where}.content] expected a string or a list of parts; found {_short(content)}; "
             "change it"
         )
     parts = [
@@ -112,8 +112,8 @@ def _parse_part(where: str, part: Any) -> Sequence[str | Framed | ImagePart]:
             frames = video_frames(part["video"], part.get("n_frames", DEFAULT_FRAMES))
             return [ImagePart(frame, f"Frame{i}", 1) for i, frame in enumerate(frames, 1)]
     raise ValueError(
-        f'[{where}] {{"type": "text", "text": str}}, {{"type": "image", "image": …}} or '
-        f'{{"type": "video", "video": …}} is expected; found {_short(part)}; change it'
+        f'[{where}] expected {{"type": "text", "text": str}}, {{"type": "image", "image": …}} or '
+        f'{{"type": "video", "video": …}}; found {_short(part)}; change it'
     )
 
 

@@ -105,15 +105,15 @@ def check_overrides(
         matched = [t for t in matched if t.role is not Role.PRECISE]
         if not matched:
             raise ValueError(
-                f"[quantize] expected '{override}' to match a weight matrix; it matches none of "
-                f"the {len(tensors)} tensors; 'crispvl inspect --json' lists their names"
+                f"[quantize] expected '{override}' to match a weight matrix; found none among "
+                f"{len(tensors)} tensors; list their names with 'crispvl inspect --json'"
             )
         coarse = tensor_type(override.type).bits < _VISION_FLOOR_BITS
         encoder = [t.name for t in matched if t.role in (Role.VISION, Role.PATCH)]
         if coarse and encoder and not force:
             raise ValueError(
-                f"[quantize] expected the encoder and projector in q8_0 or better; '{override}' "
-                f"would coarsen {encoder[0]}; add --force if that is what you want"
+                "[quantize] expected the encoder and projector in q8_0 or better; found "
+                f"'{override}', which coarsens {encoder[0]}; add --force if that is what you want"
             )
 
 

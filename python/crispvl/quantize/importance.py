@@ -49,8 +49,8 @@ def read_importance(path: str | Path) -> ImportanceMatrix:
     file = GgufFile(str(path))
     if file.metadata.get("general.type") != "imatrix":
         raise ModelFileError(
-            f"[imatrix] expected an importance matrix; '{path}' is a GGUF of another kind; make "
-            "one with 'crispvl imatrix'"
+            f"[imatrix] expected an importance matrix; found '{path}', a GGUF of another kind; "
+            "make one with 'crispvl imatrix'"
         )
     values = {
         t["name"]: file.data(t["name"]).view(np.float32)
@@ -67,8 +67,8 @@ def read_importance(path: str | Path) -> ImportanceMatrix:
             columns[tensor] = _means(tensor, sums, counts)
     if not columns:
         raise ModelFileError(
-            f"[imatrix] expected tensors named '*{_SUMS}' with their counts; '{path}' has none; "
-            "make one with 'crispvl imatrix'"
+            f"[imatrix] expected tensors named '*{_SUMS}' with their counts; found none in "
+            f"'{path}'; make one with 'crispvl imatrix'"
         )
     return ImportanceMatrix(
         columns=columns,

@@ -109,7 +109,10 @@ def quantize_file(
         name, file_type = AUTO, FileType.GUESSED
     else:
         if max_bytes is not None:
-            raise ValueError(f"[quantize] expected a size with auto only; found it with '{recipe}'")
+            raise ValueError(
+                f"[quantize] expected a size with auto only; found one with '{recipe}'; leave "
+                "--size out, or choose auto"
+            )
         name, chosen = find_recipe(recipe)
         file_type = chosen.file_type
     keys = _provenance(name, parsed, int(file_type), file_sha256(*sources), importance)

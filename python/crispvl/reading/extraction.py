@@ -57,8 +57,8 @@ class Schema:
             self._validate = model.model_validate
         else:
             raise TypeError(
-                "[schema] a JSON schema as dict or a pydantic model class is expected; found "
-                f"{schema!r}; change it"
+                "[schema] expected a JSON schema as a dict, or a pydantic model class; found "
+                f"{schema!r}; pass one of these"
             )
 
     @property
@@ -76,8 +76,8 @@ class Schema:
         except (ValueError, RecursionError) as error:  # pydantic's and jsonschema's own, too
             reason = " ".join(str(error).split())[:500]
             raise ExtractionError(
-                f"[answer] JSON of the schema is expected; {reason}; read it again with another "
-                "prompt, or a larger model",
+                f"[answer] expected JSON that follows the schema; found {reason}; read it again "
+                "with another prompt, or a larger model",
                 answer,
             ) from error
 
@@ -128,7 +128,7 @@ def check_complete(answer: Answer) -> None:
     cut = _CUTS.get(answer.finish_reason)
     if cut is not None:
         raise ExtractionError(
-            f"[extract] a complete object is expected; the answer was cut off {cut[0]}, after "
+            f"[extract] expected a complete object; found an answer cut off {cut[0]}, after "
             f"{n_tokens} tokens; {cut[1]}",
             answer.text,
         )
@@ -139,15 +139,15 @@ def _json_schema_validator(schema: Mapping[str, Any]) -> Callable[[Any], Any]:
         library: Any = importlib.import_module("jsonschema")
     except ImportError as error:
         raise ImportError(
-            "[extract] the package jsonschema is expected; it is not installed; run "
-            "pip install 'crispvl[extract]', or pass a pydantic model"
+            "[extract] expected the package jsonschema; found it missing; run pip install "
+            "'crispvl[extract]', or pass a pydantic model"
         ) from error
     kind = library.validators.validator_for(schema)
     try:
         kind.check_schema(schema)
     except library.SchemaError as error:
         raise ValueError(
-            f"[schema] a JSON schema is expected; {error.message}; change it"
+            f"[schema] expected a JSON schema; found {error.message}; correct it"
         ) from error
     _check_references(schema, kind.ID_OF(kind.META_SCHEMA))
     # The registry knows the standard's own schemas, and fetches none.
@@ -183,8 +183,8 @@ def _check_references(schema: Mapping[str, Any], dialect: str) -> None:
                 found = resolver.lookup(str(part[name]))
             except (referencing.exceptions.Unresolvable, ValueError) as error:
                 raise ValueError(
-                    f"[schema] references to parts of it are expected; found {part[name]!r}; put "
-                    "what is meant under $defs"
+                    f"[schema] expected references into the schema itself; found {part[name]!r}; "
+                    "put what it refers to under $defs"
                 ) from error
             left.append((found.contents, found.resolver))
         for inner in specification.create_resource(part).subresources():

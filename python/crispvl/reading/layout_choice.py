@@ -44,8 +44,8 @@ def chosen_layout(metadata: Mapping[str, Any], options: ReadOptions, prompt: str
     if options.layout == "lines" and not reads_lines:
         asked = "groundedness" if options.groundedness else "a prompt" if prompt else options.task
         raise ValueError(
-            f"[layout] one of the tasks {', '.join(sorted(LINE_TASKS))} without a prompt is "
-            f"expected to be read by lines; found {asked}; use layout='page'"
+            f"[layout] expected one of the tasks {', '.join(sorted(LINE_TASKS))} and no prompt, "
+            f"since only these are read by lines; found {asked}; use layout='page'"
         )
     return options.layout
 

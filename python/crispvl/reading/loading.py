@@ -56,6 +56,6 @@ def _refuse_loading(mmproj: object, options: LoadOptions) -> None:
     given += [f.name for f in fields(options) if getattr(options, f.name) != f.default]
     if given:
         raise ValueError(
-            f"[CrispOCR] a Model alone, or a file and how to load it, is expected; found a Model "
+            "[CrispOCR] expected either a Model, or a file with options to load it; found a Model "
             f"and {', '.join(given)}; pass these to Model.load"
         )

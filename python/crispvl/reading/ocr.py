@@ -308,7 +308,7 @@ class CrispOCR:
         """Another process gets a reader of its own, loaded from the same file."""
         if isinstance(self._make_again.args[0], Model):
             raise TypeError(
-                "[CrispOCR] a reader made from a file is expected, which another process can open; "
+                "[CrispOCR] expected a reader made from a file, which another process can open; "
                 "found one made from a Model; pass the file's path"
             )
         return self._make_again, ()
@@ -316,7 +316,9 @@ class CrispOCR:
     @property
     def _open(self) -> ReadingContext:
         if self._context is None:
-            raise ValueError("[CrispOCR] an open reader is expected; it was closed; make a new one")
+            raise ValueError(
+                "[CrispOCR] expected an open reader; found a closed one; make a new one"
+            )
         return self._context
 
     def __enter__(self) -> CrispOCR:

@@ -30,25 +30,25 @@ def check_outputs(
     for path in map(Path, outputs):
         if path.is_dir():
             raise ValueError(
-                f"[output] a file to write is expected; found a folder, '{path}'; name a file"
+                f"[output] expected a file to write; found a folder, '{path}'; name a file"
             )
         if is_stream(path):
             if regular:
                 raise ValueError(
-                    f"[output] a file on a disk is expected; found '{path}', a fifo or a device; "
+                    f"[output] expected a file on a disk; found '{path}', a fifo or a device; "
                     "choose another name"
                 )
             continue
         folder = resolve_links(path).parent
         if not folder.is_dir():
             raise FileNotFoundError(
-                f"[output] an existing folder is expected for '{path.name}'; found none at "
+                f"[output] expected the folder of '{path.name}' to exist; found none at "
                 f"'{folder}'; create it first"
             )
         if _identity(path) in read:
             raise ValueError(
-                f"[output] another file than those that are read is expected; found '{path}', "
-                "an input; choose another name"
+                f"[output] expected a file that is not read as well; found '{path}', an input; "
+                "choose another name"
             )
 
 

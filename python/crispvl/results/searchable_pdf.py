@@ -117,7 +117,7 @@ def _run(
         )
     except Exception as error:  # its own, and what the libraries beneath it raise
         raise DocumentError(
-            f"[{pages.name}] a PDF that OCRmyPDF can work on is expected; found "
+            f"[{pages.name}] expected a PDF that OCRmyPDF can work on; found "
             f"{str(error).strip() or type(error).__name__}; repair it, for instance with qpdf"
         ) from error
 
@@ -135,11 +135,11 @@ def _write_pages(source: ImageLike, path: Path, password: str | None) -> None:
             pdf.save(path, encryption=False)
     except pikepdf.PasswordError as error:
         raise PasswordError(
-            "[pdf] the document's password is expected; another or none was given; pass password="
+            "[pdf] expected the document's password; found another, or none; pass password="
         ) from error
     except pikepdf.PdfError as error:
         raise DocumentError(
-            f"[pdf] a complete PDF is expected; found a damaged one ({error}); repair it"
+            f"[pdf] expected a complete PDF; found a damaged one ({error}); repair it"
         ) from error
 
 
@@ -147,14 +147,14 @@ def _whole(source: Any) -> Any:
     """Returns a path, the bytes of a file, or a picture in memory."""
     if isinstance(source, str) and is_url(source):
         raise ValueError(
-            f"[{source}] a file is expected; found a web address; download it, and pass source="
+            f"[{source}] expected a file; found a web address; download it, and pass source="
         )
     if isinstance(source, str) and is_data_uri(source):
         return decode_data_uri(source)
     if isinstance(source, (str, os.PathLike)):
         if is_stream(Path(source)):
             raise ValueError(
-                f"[{source}] a file that can be read again is expected; found a fifo or a device; "
+                f"[{source}] expected a file that can be read again; found a fifo or a device; "
                 "read its bytes once, and pass them as source="
             )
         return Path(source)
@@ -176,8 +176,8 @@ def _images_as_pdf(source: ImageLike) -> bytes:
         data: bytes = img2pdf.convert(pictures)
     except Exception as error:  # it has an exception for everything that it does not like
         raise DocumentError(
-            f"[pdf] pictures that make pages are expected; {' '.join(str(error).split())}; change "
-            "their size or resolution"
+            f"[pdf] expected pictures that make pages; found {' '.join(str(error).split())}; "
+            "change their size or resolution"
         ) from error
     return data
 
@@ -210,6 +210,6 @@ def _import(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
-            "[pdf] the package ocrmypdf, 17 or newer, is expected; it is not installed; run "
-            "pip install 'crispvl[ocrmypdf]'"
+            "[pdf] expected the package ocrmypdf, 17 or newer; found it missing; run pip install "
+            "'crispvl[ocrmypdf]'"
         ) from error

@@ -66,10 +66,15 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
 def _describe(error: Exception) -> dict[str, Any]:
     if isinstance(error, MemoryError):
-        error = ImageError("[image] fewer pixels are expected; found too many; scale it down")
+        error = ImageError(
+            "[image] expected fewer pixels; found too many for the memory; scale it down"
+        )
     if isinstance(error, CrispVLError | ValueError):
         return {"error": type(error).__name__, "message": str(error)}
-    return {"error": DocumentError.__name__, "message": "[document] it cannot be decoded"}
+    return {
+        "error": DocumentError.__name__,
+        "message": "[document] expected one that can be decoded; found another; save it again",
+    }
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ class ServerOptions:
         for folder in self.allow_media_path:
             if not Path(folder).is_dir():
                 raise ValueError(
-                    f"[serve] allow_media_path: a folder is expected; found {folder!r}; make it, "
-                    "or name another"
+                    f"[serve] expected allow_media_path to be a folder; found {folder!r}; make "
+                    "it, or name another"
                 )
 
     def keys(self) -> tuple[str, ...]:
@@ -97,14 +97,13 @@ class ServerOptions:
             lines = Path(self.api_key_file).read_text("utf-8").split()
             if not lines:
                 raise ValueError(
-                    f"[serve] a key per line is expected in {self.api_key_file}; found none; write "
-                    "one"
+                    f"[serve] expected a key per line in {self.api_key_file}; found none; write one"
                 )
             keys += lines
         if not all(key.strip() for key in keys):
-            raise ValueError("[serve] api_key: a key is expected; found an empty one; choose one")
+            raise ValueError("[serve] expected api_key to be a key; found an empty one; choose one")
         return tuple(keys)
 
 
 def _out_of_range(name: str, expected: str, found: object) -> ValueError:
-    return ValueError(f"[serve] {name} {expected} is expected; found {found!r}; change it")
+    return ValueError(f"[serve] expected {name} to be {expected}; found {found!r}; change it")

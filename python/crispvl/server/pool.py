@@ -172,7 +172,7 @@ def parse_sources(names: Sequence[str]) -> dict[str, ModelSource]:
         name = alias if equals else Path(model).name.removesuffix(".gguf") or model
         if not name or not model or name in sources:
             raise ValueError(
-                f"[serve] NAME=FILE with a name of its own is expected; found {text!r}; change it"
+                f"[serve] expected NAME=FILE with a name of its own; found {text!r}; change it"
             )
         sources[name] = ModelSource(model, mmproj or None)
     return sources or {BUNDLED_NAME: ModelSource(None)}

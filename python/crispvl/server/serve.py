@@ -163,8 +163,8 @@ def _listen(options: ServerOptions) -> socket.socket:
         return socket.create_server((options.host, options.port), family=family, backlog=4096)
     except OSError as error:
         raise OSError(
-            f"[serve] a free port is expected at {options.host}:{options.port}; {error.strerror}; "
-            "give another --port or --host"
+            f"[serve] expected a free port at {options.host}:{options.port}; found "
+            f"{error.strerror}; give another --port or --host"
         ) from error
 
 

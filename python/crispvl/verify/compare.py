@@ -128,8 +128,8 @@ def _stage_rows(
     for name, want in expected.stages.items():
         if name not in trace:
             raise ValueError(
-                f"[verify] expected a reference of this model; it has a stage '{name}' that the "
-                "model lacks; give the golden or checkpoint it was converted from"
+                f"[verify] expected a reference of this model; found one with a stage '{name}' "
+                "that the model lacks; give the golden or checkpoint it was converted from"
             )
         found = trace[name]
         if name.startswith("vis_"):
@@ -172,8 +172,9 @@ def compare_stage(
     """
     if found.shape != want.shape:
         raise ValueError(
-            f"[verify] expected '{name}' of shape {list(want.shape)}, as the reference; the model "
-            f"gives {list(found.shape)}; give the golden or checkpoint it was converted from"
+            f"[verify] expected '{name}' of shape {list(want.shape)}, as in the reference; found "
+            f"{list(found.shape)} in the model; give the golden or checkpoint it was converted "
+            "from"
         )
     a = np.asarray(found, np.float64).reshape(-1, found.shape[-1])
     b = np.asarray(want, np.float64).reshape(-1, want.shape[-1])

@@ -61,8 +61,8 @@ def read_golden(folder: str | Path) -> Expected:
     for name in ("expected.npz", "expected.json"):
         if not (folder / name).is_file():
             raise FileNotFoundError(
-                f"[golden] expected a folder with expected.npz and expected.json; '{folder}' has "
-                f"no {name}; give the golden's folder"
+                f"[golden] expected a folder with expected.npz and expected.json; found no {name} "
+                f"in '{folder}'; give the golden's folder"
             )
     try:
         with np.load(folder / "expected.npz", allow_pickle=False) as file:

@@ -35,8 +35,8 @@ def compute_expected(model: Model, checkpoint: str | Path) -> Expected:
         from transformers import AutoModelForImageTextToText
     except ImportError as error:
         raise ImportError(
-            f"[verify] expected transformers and torch for --against; found: {error}; run "
-            "'pip install transformers torch', or use --golden"
+            f"[verify] expected transformers and torch for --against; found {error}; run pip "
+            "install transformers torch, or use --golden"
         ) from error
     reference: Any = AutoModelForImageTextToText.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
@@ -85,10 +85,10 @@ def _check_layout(folder: Path) -> None:
     config = json.loads(config_path.read_text("utf-8"))
     if config.get("model_type") != "internvl":
         raise ModelFileError(
-            f"[verify] expected a checkpoint in the -hf layout, which transformers runs itself; "
-            f"'{folder}' is in the layout of '{config.get('model_type')}', whose code comes with "
-            "the checkpoint and is not run here; give the -hf twin of the checkpoint, or compare "
-            "with --golden"
+            "[verify] expected a checkpoint in the -hf layout, which transformers runs itself; "
+            f"found '{folder}' in the layout of '{config.get('model_type')}', whose code comes "
+            "with the checkpoint and is not run here; give the -hf twin of the checkpoint, or "
+            "compare with --golden"
         )
 
 
