@@ -45,6 +45,17 @@ def letter_case(code: int) -> str:
     return "LetterCase::both" if category in ("Lm", "Lo", "Mn", "Mc", "Me") else ""
 
 
+def direction(code: int) -> str:
+    """The Direction of a code point that has a strong one."""
+    kinds = {"L": "Direction::to_right", "R": "Direction::to_left", "AL": "Direction::to_left"}
+    return kinds.get(unicodedata.bidirectional(chr(code)), "")
+
+
+def is_decimal(code: int) -> str:
+    """Whether a code point is a decimal digit."""
+    return "true" if unicodedata.category(chr(code)) == "Nd" else ""
+
+
 def combining_class(code: int) -> str:
     """The canonical combining class, or nothing for a starter (class 0)."""
     return str(unicodedata.combining(chr(code)) or "")
@@ -96,6 +107,8 @@ def unicode_tables() -> str:
             f"// Unicode {unicodedata.unidata_version}, written by generate_unicode_tables.py.",
             table("Range<CharClass>", "kCharClasses", ranges(char_class)),
             table("Range<LetterCase>", "kLetterCases", ranges(letter_case)),
+            table("Range<Direction>", "kDirections", ranges(direction)),
+            table("Range<bool>", "kDecimals", ranges(is_decimal)),
             table("Range<int>", "kCombiningClasses", ranges(combining_class)),
             table("Range<bool>", "kNfcActive", ranges(nfc_active)),
             "// {character, first, second or 0}",

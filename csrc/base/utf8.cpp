@@ -65,6 +65,22 @@ void append_utf8(std::string& text, char32_t code_point) {
     }
 }
 
+std::u32string to_code_points(std::string_view bytes) {
+    std::u32string text;
+    while (!bytes.empty()) {
+        const Utf8Step step = utf8_step(bytes);
+        text.push_back(step.status == Utf8Status::complete ? step.code_point : U'\uFFFD');
+        bytes.remove_prefix(step.n_bytes);
+    }
+    return text;
+}
+
+std::string to_utf8(std::u32string_view text) {
+    std::string bytes;
+    for (const char32_t code_point : text) append_utf8(bytes, code_point);
+    return bytes;
+}
+
 std::string repair_utf8(std::string_view bytes) {
     Utf8Stream stream;
     std::string text = stream.push(bytes);

@@ -29,6 +29,10 @@ std::string repair_utf8(std::string_view bytes);
 
 bool is_valid_utf8(std::string_view bytes);
 
+// Between UTF-8 and its characters; what is invalid becomes U+FFFD.
+std::u32string to_code_points(std::string_view bytes);
+std::string to_utf8(std::u32string_view text);
+
 // Decodes a stream whose chunks may end inside a character. The concatenation of all results
 // equals repair_utf8 of the concatenation of all chunks, however they are cut.
 class Utf8Stream {

@@ -57,7 +57,10 @@ const char* recognize(Context& context, const uint8_t* pixels, int width, int he
     crispvl_result_free(context.result);
     context.result = nullptr;
     context.confidences.clear();
-    if (crispvl_recognize(context.model, &image, nullptr, &context.result) != CRISPVL_OK) {
+    crispvl_recognize_params params;
+    crispvl_recognize_params_init(&params, sizeof params);
+    params.layout = CRISPVL_LAYOUT_PAGE;  // a formula is one picture
+    if (crispvl_recognize(context.model, &image, &params, &context.result) != CRISPVL_OK) {
         return nullptr;
     }
     crispvl_result_info info{};

@@ -30,9 +30,16 @@ struct crispvl_sampler {
     crispvl::Sampler core;
 };
 
+// A line or a word, with the text that `known` points to.
+struct crispvl_placed_part {
+    std::string text;
+    crispvl_text_part known;
+};
+
 struct crispvl_result {
     crispvl::Generation generation;
-    crispvl_result_info info;  // what `generation` does not tell
+    crispvl_result_info info;                       // what `generation` does not tell
+    std::vector<crispvl_placed_part> lines, words;  // of a page that was read by lines
 };
 
 namespace crispvl::capi {
@@ -55,6 +62,16 @@ SamplingOptions sampling_options(const crispvl_recognize_params& params);
 
 // Throws Error{argument} for a null handle and for a model loaded with vocab_only.
 const crispvl_model& with_weights(const crispvl_model* model);
+
+// Whether a page is to be read by its lines. Throws Error{argument} where the params contradict
+// each other.
+bool wants_lines(const crispvl_model& model, const crispvl_recognize_params& params);
+// Reads a page by its lines, into `result` as it goes.
+void read_lines(const crispvl_model& model, const crispvl_image* image,
+                const crispvl_recognize_params& params, crispvl_result& result);
+// What to ask of a page for `task`, a crispvl_task.
+std::string prompt_for(const ChatConfig& chat, int64_t task);
+TileProgress progress_of(const crispvl_recognize_params& params);
 
 // Messages and their images, checked. The views point into the caller's strings.
 struct Conversation {

@@ -14,11 +14,12 @@ constexpr size_t kMostMessages = 1 << 16;  // of messages and of parts: more is 
 crispvl_recognize_params default_recognize_params(size_t struct_size) {
     crispvl_recognize_params params{};
     params.struct_size = struct_size;
-    params.max_tokens = 2048;
     params.top_p = 1;
     params.repetition_penalty = 1;
     return params;
 }
+
+constexpr int64_t kMaxTokens = 2048;  // where the caller names no number
 
 // An image's tiles join the request's; `alone`: it is the only one.
 void add_image(const crispvl_model& model, const crispvl_image* image,
@@ -40,13 +41,7 @@ void add_image(const crispvl_model& model, const crispvl_image* image,
 }
 
 GenerateCallbacks callbacks_of(const crispvl_recognize_params& params) {
-    GenerateCallbacks callbacks;
-    if (params.on_progress != nullptr) {
-        callbacks.on_tiles = [&params](int64_t n_done, int64_t n_total) {
-            params.on_progress(static_cast<int32_t>(n_done), static_cast<int32_t>(n_total),
-                               params.user_data);
-        };
-    }
+    GenerateCallbacks callbacks{progress_of(params), {}};
     if (params.on_token != nullptr) {
         callbacks.on_token = [&params](const GeneratedToken& token) {
             const crispvl_token told{token.id, token.logprob, token.text.c_str()};
@@ -77,19 +72,18 @@ crispvl_result_info info_of(const crispvl_result& result) {
     info.encode_ms = generation.encode_ms;
     info.prefill_ms = generation.prefill_ms;
     info.decode_ms = generation.decode_ms;
+    info.n_lines = result.lines.size();
+    info.n_words = result.words.size();
     return info;
 }
 
 void answer(const crispvl_model& model, const Conversation& conversation,
             const crispvl_recognize_params& params, crispvl_result& result) {
-    require(params.max_tokens > 0, "[params] expected max_tokens of at least 1; found less");
-    const SamplingOptions sampling = sampling_options(params);
-    Sampler{sampling};  // refuses bad values before any work
     const auto start = std::chrono::steady_clock::now();
     GenerateRequest request;
-    request.max_tokens = params.max_tokens;
-    request.stop_at_eos = params.ignore_stop_tokens == 0;
-    request.sampling = sampling;
+    request.options = {sampling_options(params),
+                       params.max_tokens == 0 ? kMaxTokens : params.max_tokens,
+                       params.ignore_stop_tokens == 0};
     std::vector<int64_t> n_image_tokens;
     for (const crispvl_image* image : conversation.images) {
         add_image(model, image, params, /*alone=*/conversation.images.size() == 1, request,
@@ -104,6 +98,7 @@ void answer(const crispvl_model& model, const Conversation& conversation,
     result.info.image_ms = std::chrono::duration<double, std::milli>(end - start).count();
     result.info.n_prompt_tokens = static_cast<int32_t>(request.prompt_ids.size());
     result.info.n_tiles = static_cast<int32_t>(request.n_tiles);
+    result.info.layout = CRISPVL_LAYOUT_PAGE;
     CancelInterrupt interrupt(params.cancel);
     generate(model.core, *model.prompts, request, callbacks_of(params), &interrupt,
              result.generation);
@@ -124,9 +119,18 @@ crispvl_status give_result(crispvl_result** out, Work&& work) {
     return status;
 }
 
-std::string prompt_for(const ChatConfig& chat, const crispvl_recognize_params& params) {
-    if (params.prompt != nullptr) return params.prompt;
-    const auto task = number_of(params.task);
+}  // namespace
+
+crispvl_recognize_params read_params(const crispvl_recognize_params* params) {
+    crispvl_recognize_params known = default_recognize_params(sizeof known);
+    read_struct(params, known, "crispvl_recognize_params_init");
+    require(known.max_tokens >= 0,
+            "[params] expected max_tokens of at least 0; found less; 0 sets no limit of your own");
+    Sampler{sampling_options(known)};  // refuses bad values before any work
+    return known;
+}
+
+std::string prompt_for(const ChatConfig& chat, int64_t task) {
     const bool markdown = task == CRISPVL_TASK_MARKDOWN;
     require(markdown || task == CRISPVL_TASK_TEXT,
             "[params] expected a crispvl_task; found another value; set the task to one of them");
@@ -134,12 +138,12 @@ std::string prompt_for(const ChatConfig& chat, const crispvl_recognize_params& p
     return own.empty() ? std::string(general_prompt(markdown)) : own;
 }
 
-}  // namespace
-
-crispvl_recognize_params read_params(const crispvl_recognize_params* params) {
-    crispvl_recognize_params known = default_recognize_params(sizeof known);
-    read_struct(params, known, "crispvl_recognize_params_init");
-    return known;
+TileProgress progress_of(const crispvl_recognize_params& params) {
+    if (params.on_progress == nullptr) return {};
+    return [&params](int64_t n_done, int64_t n_total) {
+        params.on_progress(static_cast<int32_t>(n_done), static_cast<int32_t>(n_total),
+                           params.user_data);
+    };
 }
 
 SamplingOptions sampling_options(const crispvl_recognize_params& params) {
@@ -195,7 +199,13 @@ crispvl_status crispvl_recognize(const crispvl_model* model, const crispvl_image
         const crispvl_model& checked = with_weights(model);
         deref(image, "an image");
         const crispvl_recognize_params known = read_params(params);
-        const std::string prompt = prompt_for(checked.core->config().chat, known);
+        const std::string prompt = known.prompt != nullptr ? known.prompt
+                                                           : prompt_for(checked.core->config().chat,
+                                                                        number_of(known.task));
+        if (wants_lines(checked, known)) {
+            read_lines(checked, image, known, result);
+            return;
+        }
         answer(checked, {{{"user", {{true, {}}, {false, prompt}}}}, {image}}, known, result);
     });
 }

@@ -59,6 +59,7 @@ inline constexpr size_t kFieldOffsets<crispvl_recognize_params>[] = {
     offsetof(crispvl_recognize_params, on_token),
     offsetof(crispvl_recognize_params, on_progress),
     offsetof(crispvl_recognize_params, user_data),
+    offsetof(crispvl_recognize_params, layout),
 };
 
 template <>
@@ -70,7 +71,16 @@ inline constexpr size_t kFieldOffsets<crispvl_result_info>[] = {
     offsetof(crispvl_result_info, confidence),      offsetof(crispvl_result_info, stop_logprob),
     offsetof(crispvl_result_info, image_ms),        offsetof(crispvl_result_info, encode_ms),
     offsetof(crispvl_result_info, prefill_ms),      offsetof(crispvl_result_info, decode_ms),
-    offsetof(crispvl_result_info, damaged),
+    offsetof(crispvl_result_info, damaged),         offsetof(crispvl_result_info, layout),
+    offsetof(crispvl_result_info, n_lines),         offsetof(crispvl_result_info, n_words),
+};
+
+template <>
+inline constexpr size_t kFieldOffsets<crispvl_text_part>[] = {
+    offsetof(crispvl_text_part, text),         offsetof(crispvl_text_part, start_bytes),
+    offsetof(crispvl_text_part, quad_px),      offsetof(crispvl_text_part, confidence),
+    offsetof(crispvl_text_part, block),        offsetof(crispvl_text_part, i_line),
+    offsetof(crispvl_text_part, i_first_word), offsetof(crispvl_text_part, n_words),
 };
 
 }  // namespace crispvl::capi

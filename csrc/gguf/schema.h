@@ -73,6 +73,12 @@ inline constexpr const char* kChatSystem = "crispvl.chat.system_message";
 inline constexpr const char* kChatStopIds = "crispvl.chat.stop_token_ids";
 inline constexpr const char* kPromptText = "crispvl.prompt.text";
 inline constexpr const char* kPromptMarkdown = "crispvl.prompt.markdown";
+// The layout that a model was made for, and how strips of lines fill its tiles; may be absent.
+inline constexpr const char* kReadingLayout = "crispvl.reading.layout";
+inline constexpr const char* kStripRows = "crispvl.strips.rows";
+inline constexpr const char* kStripPitch = "crispvl.strips.pitch_px";
+inline constexpr const char* kStripHeight = "crispvl.strips.height_px";
+inline constexpr const char* kStripLeft = "crispvl.strips.left_px";
 inline constexpr const char* kSourceRepository = "crispvl.source.repository";
 inline constexpr const char* kSourceRevision = "crispvl.source.revision";
 inline constexpr const char* kSourceLayout = "crispvl.source.layout";

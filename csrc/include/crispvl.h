@@ -206,8 +206,21 @@ typedef struct crispvl_message {
 
 typedef enum crispvl_task { CRISPVL_TASK_TEXT = 0, CRISPVL_TASK_MARKDOWN = 1 } crispvl_task;
 
+/* How a page is shown to the model. The bundled model was made for lines, published ones for the
+ * page as a whole. */
+typedef enum crispvl_layout {
+    CRISPVL_LAYOUT_DEFAULT = 0, /* as the model's file says; `page` where it says nothing, or where
+                                   there is a `prompt` */
+    CRISPVL_LAYOUT_PAGE = 1,    /* a grid of tiles, and an answer to it: the published rule */
+    CRISPVL_LAYOUT_LINES = 2,   /* its lines are found and read by themselves, many at a time; the
+                                   result knows the place of each line and word */
+    CRISPVL_LAYOUT_AUTO = 3     /* `lines` where the model was made for them and there is no
+                                   `prompt`; otherwise `page` */
+} crispvl_layout;
+
 /* One generated token. `text` is what it completes: "" for special tokens and inside a character of
- * several tokens. The end of a text that breaks off inside a character comes with id -1. */
+ * several tokens. The end of a text that breaks off inside a character comes with id -1. So does
+ * all text of a page that is read by lines: in reading order, as soon as it is beyond doubt. */
 typedef struct crispvl_token {
     int32_t id;
     float logprob;
@@ -218,7 +231,8 @@ typedef struct crispvl_token {
  * CRISPVL_FINISH_CANCELLED. */
 typedef int32_t (*crispvl_token_callback)(const crispvl_token* token, void* user_data);
 
-/* Called as tiles are encoded. */
+/* Called as tiles are encoded; of a page that is read by lines, as tiles of lines are read, and
+ * anew from 1 for those that are read again. */
 typedef void (*crispvl_progress_callback)(int32_t n_tiles_done, int32_t n_tiles, void* user_data);
 
 typedef struct crispvl_recognize_params {
@@ -227,8 +241,9 @@ typedef struct crispvl_recognize_params {
     crispvl_task task;          /* default CRISPVL_TASK_TEXT */
     int32_t max_tiles;          /* most tiles per image; 0 (default): the model's number */
     int32_t min_tiles;          /* fewest tiles per image; 0 (default): the model's number */
-    int32_t max_tokens;         /* most tokens to generate; default 2048 */
-    int32_t ignore_stop_tokens; /* 1: go on to max_tokens; default 0 */
+    int32_t max_tokens;         /* most tokens to generate; 0 (default): 2048, and by lines as many
+                                   as the page takes */
+    int32_t ignore_stop_tokens; /* 1: go on to max_tokens, but not by lines; default 0 */
     float temperature;          /* 0 (default): always the likeliest token */
     int32_t top_k;              /* sample among the k likeliest; 0 (default): among all */
     float top_p;                /* among the likeliest that hold this probability; default 1 */
@@ -239,7 +254,8 @@ typedef struct crispvl_recognize_params {
     const crispvl_cancel* cancel;
     crispvl_token_callback on_token;
     crispvl_progress_callback on_progress;
-    void* user_data; /* passed to both callbacks */
+    void* user_data;       /* passed to both callbacks */
+    crispvl_layout layout; /* default CRISPVL_LAYOUT_DEFAULT; lines take no `prompt` */
 } crispvl_recognize_params;
 
 /* Fills in defaults; `struct_size` is sizeof(crispvl_recognize_params). */
@@ -254,9 +270,10 @@ CRISPVL_API crispvl_status crispvl_recognize(const crispvl_model* model, const c
                                              const crispvl_recognize_params* params,
                                              crispvl_result** out);
 
-/* Answers a conversation with any number of images or none; `prompt` and `task` are not used. The
- * model's conversation format is the one that its file names (crispvl.chat.template). Jinja
- * templates are not evaluated: a file that has nothing else is spoken to in ChatML as InternVL's
+/* Answers a conversation with any number of images or none; `prompt`, `task` and `layout` are not
+ * used. The model's conversation format is the one that its file names (crispvl.chat.template).
+ * Jinja templates are not evaluated: a file that has nothing else is spoken to in ChatML as
+ * InternVL's
  * `-hf` templates write it, when its vocabulary has "<|im_start|>". Special tokens in a message's
  * text are plain text. */
 CRISPVL_API crispvl_status crispvl_chat(const crispvl_model* model, const crispvl_message* messages,
@@ -275,27 +292,53 @@ typedef struct crispvl_result_info {
     int32_t n_prompt_tokens;
     int32_t n_tiles;             /* encoded, thumbnails included */
     int32_t width_px, height_px; /* of the only image, upright; 0 where there is not one */
-    int32_t n_columns, n_rows;   /* of its grid of tiles */
-    float confidence;   /* geometric mean of the tokens' probabilities, the end's included */
-    float stop_logprob; /* of the token that ended the answer; NaN where none did */
-    double image_ms;    /* decoding and tiling */
-    double encode_ms;   /* vision encoder and projector */
-    double prefill_ms;  /* the prompt's pass through the decoder */
-    double decode_ms;   /* all generated tokens */
-    int32_t damaged;    /* 1: an image's data is damaged; what could be decoded of it was read */
+    int32_t n_columns, n_rows;   /* of its grid of tiles; 0 by lines */
+    float confidence;      /* geometric mean of the tokens' probabilities, the end's included */
+    float stop_logprob;    /* of the token that ended the answer; NaN where none did */
+    double image_ms;       /* decoding and tiling */
+    double encode_ms;      /* vision encoder and projector */
+    double prefill_ms;     /* the prompt's pass through the decoder */
+    double decode_ms;      /* all generated tokens */
+    int32_t damaged;       /* 1: an image's data is damaged; what could be decoded of it was read */
+    crispvl_layout layout; /* how it was read: CRISPVL_LAYOUT_PAGE or CRISPVL_LAYOUT_LINES */
+    size_t n_lines;        /* of a page that was read by lines */
+    size_t n_words;        /* the same */
 } crispvl_result_info;
 
 /* The text, without special tokens. NULL for NULL. */
 CRISPVL_API const char* crispvl_result_text(const crispvl_result* result);
 
 /* The generated tokens and their log-probabilities under the model's own distribution, n_tokens of
- * each. NULL for NULL. */
+ * each; by lines, those of all lines one after the other. NULL for NULL. */
 CRISPVL_API const int32_t* crispvl_result_ids(const crispvl_result* result);
 CRISPVL_API const float* crispvl_result_logprobs(const crispvl_result* result);
 
 /* `struct_size` is sizeof(crispvl_result_info). */
 CRISPVL_API crispvl_status crispvl_result_get_info(const crispvl_result* result,
                                                    crispvl_result_info* info, size_t struct_size);
+
+/* A line or a word of a page that was read by lines. Lines come in reading order, words as the text
+ * has them: from left to right or from right to left. */
+typedef struct crispvl_text_part {
+    const char* text;    /* lives as long as the result */
+    size_t start_bytes;  /* where it begins in crispvl_result_text */
+    float quad_px[4][2]; /* x, y of its ink's corners on the upright page, clockwise from the text's
+                            own top left: an upright rectangle only where the text is upright */
+    float confidence;    /* of a line, the geometric mean over its characters; of a word, the
+                            probability of its least likely token */
+    int32_t block;       /* which paragraph, column or table of the page it belongs to, from 0 */
+    size_t i_line;       /* its line's number, or its own */
+    size_t i_first_word; /* of a line, its words are these n_words; of a word, itself */
+    size_t n_words;      /* 1 for a word */
+} crispvl_text_part;
+
+/* Line `i` of info.n_lines, or word `i` of info.n_words. `struct_size` is
+ * sizeof(crispvl_text_part). There is none with CRISPVL_LAYOUT_PAGE, where the model tells no
+ * places; a number beyond the last is CRISPVL_ERROR_ARGUMENT. */
+CRISPVL_API crispvl_status crispvl_result_get_line(const crispvl_result* result, size_t i,
+                                                   crispvl_text_part* line, size_t struct_size);
+CRISPVL_API crispvl_status crispvl_result_get_word(const crispvl_result* result, size_t i,
+                                                   crispvl_text_part* word, size_t struct_size);
 
 CRISPVL_API void crispvl_result_free(crispvl_result* result);
 

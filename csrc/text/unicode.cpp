@@ -126,6 +126,14 @@ LetterCase letter_case(char32_t code_point) {
     return look_up(kLetterCases, code_point, LetterCase::none);
 }
 
+Direction direction(char32_t code_point) {
+    return look_up(kDirections, code_point, Direction::none);
+}
+
+bool is_decimal(char32_t code_point) {
+    return look_up(kDecimals, code_point, false);
+}
+
 std::string to_nfc(std::string_view text) {
     std::vector<char32_t> codes;
     codes.reserve(text.size());

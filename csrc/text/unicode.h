@@ -1,4 +1,5 @@
-// The facts about characters that the tokenizers need: letter, number or space, case, and NFC.
+// The facts about characters that tokenizers and lines need: letter, number or space, case, the way
+// they are written in, and NFC.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,13 @@ enum class LetterCase : uint8_t {
 };
 
 LetterCase letter_case(char32_t code_point);
+
+// The way that a letter is written in (bidirectional classes L, and R or AL); all else has none.
+enum class Direction : uint8_t { none, to_right, to_left };
+
+Direction direction(char32_t code_point);
+
+bool is_decimal(char32_t code_point);  // \p{Nd}
 
 // Normalisation form C of valid UTF-8 (Unicode Standard Annex #15).
 std::string to_nfc(std::string_view text);

@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 ) = range(11)
 ENCODED, GREY, RGB, RGBA, BGR, BGRA = range(6)
 STOP, LENGTH, BY_CALLER = range(3)
+DEFAULT, PAGE, LINES, AUTO = range(4)
+TEXT, MARKDOWN = range(2)
 
 
 def struct(title: str, /, **fields: Any) -> Any:
@@ -102,6 +104,7 @@ RecognizeParams = struct(
     on_token=OnToken,
     on_progress=OnProgress,
     user_data=c_void_p,
+    layout=c_int,
 )
 ResultInfo = struct(
     "ResultInfo",
@@ -120,6 +123,20 @@ ResultInfo = struct(
     prefill_ms=ctypes.c_double,
     decode_ms=ctypes.c_double,
     damaged=c_int32,
+    layout=c_int,
+    n_lines=c_size_t,
+    n_words=c_size_t,
+)
+TextPart = struct(
+    "TextPart",
+    text=c_char_p,
+    start_bytes=c_size_t,
+    quad_px=(c_float * 2) * 4,
+    confidence=c_float,
+    block=c_int32,
+    i_line=c_size_t,
+    i_first_word=c_size_t,
+    n_words=c_size_t,
 )
 
 
@@ -133,6 +150,19 @@ class CapiError(Exception):
 
 
 @dataclass(frozen=True)
+class TextPlace:
+    """What a crispvl_text_part tells."""
+
+    text: str
+    start_bytes: int
+    quad: list[list[float]]
+    confidence: float
+    block: int
+    i_line: int
+    words: range
+
+
+@dataclass(frozen=True)
 class Result:
     """Everything a crispvl_result tells."""
 
@@ -140,6 +170,8 @@ class Result:
     ids: list[int]
     logprobs: list[float]
     info: Any
+    lines: list[TextPlace]
+    words: list[TextPlace]
 
 
 class Library:
@@ -305,6 +337,22 @@ class LoadedModel:
             ids=self.library.crispvl_result_ids(handle)[:n] if n else [],
             logprobs=self.library.crispvl_result_logprobs(handle)[:n] if n else [],
             info=info,
+            lines=[self._place("line", handle, i) for i in range(info.n_lines)],
+            words=[self._place("word", handle, i) for i in range(info.n_words)],
         )
         self.library.crispvl_result_free(handle)
         return result
+
+    def _place(self, kind: str, handle: c_void_p, i: int) -> TextPlace:
+        part = TextPart()
+        arguments = handle, c_size_t(i), byref(part), c_size_t(sizeof(part))
+        self.library.call(f"result_get_{kind}", *arguments)
+        return TextPlace(
+            text=part.text.decode(),
+            start_bytes=part.start_bytes,
+            quad=[list(corner) for corner in part.quad_px],
+            confidence=part.confidence,
+            block=part.block,
+            i_line=part.i_line,
+            words=range(part.i_first_word, part.i_first_word + part.n_words),
+        )

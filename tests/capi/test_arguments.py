@@ -42,6 +42,8 @@ def test_null_for_every_pointer_is_refused(library: Library, model: LoadedModel)
             (model.handle, messages_of(("user", ["a"])), zero, None, byref(out)),
         ],
         "result_get_info": [(None, byref(capi.ResultInfo()), one)],
+        "result_get_line": [(None, zero, byref(capi.TextPart()), one)],
+        "result_get_word": [(None, zero, byref(capi.TextPart()), one)],
         "tokenize": [
             (None, text, 0, None, zero, byref(n)),
             (model.handle, None, 0, None, zero, byref(n)),
@@ -106,7 +108,9 @@ def test_a_missing_device_is_named(library: Library, nano: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("max_tokens", 0),
+        ("max_tokens", -1),
+        ("layout", 4),
+        ("layout", -1),
         ("temperature", -1.0),
         ("temperature", float("nan")),
         ("top_p", 0.0),
@@ -244,7 +248,7 @@ def test_structs_of_other_headers_are_understood(library: Library, model: Loaded
 
     newer = Newer()
     library.crispvl_recognize_params_init(byref(newer), c_size_t(sizeof(newer)))
-    assert (newer.known.struct_size, newer.known.max_tokens) == (sizeof(newer), 2048)
+    assert (newer.known.struct_size, newer.known.max_tokens) == (sizeof(newer), 0)
     newer.known.max_tokens = 1
     image, result = image_of(PIXELS), c_void_p()
     library.call("recognize", model.handle, byref(image), byref(newer), byref(result))

@@ -33,7 +33,7 @@ def text(nano: Path) -> str:
     """What the examples should print."""
     from crispvl import CrispOCR
 
-    return CrispOCR(nano).recognize(PAGE, layout="page").text  # the C library has no other
+    return CrispOCR(nano).recognize(PAGE).text
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +51,23 @@ def test_c_example_reads_a_page(
     missing = subprocess.run([folder / "recognize", nano, "no.png"], capture_output=True, text=True)
     assert missing.returncode == 1
     assert missing.stderr.startswith("not_found: [image] expected an image file; 'no.png'")
+
+
+def test_c_example_prints_where_the_words_of_a_page_are(
+    cmake: None, prefix: Path, nano: Path, tmp_path: Path
+) -> None:
+    from crispvl import CrispOCR
+
+    program = build_example("c", prefix, tmp_path) / "lines"
+    page = CrispOCR(nano).recognize(PAGE).pages[0]
+    lines = run(program, nano, PAGE).splitlines()
+    words = [line.split("\t") for line in lines if line.startswith("\t")]
+    assert [text for *_, text in words] == [word.text for word in page.words]
+    assert len(lines) == len(page.lines) + len(page.words)
+    left, top, right, bottom = (float(x) for x in words[0][1].split())
+    box = page.words[0].box
+    assert box is not None
+    assert (left, top, right, bottom) == pytest.approx(box, abs=0.06)
 
 
 def test_cpp_example_reads_pages_in_parallel(
@@ -89,6 +106,7 @@ STRUCTS = {
     "token": capi_library.Token,
     "recognize_params": capi_library.RecognizeParams,
     "result_info": capi_library.ResultInfo,
+    "text_part": capi_library.TextPart,
 }
 
 
@@ -191,7 +209,7 @@ def test_llama_cpp_python_lives_in_the_same_process(
     assert run(sys.executable, "-c", program, script, library_path, nano, PAGE) == f"{text}\nboth\n"
 
 
-def test_crispembeds_names_read_a_page(library_path: Path, nano: Path, text: str) -> None:
+def test_crispembeds_names_read_a_page(library_path: Path, nano: Path) -> None:
     import numpy as np
     from crispvl.compat import CrispMathOcr
     from PIL import Image
@@ -215,12 +233,12 @@ def test_crispembeds_names_read_a_page(library_path: Path, nano: Path, text: str
 
     init = getattr(library, prefix + "init")
     context = ctypes.c_void_p(init(str(nano).encode(), 0))
+    compat = CrispMathOcr(nano)
+    text = compat.recognize(PAGE)
     assert read("recognize", pixels, 3).decode() == text
     assert n.value == len(text.encode())
     values = getattr(library, prefix + "confidences")(context, ctypes.byref(n))[: n.value]
     mean = getattr(library, prefix + "mean_confidence")(context)
-    compat = CrispMathOcr(nano)
-    assert compat.recognize(PAGE) == text
     np.testing.assert_allclose(values, compat.confidences(), atol=1e-5)
     assert mean == pytest.approx(compat.mean_confidence, abs=1e-5)
 

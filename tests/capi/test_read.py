@@ -8,11 +8,12 @@ import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import capi_library as capi
 import numpy as np
 import pytest
-from capi_library import CapiError, Library, LoadedModel, image_of, messages_of
+from capi_library import CapiError, Library, LoadedModel, Result, image_of, messages_of
 from crispvl import CrispOCR
 from crispvl.convert import convert_checkpoint
 from crispvl.prompts.tasks import prompt_for
@@ -30,13 +31,18 @@ def ocr(nano: Path) -> CrispOCR:
     return CrispOCR(nano, image_cache_bytes=0)
 
 
+def as_page(model: LoadedModel, source: Any, **fields: Any) -> Result:
+    """Reads a page by the published rule."""
+    return model.recognize(source, layout=capi.PAGE, **fields)
+
+
 @pytest.mark.parametrize("page", sorted(EXAMPLES.glob("*.png")), ids=lambda page: page.stem)
 def test_text_ids_and_probabilities_are_pythons(
     page: Path, model: LoadedModel, ocr: CrispOCR
 ) -> None:
     prompt = prompt_for("text", ocr.model.config.chat)
     parts = [{"type": "image", "image": page}, {"type": "text", "text": prompt}]
-    found, expected = model.recognize(str(page)), ocr.chat([{"role": "user", "content": parts}])
+    found, expected = as_page(model, str(page)), ocr.chat([{"role": "user", "content": parts}])
     generation = expected.generation
     assert generation is not None
     assert found.text == expected.text
@@ -80,12 +86,12 @@ def test_every_pixel_format_reads_the_same(model: LoadedModel) -> None:
     padded[:, :-13] = rgb.reshape(len(rgb), -1)
     encoded = io.BytesIO()
     Image.fromarray(grey).save(encoded, "PNG")
-    expected = model.recognize(image_of(grey), max_tokens=8)
+    expected = as_page(model, image_of(grey), max_tokens=8)
     images = [image_of(rgb), image_of(rgba), image_of(rgb, capi.BGR), image_of(rgba, capi.BGRA)]
     images.append(image_of(rgb, stride_bytes=padded.shape[1]))
     images[-1].data, images[-1].n_bytes = padded.ctypes.data, padded.nbytes
     for image in [*images, image_of(encoded.getvalue())]:
-        assert model.recognize(image, max_tokens=8).logprobs == expected.logprobs
+        assert as_page(model, image, max_tokens=8).logprobs == expected.logprobs
 
 
 def test_channel_order_is_honoured(model: LoadedModel) -> None:
@@ -130,8 +136,8 @@ def test_tokens_come_one_by_one_and_a_callback_can_stop_them(model: LoadedModel)
         seen.append((token.contents.id, token.contents.text.decode()))
         return int(len(seen) == 5)
 
-    whole = model.recognize(str(RECEIPT))
-    part = model.recognize(str(RECEIPT), on_token=on_token)
+    whole = as_page(model, str(RECEIPT))
+    part = as_page(model, str(RECEIPT), on_token=on_token)
     assert part.info.finish == capi.BY_CALLER
     assert [token_id for token_id, _ in seen if token_id >= 0] == part.ids == whole.ids[:5]
     assert "".join(text for _, text in seen) == part.text
@@ -141,7 +147,7 @@ def test_tokens_come_one_by_one_and_a_callback_can_stop_them(model: LoadedModel)
 def test_progress_ends_at_all_tiles(model: LoadedModel) -> None:
     seen: list[tuple[int, int]] = []
     progress = capi.OnProgress(lambda n_done, n_tiles, _: seen.append((n_done, n_tiles)))
-    result = model.recognize(str(RECEIPT), on_progress=progress, max_tokens=1)
+    result = as_page(model, str(RECEIPT), on_progress=progress, max_tokens=1)
     assert seen == sorted(seen)
     assert seen[-1] == (result.info.n_tiles, result.info.n_tiles)
     assert result.info.finish == capi.LENGTH
@@ -171,7 +177,7 @@ def test_cancel_from_another_thread_gives_what_there_is(
     stopper.start()
     options = {"on_token": on_token, "cancel": cancel, "ignore_stop_tokens": 1, "max_tokens": 500}
     with pytest.raises(CapiError) as raised:
-        model.recognize(str(RECEIPT), **options)
+        as_page(model, str(RECEIPT), **options)
     stopper.join()
     assert raised.value.status == capi.CANCELLED
     partial = raised.value.result
@@ -180,14 +186,14 @@ def test_cancel_from_another_thread_gives_what_there_is(
     assert partial.text
     assert partial.info.finish == capi.BY_CALLER
     with pytest.raises(CapiError, match="stopped by the caller"):
-        model.recognize(str(RECEIPT), cancel=cancel)
+        as_page(model, str(RECEIPT), cancel=cancel)
     library.crispvl_cancel_reset(cancel)
-    assert model.recognize(str(RECEIPT), cancel=cancel, max_tokens=2).ids
+    assert as_page(model, str(RECEIPT), cancel=cancel, max_tokens=2).ids
     library.crispvl_cancel_free(cancel)
 
 
 def test_low_level_calls_make_the_same_answer(library: Library, model: LoadedModel) -> None:
-    expected = model.recognize(str(RECEIPT), prompt="Read.", max_tokens=12, ignore_stop_tokens=1)
+    expected = as_page(model, str(RECEIPT), prompt="Read.", max_tokens=12, ignore_stop_tokens=1)
     tiles = model.tile(str(RECEIPT))
     embeddings = model.encode(tiles)
     prompt = messages_of(("user", [image_of(b"unread"), "Read."]))
@@ -223,16 +229,16 @@ def test_low_level_calls_make_the_same_answer(library: Library, model: LoadedMod
 def test_a_seed_repeats_a_sampled_answer(model: LoadedModel) -> None:
     options = {"temperature": 1.5, "top_k": 50, "max_tokens": 20, "ignore_stop_tokens": 1}
     once, again, other = (
-        model.recognize(str(RECEIPT), seed=seed, **options).ids for seed in (7, 7, 8)
+        as_page(model, str(RECEIPT), seed=seed, **options).ids for seed in (7, 7, 8)
     )
     assert once == again != other
 
 
 def test_threads_read_at_once_with_one_model(model: LoadedModel) -> None:
     pages = [str(page) for page in sorted(EXAMPLES.glob("*.png"))] * 2
-    alone = [model.recognize(page, max_tokens=12).ids for page in pages]
+    alone = [as_page(model, page, max_tokens=12).ids for page in pages]
     with ThreadPoolExecutor(4) as pool:
-        together = pool.map(lambda page: model.recognize(page, max_tokens=12).ids, pages)
+        together = pool.map(lambda page: as_page(model, page, max_tokens=12).ids, pages)
         assert list(together) == alone
 
 

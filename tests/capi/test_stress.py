@@ -57,7 +57,7 @@ def test_memory_is_flat_over_many_requests(library: Library, tiny_file: Path) ->
     def request() -> None:
         model.recognize(read, max_tokens=3, ignore_stop_tokens=1)
         with pytest.raises(CapiError):
-            model.recognize(read, max_tokens=0)
+            model.recognize(read, max_tokens=-1)
 
     for _ in range(50):
         request()

@@ -1,0 +1,147 @@
+#include "lines/joining.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "lines/word_order.h"
+#include "lines/word_places.h"
+
+namespace crispvl::lines {
+namespace {
+
+double rounded(double px) {
+    return std::nearbyint(px * 100) / 100;
+}
+
+// The words of ink of a line, seen along its baseline.
+class Ink {
+public:
+    explicit Ink(const LayoutLine& line) : x_(line.baseline[0].x), y_(line.baseline[0].y) {
+        const double dx = line.baseline[1].x - x_, dy = line.baseline[1].y - y_;
+        const double length = std::max(1e-6, std::sqrt(dx * dx + dy * dy));
+        along_ = {dx / length, dy / length};
+        for (const LayoutWord& word : line.words) {
+            double top = across(word.quad[0]), bottom = top;
+            for (const layout::Point& corner : word.quad) {
+                top = std::min(top, across(corner));
+                bottom = std::max(bottom, across(corner));
+            }
+            tops_.push_back(top);
+            bottoms_.push_back(bottom);
+        }
+    }
+
+    // The place of a word, whose numbers count words of ink from `i_word` on.
+    Corners quad(int i_word, const Place& place) const {
+        const auto first = i_word + place.first, end = i_word + place.last + 1;
+        const double top = *std::min_element(tops_.begin() + first, tops_.begin() + end);
+        const double bottom = *std::max_element(bottoms_.begin() + first, bottoms_.begin() + end);
+        return {at(place.start, top), at(place.end, top), at(place.end, bottom),
+                at(place.start, bottom)};
+    }
+
+private:
+    double across(const layout::Point& p) const {
+        return (p.y - y_) * along_.x - (p.x - x_) * along_.y;
+    }
+    Corner at(double along, double down) const {
+        return {rounded(x_ + along * along_.x - down * along_.y),
+                rounded(y_ + along * along_.y + down * along_.x)};
+    }
+
+    double x_, y_;                        // of the left end of the baseline
+    Corner along_;                        // the line's direction, of length 1
+    std::vector<double> tops_, bottoms_;  // of the words, under the baseline
+};
+
+// The words of a strip in the order of its text, whatever way they run.
+std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& row) {
+    const std::vector<CharSpan> words = words_of(row.text), spans = visual_spans(row.text);
+    std::vector<size_t> in_sight(words.size());
+    std::iota(in_sight.begin(), in_sight.end(), size_t{0});
+    std::stable_sort(in_sight.begin(), in_sight.end(),
+                     [&](size_t a, size_t b) { return spans[a].first < spans[b].first; });
+    std::vector<std::u32string_view> texts;
+    for (const size_t i : in_sight) texts.push_back(words[i].of(row.text));
+    const std::vector<Place> places = place_words(texts, strip.words);
+    std::vector<ReadWord> read(words.size());
+    for (size_t k = 0; k < in_sight.size(); ++k) {
+        const CharSpan& word = words[in_sight[k]];
+        const auto sure = row.sureness.begin();
+        read[in_sight[k]] = {std::u32string(texts[k]),
+                             *std::min_element(sure + static_cast<std::ptrdiff_t>(word.first),
+                                               sure + static_cast<std::ptrdiff_t>(word.end)),
+                             ink.quad(strip.i_word, places[k])};
+    }
+    return read;
+}
+
+// A word from its two parts, the first of which is right of the other if mirrored.
+ReadWord joined(const ReadWord& begin, const ReadWord& end, bool is_mirrored) {
+    const Corners& left = (is_mirrored ? end : begin).quad;
+    const Corners& right = (is_mirrored ? begin : end).quad;
+    return {begin.text + end.text,
+            std::min(begin.logprob, end.logprob),
+            {left[0], right[1], right[2], left[3]}};
+}
+
+bool runs_to_left(const std::vector<const Row*>& rows) {
+    std::u32string text;
+    for (const Row* row : rows) text += row->text + U" ";
+    return begins_at_right(text);
+}
+
+double mean_sureness(const std::vector<const Row*>& rows) {
+    double sum = 0;
+    size_t n = 0;
+    for (const Row* row : rows) {
+        sum = std::accumulate(row->sureness.begin(), row->sureness.end(), sum);
+        n += row->sureness.size();
+    }
+    return n == 0 ? 0.0 : sum / static_cast<double>(n);
+}
+
+}  // namespace
+
+Corners corners_of(const Quad& quad) {
+    Corners corners{};
+    for (size_t i = 0; i < quad.size(); ++i) corners[i] = {rounded(quad[i].x), rounded(quad[i].y)};
+    return corners;
+}
+
+std::u32string ReadLine::text() const {
+    std::u32string text;
+    for (const ReadWord& word : words) text += (text.empty() ? U"" : U" ") + word.text;
+    return text;
+}
+
+size_t ReadLine::n_tokens() const {
+    size_t n = 0;
+    for (const Row& row : rows) n += row.ids.size();
+    return n;
+}
+
+ReadLine join_strips(const LayoutLine& line, const std::vector<const Strip*>& strips,
+                     const std::vector<const Row*>& rows) {
+    const Ink ink(line);
+    const bool is_mirrored = runs_to_left(rows);
+    std::vector<ReadWord> words;
+    for (size_t k = 0; k < strips.size(); ++k) {
+        const size_t i = is_mirrored ? strips.size() - 1 - k : k;
+        std::vector<ReadWord> found = words_in(ink, *strips[i], *rows[i]);
+        // Of this strip and the one before, the right one.
+        const size_t i_right = is_mirrored ? i + 1 : i;
+        const bool is_parted = i_right < strips.size() && strips[i_right]->within_word;
+        if (is_parted && !words.empty() && !found.empty()) {
+            words.back() = joined(words.back(), found.front(), is_mirrored);
+            found.erase(found.begin());
+        }
+        std::move(found.begin(), found.end(), std::back_inserter(words));
+    }
+    ReadLine read{std::move(words), mean_sureness(rows), corners_of(line.quad), {}, line.block};
+    for (const Row* row : rows) read.rows.push_back(*row);
+    return read;
+}
+
+}  // namespace crispvl::lines

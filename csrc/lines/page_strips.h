@@ -1,0 +1,61 @@
+// The strips of a page's lines, known by their numbers, and what was read for them.
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "lines/doubt.h"
+#include "lines/joining.h"
+
+namespace crispvl::lines {
+
+// How strips are shown to the model.
+struct Look {
+    Drawing drawing;
+    int64_t n_rows;  // most strips of a tile; 0: as many as it holds
+    bool at_unread;  // only strips are shown for which nothing credible was read
+};
+
+// At every strip; at those in doubt again, lower and wider, which suits narrow letters; at what is
+// left, in other company.
+inline constexpr std::array<Look, 3> kLooks = {
+    {{{1, 1}, 0, false}, {{0.9, 1.2}, 0, false}, {{1, 1}, 4, true}}};
+
+class PageStrips {
+public:
+    // `page` is grey. It and the lines have to outlive the strips.
+    PageStrips(const PixelView& page, const std::vector<LayoutLine>& lines,
+               const StripFormat& form);
+
+    std::vector<int> doubtful() const;  // strips that are to be read, or read again
+    std::vector<int> unread() const;    // strips for which nothing was read that they could show
+    // The tiles of a look: the numbers of the strips on each.
+    std::vector<std::vector<int>> shown_to(const Look& look) const;
+    // Whether some lines were read beyond doubt.
+    bool settled(const std::vector<int>& i_lines) const;
+    StripTile tile(const std::vector<int>& numbers, const Drawing& drawing) const;
+
+    // Keeps the rows of an answer where they are surer than what was read before. An answer with
+    // another number of rows than there were strips does not tell which row is whose, and is not
+    // used, nor is one that is not `whole`, as it did not come to its end.
+    void take(const std::vector<int>& numbers, std::vector<Row> rows, bool whole);
+
+    // A line as it was read; strips without a reading that fits them are left out. Of a line that
+    // is not credible nothing is left.
+    ReadLine join(int i_line) const;
+
+private:
+    const Strip& strip(int number) const { return strips_.at(static_cast<size_t>(number)); }
+    const std::optional<Reading>& best(int number) const {
+        return best_.at(static_cast<size_t>(number));
+    }
+
+    PixelView page_;
+    const std::vector<LayoutLine>& lines_;
+    StripFormat form_;
+    std::vector<Strip> strips_;
+    std::vector<int> first_of_line_;  // strips of line i: from entry i to entry i + 1
+    std::vector<std::optional<Reading>> best_;
+};
+
+}  // namespace crispvl::lines
