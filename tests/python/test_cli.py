@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -215,7 +216,7 @@ def test_an_unusable_model_is_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["recognise"], ["recognize"], ["recognize", "a.png", "--format", "odt"],
+    "arguments", [["recognise"], ["recognize"], ["recognize", "a.png", "--format", "odt"],
                   ["recognize", "a.png", "--max-tokens", "many"]],
 )  # fmt: skip
 def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: Capture) -> None:
@@ -342,3 +343,16 @@ def test_the_module_is_the_command() -> None:
         [sys.executable, "-m", "crispvl", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("crispvl ")
+
+
+def test_the_name_alone_shows_how_to_begin(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    assert main([]) == 0
+    told = capsys.readouterr().out
+    commands = re.findall(r"^  (crispvl .*?)  +\S", told, re.MULTILINE)
+    assert [line.split()[1] for line in commands] == ["recognize", "recognize", "serve"]
+    for line in commands:
+        _, name, *arguments = shlex.split(line)
+        monkeypatch.setattr(f"{COMMANDS[name][0]}.run", lambda args: 0)
+        assert main([name, *arguments]) == 0

@@ -16,6 +16,7 @@ from crispvl.batch.storage import Folder, Stored
 from crispvl.batch.summary import Summary
 from crispvl.batch.table import note_table, write_settings
 from crispvl.batch.tasks import IsolatedOpener, Opener, Shares, opened, still_to_do
+from crispvl.extras import need_all
 
 _SECONDS_PER_PART = 60.0  # a slow model's pages are kept before a part is full
 
@@ -39,10 +40,12 @@ def run_on_this_machine(
 
     Raises:
         DocumentError: There is no document.
+        ImportError: The extra batch is not installed.
         OutputError: The table cannot be read or written to.
         ModelFileError: The model is unusable.
         ValueError: Another run writes to the table.
     """
+    need_all("batch", "batch")
     check_inputs(job.inputs)
     begun = time.monotonic()
     folder = Folder(job.out)

@@ -15,10 +15,10 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from crispvl._version import __version__
-from crispvl.cli.examples import EXIT_CODES, epilog
+from crispvl.cli.examples import BEGIN, EXIT_CODES, epilog
 from crispvl.cli.signals import Terminated, ended_by_signals
 from crispvl.errors import CrispVLError, explained
 
@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "score a model on images with true text, or on a benchmark",
     ),
     "doctor": ("crispvl.cli.doctor", "say what this installation can use"),
+    "completion": (
+        "crispvl.cli.completion",
+        "write the script that lets a shell complete commands",
+    ),
 }
 """Per subcommand, its module and its line of help."""
 
@@ -56,7 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.formatwarning = lambda message, *_: f"crispvl: {message}\n"  # without our source line
     try:
         with ended_by_signals():
-            args = _parser(arguments).parse_args(arguments)
+            if not arguments:
+                print(BEGIN)
+                return DONE
+            called = [argument for argument in arguments if argument in COMMANDS][:1]
+            args = make_parser(called).parse_args(arguments)
             code: int = args.run(args)
             sys.stdout.flush()
             return code
@@ -96,7 +104,8 @@ def complain(message: str) -> None:
     print(f"crispvl: {message}", file=sys.stderr, flush=True)
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def make_parser(called: Collection[str]) -> argparse.ArgumentParser:
+    """Returns the parser of all commands, with the options of those that are called."""
     parser = argparse.ArgumentParser(
         prog="crispvl",
         description="Reads documents with InternVL vision-language models. crispvl COMMAND --help "
@@ -105,16 +114,15 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"crispvl {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    called = next((argument for argument in arguments if argument in COMMANDS), None)
     for name, (module_name, line) in COMMANDS.items():
         command = commands.add_parser(
             name,
             help=line,
             description=f"{line[0].upper()}{line[1:]}.",
-            epilog=epilog(name) if name == called else None,
+            epilog=epilog(name) if name in called else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if name == called:
+        if name in called:
             module = importlib.import_module(module_name)
             module.add_arguments(command)
             command.set_defaults(run=module.run)

@@ -12,6 +12,7 @@ from crispvl.batch.summary import Summary
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.output import write_json
+from crispvl.extras import need_all
 from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import LoadOptions, ReadOptions
 
@@ -105,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         retry_failed=args.retry_failed,
     )
     if args.engine == "ray":
+        need_all("ray", "batch --engine ray")
         from crispvl.batch.ray_engine import run_on_ray
 
         summary = run_on_ray(

@@ -14,6 +14,7 @@ from crispvl import variants
 from crispvl._version import __version__
 from crispvl.cli import DONE, UNUSABLE
 from crispvl.cli.output import write_json
+from crispvl.extras import EXTRAS, install_line
 from crispvl.hub import bundled
 from crispvl.hub.hashing import file_sha256
 
@@ -52,6 +53,10 @@ def report() -> dict[str, Any]:
         "devices": devices,
         "model_cache": str(model_cache()),
         "bundled_model": _bundled_model(),
+        "extras": {
+            name: {"brings": extra.brings, "missing": extra.missing, "install": install_line(name)}
+            for name, extra in EXTRAS.items()
+        },
     }
 
 
@@ -83,6 +88,7 @@ def lines(found: Mapping[str, Any]) -> Iterable[str]:
     yield f"model cache    {found['model_cache']}"
     model = found["bundled_model"]
     yield f"bundled model  {model['path']}: {model['state']}"
+    yield from _extra_lines(found["extras"])
 
 
 def _variant() -> dict[str, Any]:
@@ -109,6 +115,16 @@ def _variant_lines(variant: Mapping[str, Any]) -> Iterable[str]:
         faster.append(f"cuda: {variant['cuda']}")
     for i, reason in enumerate(faster):
         yield f"{'faster' if i == 0 else '':<15}{reason}"
+
+
+def _extra_lines(extras: Mapping[str, Any]) -> Iterable[str]:
+    for title, is_present in (("extras here", True), ("extras absent", False)):
+        chosen = [
+            (name, extra) for name, extra in extras.items() if is_present != bool(extra["missing"])
+        ]
+        for i, (name, extra) in enumerate(chosen):
+            how = "" if is_present else f"; {extra['install']}"
+            yield f"{title if i == 0 else '':<15}{name:<12}{extra['brings']}{how}"
 
 
 def _bundled_model() -> dict[str, Any]:

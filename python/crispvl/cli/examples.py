@@ -41,7 +41,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "crispvl eval DocVQA --benchmark docvqa -m internvl3-1b.gguf -o answers --resume",
     ),
     "doctor": ("crispvl doctor",),
+    "completion": ("crispvl completion bash", "crispvl completion fish"),
 }
+
+BEGIN = """\
+crispvl reads pages: receipts, scans, screenshots, photographs, PDF files.
+
+  crispvl recognize scan.png                          the text of a page
+  crispvl recognize scan.pdf --format pdf -o new.pdf  the scan, with text to search and copy
+  crispvl serve                                       a page in the browser, and OpenAI's interface
+
+crispvl --help lists all commands; crispvl doctor says what this installation can use."""
+"""What most people want, for those who type the name alone."""
 
 EXIT_CODES = (
     "exit codes: 0 done, 1 some items failed, 2 wrong usage or unusable model, 130 interrupted"

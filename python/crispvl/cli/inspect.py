@@ -15,7 +15,7 @@ _MAX_CHARS = 60  # of a value in the report; --json has it whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="F", help="GGUF file")
+    parser.add_argument("file", metavar="FILE", help="GGUF file")
     parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
     parser.add_argument("--tokenizer", metavar="DIR_OR_GGUF", help="for a model without one")
     parser.add_argument("--json", action="store_true", help="machine-readable, tensor by tensor")

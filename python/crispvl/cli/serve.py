@@ -8,6 +8,7 @@ import logging
 
 from crispvl.cli import DONE
 from crispvl.cli.arguments import add_options, read_options
+from crispvl.extras import need_all
 from crispvl.options import LoadOptions
 from crispvl.server.options import ServerOptions
 
@@ -28,16 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        server = importlib.import_module("crispvl.server.serve")
-        pool = importlib.import_module("crispvl.server.pool")
-    except ImportError as error:
-        if error.name is None or error.name.partition(".")[0] == "crispvl":
-            raise
-        raise ImportError(
-            f"[serve] expected the package {error.name}; found it missing; run pip install "
-            "'crispvl[server]'"
-        ) from error
+    need_all("server", "serve")
+    server = importlib.import_module("crispvl.server.serve")
+    pool = importlib.import_module("crispvl.server.pool")
     if args.verbose:
         logging.getLogger("crispvl.server").setLevel(logging.INFO)
     options = read_options(args, ServerOptions)

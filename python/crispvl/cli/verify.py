@@ -15,7 +15,7 @@ from crispvl.verify import Verdict, read_golden, verify_model
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="GGUF model")
-    parser.add_argument("--mmproj", metavar="F", help="projector of a model in two files")
+    parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
     reference = parser.add_mutually_exclusive_group(required=True)
     reference.add_argument(
         "--golden", metavar="DIR", help="folder with expected.npz and expected.json"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import CrispVLError, ModelFileError
+from crispvl.extras import install_line
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -143,7 +144,7 @@ def _download(name: str) -> CheckpointFiles:
     except ImportError:
         raise ModelFileError(
             f"[convert] expected the folder '{name}', or huggingface_hub to download it; found "
-            "neither; check the path, or run 'pip install huggingface_hub'"
+            f"neither; check the path, or run {install_line('hub')}"
         ) from None
     try:
         folder = Path(snapshot_download(name, allow_patterns=list(_HUB_PATTERNS)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from crispvl.convert.stored_tensor import StoredTensor, is_buffer
 from crispvl.errors import ModelFileError
+from crispvl.extras import install_line
 
 
 def read_pytorch(path: Path) -> dict[str, StoredTensor]:
@@ -21,8 +22,8 @@ def read_pytorch(path: Path) -> dict[str, StoredTensor]:
         import torch
     except ImportError:
         raise ModelFileError(
-            f"[{path.name}] expected PyTorch to read this file; found it missing; run pip install "
-            "torch, or use a checkpoint in safetensors"
+            f"[{path.name}] expected PyTorch to read this file; found it missing; "
+            f"run {install_line('torch')}, or use a checkpoint in safetensors"
         ) from None
     try:
         state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)

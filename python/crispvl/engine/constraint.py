@@ -5,7 +5,6 @@ The grammar engine is llguidance. It needs each token's bytes, gathered once per
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+
+from crispvl.extras import need
 
 if TYPE_CHECKING:
     from crispvl.engine.interface import VisionLanguageModel
@@ -141,10 +142,4 @@ class _Vocabulary:
 
 
 def import_llguidance() -> Any:
-    try:
-        return importlib.import_module("llguidance")
-    except ImportError as error:
-        raise ImportError(
-            "[extract] expected the package llguidance; found it missing; run pip install "
-            "'crispvl[extract]', or pass constrained=False"
-        ) from error
+    return need("llguidance", "extract", "pass constrained=False")

@@ -6,13 +6,13 @@ over several texts are all their edits over all their lengths.
 
 from __future__ import annotations
 
-import importlib
 import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crispvl.errors import DocumentError
+from crispvl.extras import need
 from crispvl.inputs.sources import SUFFIXES
 
 TRUTH_SUFFIXES = (".gt.txt", ".txt")
@@ -81,13 +81,7 @@ def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
     Raises:
         ImportError: The package rapidfuzz is not installed.
     """
-    try:
-        levenshtein = importlib.import_module("rapidfuzz.distance").Levenshtein
-    except ImportError as error:
-        raise ImportError(
-            "[eval] expected the package rapidfuzz; found it missing; run pip install "
-            "'crispvl[eval]'"
-        ) from error
+    levenshtein = need("rapidfuzz.distance", "eval").Levenshtein
     distance: int = levenshtein.distance(a, b)
     return distance
 

@@ -6,7 +6,6 @@ and ``HF_HUB_OFFLINE=1``, with which nothing is ever fetched.
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ModelFileError
+from crispvl.extras import need
 from crispvl.hub.hashing import sha256
 
 DEFAULT_FILES = "*q8_0*"
@@ -186,10 +186,4 @@ def _list_files(hub: Any, repo: str, revision: str | None) -> list[str]:
 
 
 def import_hub() -> Any:
-    try:
-        return importlib.import_module("huggingface_hub")
-    except ImportError as error:
-        raise ImportError(
-            "[hub] expected the package huggingface_hub; found it missing; run pip install "
-            "'crispvl[hub]', or download the file yourself and pass its path"
-        ) from error
+    return need("huggingface_hub", "hub", "download the file yourself and pass its path")

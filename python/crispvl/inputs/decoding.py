@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from crispvl.errors import ImageError
+from crispvl.extras import install_line
 from crispvl.inputs.damage import DAMAGED, is_damaged
 from crispvl.inputs.pixels import MAX_PIXELS, to_rgb
 from crispvl.inputs.png_samples import is_wide_png, use_range
@@ -169,8 +170,8 @@ def _register_heif(data: bytes, where: str) -> None:
         import pi_heif
     except ImportError:
         raise ImageError(
-            f"[{where}] expected an image; found HEIC, which needs the package pi-heif; run pip "
-            "install 'crispvl[heic]', or save it as JPEG"
+            f"[{where}] expected an image; found HEIC, which needs the package pi-heif; run "
+            f"{install_line('heic')}, or save it as JPEG"
         ) from None
     pi_heif.register_heif_opener()
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from crispvl.errors import DocumentError
+from crispvl.extras import need
 from crispvl.inputs.images import ImageLike
 from crispvl.inputs.pixels import square_pixels
 
@@ -57,13 +58,7 @@ def video_frames(video: Any, n_frames: int = DEFAULT_FRAMES) -> Sequence[ImageLi
 
 
 def _read(path: Path, n_frames: int) -> list[ImageLike]:
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError(
-            "[video] expected the package av; found it missing; run pip install 'crispvl[video]', "
-            "or pass a list of images"
-        ) from error
+    av = need("av", "video", "pass a list of images")
     if not path.is_file():
         raise FileNotFoundError(f"[{path}] expected a video; found nothing there; check the path")
     try:

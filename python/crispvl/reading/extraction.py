@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from crispvl.errors import ContextOverflowError, ExtractionError
+from crispvl.extras import need
 from crispvl.prompts.messages import ImagePart
 from crispvl.reading.json_answer import find_json
 from crispvl.results.generation import Answer
@@ -135,13 +136,7 @@ def check_complete(answer: Answer) -> None:
 
 
 def _json_schema_validator(schema: Mapping[str, Any]) -> Callable[[Any], Any]:
-    try:
-        library: Any = importlib.import_module("jsonschema")
-    except ImportError as error:
-        raise ImportError(
-            "[extract] expected the package jsonschema; found it missing; run pip install "
-            "'crispvl[extract]', or pass a pydantic model"
-        ) from error
+    library = need("jsonschema", "extract", "pass a pydantic model")
     kind = library.validators.validator_for(schema)
     try:
         kind.check_schema(schema)

@@ -7,7 +7,6 @@ where they tell a credible one.
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from crispvl.errors import DocumentError, PasswordError
+from crispvl.extras import need
 from crispvl.inputs.data_uri import decode_data_uri, is_data_uri
 from crispvl.inputs.images import ImageLike
 from crispvl.inputs.pdf import POINTS_PER_INCH, PdfFile
@@ -58,7 +58,7 @@ def write_pdf(
         ValueError: The source is a web address.
         DocumentError: OCRmyPDF cannot make a PDF of it.
     """
-    ocrmypdf = _import("ocrmypdf")
+    ocrmypdf = need("ocrmypdf", "pdf")
     with tempfile.TemporaryDirectory(prefix="crispvl-") as folder:
         pages = Path(folder) / "pages.pdf"
         records = Path(folder) / "records.jsonl"
@@ -128,7 +128,7 @@ def _write_pages(source: ImageLike, path: Path, password: str | None) -> None:
     if not isinstance(whole, (Path, bytes)) or not is_pdf(whole):
         path.write_bytes(_images_as_pdf(whole))
         return
-    pikepdf = _import("pikepdf")
+    pikepdf = need("pikepdf", "pdf")
     try:
         opened = whole if isinstance(whole, Path) else io.BytesIO(whole)
         with pikepdf.open(opened, password=password or "") as pdf:
@@ -164,7 +164,7 @@ def _whole(source: Any) -> Any:
 
 
 def _images_as_pdf(source: ImageLike) -> bytes:
-    img2pdf = _import("img2pdf")
+    img2pdf = need("img2pdf", "pdf")
     pictures = []
     with open_source(source, InputOptions()) as opened:
         for page in opened.pages():
@@ -203,13 +203,3 @@ def _dpi(picture: Image.Image) -> tuple[float, float]:
 
 
 _ROOM = 1.001  # PNG tells resolutions in whole pixels per metre
-
-
-def _import(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            "[pdf] expected the package ocrmypdf, 17 or newer; found it missing; run pip install "
-            "'crispvl[ocrmypdf]'"
-        ) from error

@@ -10,6 +10,7 @@ from typing import Any
 from crispvl.engine.constraint import JsonConstraint, RegexConstraint
 from crispvl.engine.model import Model
 from crispvl.engine.request import Constraint
+from crispvl.extras import install_line
 from crispvl.options import ReadOptions
 from crispvl.server.errors import ApiError
 from crispvl.server.wire.chat import ChatRequest
@@ -65,7 +66,10 @@ def make_constraint(form: Form, model: Model, options: ReadOptions) -> Constrain
         raise ApiError(422, str(error), "invalid_schema", "response_format") from error
     except ImportError:
         raise ApiError(
-            422, "This server cannot bind answers to a form.", "no_structured_outputs"
+            422,
+            "This server cannot bind answers to a form; its owner can install what it lacks: "
+            f"{install_line('extract')}.",
+            "no_structured_outputs",
         ) from None
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import anyio
 
+from crispvl.extras import install_line
 from crispvl.results.document import Document
 from crispvl.server.errors import REQUEST_ID, ApiError
 from crispvl.server.pdf_writer import Task
@@ -68,7 +69,12 @@ class PdfWriters:
         if not failure:
             return pdf
         if failure["error"] == "ImportError":
-            raise ApiError(422, "This server cannot write that format.", "format_missing")
+            raise ApiError(
+                422,
+                "This server cannot write that format; its owner can install what it lacks: "
+                f"{install_line('ocrmypdf')}.",
+                "format_missing",
+            )
         _log.warning("request %s: no PDF: %s", REQUEST_ID.get(), failure["message"])
         raise ApiError(
             422, "No searchable PDF can be made of this document.", "pdf_failed", "format"

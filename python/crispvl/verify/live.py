@@ -11,6 +11,7 @@ import numpy as np
 
 from crispvl.engine.model import Model
 from crispvl.errors import ModelFileError
+from crispvl.extras import need
 from crispvl.verify.expected import Array, Expected, ExpectedPrompt
 
 _N_TOKENS = 16
@@ -30,15 +31,9 @@ def compute_expected(model: Model, checkpoint: str | Path) -> Expected:
     """
     folder = Path(checkpoint)
     _check_layout(folder)
-    try:
-        import torch
-        from transformers import AutoModelForImageTextToText
-    except ImportError as error:
-        raise ImportError(
-            f"[verify] expected transformers and torch for --against; found {error}; run pip "
-            "install transformers torch, or use --golden"
-        ) from error
-    reference: Any = AutoModelForImageTextToText.from_pretrained(
+    torch = need("torch", "verify --against", "use --golden")
+    transformers = need("transformers", "verify --against", "use --golden")
+    reference: Any = transformers.AutoModelForImageTextToText.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
     )
     reference.eval()

@@ -1,0 +1,119 @@
+"""What is optional: the extras of the package, what each brings, and the line that installs it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A group of packages that pip installs by one name.
+
+    Attributes:
+        brings: What becomes possible, for people.
+        packages: What the group is imported as.
+        python: The oldest Python that has these packages.
+    """
+
+    brings: str
+    packages: tuple[str, ...]
+    python: tuple[int, int] = (3, 10)
+
+    @property
+    def missing(self) -> list[str]:
+        """Packages that are not here."""
+        return [package for package in self.packages if not _is_here(package)]
+
+
+EXTRAS: Mapping[str, Extra] = {
+    "server": Extra(
+        "crispvl serve: OpenAI's interface, and a page to read documents with",
+        (
+            "fastapi",
+            "uvicorn",
+            "pydantic",
+            "prometheus_client",
+            "python_multipart",
+            "sse_starlette",
+        ),
+    ),
+    "hub": Extra("models by their names on the Hugging Face hub", ("huggingface_hub",)),
+    "ocrmypdf": Extra("searchable PDFs", ("ocrmypdf", "pikepdf", "img2pdf"), python=(3, 11)),
+    "extract": Extra(
+        "objects by a JSON schema or a pydantic model", ("llguidance", "jsonschema", "pydantic")
+    ),
+    "heic": Extra("photographs in HEIC", ("pi_heif",)),
+    "video": Extra("pictures of videos", ("av",)),
+    "batch": Extra("crispvl batch: many documents into one table", ("pyarrow",)),
+    "ray": Extra("crispvl batch on a cluster", ("ray", "pyarrow")),
+    "eval": Extra("crispvl eval: error rates", ("rapidfuzz",)),
+    "progress": Extra("progress on one line of the terminal", ("rich",)),
+    "completion": Extra("crispvl completion: commands and options by the tab key", ("shtab",)),
+    "torch": Extra("checkpoints in PyTorch's own files (.bin)", ("torch",)),
+    "verify": Extra("crispvl verify --against a checkpoint", ("transformers", "torch")),
+}
+"""In the order in which they are told. ``all`` has all but the last three groups that are large."""
+
+LARGE = frozenset({"ray", "torch", "verify"})
+"""What ``all`` leaves out: they are hundreds of megabytes and more."""
+
+
+def install_line(extra: str) -> str:
+    """Returns what to type for an extra."""
+    line = f"pip install 'crispvl[{extra}]'"
+    least = EXTRAS[extra].python if extra in EXTRAS else (3, 10)
+    if sys.version_info < least:
+        line += " with Python {}.{} or newer".format(*least)
+    return line
+
+
+def need(module: str, where: str, instead: str = "") -> Any:
+    """Imports a module of an optional package.
+
+    Args:
+        module: Its name.
+        where: What needs it.
+        instead: What else could be done, such as "pass a list of images".
+
+    Raises:
+        ImportError: It is not installed; the message has the line that installs it.
+    """
+    package = module.partition(".")[0]
+    extra = next(name for name, extra in EXTRAS.items() if package in extra.packages)
+    return _imported(module, extra, where, instead)
+
+
+def need_all(extra: str, where: str) -> None:
+    """Makes sure that all packages of an extra can be imported.
+
+    Raises:
+        ImportError: One is not installed; the message has the line that installs it.
+    """
+    for package in EXTRAS[extra].packages:
+        _imported(package, extra, where)
+
+
+def _imported(module: str, extra: str, where: str, instead: str = "") -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        absent = isinstance(error, ModuleNotFoundError) and error.name in {module, package}
+        found = "it missing" if absent else str(error)
+        alternative = f", or {instead}" if instead else ""
+        raise ImportError(
+            f"[{where}] expected the package {package}; found {found}; run "
+            f"{install_line(extra)}{alternative}"
+        ) from error
+
+
+def _is_here(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # imported, and not as packages are
+        return False
