@@ -1,10 +1,11 @@
-"""Draws the three sample images and writes their true texts beside them.
+"""Draws the sample images and writes their true texts beside them.
 
     python examples/make_examples.py
 
 Fonts (Noto, Linux Libertine) and layouts are ones that the bundled model's training never sees.
 The Debian packages fonts-noto-core, fonts-noto-mono and fonts-linuxlibertine must be installed.
-Each picture is a single tile of the model: its text is about 9 to 11 px of x-height at tile scale.
+Each picture but the table is a single tile of the model: its text is about 9 to 11 px of x-height
+at tile scale.
 """
 
 from __future__ import annotations
@@ -38,6 +39,13 @@ PARAGRAPH = [
     "and watched the ships",
     "come home. He never",
     "missed a night.",
+]
+
+TABLE = [
+    ("Station", "Rain mm", "Sun h", "Wind"),
+    ("Harbour", "61", "142", "west"),
+    ("Old Mill", "48", "155", "south"),
+    ("Hill Farm", "73", "128", "north"),
 ]
 
 
@@ -92,12 +100,28 @@ def paragraph() -> tuple[Image.Image, list[str]]:
     return image, [TITLE, *PARAGRAPH]
 
 
+def table() -> tuple[Image.Image, list[str]]:
+    """A table with rules, of which the true text is CSV."""
+    image = Image.new("RGB", (760, 300), "white")
+    draw = ImageDraw.Draw(image)
+    plain, bold = font("NotoSans-Regular", 28), font("NotoSans-Bold", 28)
+    lefts, height = (20, 240, 420, 570, 740), 62
+    for i, row in enumerate(TABLE):
+        for left, cell in zip(lefts, row, strict=False):
+            draw.text((left + 14, 36 + height * i), cell, "#111111", plain if i else bold)
+    for i in range(len(TABLE) + 1):
+        draw.line([(lefts[0], 24 + height * i), (lefts[-1], 24 + height * i)], "#333333", 2)
+    for left in lefts:
+        draw.line([(left, 24), (left, 24 + height * len(TABLE))], "#333333", 2)
+    return image, [",".join(row) for row in TABLE]
+
+
 def main() -> None:
     """Writes the pictures and their truths beside this file."""
-    for draw in (receipt, code, paragraph):
+    for draw, suffix in ((receipt, "txt"), (code, "txt"), (paragraph, "txt"), (table, "csv")):
         image, lines = draw()
         image.save(HERE / f"{draw.__name__}.png", optimize=True)
-        (HERE / f"{draw.__name__}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (HERE / f"{draw.__name__}.{suffix}").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def complete(core: FakeModel, page: Path) -> None:
 
 
 def extract(core: FakeModel, page: Path) -> None:
-    crispvl.CrispOCR("m.gguf").extract(page, {"type": "object"})
+    crispvl.CrispOCR(page).extract(page, {"type": "object"})
 
 
 def see_video(core: FakeModel, page: Path) -> None:
@@ -130,6 +130,11 @@ def compare(core: FakeModel, page: Path) -> None:
     main(["verify", str(page), "--against", str(page.parent)])
 
 
+def load_documents(core: FakeModel, page: Path) -> None:
+    sys.modules.pop("crispvl.integrations.langchain", None)
+    importlib.import_module("crispvl.integrations.langchain")
+
+
 ASKED: dict[str, Callable[[FakeModel, Path], None]] = {
     "server": serve,
     "hub": pull,
@@ -141,6 +146,7 @@ ASKED: dict[str, Callable[[FakeModel, Path], None]] = {
     "ray": batch_on_ray,
     "eval": score,
     "completion": complete,
+    "langchain": load_documents,
     "torch": read_bin,
     "verify": compare,
 }
