@@ -65,5 +65,5 @@ def test_langchain_is_told_of_an_empty_folder_and_of_a_wrong_split(
 ) -> None:
     with pytest.raises(DocumentError, match="the folder has none"):
         loader(tmp_path, ocr).load()
-    with pytest.raises(ValueError, match="page or block is expected; found 'word'"):
+    with pytest.raises(ValueError, match="expected page or block; found 'word'"):
         loader(tmp_path, ocr, split="word")

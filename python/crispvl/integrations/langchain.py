@@ -51,7 +51,7 @@ class CrispVLLoader(BaseLoader):
         **arguments: Any,
     ) -> None:
         if split not in ("page", "block"):
-            raise ValueError(f"[split] page or block is expected; found {split!r}; change it")
+            raise ValueError(f"[split] expected page or block; found {split!r}; change it")
         names = [files] if isinstance(files, (str, os.PathLike)) else list(files)
         self._files = [os.fspath(name) for name in names]
         self._ocr = ocr
