@@ -18,18 +18,22 @@ CHAT = "/v1/chat/completions"
 class Tally:
     """What became of requests."""
 
+    n_clients: int
     outcomes: collections.Counter[str] = field(default_factory=collections.Counter)
     seconds: list[float] = field(default_factory=list)
     """Of good answers, from the request to the last byte."""
+    more: dict[str, Any] = field(default_factory=dict)
+    """Figures of a kind of load's own."""
     wrong: list[str] = field(default_factory=list)
 
-    def report(self) -> None:
-        print(", ".join(f"{name}: {n}" for name, n in sorted(self.outcomes.items())))
+    def figures(self) -> dict[str, Any]:
+        figures: dict[str, Any] = {"n_clients": self.n_clients, **self.more}
+        if self.outcomes:
+            figures["outcomes"] = dict(sorted(self.outcomes.items()))
         if len(self.seconds) > 1:
             cuts = statistics.quantiles(self.seconds, n=100, method="inclusive")
-            print(f"answers: p50 {cuts[49]:.2f} s, p99 {cuts[98]:.2f} s")
-        for text in self.wrong[:10]:
-            print(f"WRONG: {text}")
+            figures["p50_s"], figures["p99_s"] = round(cuts[49], 2), round(cuts[98], 2)
+        return figures
 
 
 def client(url: str, most: int) -> httpx.AsyncClient:

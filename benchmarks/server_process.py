@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import re
 import socket
@@ -28,6 +29,12 @@ def llama_server(binary: str, *options: str) -> Iterator[tuple[str, psutil.Proce
     """Runs llama.cpp's server in the same way."""
     with running(lambda port: [binary, "--port", str(port), "--no-webui"], options) as found:
         yield found
+
+
+def options(args: argparse.Namespace) -> list[str]:
+    """Returns what ``crispvl serve`` is told by `server_load.py`'s options."""
+    files = ",".join(name for name in (args.model, args.mmproj) if name)
+    return ["--threads", str(args.threads), *(["-m", f"model={files}"] if files else [])]
 
 
 def _crispvl_command(port: int) -> list[str]:

@@ -58,11 +58,14 @@ def _is_damaged_fax(image: Any) -> bool:
 
 
 def _is_damaged_deflate(data: bytes, needed: int) -> bool:
-    """Returns whether data (RFC 1950) is none, or ends before it holds as many bytes as needed."""
+    """Returns whether data (RFC 1950) is none, or ends before it holds as many bytes as needed.
+
+    What it holds beyond them is not drawn, and not looked at.
+    """
     stream = zlib.decompressobj()
     n_bytes = 0
     try:
-        while data and not stream.eof:
+        while data and not stream.eof and not 0 < needed < n_bytes:
             n_bytes += len(stream.decompress(data, _PIECE_BYTES))
             data = stream.unconsumed_tail
     except zlib.error:

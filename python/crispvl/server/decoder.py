@@ -16,16 +16,19 @@ from PIL import Image
 
 from crispvl.errors import CrispVLError, DocumentError, ImageError
 from crispvl.inputs.damage import DAMAGED
-from crispvl.inputs.sources import Source, open_source
+from crispvl.inputs.sources import Source, is_pdf, open_source
 from crispvl.options import InputOptions
+from crispvl.server.pdf_bounds import PdfBounds
 from crispvl.server.process_limits import BYTES_PER_PIXEL, SPARE_BYTES, allow_formats, bound
 
 
 class Decoder:
     """Holds one open document, and answers one request at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
         self._source: Source | None = None
+        self._bounds: PdfBounds | None = None
 
     def answer(self, request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         """Performs ``open`` or ``page``."""
@@ -37,7 +40,9 @@ class Decoder:
         return told, image.tobytes()
 
     def _open(self, request: dict[str, Any], data: bytes) -> dict[str, Any]:
-        self._source = None
+        self._source = self._bounds = None
+        if is_pdf(data):
+            self._bounds = PdfBounds(data, request["password"], self._max_pixels)
         options = InputOptions(dpi=request["dpi"], password=request["password"])
         self._source = open_source(data, options)
         numbers = [page.number for page in self._source.pages(request["pages"])]
@@ -45,13 +50,15 @@ class Decoder:
 
     def _load(self, number: int) -> Image.Image:
         assert self._source is not None
+        if self._bounds is not None:
+            self._bounds.check(number)
         (page,) = self._source.pages(str(number))
         return page.load()
 
 
-def serve(requests: BinaryIO, replies: BinaryIO) -> None:
+def serve(requests: BinaryIO, replies: BinaryIO, max_pixels: int) -> None:
     """Answers requests until there are no more."""
-    decoder = Decoder()
+    decoder = Decoder(max_pixels)
     while line := requests.readline():
         request = json.loads(line)
         data = requests.read(request["n_bytes"])
@@ -82,4 +89,4 @@ if __name__ == "__main__":
     allow_formats(max_pixels)
     bound(SPARE_BYTES + BYTES_PER_PIXEL * max_pixels)
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
-        serve(sys.stdin.buffer, sys.stdout.buffer)
+        serve(sys.stdin.buffer, sys.stdout.buffer, max_pixels)
