@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
 import httpx
 import pytest
 
-from .conftest import asking, data_address
+from .conftest import RunningServer, asking, data_address
+from .test_safety import talk
 
 PATH = "/v1/chat/completions"
 
@@ -71,6 +73,21 @@ def test_a_body_that_is_no_json_is_refused(client: httpx.Client, body: bytes) ->
     check(response, 400)
 
 
+@pytest.mark.parametrize(
+    ("stop", "told"), [(["a"] * 20, "stop: List"), ([""], "stop.0: String"), (5, "stop: Input")]
+)
+def test_a_field_of_several_types_is_told_by_what_it_came_nearest_to(
+    client: httpx.Client, receipt: bytes, stop: object, told: str
+) -> None:
+    error = check(client.post(PATH, json=asking(receipt, stop=stop)), 400)
+    assert error["message"].startswith(told)
+
+
+def test_a_packed_body_is_a_415(client: httpx.Client) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    check(client.post(PATH, content=gzip.compress(b"{}"), headers=headers), 415)
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
 def test_a_body_must_say_that_it_is_json(client: httpx.Client, kind: str | None) -> None:
     headers = {"content-type": kind} if kind else {}
@@ -119,3 +136,31 @@ def test_a_path_that_is_not_here_is_a_404(client: httpx.Client) -> None:
 def test_a_prompt_beyond_the_context_says_so(client: httpx.Client) -> None:
     body = {"messages": [{"role": "user", "content": "word " * 5000}]}
     check(client.post(PATH, json=body), 400, "context_length_exceeded")
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/v1/models", "/static/page.css", "/nothing"])
+def test_head_is_answered_as_get_without_the_body(client: httpx.Client, path: str) -> None:
+    head, whole = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-length"] == str(len(whole.content))
+
+
+@pytest.mark.parametrize(
+    "line", [b"CONNECT evil.example:443", b"PRI *", b"OPTIONS *", b"GET http://"]
+)
+def test_a_target_that_is_no_path_is_an_error_of_its_sender(
+    server: RunningServer, line: bytes
+) -> None:
+    answer = talk(server.url, line + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 40")
+
+
+def test_a_body_of_two_lengths_is_refused_and_nothing_behind_it_is_read(
+    server: RunningServer,
+) -> None:
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    lengths = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    hidden = "GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    answer = talk(server.url, (head + lengths + hidden).encode())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1

@@ -18,6 +18,7 @@ from crispvl.server import chat, completions, errors, health, metrics, models, o
 from crispvl.server.admission import Admission
 from crispvl.server.auth import CallerCheck, KeyCheck
 from crispvl.server.decoding import DecoderPool
+from crispvl.server.head_requests import HeadRequests
 from crispvl.server.kept import KeptDocuments
 from crispvl.server.limits import Intake
 from crispvl.server.media import Media
@@ -127,6 +128,7 @@ def _add_middleware(app: FastAPI, state: ServerState, keys: tuple[str, ...]) -> 
             allow_headers=["authorization", "content-type"],
         )
     app.add_middleware(PathNormaliser)
+    app.add_middleware(HeadRequests)
     app.add_middleware(RequestLog, metrics=state.metrics)
 
 

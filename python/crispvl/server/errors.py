@@ -166,11 +166,25 @@ def install(app: FastAPI) -> None:
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     """Returns the error for a body that is not what the schema says, naming the first place."""
-    first = errors[0]
-    place = [str(part) for part in first["loc"] if part not in ("body", "query")]
-    param = ".".join(place) or None
+    first = _most_telling(errors)
+    param = ".".join(_place(first)) or None
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error", "it is malformed")
         return ApiError(400, f"The body must be JSON in UTF-8: {reason}.", "invalid_json")
     where = f"{param}: " if param else ""
     return ApiError(400, f"{where}{first['msg']}.", "invalid_value", param)
+
+
+def _most_telling(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Returns the first error, or one of the same field that found the type right at least.
+
+    Where a field may be of several types, it has an error for each of them.
+    """
+    same = [error for error in errors if _place(error)[:1] == _place(errors[0])[:1]]
+    return next((error for error in same if not error["type"].endswith("_type")), errors[0])
+
+
+def _place(error: Mapping[str, Any]) -> list[str]:
+    """Returns where an error is, without pydantic's names of types, such as ``list[str]``."""
+    parts = [str(part) for part in error["loc"] if part not in ("body", "query")]
+    return [part for part in parts if part.isidentifier() or part.isdigit()]

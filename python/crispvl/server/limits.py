@@ -75,7 +75,11 @@ class Intake:
 
     def _announced(self, headers: Headers) -> int:
         """Returns how many bytes to make room for; those of a chunked body are not known."""
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise ApiError(415, "A body that is not packed is expected.", "unsupported_encoding")
         if "transfer-encoding" in headers:
+            if "content-length" in headers:  # two servers in a row might not agree where it ends
+                raise ApiError(400, "One length of the body is expected; found two.", "bad_request")
             return self._max_bytes
         try:
             n_bytes = int(headers.get("content-length", "0"))

@@ -16,7 +16,7 @@ class PathNormaliser:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"].rstrip("/") or "/"
-            if path.split("/")[1] in _OF_V1:
+            if path[1:].partition("/")[0] in _OF_V1:
                 path = f"/v1{path}"
             scope["path"] = path
             scope["raw_path"] = path.encode("utf-8", "surrogateescape")
