@@ -80,8 +80,7 @@ class PdfBounds:
             self._pdf = pikepdf.open(io.BytesIO(data), password=password or "")
         except pikepdf.PasswordError as error:
             raise PasswordError(
-                "[document] the document's password is expected; another or none was given; "
-                "pass password"
+                "[document] expected the document's password; found another or none; pass password"
             ) from error
         except pikepdf.PdfError as error:
             raise _damaged() from error
@@ -109,8 +108,8 @@ class PdfBounds:
     def _hold(self, image: int, text: int) -> None:
         if image > self._max_image_bytes:
             raise ImageError(
-                f"[document] pictures of at most {self._max_image_bytes >> 20} MiB are expected on "
-                "a page; found larger ones; scale them down"
+                f"[document] expected pictures of at most {self._max_image_bytes >> 20} MiB on a "
+                "page; found larger ones; scale them down"
             )
         if text > MAX_TEXT_BYTES:
             raise _too_much()
@@ -143,8 +142,8 @@ def _streams(page: Object) -> Iterator[Stream]:
         n_objects += 1
         if n_objects > MAX_OBJECTS:
             raise DocumentError(
-                f"[document] at most {MAX_OBJECTS} objects are expected on a page; found more; "
-                "send it as a picture"
+                f"[document] expected at most {MAX_OBJECTS} objects on a page; found more; send it "
+                "as a picture"
             )
         if one.is_indirect:
             if one.objgen in seen:
@@ -271,13 +270,12 @@ def _salvaged(data: bytes) -> bytes:
 
 def _too_much() -> DocumentError:
     return DocumentError(
-        f"[document] at most {MAX_TEXT_BYTES >> 20} MiB of drawing are expected on a page; found "
-        "more; send it as a picture"
+        f"[document] expected at most {MAX_TEXT_BYTES >> 20} MiB of drawing on a page; found more; "
+        "send it as a picture"
     )
 
 
 def _damaged() -> DocumentError:
     return DocumentError(
-        "[document] a complete PDF is expected; found a damaged one; repair it, for instance with "
-        "qpdf"
+        "[document] expected a complete PDF; found a damaged one; repair it, for instance with qpdf"
     )
