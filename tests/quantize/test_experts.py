@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from crispvl import Model, _core
+from crispvl.cli import main
 from crispvl.convert import convert_checkpoint
 from crispvl.quantize import quantize_file
 from crispvl.quantize.importance import read_importance, write_importance
@@ -46,6 +47,17 @@ def test_each_expert_sums_the_tokens_that_chose_it(path: Path, sums: dict) -> No
     down, counts_of_down = sums["blk.0.ffn_down_exps.weight"]
     assert down.shape == (n_experts, 32)
     np.testing.assert_array_equal(counts_of_down, counts)
+
+
+def test_the_command_finds_and_uses_the_importance_of_experts(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text("the total of the receipt", "utf-8")
+    matrix, text = str(tmp_path / "i.gguf"), str(tmp_path / "a.txt")
+    assert main(["imatrix", str(path), matrix, "--text", text, "--device", "cpu"]) == 0
+    n_tokens = len(Model.load(path, device="cpu").tokenize("the total of the receipt"))
+    assert f"up to {n_tokens} activations each" in capsys.readouterr().err
+    assert main(["quantize", str(path), str(tmp_path / "q.gguf"), "q4_0", "--imatrix", matrix]) == 0
 
 
 def test_importance_of_experts_survives_its_file(sums: dict, tmp_path: Path) -> None:

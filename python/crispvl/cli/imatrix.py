@@ -38,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
         sums = collect_importance(
             ocr, args.pages, args.text, max_tokens=args.max_tokens, progress=progress
         )
-    write_importance(args.output, sums, [*args.pages, *args.text])
-    n_rows = max(count for _, count in sums.values())
+    n_rows = write_importance(args.output, sums, [*args.pages, *args.text])
     print(f"{len(sums)} matrices, up to {n_rows} activations each", file=sys.stderr)
     print(args.output)
     return DONE

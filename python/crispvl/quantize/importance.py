@@ -111,7 +111,7 @@ def write_importance(
     path: str | Path,
     sums: Mapping[str, tuple[NDArray[np.float32], int | NDArray[np.int64]]],
     datasets: Sequence[str],
-) -> None:
+) -> int:
     """Writes an importance matrix; the file appears only when it is complete.
 
     Args:
@@ -119,6 +119,9 @@ def write_importance(
         sums: Per tensor, the sum of squares of each column and the number of activations summed;
             for experts, ``[n_experts, n_columns]`` and ``[n_experts]``.
         datasets: What the model read.
+
+    Returns:
+        The most activations that were summed for a tensor or an expert.
     """
     from crispvl.convert.writer import OutputFile, OutputTensor, write_files
 
@@ -153,3 +156,4 @@ def write_importance(
             )
         ]
     )
+    return n_tokens
