@@ -74,7 +74,8 @@ def _sliding_layers(s: Section, family: TextFamily, n_layers: int) -> tuple[bool
         return (False,) * n_layers
     if named is not None:
         known = {"sliding_attention": True, "full_attention": False}
-        if not isinstance(named, list) or len(named) != n_layers or not known.keys() >= set(named):
+        is_list = isinstance(named, list) and all(isinstance(t, str) for t in named)
+        if not is_list or len(named) != n_layers or not known.keys() >= set(named):
             raise s.error("layer_types", f"{n_layers} of {' and '.join(known)}", named)
         return tuple(known[t] for t in named)
     if family.sliding == "switched":

@@ -15,7 +15,11 @@ from crispvl.convert.hf_layout import HF_MODELS, read_hf_config
 from crispvl.convert.packing import refuse_quantised
 from crispvl.errors import ModelFileError
 
-# Families that join InternVL's projector to another encoder, by what tells them from it.
+# What configs call InternViT holds one of these: OpenGVLab's and transformers' names, Qianfan's.
+_INTERN_VIT = ("intern", "qianfan_ocr")
+
+# Families that join InternVL's projector to another encoder, by what tells them from it. Any other
+# encoder is called what its config calls it.
 _OTHER_ENCODERS: Mapping[str, str] = {
     "siglip_vision_model": "SigLIP",
     "siglip2_vision_model": "SigLIP 2",
@@ -42,7 +46,8 @@ def read_config(
     _refuse_other_encoder(config)
     if isinstance(config.get("llm_config"), Mapping):
         return read_chat_config(config)
-    if config.get("model_type") in HF_MODELS and isinstance(config.get("text_config"), Mapping):
+    is_hf = str(config.get("model_type")) in HF_MODELS
+    if is_hf and isinstance(config.get("text_config"), Mapping):
         return read_hf_config(config, preprocessor)
     raise ModelFileError(
         "[config.json] expected an InternVL checkpoint, one with 'vision_config' and 'llm_config', "
@@ -56,13 +61,17 @@ def _refuse_other_encoder(config: Mapping[str, Any]) -> None:
     vision = config.get("vision_config")
     if not isinstance(vision, Mapping):
         return
-    kinds = [vision.get("model_type"), *(vision.get("architectures") or [])]
-    named = [str(kind).lower() for kind in kinds if kind]
-    named += ["radio"] if isinstance(vision.get("args"), Mapping) else []  # as C-RADIO's config
+    architectures = vision.get("architectures")
+    kinds = [vision.get("model_type")]
+    kinds += architectures if isinstance(architectures, list) else [architectures]
+    named = ["radio"] if isinstance(vision.get("args"), Mapping) else []  # as C-RADIO's config
+    named += [str(kind) for kind in kinds if kind]
     for kind in named:
-        encoder = next((n for k, n in _OTHER_ENCODERS.items() if kind.startswith(k)), None)
-        if encoder is not None:
-            raise ModelFileError(
-                f"[config.json: vision_config] expected InternViT, the encoder of the InternVL "
-                f"models; found {encoder} ({kind}); models with another encoder are not supported"
-            )
+        if any(name in kind.lower() for name in _INTERN_VIT):
+            continue
+        encoders = (n for k, n in _OTHER_ENCODERS.items() if kind.lower().startswith(k))
+        raise ModelFileError(
+            "[config.json: vision_config] expected InternViT, the encoder of the InternVL models; "
+            f"found {next(encoders, 'another encoder')} ({kind}); models with another encoder are "
+            "not supported"
+        )

@@ -50,13 +50,18 @@ def read_rope(s: Section, d_head: int, otherwise: Mapping[str, Any]) -> tuple[fl
     key = "rope_parameters" if s.has("rope_parameters") else "rope_scaling"
     rope = s.child(key) if s.has(key) else Section(otherwise, s.where)
     theta = rope.number("rope_theta") if rope.has("rope_theta") else s.number("rope_theta")
-    if rope.has("partial_rotary_factor"):
-        rope.expect("partial_rotary_factor", 1.0, 1)
+    for section in (rope, s):
+        section.expect("partial_rotary_factor", 1.0, 1, None)
+    for name, value in rope.raw_values().items():
+        if isinstance(value, Mapping):  # by type of layer, each with its own
+            raise rope.error(name, "a value for all layers", value)
     kind = rope.raw("rope_type") or rope.raw("type") or "default"
     if kind == "default":
         return theta, RopeScaling()
     if kind not in _KINDS:
         raise rope.error("rope_type", f"'default', {', '.join(map(repr, _KINDS))}", kind)
+    if kind == "yarn" and rope.has("short_factor"):  # Phi-3's own, which is neither
+        raise rope.error("rope_type", "'longrope' beside 'short_factor'", kind)
     if kind in ("longrope", "su"):
         return theta, _longrope(s, rope, d_head // 2)
     if kind == "llama3":
@@ -74,8 +79,8 @@ def read_rope(s: Section, d_head: int, otherwise: Mapping[str, Any]) -> tuple[fl
         type=kind,
         factor=factor,
         original_context_length=original,
-        beta_fast=rope.number("beta_fast") if rope.has("beta_fast") else 32.0,
-        beta_slow=rope.number("beta_slow") if rope.has("beta_slow") else 1.0,
+        beta_fast=rope.number("beta_fast") if rope.raw("beta_fast") else 32.0,
+        beta_slow=rope.number("beta_slow") if rope.raw("beta_slow") else 1.0,
         truncate=rope.boolean("truncate") if rope.has("truncate") else True,
         attn_factor=_yarn_attn_factor(rope, factor),
     )
@@ -124,6 +129,8 @@ def _longrope(s: Section, rope: Section, n_pairs: int) -> RopeScaling:
     attn_factor = 1.0
     if rope.has("attention_factor"):
         attn_factor = rope.number("attention_factor")
+    elif original < 2:
+        raise rope.error("original_max_position_embeddings", "at least 2", original)
     elif factor > 1:
         attn_factor = math.sqrt(1 + math.log(factor) / math.log(original))
     return RopeScaling(
