@@ -129,7 +129,7 @@ def test_several_images_are_numbered_through_all_turns(model: Model) -> None:
             "<|start|>assistant<|channel|>final<|message|>A<|end|>"
             "<|start|>user<|message|>R<|end|><|start|>assistant"),
         ("h2ogpt2", "S<|prompt|>Q<|end|><|answer|>A<|end|><|prompt|>R<|end|><|answer|>"),
-        ("internvl_zh", "S</s><human>: Q</s><bot>: A <human>: R</s><bot>:"),
+        ("internvl_zh", "S <human>: Q <bot>: A</s><human>: R <bot>:"),
     ],
 )  # fmt: skip
 def test_older_formats_of_the_reference(name: str, prompt: str) -> None:
