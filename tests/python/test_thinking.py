@@ -180,6 +180,22 @@ def test_harmonys_analysis_is_a_thought_and_its_headers_are_nothing() -> None:
     assert harmony("<|channel|>final<|message|>Yes").text == "Yes"
 
 
+@given(st.text(alphabet=" \n\tHm."), st.text(alphabet=" \nHm."))
+def test_what_comes_of_a_thought_piece_by_piece_is_the_thought(first: str, second: str) -> None:
+    analysis = "<|channel|>analysis<|message|>"
+    written = harmony(
+        f"{analysis}{first}<|end|><|start|>assistant{analysis}{second}<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>Yes"
+    )
+    assert "".join(written.thoughts) == written.thought == (first + second).strip()
+    assert len(written.thoughts) == len(written.ids)
+
+
+def test_a_thought_cut_within_a_character_ends_in_the_sign_for_it() -> None:
+    written = harmony("<|channel|>analysis<|message|>Hm. \xe2")
+    assert (written.thought, written.thought_rest) == ("Hm. \ufffd", " \ufffd")
+
+
 def test_an_entry_that_is_cut_off_is_no_region() -> None:
     whole = find_regions(LAYOUT, 100, 100)
     assert len(whole) == 2

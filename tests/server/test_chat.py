@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from crispvl import CrispOCR
+from crispvl.convert import convert_checkpoint
 from crispvl.server.reading_prompts import reading_task
 from PIL import Image
+from tiny import make_checkpoint
+from tiny.rows import row
 
-from .conftest import EXAMPLES, QUESTION, asking, data_address, encoded
+from .conftest import EXAMPLES, QUESTION, RunningServer, asking, data_address, encoded
 
 PATH = "/v1/chat/completions"
 
@@ -340,3 +345,31 @@ def test_a_model_that_cannot_think_is_not_asked_to(
     assert refused.status_code == 400
     assert "enable_thinking" in refused.json()["error"]["message"]
     assert answer(client, {**asking(receipt), "thinking": False}) == expected
+
+
+def thinking_model(folder: Path) -> Path:
+    """A tiny model of random weights, all of whose answers are thoughts."""
+    checkpoint = make_checkpoint(row("qwen2-hf"), folder / "checkpoint")
+    added = checkpoint / "added_tokens.json"
+    tokens = json.loads(added.read_text("utf-8"))
+    first = max(tokens.values()) + 1
+    added.write_text(json.dumps({**tokens, "<think>": first, "</think>": first + 1}), "utf-8")
+    (checkpoint / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m.content }}{% endfor %}<think>", "utf-8"
+    )
+    convert_checkpoint(checkpoint, folder / "thinking.gguf", "f32")
+    return folder / "thinking.gguf"
+
+
+def test_a_thought_is_streamed_apart_from_the_answer(
+    serve: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    server = serve("-m", str(thinking_model(tmp_path)))
+    body = {"messages": [{"role": "user", "content": "Why?"}], "max_tokens": 24}
+    with httpx.Client(base_url=server.url, timeout=120) as client:
+        message = client.post(PATH, json=body).json()["choices"][0]["message"]
+        deltas = [chunk["choices"][0]["delta"] for chunk in chunks(client, body)]
+    thought = [delta.get("reasoning_content", "") for delta in deltas]
+    assert len([piece for piece in thought if piece]) > 1
+    assert "".join(thought) == message["reasoning_content"]
+    assert "".join(delta.get("content", "") for delta in deltas) == message["content"] == ""

@@ -33,3 +33,24 @@ class StreamingDetokenizer:
     def finish(self) -> str:
         """Returns what an incomplete last character leaves behind."""
         return self._decoder.decode(b"", final=True)
+
+
+class StreamingStrip:
+    """Takes the white space from both ends of a text that comes in pieces.
+
+    What it gives out, in all, is the whole text stripped: white space waits for what follows it.
+    """
+
+    def __init__(self) -> None:
+        self._has_begun = False
+        self._held = ""
+
+    def push(self, piece: str) -> str:
+        """Returns what is surely no white space at an end."""
+        text = self._held + piece
+        if not self._has_begun:
+            text = text.lstrip()
+        kept = text.rstrip()
+        self._held = text[len(kept) :]
+        self._has_begun = self._has_begun or bool(kept)
+        return kept

@@ -27,15 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Token:
-    """A generated token and the text it completes.
+    """A generated token and the text, or the part of a thought, that it completes.
 
-    ``text`` is empty for special tokens and within a character of several tokens. ``id`` and
+    Both are empty for special tokens and within a character of several tokens. ``id`` and
     ``logprob`` are None for what an unfinished last character leaves behind.
     """
 
     id: int | None
     logprob: float | None
     text: str
+    thought: str = ""
 
 
 class TokenStream(Iterator[Token]):
@@ -196,8 +197,8 @@ class TokenStream(Iterator[Token]):
             yield from ahead.append(token_id)
         yield from self._give(len(written), clock)
         written.finish()
-        if written.rest:
-            yield Token(None, None, written.rest)
+        if written.rest or written.thought_rest:
+            yield Token(None, None, written.rest, written.thought_rest)
 
     def _give(self, n_tokens: int, clock: Clock) -> Generator[Token, None, None]:
         """Yields the tokens up to a number of them; the clock stands still meanwhile."""
@@ -206,7 +207,7 @@ class TokenStream(Iterator[Token]):
             i = self._n_given
             self._n_given += 1
             clock.lap("decode_ms")
-            yield Token(written.ids[i], written.logprobs[i], written.pieces[i])
+            yield Token(written.ids[i], written.logprobs[i], written.pieces[i], written.thoughts[i])
             clock.start()
 
     def _take_back(self, loop: Loop, ahead: Lookahead) -> Steps[bool]:

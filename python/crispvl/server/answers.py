@@ -39,10 +39,11 @@ class WrittenToken:
 
 @dataclass(frozen=True)
 class Piece:
-    """Some text of an answer, and the tokens that were written meanwhile."""
+    """Some text of an answer or of the thought before it, and the tokens written meanwhile."""
 
     text: str
     tokens: tuple[WrittenToken, ...] = ()
+    thought: str = ""
 
 
 Prepare = Callable[["CancelToken"], PreparedChat]
@@ -214,7 +215,7 @@ async def _pieces(
             written = (WrittenToken(event, top[n_tokens] if top else ()),)
             n_tokens += 1
         answer.tokens += written
-        yield Piece(answer.stops.push(event.text), written)
+        yield Piece(answer.stops.push(event.text), written, event.thought)
         if answer.stops.found is not None:
             await running.stop()
             return

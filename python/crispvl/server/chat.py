@@ -121,7 +121,9 @@ class _Writer:
         for i in range(len(self._run.answers)):
             yield self._chunk(i, wire.Delta(role="assistant", content=""))
         async for i, piece in self._run.pieces():
-            if piece.text or (self._texts and piece.tokens):
+            if piece.thought:
+                yield self._chunk(i, wire.Delta(reasoning_content=piece.thought), piece)
+            elif piece.text or (self._texts and piece.tokens):
                 yield self._chunk(i, wire.Delta(content=piece.text), piece)
         for i, answer in enumerate(self._run.answers):
             chunk = self._chunk(i, wire.Delta(), finish_reason=answer.openai_finish_reason)

@@ -172,6 +172,7 @@ class ChatReply(Reply):
 class Delta(Reply):
     role: Literal["assistant"] | None = None
     content: str | None = None
+    reasoning_content: str | None = None
 
 
 class ChunkChoice(Reply):
