@@ -120,7 +120,8 @@ void deduce_text_switches(ModelSource& source, const TextArch& arch) {
     deduce_if_absent(source, kRouterBias, has(".ffn_gate_inp.bias"));
     deduce_if_absent(source, kExpertsNormalised, true);
     deduce_if_absent(source, kExpertsJoined, has(".ffn_gate_up_exps.weight"));
-    const bool slides = source.has(key_of(arch, kTextWindow));
+    const std::string window = key_of(arch, kTextWindow);
+    const bool slides = source.has(window) && source.integer(window) != 0;  // of Phi-3, 0 is none
     std::vector<bool> layers(static_cast<size_t>(count(source, key_of(arch, kTextLayers))), slides);
     for (size_t i = 1; i < layers.size() && arch.has_half_sliding; i += 2) layers[i] = false;
     deduce_if_absent(source, kDecoderSlidingLayers, layers);

@@ -98,7 +98,7 @@ def _add_text_keys(writer: gguf.GGUFWriter, model: ForeignModel) -> None:
         writer.add_expert_count(d.experts.n)
         writer.add_expert_used_count(d.experts.n_used)
         writer.add_expert_feed_forward_length(d.experts.d_mlp)
-    if d.window and d.family.arch in ("gpt-oss", "phi3"):
+    if d.family.arch in ("gpt-oss", "phi3"):  # 0 where Phi-3 has none
         writer.add_sliding_window(d.window)
     scaling = d.rope_scaling
     if scaling.type == "longrope":
