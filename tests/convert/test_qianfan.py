@@ -13,6 +13,7 @@ from crispvl.prompts.tasks import prompt_for
 from foreign import ForeignModel, write_pair
 from gguf import GGUFReader
 from tiny import make_checkpoint
+from tiny.checkpoint import random_tensors, write_safetensors
 from tiny.rows import row, variant
 
 
@@ -50,6 +51,22 @@ def test_weights_may_have_the_names_of_the_chat_layout(tmp_path: Path) -> None:
     convert_checkpoint(own, tmp_path / "own.gguf", "f32")
     names = {t.name for t in GGUFReader(tmp_path / "own.gguf").tensors}
     assert {"v.blk.1.attn_q.bias", "blk.1.attn_q_norm.weight", "mm.model.mlp.3.weight"} <= names
+
+
+def test_weights_may_have_the_names_that_transformers_saves(tmp_path: Path) -> None:
+    """Its renaming of the encoder's layers takes in those of the text model."""
+    base = variant(row("qwen2-hf"), family="qwen3", layout="chat")
+    own = rewritten(make_checkpoint(variant(base, layout="hf"), tmp_path / "own"))
+    text, encoder = "language_model.model.", "language_model.model.encoder."
+    tensors = {
+        name.replace(text + "layers.", encoder + "layers."): array
+        for name, array in random_tensors(base, 0)
+    }
+    assert any(name.startswith(encoder) for name in tensors)
+    write_safetensors(own / "model.safetensors", tensors, "F32")
+    convert_checkpoint(own, tmp_path / "own.gguf", "f32")
+    names = {t.name for t in GGUFReader(tmp_path / "own.gguf").tensors}
+    assert {"v.blk.1.ffn_up.weight", "blk.1.ffn_up.weight"} <= names
 
 
 @pytest.mark.parametrize(

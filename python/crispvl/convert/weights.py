@@ -17,6 +17,8 @@ _PREFIXES = (
     ("model.vision_tower.", "vision_tower."),
     ("model.multi_modal_projector.", "multi_modal_projector."),
     ("lm_head.", "language_model.lm_head."),
+    # Qianfan-OCR as transformers 5 saves it: it renames the encoder's layers, and these with them.
+    ("language_model.model.encoder.layers.", "language_model.model.layers."),
 )
 
 
