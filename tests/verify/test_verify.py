@@ -16,6 +16,9 @@ from crispvl.errors import ModelFileError
 from crispvl.quantize import quantize_file
 from crispvl.verify import read_golden, verify_model
 from goldens import GOLDENS, golden_folder
+from tiny import make_checkpoint
+from tiny.checkpoint import random_tensors, write_safetensors
+from tiny.rows import row, variant
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +156,19 @@ def test_transformers_agree_live(
     checkpoint = str(shared_dir / "goldens" / name)
     assert main(["verify", str(files[name]), "--against", checkpoint]) == 0
     assert "llm_layer_0" in capsys.readouterr().out
+
+
+def test_transformers_agree_live_on_qianfans_spelling(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="no torch to run transformers with")
+    pytest.importorskip("transformers.models.qianfan_ocr", reason="transformers knows it not yet")
+    base = variant(row("qwen2-hf"), family="qwen3", extra={"model_type": "qianfan_ocr"})
+    checkpoint = make_checkpoint(base, tmp_path / "own")
+    # Transformers looks for the encoder's weights under the other layout's names.
+    published = dict(random_tensors(variant(base, layout="chat"), 0))
+    write_safetensors(checkpoint / "model.safetensors", published, "F32")
+    path = tmp_path / "own.gguf"
+    convert_checkpoint(checkpoint, path, "f32")
+    assert main(["verify", str(path), "--against", str(checkpoint)]) == 0
 
 
 def test_the_chat_layout_is_not_run_live(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crispvl.convert.hf_layout import HF_MODELS
 from crispvl.engine.model import Model
 from crispvl.errors import ModelFileError
 from crispvl.extras import need
@@ -78,7 +79,7 @@ def _check_layout(folder: Path) -> None:
             "give the folder of an -hf checkpoint"
         )
     config = json.loads(config_path.read_text("utf-8"))
-    if config.get("model_type") != "internvl":
+    if str(config.get("model_type")) not in HF_MODELS:
         raise ModelFileError(
             "[verify] expected a checkpoint in the -hf layout, which transformers runs itself; "
             f"found '{folder}' in the layout of '{config.get('model_type')}', whose code comes "
@@ -94,8 +95,11 @@ class _Taps:
         parts = reference.model
         self._stages: dict[str, Array] = {}
         self._handles: list[Any] = []
-        self._keep(parts.vision_tower.embeddings, "vis_patch_embed")
-        for i, layer in enumerate(parts.vision_tower.encoder.layer):
+        tower = parts.vision_tower
+        self._keep(tower.embeddings, "vis_patch_embed")
+        for i, layer in enumerate(
+            tower.encoder.layer if hasattr(tower, "encoder") else tower.layers
+        ):
             self._keep(layer, f"vis_layer_{i}")
         self._keep(parts.multi_modal_projector, "vis_proj_output")
         self._keep_input(parts.language_model.layers[0], "llm_embed")
