@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import tracemalloc
-import types
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from crispvl import CrispOCR
-from crispvl.cli import main
-from crispvl.cli.progress import ProgressLine
+from crispvl.cli import complain, main
+from crispvl.cli.progress import ProgressLine, StepProgress
 from crispvl.cli.records import RecordFile
 from crispvl.errors import DocumentError
 from crispvl.events import PageDone, PageStarted, TextRead, TilesEncoded
@@ -202,14 +202,31 @@ def test_progress_is_told_page_by_page_where_there_is_no_terminal(
     assert capsys.readouterr().err == ""
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_a_terminal_shows_the_line_that_the_meter_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-    status = types.SimpleNamespace(start=lambda: None, stop=lambda: None, update=shown.append)
-    monkeypatch.setattr("crispvl.cli.progress._rich_status", lambda: status)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
     with ProgressLine(2, shown=True) as line:
         line.begin("a.pdf")
-        line(PageStarted(number=4, name="a.pdf, page 4", i_page=0, n_pages=3))
-    assert shown == ["[1/2] a.pdf: page 4, 0 of 3 done"]
+        while "[1/2] a.pdf: page 4, 0 of 3 done" not in terminal.getvalue():  # it is drawn soon
+            line(PageStarted(number=4, name="a.pdf, page 4", i_page=0, n_pages=3))
+        complain("above it")
+    assert "\rcrispvl: above it\n" in terminal.getvalue()
+
+
+def test_a_bar_of_bytes_says_how_many_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with StepProgress("B") as progress:
+        while "2.00M/4.00M" not in terminal.getvalue():
+            progress("output.weight", 1_000_000, 4_000_000)
+            progress("output.weight", 2_000_000, 4_000_000)
+    assert " 50%" in terminal.getvalue()
+    assert "output.weight" in terminal.getvalue()
 
 
 def test_the_meter_counts_pages_tiles_tokens_and_seconds() -> None:

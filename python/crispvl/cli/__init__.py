@@ -100,8 +100,11 @@ def _settle_streams() -> None:
 
 
 def complain(message: str) -> None:
-    """Writes a line to standard error."""
-    print(f"crispvl: {message}", file=sys.stderr, flush=True)
+    """Writes a line to standard error, above a progress line if there is one."""
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(sys.stderr):
+        print(f"crispvl: {message}", file=sys.stderr, flush=True)
 
 
 def make_parser(called: Collection[str]) -> argparse.ArgumentParser:

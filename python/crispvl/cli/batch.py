@@ -8,10 +8,10 @@ import sys
 from crispvl.batch.job import Job
 from crispvl.batch.local import n_cores
 from crispvl.batch.run import run_on_this_machine
-from crispvl.batch.summary import Summary
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.output import write_json
+from crispvl.cli.progress import StatusLine
 from crispvl.extras import need_all
 from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import LoadOptions, ReadOptions
@@ -113,8 +113,10 @@ def run(args: argparse.Namespace) -> int:
             job, n_workers, n_gpu_workers=args.gpu_workers, worker_gpus=args.worker_gpus
         )
     else:
-        summary = run_on_this_machine(job, n_workers, on_rows=_show)
-        _clear()
+        with StatusLine() as line:
+            summary = run_on_this_machine(
+                job, n_workers, on_rows=lambda summary: line.show(summary.progress())
+            )
     if args.json:
         write_json(sys.stdout, summary.to_dict(args.price), indent=None)
     else:
@@ -135,13 +137,3 @@ def _check_workers(args: argparse.Namespace, n_workers: int) -> None:
         raise ValueError(
             f"[--worker-gpus] expected a number over 0; found {args.worker_gpus}; raise it"
         )
-
-
-def _show(summary: Summary) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{summary.progress()}", end="", file=sys.stderr, flush=True)
-
-
-def _clear() -> None:
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from crispvl.cli.arguments import readable
-from crispvl.cli.step_progress import StepProgress, megabytes
+from crispvl.cli.progress import StepProgress
 from crispvl.convert.chat import PROMPT_NAMES
 from crispvl.convert.convert import LAYOUTS, ConversionReport, convert_checkpoint
 from crispvl.convert.dtypes import DTYPES
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Converts; returns the exit code: 0 done, 2 wrong usage or unusable checkpoint."""
     try:
-        with StepProgress(megabytes) as progress:
+        with StepProgress("B") as progress:
             report = convert_checkpoint(
                 args.model,
                 args.output,

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from crispvl.cli import DONE
-from crispvl.cli.step_progress import StepProgress
+from crispvl.cli.progress import StepProgress
 from crispvl.evaluation.imatrix import collect_importance
 from crispvl.quantize.importance import write_importance
 from crispvl.reading.ocr import CrispOCR

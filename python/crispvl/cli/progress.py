@@ -1,38 +1,45 @@
-"""A line on standard error that shows how far the work is, while somebody looks at it."""
+"""How far work is, as a line on standard error that tqdm draws, while somebody looks at it."""
 
 from __future__ import annotations
 
 import sys
-import time
 from types import TracebackType
 from typing import Any
+
+from tqdm import tqdm
 
 from crispvl.events import Event, PageDone
 from crispvl.progress import ProgressMeter
 
-_LOOK_S = 0.1  # between two redrawings
 
-
-class ProgressLine:
-    """Shows documents and pages as they come; with rich where that is installed.
+class StatusLine:
+    """A line that is redrawn at most ten times a second on a terminal; silent elsewhere.
 
     Args:
-        n_documents: How many there will be.
-        shown: Whether to show anything at all.
+        shown: Whether to draw at all.
+        **style: Of tqdm; without it, the line is its description only.
     """
 
-    def __init__(self, n_documents: int, shown: bool) -> None:
-        self._n_documents = n_documents
-        self._i_document = 0
-        self._name = ""
-        self._meter = ProgressMeter()
-        self._shown = shown
-        self._drawn = 0.0
-        self._status = _rich_status() if shown else None
+    def __init__(self, shown: bool = True, **style: Any) -> None:
+        self._bar: Any = None
+        if shown and sys.stderr.isatty():
+            style = {"bar_format": "{desc}", **style}
+            self._bar = tqdm(
+                file=sys.stderr, leave=False, dynamic_ncols=True, miniters=1, mininterval=0.1,
+                **style,
+            )  # fmt: skip
 
-    def __enter__(self) -> ProgressLine:
-        if self._status is not None:
-            self._status.start()
+    @property
+    def is_drawn(self) -> bool:
+        return self._bar is not None
+
+    def show(self, text: str) -> None:
+        """Shows a text, soon."""
+        if self._bar is not None:
+            self._bar.set_description_str(text, refresh=False)
+            self._bar.update()
+
+    def __enter__(self) -> StatusLine:
         return self
 
     def __exit__(
@@ -41,8 +48,41 @@ class ProgressLine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._status is not None:
-            self._status.stop()
+        if self._bar is not None:
+            self._bar.close()
+
+
+class StepProgress(StatusLine):
+    """A bar for work that counts in steps, or in bytes where ``unit`` is ``B``."""
+
+    def __init__(self, unit: str = "") -> None:
+        super().__init__(bar_format="{l_bar}{bar}{r_bar}", unit=unit, unit_scale=unit == "B")
+
+    def __call__(self, name: str, n_done: int, n_total: int) -> None:
+        if self._bar is not None:
+            self._bar.total = n_total
+            self._bar.set_postfix_str(name, refresh=False)
+            self._bar.update(n_done - self._bar.n)
+
+
+class ProgressLine(StatusLine):
+    """Shows documents and pages as they come; a line per page where no terminal is.
+
+    Args:
+        n_documents: How many there will be.
+        shown: Whether to show anything at all.
+    """
+
+    def __init__(self, n_documents: int, shown: bool) -> None:
+        super().__init__(shown)
+        self._n_documents = n_documents
+        self._i_document = 0
+        self._name = ""
+        self._meter = ProgressMeter()
+        self._shown = shown
+
+    def __enter__(self) -> ProgressLine:
+        return self
 
     def begin(self, name: str) -> None:
         """Says which document comes now."""
@@ -51,33 +91,11 @@ class ProgressLine:
 
     def __call__(self, event: Event) -> None:
         self._meter(event)
-        if not self._shown:
-            return
-        if self._status is None:
-            if isinstance(event, PageDone):  # without rich: a line per page
-                print(f"crispvl: {self._line()}", file=sys.stderr, flush=True)
-        elif time.monotonic() - self._drawn > _LOOK_S:
-            self._drawn = time.monotonic()
-            self._status.update(self._line())
+        if self.is_drawn:
+            self.show(self._line())
+        elif self._shown and isinstance(event, PageDone):
+            print(f"crispvl: {self._line()}", file=sys.stderr, flush=True)
 
     def _line(self) -> str:
         which = f"[{self._i_document}/{self._n_documents}] " if self._n_documents > 1 else ""
         return f"{which}{self._name}: {self._meter}"
-
-
-def _rich_status() -> Any:
-    try:
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.status import Status
-    except ImportError:
-        return None
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        return None
-
-    class Line(Status):
-        def update(self, status: Any = None, **arguments: Any) -> None:
-            super().update(None if status is None else escape(status), **arguments)
-
-    return Line("loading the model", console=console)

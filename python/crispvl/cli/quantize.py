@@ -7,7 +7,7 @@ import sys
 
 from crispvl.cli import DONE, complain
 from crispvl.cli.arguments import readable
-from crispvl.cli.step_progress import StepProgress
+from crispvl.cli.progress import StepProgress
 from crispvl.options.sizes import parse_size
 from crispvl.quantize.quantize import QuantizeReport, quantize_file
 from crispvl.quantize.recipes import AUTO, RECIPES
