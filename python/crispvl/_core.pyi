@@ -28,10 +28,6 @@ class CancelToken:
     def expired(self) -> bool:
         """Whether the time limit was what cancelled."""
 
-    @property
-    def n_looks(self) -> int:
-        """How often work has looked at it: on a CPU once per operator."""
-
 @final
 class Sampler:
     def __init__(

@@ -351,8 +351,7 @@ PYBIND11_MODULE(_core, m) {
              "parent"_a = std::shared_ptr<CancelToken>(), "limit_s"_a = std::nullopt)
         .def("cancel", &CancelToken::cancel)
         .def_property_readonly("cancelled", &CancelToken::cancelled)
-        .def_property_readonly("expired", &CancelToken::expired)
-        .def_property_readonly("n_looks", &CancelToken::n_looks);
+        .def_property_readonly("expired", &CancelToken::expired);
     bind_model(m);
     bind_session(m);
     bind_profile(m);

@@ -1,5 +1,5 @@
-// The CPU kernels by themselves, for the tests that compare each with a scalar reference: the
-// module `_kernels`, which is built beside the package and not installed.
+// What only tests call: the CPU kernels by themselves, which are compared with scalar references,
+// and a token that counts. They are the module `_kernels`, built beside the package, not installed.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -15,6 +15,8 @@ using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 void bind_bf16_kernels(py::module_& m);
 void bind_int8_kernels(py::module_& m);
+// Derives from the class of `crispvl._core`, which must have been imported.
+void bind_counting_token(py::module_& m);
 
 // Hands the values over to numpy without a copy.
 inline py::array_t<float> to_numpy(std::vector<float> values, std::vector<py::ssize_t> shape) {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from crispvl.events import Event, PageDone
 from crispvl.progress import ProgressMeter
+
+Line = TypeVar("Line", bound="StatusLine")
 
 
 class StatusLine:
@@ -39,7 +41,7 @@ class StatusLine:
             self._bar.set_description_str(text, refresh=False)
             self._bar.update()
 
-    def __enter__(self) -> StatusLine:
+    def __enter__(self: Line) -> Line:
         return self
 
     def __exit__(
@@ -80,9 +82,6 @@ class ProgressLine(StatusLine):
         self._name = ""
         self._meter = ProgressMeter()
         self._shown = shown
-
-    def __enter__(self) -> ProgressLine:
-        return self
 
     def begin(self, name: str) -> None:
         """Says which document comes now."""

@@ -18,17 +18,16 @@ from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
 from crispvl.inputs.images import MIN_SIDE_PX
 from crispvl.layout.regions import find_regions
-from crispvl.options import MAX_TOKENS, ReadOptions
-from crispvl.prompts.messages import Framed
+from crispvl.options import MAX_TOKENS
 from crispvl.reading.page_window import ReadingSteps
 from crispvl.reading.pages import fill_grid, prepare_page, tile_scale
-from crispvl.reading.requests import ReadingContext
+from crispvl.reading.requests import PageRequest
 from crispvl.results.generation import FinishReason, Generation, Timings
 from crispvl.results.lines import Rectangle
 from crispvl.results.page import Page
 
 if TYPE_CHECKING:
-    from crispvl._core import CancelToken, Layout
+    from crispvl._core import Layout
 
 BLOCK_BREAK = "\n\n"
 """Between the answers to two blocks."""
@@ -38,27 +37,17 @@ class BlockReader:
     """Reads one page block by block.
 
     Args:
-        context: Reads.
-        question: What is asked about each block.
-        options: Tiles, limits and sampling.
-        cancel: Stops within one layer of encoding or one token.
+        request: What is asked about each block.
         layout: Of the page, where it was found already.
     """
 
-    def __init__(
-        self,
-        context: ReadingContext,
-        question: str | Framed,
-        options: ReadOptions,
-        cancel: CancelToken | None,
-        layout: Layout | None = None,
-    ) -> None:
-        self._context = context
-        self._config = context.model.config
-        self._question = question
+    def __init__(self, request: PageRequest, layout: Layout | None = None) -> None:
+        self._context = request.context
+        self._config = request.context.model.config
+        self._question = request.question
+        self._options = request.options
+        self._cancel = request.cancel
         self._layout = layout
-        self._options = options
-        self._cancel = cancel
         self._answers: list[Generation] = []
         self._n_tiles = 0
         self._layout_ms = 0.0
@@ -147,7 +136,7 @@ class BlockReader:
         """Of the answers so far."""
         return sum(len(answer.ids) for answer in self._answers)
 
-    def told(self, page: Page, image_ms: float) -> Page:
+    def updated(self, page: Page, image_ms: float) -> Page:
         """Returns the page with what is known of it now.
 
         Args:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +23,13 @@ from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.page_writer import PageWriter, page_writer
 from crispvl.layout.strip_format import strip_format
 from crispvl.layout.strips import StripTile
-from crispvl.options import ReadOptions
 from crispvl.prompts.tasks import question
 from crispvl.reading.page_window import ReadingSteps
-from crispvl.reading.requests import ReadingContext
+from crispvl.reading.requests import PageRequest
 from crispvl.reading.strip_reader import StripReader
 from crispvl.results.generation import FinishReason, Generation, Timings
 from crispvl.results.lines import Block, Line, Quad, around
 from crispvl.results.page import Page
-
-if TYPE_CHECKING:
-    from crispvl._core import CancelToken
-
 
 LineEvent: TypeAlias = Encoded | tuple[Quad, ...] | str | Line
 """A tile was read; the lines of the page were found; what is new of the text, and its lines."""
@@ -66,22 +61,18 @@ class LineReader:
     """Reads one page by its lines.
 
     Args:
-        context: Reads.
-        options: Task, limits and sampling.
-        cancel: Stops within one layer of encoding or one token.
+        request: What is made of the lines, and its limits. The lines are always read as text.
     """
 
-    def __init__(
-        self, context: ReadingContext, options: ReadOptions, cancel: CancelToken | None
-    ) -> None:
+    def __init__(self, request: PageRequest) -> None:
+        context, options = request.context, request.options
         model = context.model
-        # Whatever is made of the lines, they are read as text.
         prompt_ids = context.ask(question("text", None, model.config.chat), n_tiles=1)
-        self._cancel = cancel
+        self._cancel = request.cancel
         self._most_tokens = math.inf if options.max_tokens is None else options.max_tokens
         self._form = strip_format(model.config, model.metadata)
         self._n_prompt_tokens = len(prompt_ids)
-        self._reader = StripReader(context.engine, prompt_ids, options, cancel)
+        self._reader = StripReader(context.engine, prompt_ids, options, request.cancel)
         self._task = options.task
         self._writer: PageWriter | None = None
         self._markdown: str | None = None  # until the end is reached
@@ -148,7 +139,7 @@ class LineReader:
         """Of the text so far."""
         return self._n_tokens
 
-    def told(self, page: Page, image_ms: float) -> Page:
+    def updated(self, page: Page, image_ms: float) -> Page:
         """Returns the page with what is known of it now.
 
         Args:

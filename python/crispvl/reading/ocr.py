@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crispvl import hub
@@ -18,7 +17,7 @@ from crispvl.inputs.images import ImageLike
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading.answering import Answering, PreparedChat
 from crispvl.reading.document_reader import DocumentReader
-from crispvl.reading.loading import open_context
+from crispvl.reading.loading import ReaderRecipe
 from crispvl.reading.many import ManyReader, NumberedEvent
 from crispvl.reading.requests import ReadingContext
 from crispvl.reading.streams import AnswerStream, TextStream
@@ -71,16 +70,16 @@ class CrispOCR:
         image_cache_bytes: int = EMBEDDING_BYTES,
         **settings: Any,
     ) -> None:
-        defaults = ReadOptions(max_tiles=max_tiles, min_tiles=min_tiles)
-        self._cache = SessionCache(image_cache_bytes)
-        options = LoadOptions.of(load, device, threads, **settings)
-        self._make_again = partial(
-            type(self), model, mmproj, load=options, max_tiles=max_tiles, min_tiles=min_tiles,
+        self._recipe = ReaderRecipe(
+            model=model,
+            mmproj=mmproj,
+            load=LoadOptions.of(load, device, threads, **settings),
+            max_tiles=max_tiles,
+            min_tiles=min_tiles,
             image_cache_bytes=image_cache_bytes,
-        )  # fmt: skip
-        self._context: ReadingContext | None = open_context(
-            model, mmproj, options, defaults, self._cache
         )
+        self._cache = SessionCache(image_cache_bytes)
+        self._context: ReadingContext | None = self._recipe.open(self._cache)
 
     @classmethod
     def from_pretrained(
@@ -306,12 +305,8 @@ class CrispOCR:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process gets a reader of its own, loaded from the same file."""
-        if isinstance(self._make_again.args[0], Model):
-            raise TypeError(
-                "[CrispOCR] expected a reader made from a file, which another process can open; "
-                "found one made from a Model; pass the file's path"
-            )
-        return self._make_again, ()
+        self._recipe.check_portable()
+        return self._recipe.make, (type(self),)
 
     @property
     def _open(self) -> ReadingContext:

@@ -23,7 +23,7 @@ from crispvl.reading.block_reader import BlockReader
 from crispvl.reading.layout_choice import LayoutChoice, layout_for
 from crispvl.reading.line_reader import LineEvent, LineReader
 from crispvl.reading.page_window import ReadingSteps
-from crispvl.reading.requests import ReadingContext, ReadRequest
+from crispvl.reading.requests import PageRequest, ReadingContext, ReadRequest
 from crispvl.reading.whole_page_reader import WholePageReader
 from crispvl.results.lines import Line
 from crispvl.results.page import Page
@@ -56,14 +56,12 @@ class PageReader:
         source: PageSource,
         cancel: CancelToken | None,
     ) -> None:
-        self._context = context
-        self._options = request.options
-        self._question = question(request.options.task, request.prompt, context.model.config.chat)
+        asked = question(request.options.task, request.prompt, context.model.config.chat)
+        self._request = PageRequest(context, asked, request.options, cancel)
         reads = request.prompt is None and TASKS[request.options.task].reads
         self._skips_blank = request.options.skip_blank and reads
         self._layout = layout
         self._source = source
-        self._cancel = cancel
         self._known = Page(number=source.number, name=source.name)
         self._is_blank: bool | None = None  # until somebody asks
         self._image_ms = 0.0
@@ -75,7 +73,7 @@ class PageReader:
         if self._reader is None:
             timings = replace(self._known.timings, image_ms=self._image_ms)
             return replace(self._known, timings=timings)
-        return self._reader.told(self._known, self._image_ms)
+        return self._reader.updated(self._known, self._image_ms)
 
     def fail(self, error: Exception) -> None:
         """Keeps what ended the reading before its time."""
@@ -111,15 +109,14 @@ class PageReader:
                 self._know(blank=self._skips_blank and is_blank_page)
 
     def _reader_for(self, image: Image.Image) -> Reader:
-        context, options, cancel = self._context, self._options, self._cancel
-        choice = LayoutChoice(self._layout)
+        request, choice = self._request, LayoutChoice(self._layout)
         if self._layout == "auto":
-            choice = layout_for(image, context.model, options, cancel)
+            choice = layout_for(image, request.context.model, request.options, request.cancel)
         if choice.layout == "lines":
-            return LineReader(context, options, cancel)
+            return LineReader(request)
         if choice.layout == "blocks":
-            return BlockReader(context, self._question, options, cancel, choice.found)
-        return WholePageReader(context, self._question, options, cancel)
+            return BlockReader(request, choice.found)
+        return WholePageReader(request)
 
     def _event(self, item: LineEvent, n_tokens: int) -> Event:
         number = self._source.number

@@ -112,3 +112,20 @@ class ReadingContext:
         message = Message("user", (ImagePart(b""), question))  # what it shows comes with the tiles
         n_image_tokens = n_tiles * self.model.config.projector.tokens_per_tile
         return self.prompts.build([message], [n_image_tokens], thinking)
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """What the readers of a page are given.
+
+    Attributes:
+        context: Reads.
+        question: What is asked about the page, or about each part of it.
+        options: Task, tiles, limits and sampling.
+        cancel: Stops within one layer of encoding or one token.
+    """
+
+    context: ReadingContext
+    question: str | Framed
+    options: ReadOptions
+    cancel: CancelToken | None

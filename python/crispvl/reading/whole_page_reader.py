@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -12,43 +11,26 @@ from crispvl.engine.groundedness import Groundedness
 from crispvl.engine.handle import Handle
 from crispvl.engine.request import Request
 from crispvl.engine.steps import Encoded
-from crispvl.options import ReadOptions
-from crispvl.prompts.messages import Framed
 from crispvl.prompts.vocabulary import THOUGHT_END
 from crispvl.reading.page_window import ReadingSteps
 from crispvl.reading.pages import prepare_page
-from crispvl.reading.requests import ReadingContext
+from crispvl.reading.requests import PageRequest
 from crispvl.results.generation import Generation, Timings
 from crispvl.results.page import Page
-
-if TYPE_CHECKING:
-    from crispvl._core import CancelToken
 
 
 class WholePageReader:
     """Asks a model about one page.
 
     Args:
-        context: Reads.
-        question: What is asked.
-        options: Tiles, limits and sampling.
-        cancel: Stops within one layer of encoding or one token.
+        request: What is asked about it.
 
     Attributes:
         n_tokens: Of the answer so far.
     """
 
-    def __init__(
-        self,
-        context: ReadingContext,
-        question: str | Framed,
-        options: ReadOptions,
-        cancel: CancelToken | None,
-    ) -> None:
-        self._context = context
-        self._question = question
-        self._options = options
-        self._cancel = cancel
+    def __init__(self, request: PageRequest) -> None:
+        self._request = request
         self.n_tokens = 0
         self._answer: Handle[Generation] | None = None  # while it is written
         self._generation: Generation | None = None
@@ -59,11 +41,11 @@ class WholePageReader:
 
     def read(self, page: Image.Image) -> ReadingSteps[Encoded | str]:
         """Yields the text of an RGB page as it is written, and meanwhile what is waited for."""
-        context, options = self._context, self._options
+        context, options = self._request.context, self._request.options
         started = time.perf_counter()
         prepared = prepare_page(page, context.model.config, options)
         self._grid, self._n_tiles = prepared.grid, len(prepared.tiles)
-        prompt_ids = context.ask(self._question, self._n_tiles, options.thinking)
+        prompt_ids = context.ask(self._request.question, self._n_tiles, options.thinking)
         self._image_ms = 1000 * (time.perf_counter() - started)
         request = Request(
             prompt_ids=prompt_ids,
@@ -71,14 +53,14 @@ class WholePageReader:
             options=options,
             repair_loops=options.repair_loops,
             sessions=context.cache.for_page(prepared.tiles),
-            cancel=self._cancel,
+            cancel=self._request.cancel,
         )
         with context.engine.submit(request) as self._answer:
             yield from self._write(self._answer)
             generation = self._generation = self._answer.result()
         self._answer = None  # and its tiles
         if options.groundedness:
-            task = Groundedness(context.model, prompt_ids, generation, self._cancel)
+            task = Groundedness(context.model, prompt_ids, generation, self._request.cancel)
             with context.engine.run(task) as measured:
                 while not measured.done:
                     measured.take()
@@ -90,7 +72,7 @@ class WholePageReader:
         """The answer so far."""
         return self._generation if self._answer is None else self._answer.partial
 
-    def told(self, page: Page, image_ms: float) -> Page:
+    def updated(self, page: Page, image_ms: float) -> Page:
         """Returns the page with what is known of it now.
 
         Args:
@@ -127,7 +109,7 @@ class WholePageReader:
         """Returns the whole answer with the marks of places, where there are any."""
         if self._generation is None:
             return None
-        boxed = self._context.model.detokenize(self._generation.ids)
+        boxed = self._request.context.model.detokenize(self._generation.ids)
         if self._generation.thought:
             boxed = boxed.rpartition(THOUGHT_END)[2]
         return boxed if "<box>" in boxed else None
