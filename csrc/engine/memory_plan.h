@@ -20,7 +20,7 @@ struct DeviceMemory {
     size_t released_bytes;  // of weight_bytes, no longer resident once they are packed
 };
 
-// Per backend of `model`, which was loaded with measure_only; the CPU stands last. Throws
+// Per backend of `model`, which was loaded with measure_only; the CPU is last. Throws
 // Error{argument, context_overflow}.
 std::vector<DeviceMemory> plan_memory(const std::shared_ptr<const Model>& model,
                                       const MemoryRequest& request);

@@ -19,7 +19,7 @@ void require(bool holds, const char* name, const char* expected, double found) {
                                          expected + "; found " + std::to_string(found));
 }
 
-// A vocabulary has 150000 tokens, every one of which is looked at for each token that is written:
+// A vocabulary has 150000 tokens, all looked at for each token that is written:
 // loops over independent values become vector instructions.
 constexpr size_t kLanes = 16;
 

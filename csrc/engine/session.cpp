@@ -25,7 +25,7 @@ int64_t checked_context(const Model& model, int64_t n_ctx) {
     return n_ctx;
 }
 
-// How far a token lies behind the one before it, in units.
+// How far a token is behind the one before it, in units.
 int32_t position_step(const ModelConfig& c, int32_t id, bool has_images) {
     const bool is_image = has_images && id == c.image.context_id;
     return is_image ? 1 : static_cast<int32_t>(c.decoder.rope.position_units);

@@ -15,7 +15,7 @@ namespace crispvl {
 struct DialectFiles {
     GgufParts main;
     GgufParts mmproj;
-    std::shared_ptr<const GgufFile> tokenizer;  // its vocabulary stands in for the model's own
+    std::shared_ptr<const GgufFile> tokenizer;  // its vocabulary replaces the model's own
 };
 
 // Finds the layout and fills `source`. Throws Error{model_file} when the files do not make one

@@ -150,7 +150,7 @@ void deduce_chat(ModelSource& source) {
         source.warn(source.describe() + " does not say its conversation format; '" +
                     format->second + "' is used, as its token '" + format->first + "' suggests.");
     }
-    // Qianfan-OCR, which alone has tokens for coordinates; what its model card asks.
+    // Qianfan-OCR, the only one with tokens for coordinates; what its model card asks.
     if (find("<COORD_0>") >= 0 || find("<COORD_000>") >= 0) {
         deduce_if_absent(source, kPromptMarkdown, std::string("Parse this document to Markdown."));
     }

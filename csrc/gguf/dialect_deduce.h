@@ -18,7 +18,7 @@ std::string name_of(const GgufFile& file);
 bool is_projector(const GgufFile& file);
 
 bool has_tensor(const ModelSource& source, const std::string& name);
-// A size that stands in a foreign key: between 1 and 2^24.
+// A size in a foreign key: between 1 and 2^24.
 int64_t count(const ModelSource& source, const std::string& key);
 void deduce_if_absent(ModelSource& source, const std::string& key, GgufValue value);
 

@@ -54,7 +54,7 @@ void deduce_rope(ModelSource& source, const TextArch& arch) {
     deduce_if_absent(source, kRopeFactor, factor);
     deduce_if_absent(source, kRopeBetaFast, number("yarn_beta_fast", 32.0));
     deduce_if_absent(source, kRopeBetaSlow, number("yarn_beta_slow", 1.0));
-    // Ours is the whole factor; llama.cpp's stands beside YaRN's own (llama-context.cpp).
+    // Ours is the whole factor; llama.cpp's is applied beside YaRN's own (llama-context.cpp).
     const double yarn = type == "yarn" && factor > 1 ? 0.1 * std::log(factor) + 1 : 1.0;
     deduce_if_absent(source, kRopeAttnFactor, yarn * number("attn_factor", 1.0));
     const std::string context = std::string(arch.name) + "." + kTextContext;

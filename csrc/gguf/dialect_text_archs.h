@@ -18,7 +18,7 @@ struct TextArch {
     bool has_half_sliding = false;  // every other layer slides, from the first on
     bool has_whole_ramp = true;     // YaRN's ramp begins and ends at whole dimensions
     bool strips_after_marks =
-        false;  // special tokens take the spaces after them along, and no space stands for them
+        false;  // special tokens take the spaces after them along, and are not given one back
 };
 
 // Throws Error{model_file} for an architecture that no InternVL has.

@@ -62,7 +62,7 @@ gguf_context_ptr parse(const MappedFile& file) {
                         "with 'crispvl convert'");
     }
     take_log_error();
-    // A file of a header alone ends before the padding that ggml wants to skip.
+    // A file of only a header ends before the padding that ggml wants to skip.
     const uint64_t padded_bytes = GGML_PAD(uint64_t{file.size()}, kLargestAlignment);
     HeaderReader reader(file);
     gguf_context_ptr gguf(gguf_init_from_callback(HeaderReader::read, &reader, /*max_chunk_read=*/0,

@@ -24,7 +24,7 @@ struct FileBytes {
 
 class MappedFile {
 public:
-    // Opens a file; until load() its bytes are had through read() alone. Throws Error{not_found}
+    // Opens a file; until load() its bytes are had only through read(). Throws Error{not_found}
     // when `path` (UTF-8) is not there, Error{model_file} when it is not a readable regular file.
     explicit MappedFile(const std::string& path);
     // Copies the bytes. Throws Error{memory}, or Error{model_file} when there are none.

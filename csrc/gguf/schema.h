@@ -1,5 +1,5 @@
 // Every GGUF key and tensor name that the engine speaks, once. Names are llama.cpp's (text model
-// and mmproj); what llama.cpp infers or leaves out stands under "crispvl.".
+// and mmproj); what llama.cpp infers or leaves out is under "crispvl.".
 #pragma once
 
 #include <string>

@@ -133,7 +133,7 @@ void ModelSource::add_tensor(GgufTensor tensor) {
     std::string name = tensor.name;
     if (!tensors_.emplace(name, std::move(tensor)).second) {
         throw Error(ErrorKind::model_file, "[weights] expected each tensor once; '" + name +
-                                               "' stands in two files of " + describe() +
+                                               "' is in two files of " + describe() +
                                                "; give the text file and its mmproj");
     }
 }

@@ -1,4 +1,4 @@
-// A model as it lies on disk: one or more GGUF files seen as one set of canonical keys and tensors.
+// A model as it is on disk: one or more GGUF files seen as one set of canonical keys and tensors.
 // Foreign layouts are translated here (dialect.cpp), so nothing below knows a foreign name.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace crispvl {
 class ModelSource {
 public:
     // Opens a single file, or a text file with its `mmproj` ("" for none). The vocabulary of the
-    // GGUF file `tokenizer` ("" for none) stands in for the model's own. Throws Error{not_found,
+    // GGUF file `tokenizer` ("" for none) replaces the model's own. Throws Error{not_found,
     // model_file}, and while copying Error{memory, cancelled}.
     static ModelSource open(const std::string& path, const std::string& mmproj,
                             const std::string& tokenizer = "", FileAccess access = {});

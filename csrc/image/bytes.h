@@ -1,4 +1,4 @@
-// A file's bytes with bounds: what lies outside reads as nothing.
+// A file's bytes with bounds: reads outside them give nothing.
 #pragma once
 
 #include <cstddef>

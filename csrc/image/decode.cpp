@@ -84,7 +84,7 @@ bool jpeg_breaks_off(const Bytes& file) {
     return !segment;
 }
 
-// stb_image fills up what breaks off; of PNG alone it asks for the rest itself.
+// stb_image fills up what breaks off; only of PNG it asks for the rest itself.
 bool breaks_off(const uint8_t* data, size_t n_bytes, int width, int height) {
     const Bytes file = bytes_of(data, n_bytes);
     if (file.begins("BM")) return bmp_breaks_off(data, n_bytes, width, height);

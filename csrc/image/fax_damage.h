@@ -1,4 +1,4 @@
-// Damage within the codes of a facsimile, of which decoders make a picture all the same.
+// Damage within the codes of a facsimile that decoders make a picture of all the same.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Where the first frame of a GIF file (GIF89a) lies, and what is beside it.
+// Where the first frame of a GIF file (GIF89a) is, and what is beside it.
 #pragma once
 
 #include <array>

@@ -17,7 +17,7 @@ constexpr size_t kSlackBytes = 4;  // that encoders leave behind a scan
 // white overshoot.
 constexpr int64_t kMostAmplitude = 1024 + 256;
 
-// Thrown inside this file alone.
+// Thrown only inside this file.
 struct Damage {};
 
 // Symbols by the next 16 bits; a length of 0 where they begin with no code.
@@ -205,7 +205,7 @@ public:
         size_t at = 2;
         while (file_.has(at, 4)) {
             if (file_.integer(at, 1) != 0xFF) {
-                ++at;  // what else stands between segments is nothing to decoders
+                ++at;  // decoders ignore what else is between segments
                 continue;
             }
             const uint32_t marker = file_.integer(at + 1, 1);

@@ -1,4 +1,4 @@
-// Damage within a JPEG's data, of which decoders make a picture all the same.
+// Damage within a JPEG's data that decoders make a picture of all the same.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 namespace crispvl {
 
 // Whether the codes of a JPEG's scans (ITU-T T.81, annexes F and G) are not those of a whole
-// picture: a code that is none, a coefficient beyond a block's last, a marker too early, data
+// picture: an unassigned code, a coefficient beyond a block's last, a marker too early, data
 // left over. Files of other kinds, with arithmetic coding or without a loss are not looked into.
 bool jpeg_is_damaged(const uint8_t* data, size_t n_bytes);
 

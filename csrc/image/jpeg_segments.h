@@ -15,8 +15,8 @@ struct JpegSegment {
     size_t end;  // where the next one may begin
 };
 
-// The first segment from `at` on, without those of a marker alone except the file's end. Fill
-// bytes and what else stands between segments, such as a scan's data, is passed over, as libjpeg
+// The first segment from `at` on, without bare markers except the file's end. Fill
+// bytes and what else is between segments, such as a scan's data, is passed over, as libjpeg
 // does it. Nothing where the file ends before the segment.
 std::optional<JpegSegment> next_jpeg_segment(const Bytes& file, size_t at);
 

@@ -366,7 +366,7 @@ CRISPVL_API crispvl_status crispvl_build_prompt(const crispvl_model* model,
                                                 const int32_t* n_tiles, size_t n_images,
                                                 int32_t* ids, size_t capacity, size_t* n_ids);
 
-/* Cuts an image into tiles as where it is alone in its prompt, uint8 RGB
+/* Cuts an image into tiles as the only one of its prompt, uint8 RGB
  * [n_tiles, tile_px, tile_px, 3], thumbnail last. 0 for
  * `max_tiles` or `min_tiles` is the model's number. `capacity_bytes` is that of `tiles`. */
 CRISPVL_API crispvl_status crispvl_tile_image(const crispvl_model* model,

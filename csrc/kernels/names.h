@@ -6,7 +6,7 @@
 
 namespace crispvl::kernels {
 
-// By instruction set: "avx512_bf16". Empty where there is ggml alone.
+// By instruction set: "avx512_bf16". Empty where there is only ggml.
 std::vector<std::string> kernel_names();
 
 }  // namespace crispvl::kernels

@@ -45,7 +45,7 @@ std::vector<Share> shares_of(int64_t n_source, int n_result, double factor) {
     return shares;
 }
 
-// Adds a row's luma, in 1/16, to the sums of the columns of the result, of which there is one more.
+// Adds a row's luma, in 1/16, to the sums of the columns of the result, plus one.
 template <PixelFormat format>
 void add_row(const uint8_t* from, const std::vector<Share>& columns, size_t step, uint32_t* sums) {
     for (const Share& share : columns) {

@@ -41,7 +41,7 @@ Components components_of(const Ink& ink) {
     return found;
 }
 
-// Fills the gaps of broken print, which is told by letters that are far higher than their pieces.
+// Fills the gaps of broken print, which shows by letters that are far higher than their pieces.
 // Returns the typical height of letters.
 int mend(Ink& ink) {
     const int height = typical_height(components_of(ink).all);

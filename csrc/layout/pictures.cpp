@@ -9,7 +9,7 @@ constexpr int kLeastSide = 6;         // letters, of the longer side
 constexpr float kLeastStroke = 1.2f;  // letters, that a picture's shapes are thick on average
 constexpr int kOtherPaper = 70;       // grey levels from that of most of the page
 constexpr float kInked = 0.3f;        // of a tile
-constexpr float kLeastFill = 0.35f;   // of its box, all of which is the picture then
+constexpr float kLeastFill = 0.35f;   // of its box, which is all picture then
 constexpr int kLeastTiles = 24;       // of a picture
 
 bool is_picture(const Component& c, int text_height) {

@@ -13,9 +13,9 @@ struct Skew {
     double radians = 0;     // how far lines descend to the right (vertical: lean to the left)
 };
 
-// From the components that could be letters. Lines of text are told from columns by the gaps
-// between neighbours, which are narrower within a line; the angle is the one within ±10° at which
-// the lower and upper ends of letters fall into the fewest rows.
+// From the components that could be letters. Lines of text are distinguished from columns by the
+// gaps between neighbours, which are narrower within a line; the angle is the one within ±10° at
+// which the lower and upper ends of letters fall into the fewest rows.
 Skew find_skew(const std::vector<Component>& components, int text_height);
 
 }  // namespace crispvl::layout

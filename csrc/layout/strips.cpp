@@ -81,7 +81,7 @@ bool is_out_of_room(const LayoutLine& line, float along, float down) {
     return -down > line.room_over[i] || down > line.room_under[i];
 }
 
-// Samples per strip px, of which there are `scale` per page px.
+// Samples per strip px; a page px is `scale` of them.
 int samples_per_px(float scale) {
     return std::clamp(static_cast<int>(std::ceil(1 / scale)), 1, kMostSamples);
 }

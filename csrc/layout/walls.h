@@ -10,7 +10,7 @@ public:
     Walls(const std::vector<Box>& rules, int text_height)
         : walls_(upright(rules)), index_(walls_, text_height) {}
 
-    // Whether a rule is between two boxes of one row, the first of which is at the left.
+    // Whether a rule is between two boxes of one row, the first at the left.
     bool part(const Box& left, const Box& right) const {
         const int middle =
             (std::max(left.top, right.top) + std::min(left.bottom, right.bottom)) / 2;

@@ -26,7 +26,7 @@ bool optional_flag(const ModelSource& source, const char* key, bool otherwise = 
 
 // Widths and counts: products of four of them fit 64 bits.
 constexpr int64_t kLargest = int64_t{1} << 24;
-// Ten times what any model has; bounds the memory for graphs, of which no byte is in the file.
+// Ten times what any model has; bounds the memory for graphs, which the file's size does not.
 constexpr int64_t kMostLayers = 1024;
 // Four times the largest vocabulary; bounds the memory for tokens that the file does not name.
 constexpr int64_t kMostRows = int64_t{1} << 20;

@@ -1,4 +1,4 @@
-// The model's architecture as plain data, read from the file's keys alone. One fact, one field:
+// The model's architecture as plain data, read only from the file's keys. One fact, one field:
 // the graph branches on these switches and on nothing else.
 #pragma once
 
@@ -31,7 +31,7 @@ struct VisionConfig {
 
     int64_t grid() const { return tile_px / patch_px; }  // patches along one edge
     int64_t n_patches() const { return grid() * grid(); }
-    int64_t n_positions() const { return n_patches() + 1; }  // the class token stands first
+    int64_t n_positions() const { return n_patches() + 1; }  // the class token is first
     int64_t d_patch() const { return 3 * patch_px * patch_px; }
 };
 
@@ -71,7 +71,7 @@ struct DecoderConfig {
 struct ImageConfig {
     int64_t min_tiles, max_tiles;
     bool thumbnail;
-    bool multi_scale;                      // a page alone in its prompt is cut into two grids
+    bool multi_scale;                      // the only page of a prompt is cut into two grids
     int32_t start_id, end_id, context_id;  // <img>, </img>, <IMG_CONTEXT>
     int64_t tokens_per_tile;
     int64_t tokens_per_small_tile;  // where a router has it give tokens up

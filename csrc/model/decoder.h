@@ -18,7 +18,7 @@ public:
     // Sequences that one step may serve; bounds the largest graph.
     static constexpr size_t kMaxSequences = 16;
 
-    // `places`: the backend of each layer, an index of Backends::all; the head lies with the last.
+    // `places`: the backend of each layer, an index of Backends::all; the head is with the last.
     // `i_host`: the backend of the embedding; a tied head elsewhere is a second copy of it.
     Decoder(Weights& weights, const DecoderConfig& config, const std::vector<size_t>& places,
             size_t i_host);

@@ -26,7 +26,7 @@ public:
     const Norm& attention_norm() const { return attention_norm_; }
     const Attention& attention() const { return attention_; }
     const Norm& mlp_norm() const { return mlp_norm_; }
-    // The MLP that our kernels, which know silu alone, can serve; else null.
+    // The MLP that our kernels, which know only silu, can serve; else null.
     const GatedMlp* plain_mlp() const {
         return mlp_ && mlp_->gate_kind() == GateKind::silu ? &*mlp_ : nullptr;
     }

@@ -18,7 +18,7 @@ bool is_f32(const ModelSource& source, const std::string& block) {
     return source.tensors().find(block + ".attn_k.weight")->second.type == GGML_TYPE_F32;
 }
 
-// None for "auto". Throws Error{argument} for a name that is none.
+// None for "auto". Throws Error{argument} for an unknown name.
 std::optional<ggml_type> kv_type_named(const std::string& name) {
     if (name == "auto") return std::nullopt;
     for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_Q8_0}) {
@@ -38,7 +38,7 @@ void check_kv_cache(const std::string& name, const DecoderConfig& c) {
                                          std::to_string(c.d_head) + "; use auto or f16");
 }
 
-// A header made from a configuration alone names no tokens; memory does not depend on them.
+// A header made from only a configuration names no tokens; memory does not depend on them.
 void stand_in_for_vocabulary(ModelSource& source) {
     source.deduce(schema::kTokenizerModel, std::string("llama"));
     source.deduce(schema::kTokens, std::vector<std::string>{"<unk>"});
@@ -183,7 +183,7 @@ const ModelConfig& Model::config() const {
         throw Error(ErrorKind::argument, "[model] expected a model with its configuration; " +
                                              source_.describe() +
                                              " holds a vocabulary or a text "
-                                             "model alone; give the complete model");
+                                             "model only; give the complete model");
     }
     return *config_;
 }

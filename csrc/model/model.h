@@ -34,7 +34,7 @@ struct LoadOptions {
     bool vocab_only = false;         // tokenizer and keys, no weights
     bool exact = false;              // F32 throughout: products, and the cache as kv_type() says
     std::string kv_cache = "auto";   // "f32", "f16", "q8_0", or what kv_type() says
-    bool measure_only = false;       // read headers alone; graphs are measured, not run
+    bool measure_only = false;       // read only headers; graphs are measured, not run
     std::string tokenizer;           // GGUF file whose vocabulary is used; "" for the model's own
     double image_position_step = 0;  // see set_position_step(); 0: the file's, or else 1
     // Devices in the order of the layers, instead of `device`. Encoder and projector lie on the
@@ -63,7 +63,7 @@ public:
     const Tokenizer& tokenizer() const { return *tokenizer_; }
     const VocabData& vocab() const { return tokenizer_->vocab(); }
     bool has_weights() const { return network_ != nullptr; }
-    // False for a vocabulary alone and for a text model without its projector.
+    // False for a bare vocabulary and for a text model without its projector.
     bool has_config() const { return config_.has_value(); }
     // Throws Error{argument} without one.
     const ModelConfig& config() const;
@@ -93,7 +93,7 @@ public:
     TileVariants encode_variants(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
                                  const TileProgress& progress, Trace* trace = nullptr) const;
 
-    // Tiles that one graph encodes: what is encoded in parts of so many is encoded alike.
+    // Tiles that one graph encodes: parts of this size are encoded alike.
     int64_t tiles_per_graph() const;
 
 private:

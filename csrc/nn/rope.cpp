@@ -16,7 +16,8 @@ float stretched_base(const RopeConfig& c, int64_t d_head, int64_t n_total) {
 }
 
 // YaRN (arXiv 2309.00071): fast pairs keep their frequency, slow ones are divided by the factor,
-// and a ramp over the pairs lies between. ggml's own ramp begins and ends at whole dimensions only.
+// with a ramp over the pairs between them. ggml's own ramp begins and ends at whole dimensions
+// only.
 std::vector<float> yarn_divisors(const RopeConfig& c, int64_t d_head) {
     const double d = static_cast<double>(d_head), pi = std::acos(-1.0);
     const auto dimension_of = [&](double n_rotations) {

@@ -25,7 +25,7 @@ struct RopeConfig {
     // V2PE (arXiv 2412.09616): an image token advances the position by 1/units, text by 1.
     int64_t position_units = 1;
 
-    // Whether a sequence of so many positions takes the second set of longrope's factors.
+    // Whether a sequence of this length takes the second set of longrope's factors.
     bool is_long(int64_t n_total) const {
         return scaling == RopeScaling::longrope && n_total > original_context;
     }

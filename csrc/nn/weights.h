@@ -57,7 +57,7 @@ private:
     std::vector<size_t> n_bytes_;
 };
 
-// A path in the file and a backend for what lies below it: Scope{w, "blk.0"} / "attn_q" names
+// A path in the file and a backend for what is below it: Scope{w, "blk.0"} / "attn_q" names
 // "blk.0.attn_q".
 class Scope {
 public:

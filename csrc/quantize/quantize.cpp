@@ -34,7 +34,7 @@ std::map<std::string, const GgufTensor*> tensors_by_name(const GgufParts& input)
             if (found.emplace(tensor.name, &tensor).second) continue;
             throw Error(ErrorKind::model_file,
                         "[quantize] expected each tensor once; '" + tensor.name +
-                            "' stands in two parts, one of them '" + part->path() +
+                            "' is in two parts, one of them '" + part->path() +
                             "'; download them again, all from one place");
         }
     }

@@ -91,7 +91,7 @@ ggml_backend_dev_t choose_device(const std::string& wanted) {
     return nullptr;
 }
 
-// A null stands for the CPU.
+// Null means the CPU.
 std::vector<ggml_backend_dev_t> choose_devices(const std::vector<std::string>& wanted) {
     std::vector<ggml_backend_dev_t> chosen;
     for (const std::string& name : wanted) {

@@ -36,7 +36,7 @@ struct ThreadPoolDeleter {
     int process = current_process();
 };
 
-// The backends of one model, in order of preference; the CPU stands last.
+// The backends of one model, in order of preference; the CPU is last.
 struct Backends {
     // `devices`, each once: "auto", "cpu", or a device's name or kind ("cuda", "cuda:1", "metal",
     // "vulkan"). `n_threads` 0 means default_thread_count(). Throws Error{device, argument}.

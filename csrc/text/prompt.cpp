@@ -206,7 +206,7 @@ void PromptBuilder::hide(Text& text, std::string_view utf8) const {
     }
 }
 
-// Cuts the text at the special tokens it shows; what lies between is tokenised in one piece, for a
+// Cuts the text at the special tokens it shows; what is between is tokenised in one piece, for a
 // merge may cross from the format's text to the caller's.
 void PromptBuilder::tokenize(const Text& text, std::vector<int32_t>& ids) const {
     size_t begin = 0;

@@ -36,7 +36,7 @@ struct PromptMessage {
 
 // Renders messages in a model's conversation format and tokenises the result. Immutable.
 //
-// Jinja templates are not evaluated here. A file that names none of our conversations is spoken to
+// Jinja templates are not evaluated here. A file that names none of our conversations is prompted
 // as the templates of InternVL's `-hf` checkpoints do it, when its vocabulary has "<|im_start|>":
 // ChatML with a system turn only where one is given, and nothing between the parts of a message.
 class PromptBuilder {

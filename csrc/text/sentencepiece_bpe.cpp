@@ -15,7 +15,7 @@
 namespace crispvl {
 namespace {
 
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581 stands for a space in a piece
+constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581, which means a space in a piece
 
 std::string escape_spaces(std::string_view text) {
     std::string escaped;

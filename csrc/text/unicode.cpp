@@ -18,7 +18,7 @@ struct Range {
 };
 
 struct Decomposition {
-    char32_t composed, first, second;  // second is 0 where one character stands for another
+    char32_t composed, first, second;  // second is 0 where one character replaces another
 };
 
 struct Composition {

@@ -98,12 +98,12 @@ def explained(error: Exception, where: str) -> Exception:
     """
     if not isinstance(error, MemoryError) or isinstance(error, CrispVLError):
         return error
-    told = OutOfMemoryError(
+    named = OutOfMemoryError(
         f"[{where}] expected enough memory for this item; found too little{_reason(error)}; free "
         "memory, or scale the item down"
     )
-    told.__cause__ = error
-    return told
+    named.__cause__ = error
+    return named
 
 
 def _reason(error: Exception) -> str:

@@ -95,7 +95,7 @@ class ModelConfig(Mapping[str, Facts]):
         facts: What the core made of a file.
         metadata: The file's own keys, which name prompts of tasks that the core does not know.
 
-    Without weights there are ``tokenizer`` and ``source`` alone: see `is_whole`.
+    Without weights there are only ``tokenizer`` and ``source``: see `is_whole`.
     """
 
     def __init__(self, facts: dict[str, Facts], metadata: Mapping[str, Any] | None = None) -> None:

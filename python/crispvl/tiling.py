@@ -167,7 +167,7 @@ def _resize(page: Image.Image, width: int, height: int) -> Image.Image:
 def _candidate_grids(min_tiles: int, max_tiles: int) -> tuple[tuple[int, int], ...]:
     """All grids of ``min_tiles`` to ``max_tiles`` tiles, smaller ones first.
 
-    The published recipe sorts a set by area alone, so grids of one area keep the set's order. With
+    The published recipe sorts a set by area only, so grids of one area keep the set's order. With
     ``min_tiles=1`` that order never decides (no page is equally far from two grids of one area
     without being closer to a third); with a larger minimum it can, so the set is filled as there.
     """

@@ -2,7 +2,7 @@
 
 A wheel carries the core once per group of CPUs, in ``variants/NAME`` beside the baseline, because
 ggml's kernels are compiled for one instruction set. The package ``crispvl-cuda`` adds one for
-NVIDIA's GPUs. A build from source has one core alone, for the CPU it was built on.
+NVIDIA's GPUs. A build from source has only one core, for the CPU it was built on.
 """
 
 from __future__ import annotations

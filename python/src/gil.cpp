@@ -45,7 +45,7 @@ auto take_gil(const Take& take) {
 }
 
 // Runs while the module is torn down, with the GIL. Native calls stop within a layer, and threads
-// that wait for the GIL get it once more, to be told that Python is gone.
+// that wait for the GIL get it once more, to find that Python is gone.
 void stop_native_calls() {
     if (!is_finalizing()) return;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);

@@ -42,7 +42,7 @@ public:
 
 private:
     std::vector<const CancelToken*> tokens_;
-    const bool handles_signals_;  // Python handles them in its main thread alone
+    const bool handles_signals_;  // Python handles them only in its main thread
     std::chrono::steady_clock::time_point last_look_ = std::chrono::steady_clock::now();
     bool signalled_ = false;
 };

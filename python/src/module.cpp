@@ -1,4 +1,4 @@
-// crispvl._core: types in, exceptions out, GIL released. What the arguments mean stands in
+// crispvl._core: types in, exceptions out, GIL released. What the arguments mean is in
 // python/crispvl/_core.pyi and the core's headers.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>

@@ -23,7 +23,7 @@ OTHER_GRAMMAR = {
 EXEMPT = {
     "Cancelled": "an event, no fault: it says what was stopped",
     "AttributeError": "Python's protocol of a module's attributes",
-    "RuntimeError": "as the package that `crispvl.compat` stands in for words it",
+    "RuntimeError": "worded as by the package that `crispvl.compat` replaces",
     "Image.DecompressionBombError": "Pillow's own, quoted in a message",
     "LimitError": "a reason, which the message of a chat template quotes",
     "ApiError": "sent to clients of the server",

@@ -1,4 +1,4 @@
-"""The package and the core are rooms: what a folder imports lies below it, and never above."""
+"""The package and the core are rooms: what a folder imports is below it, never above."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def core_includes() -> Imports:
 
 
 def by_room(imports: Imports) -> Imports:
-    """The same between rooms: the folders at the top, and each file that stands beside them."""
+    """The same between rooms: the folders at the top, and each file beside them."""
     rooms: dict[str, set[str]] = {}
     for name, imported in imports.items():
         room = name.split("/")[0]

@@ -257,7 +257,7 @@ def test_structs_of_other_headers_are_understood(library: Library, model: Loaded
     arguments = (model.handle, byref(image), byref(newer), byref(result))
     assert "newer" in status_of(library.call, "recognize", *arguments)[1]
 
-    older = library.params(max_tokens=1, temperature=-9)  # its temperature lies beyond its end
+    older = library.params(max_tokens=1, temperature=-9)  # its temperature is beyond its end
     older.struct_size = capi.RecognizeParams.temperature.offset
     arguments = (model.handle, byref(image), byref(older), byref(result))
     library.call("recognize", *arguments)

@@ -181,7 +181,7 @@ def test_only_the_api_leaves_the_library(library_path: Path, prefix: Path) -> No
 def test_another_ggml_in_the_process_is_never_called(
     library_path: Path, nano: Path, text: str, tmp_path: Path
 ) -> None:
-    """Every ggml function stands in the global scope already, and aborts when it is called."""
+    """Every ggml function is in the global scope already, and aborts when it is called."""
     if not shutil.which("cc") or not shutil.which("nm"):
         pytest.skip("no compiler")
     names = re.findall(r" [tT] (g(?:gml|guf)_\w+)$", run("nm", library_path), re.MULTILINE)

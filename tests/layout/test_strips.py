@@ -91,7 +91,7 @@ def test_a_word_wider_than_a_tile_is_cut_between_letters(page: RenderedPage) -> 
 
 
 def _form_for(line: LayoutLine, rows: float) -> StripFormat:
-    """Tiles on which a line takes so many rows."""
+    """Tiles on which a line takes a given number of rows."""
     length = float(line.words[-1, 1]) * FORM.height_px / line.band_px  # of the tile
     return replace(FORM, tile_px=round(length / rows) + 2 * FORM.left_px + 6)
 

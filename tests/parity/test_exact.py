@@ -34,7 +34,7 @@ def file(
 
 
 def as_float32(file: Path, out: Path) -> Path:
-    """The same weights, each written as the float32 that it stands for."""
+    """The same weights, each written as the float32 that it means."""
     reader = GGUFReader(file)
     writer = GGUFWriter(out, "qwen2")
     for name, key in reader.fields.items():

@@ -1,7 +1,7 @@
 """Answers that are written together are the ones that are written alone.
 
 Each row of a product and each sequence's attention is computed by itself, but ggml adds up in
-another order where a row stands alone, which shows in the last digits.
+another order where a row is by itself, which shows in the last digits.
 """
 
 from __future__ import annotations

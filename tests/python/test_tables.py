@@ -1,4 +1,4 @@
-"""Tables that a model wrote are found, spans filled, whatever else stands around them."""
+"""Tables that a model wrote are found, spans filled, whatever else is around them."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def rotary_frequencies(rope: RopeConfig, d_head: int, n_tokens: int) -> tuple[Ar
         stretch = rope.factor * n / rope.context - (rope.factor - 1)
         return (rope.theta * stretch ** (d_head / (d_head - 2))) ** -pairs, 1.0
     if rope.scaling == "yarn":
-        # Fast pairs keep their frequency, slow ones are interpolated, a ramp lies between.
+        # Fast pairs keep their frequency, slow ones are interpolated, with a ramp between.
         def pair_of(rotations: float) -> float:
             turns = rope.context / (rotations * 2 * math.pi)
             return d_head * math.log(turns) / (2 * math.log(rope.theta))

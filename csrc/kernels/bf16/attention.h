@@ -174,7 +174,7 @@ struct VisibleKeys {
     int64_t first, end;
 };
 
-// What lies outside of `keys` of the 16 numbers from `i` on becomes `filler`.
+// Of the 16 numbers from `i` on, those beyond `keys` become `filler`.
 inline Floats keep_visible(VisibleKeys keys, int64_t i, Floats x, Floats filler) {
     x = keep_first(keys.end - i, x, filler);
     return keys.first > i ? keep_first(keys.first - i, filler, x) : x;

@@ -2,8 +2,8 @@
 // floats on AVX2. Plain pointers and sizes only, so that the files compiled for an instruction set
 // share no inline code with the rest of the program.
 //
-// A packed matrix W [n_out, n_in] lies in panels of 64 outputs: panel, pair of inputs, output,
-// input of the pair. The last panel and an odd last input are padded with zeros.
+// A packed matrix W [n_out, n_in] is laid out in panels of 64 outputs: panel, pair of inputs,
+// output, input of the pair. The last panel and an odd last input are padded with zeros.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +43,7 @@ struct GemmJob {
 
 // Computes the share of thread `ith` of `nth`.
 void gemm_bf16(const GemmJob& job, int ith, int nth);
-// Computes the outputs of one panel that stands by itself; `job.panels` is not looked at.
+// Computes the outputs of one panel by itself; `job.panels` is not looked at.
 void gemm_bf16_panel(const GemmJob& job, int64_t i_panel, const uint16_t* panel);
 
 // BF16 rows [64, n_in], n_in even, -> one panel.

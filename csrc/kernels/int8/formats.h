@@ -1,5 +1,5 @@
 // Unpacks 16 rows of weights from their GGUF blocks into a panel. A format tells its block's inputs
-// and bytes and how it lies in a panel; `unpack` reads one block of each row.
+// and bytes and how it is laid out in a panel; `unpack` reads one block of each row.
 //
 // Layouts: ggml-common.h of ggml.
 #pragma once

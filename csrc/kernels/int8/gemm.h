@@ -96,7 +96,7 @@ PanelSpace panel_at(char* p, int64_t n_in) {
     return {reinterpret_cast<uint8_t (*)[64]>(p), scales, scales + n_in / 4 / Format::kQuads};
 }
 
-// Unpacks two panels and returns what lies behind them.
+// Unpacks two panels and returns what follows them.
 template <typename Format>
 char* unpack_pair(const void* rows, const Int8Columns& columns, int64_t n_in, char* space,
                   PanelView* pair) {

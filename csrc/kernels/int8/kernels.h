@@ -93,7 +93,7 @@ void quantise_bf16_rows(const uint16_t* x, int64_t n_rows, int64_t n_in, void* y
 
 // ---- many rows, weights packed beforehand -------------------------------------------------------
 //
-// A packed matrix W [n_out, n_in] lies in panels of 16 outputs (int8/panel.h); the last
+// A packed matrix W [n_out, n_in] is laid out in panels of 16 outputs (int8/panel.h); the last
 // panel repeats its last output.
 
 inline constexpr int64_t kInt8PanelOutputs = 16;

@@ -20,7 +20,7 @@ struct PanelView {
     const float* minima;   // [n_in / 32][16] or null
 };
 
-// How a weight type lies in a panel.
+// How a weight type is laid out in a panel.
 template <int kQuadsOfScale, int kBitsOfWeight, bool kHasMinima>
 struct PanelTraits {
     static constexpr int kQuads = kQuadsOfScale;  // that share a scale: 8 or 4
@@ -115,7 +115,7 @@ inline void multiply(const PanelView* panels, int64_t n_blocks, const QuantisedB
     }
 }
 
-// Sums of the outputs from `first` on, of which n are left, with their bias; null: none.
+// Sums of the outputs from `first` on, n being left, with their bias; null: none.
 inline Floats with_bias(const float* bias, int64_t first, int64_t n, Floats sums) {
     return bias != nullptr ? add(sums, load_first(n, bias + first)) : sums;
 }

@@ -1,4 +1,4 @@
-"""A reader in a process of its own, so that a page that ends it costs that page alone."""
+"""A reader in a process of its own, so that a page that ends it costs only that page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class IsolatedReader(WorkerProcess):
     def read(self, parcel: Parcel) -> Iterator[Row]:
         """Yields a row for each page of the parcel, whatever happens to the process.
 
-        A page that was with a process when it died is tried again alone, in a fresh process for
+        A page that was with a process when it died is tried again by itself, in a fresh process for
         its last attempt, and is recorded as failed after that.
         """
         left = {

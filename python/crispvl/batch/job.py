@@ -39,7 +39,7 @@ class Job:
     read: ReadOptions = field(default_factory=ReadOptions)
     prompt: str | None = None
     attempts: int = 3
-    """How often a page is given to a worker that it may end; from the second time on, alone."""
+    """How often a page is given to a worker that it may end; from the second time on, by itself."""
     page_timeout: float = 600.0
     """Seconds after which a worker that says nothing is taken for hanging."""
     resume: bool = True

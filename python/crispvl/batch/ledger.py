@@ -71,7 +71,7 @@ class Ledger:
     def expect(self, documents: Iterable[Stored]) -> None:
         """Notes documents to be read, after the rows of the table.
 
-        Those of which every page was read are done, without opening them. Of a range of pages the
+        Those with every page read are done, without opening them. Of a range of pages the
         document itself must tell which they are.
         """
         latest = self._index.execute("select coalesce(max(rowid), 0) from found").fetchone()

@@ -36,7 +36,7 @@ def run_on_this_machine(
         n_workers: Processes.
         factory: Makes the reader of each.
         opener: Opens documents, in a process of its own.
-        on_rows: Told the summary so far, after each parcel.
+        on_rows: Called with the summary so far, after each parcel.
 
     Raises:
         DocumentError: There is no document.

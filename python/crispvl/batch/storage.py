@@ -89,7 +89,7 @@ def stored(name: str, info: FileInfo) -> Stored:
     """A file of a listing, under the name that leads to it again.
 
     One that changed just now may change again within the same tick of the store's clock, so its
-    version is good for this listing alone; so is that of a store that tells no times.
+    version is good for this listing only; so is that of a store that tells no times.
     """
     now, changed = time.time_ns(), info.mtime_ns
     is_settled = changed is not None and now - changed > _CLOCK_NS
@@ -118,7 +118,7 @@ class Folder:
             yield
             return
         folder = Path(self._root)
-        with self._told("a folder that can be written to"):
+        with self._errors_named("a folder that can be written to"):
             folder.mkdir(parents=True, exist_ok=True)
             lock = open_locked(folder / _LOCK)
         try:
@@ -135,7 +135,7 @@ class Folder:
         from pyarrow import fs
 
         selector = fs.FileSelector(self._root, allow_not_found=True)
-        with self._told("a folder that can be listed"):
+        with self._errors_named("a folder that can be listed"):
             infos = self._fs.get_file_info(selector)
         for info in sorted(infos, key=lambda info: info.base_name):
             if info.is_file and info.base_name.endswith(suffix) and info.base_name[0] not in "._":
@@ -143,7 +143,7 @@ class Folder:
 
     def has(self, name: str) -> bool:
         """Whether there is a file of this name."""
-        with self._told("a folder that can be listed"):
+        with self._errors_named("a folder that can be listed"):
             return bool(self._fs.get_file_info(f"{self._root}/{name}").is_file)
 
     def open(self, name: str) -> Any:
@@ -152,7 +152,7 @@ class Folder:
 
     def remove(self, name: str) -> None:
         """Deletes a file."""
-        with self._told("a folder whose files can be deleted"):
+        with self._errors_named("a folder whose files can be deleted"):
             self._fs.delete_file(f"{self._root}/{name}")
 
     def write(self, name: str, data: Any) -> None:
@@ -164,7 +164,7 @@ class Folder:
         Raises:
             OutputError: It cannot be written; nothing of it is left.
         """
-        with self._told("room and the right to write"):
+        with self._errors_named("room and the right to write"):
             if is_remote(self.name):
                 with self._fs.open_output_stream(f"{self._root}/{name}") as stream:
                     stream.write(data)
@@ -173,8 +173,8 @@ class Folder:
                 part.write_bytes(data)
 
     @contextmanager
-    def _told(self, expected: str) -> Iterator[None]:
-        """Says of the system's errors where they came up."""
+    def _errors_named(self, expected: str) -> Iterator[None]:
+        """Turns the system's errors into ones that say where they came up."""
         try:
             yield
         except OSError as error:

@@ -42,13 +42,13 @@ class Summary:
 
     def progress(self) -> str:
         """How far the run is, in a line; the time left follows from documents opened so far."""
-        told = f"{self.n_done} of {self.n_to_read} pages"
-        told += f" of {self.n_opened} of {self.n_documents} documents"
+        text = f"{self.n_done} of {self.n_to_read} pages"
+        text += f" of {self.n_opened} of {self.n_documents} documents"
         if not (self.n_done and self.n_opened and self.seconds):
-            return told
+            return text
         rate = self.n_done / self.seconds
         n_left = self.n_to_read * self.n_documents / self.n_opened - self.n_done
-        return f"{told}, {rate:.1f} pages/s, {n_left / rate / 60:.0f} min left"
+        return f"{text}, {rate:.1f} pages/s, {n_left / rate / 60:.0f} min left"
 
     def to_dict(self, price_per_hour: float | None = None) -> dict[str, Any]:
         """The same as `lines`, as JSON's types."""

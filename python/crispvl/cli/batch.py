@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=Job.attempts,
         metavar="N",
-        help="how often a page that ends its worker is tried, the last time alone",
+        help="how often a page that ends its worker is tried, the last time by itself",
     )
     parser.add_argument(
         "--page-timeout",

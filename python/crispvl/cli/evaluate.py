@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--benchmark",
         choices=sorted(BENCHMARKS),
-        help=f"score answers by the rules of a published benchmark, of which DIR holds {layouts}",
+        help=f"score answers by the rules of a published benchmark; DIR holds {layouts}",
     )
     add_model_arguments(parser)
     parser.add_argument("--against", metavar="MODEL", help="score another model beside it")

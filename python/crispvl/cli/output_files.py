@@ -58,7 +58,7 @@ class Outputs(ExitStack):
         raise NotImplementedError
 
     def done(self, i_file: int) -> None:
-        """Is told that nothing more comes of a file."""
+        """Called when nothing more comes of a file."""
 
     def _open(self, stack: ExitStack, paths: Paths, files: Sequence[str]) -> Sink:
         wanted, names = self._wanted, [source_name(file) for file in files]

@@ -318,7 +318,7 @@ def _kept(file: str) -> Any:
         if not is_stream(Path(file)):
             return file
         kept = _Kept(Path(file).read_bytes())
-    except OSError:  # told where it is opened
+    except OSError:  # reported where it is opened
         return file
     kept.name = file
     return kept

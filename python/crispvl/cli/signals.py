@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-_NAMES = ("SIGTERM", "SIGHUP", "SIGBREAK")  # the last one on Windows alone
+_NAMES = ("SIGTERM", "SIGHUP", "SIGBREAK")  # the last one only on Windows
 
 
 class Terminated(KeyboardInterrupt):

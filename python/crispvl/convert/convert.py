@@ -164,7 +164,7 @@ def _warnings(checkpoint: Checkpoint, overflows: Mapping[str, int]) -> Iterator[
 
 
 def convert_header(config: Mapping[str, Any], output: str | Path, dtype: str | None = None) -> None:
-    """Writes what a model's file says about itself, from ``config.json`` alone.
+    """Writes what a model's file says about itself, from only ``config.json``.
 
     The file has the keys of the networks and every tensor's name, shape and type, but no
     tokenizer and no weights. The head counts as tied where the config says so; of an AWQ config,

@@ -1,4 +1,4 @@
-"""Which tensors of a checkpoint are packed: by its tensors, or by its config alone."""
+"""Which tensors of a checkpoint are packed: by its tensors, or only by its config."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def mark_packed(
 
 
 def mark_expected(plans: Sequence[TensorPlan], config: Mapping[str, Any]) -> list[TensorPlan]:
-    """Marks what the config alone says is packed.
+    """Marks what is packed by the config's word only.
 
     Of AWQ those are the matrices of the text model's blocks, but for those in whose names a part of
     ``modules_to_not_convert`` is; of MXFP4 the experts.

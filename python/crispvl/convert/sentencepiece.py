@@ -1,4 +1,4 @@
-"""Reads a SentencePiece ``tokenizer.model``: a protocol-buffer message, of which we need little.
+"""Reads a SentencePiece ``tokenizer.model``: a protocol-buffer message that we need little of.
 
 Field numbers are those of SentencePiece's ``sentencepiece_model.proto``. Reading them here spares
 users the ``protobuf`` package.

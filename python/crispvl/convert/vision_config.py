@@ -42,7 +42,7 @@ def read_vision(
 def used_layers(root: Section, key: str, vision: Section) -> int:
     """Layers of the encoder up to the one whose output the projector takes.
 
-    The key is an index into the outputs, of which the embedding's is the first one.
+    The key is an index into the outputs, the embedding's being the first one.
     """
     n_layers = vision.count("num_hidden_layers", MOST_LAYERS)
     index = root.integer(key) if root.has(key) else -1

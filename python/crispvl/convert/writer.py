@@ -36,7 +36,7 @@ class OutputTensor:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFile:
-    """One file: where, of which architecture, with which keys and tensors."""
+    """One file: its place, architecture, keys and tensors."""
 
     path: Path
     arch: str

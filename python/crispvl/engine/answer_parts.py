@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from crispvl.prompts.vocabulary import Vocabulary
 
 Part: TypeAlias = Literal["text", "thought", "mark"]
-"""``mark``: what stands between or around the others: control tokens, headers, ``<think>``."""
+"""``mark``: what is between or around the others: control tokens, headers, ``<think>``."""
 
 _THOUGHT_CHANNEL = b"analysis"  # of Harmony, gpt-oss's format
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from crispvl.engine.model import Model
 
 MAX_QUEUED = 1024
-"""Most requests that wait for a place, unless told otherwise."""
+"""Most requests that wait for a place, by default."""
 
 
 class Engine:
@@ -114,7 +114,7 @@ class Engine:
 
         Args:
             handles: Of the requests, at least one.
-            until: ``event``: one told something, or is in another state, since `Handle.take`;
+            until: ``event``: one has new events, or is in another state, since `Handle.take`;
                 ``state``: only the latter; ``end``: one has ended; ``all``: all have.
             timeout: Most seconds to wait.
         """

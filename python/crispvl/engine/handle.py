@@ -45,7 +45,7 @@ class Handle(Generic[Result]):
 
     @property
     def has_news(self) -> bool:
-        """Whether it has ended, or told something that was not taken."""
+        """Whether it has ended, or has events that were not taken."""
         return self.done or bool(self.running.events) or self.running.has_moved
 
     @property
@@ -94,7 +94,7 @@ class Handle(Generic[Result]):
     close = cancel
 
     def take(self) -> list[TaskEvent]:
-        """Returns what was told since the last time, without waiting."""
+        """Returns the events since the last time, without waiting."""
         with self._loop.lock:
             return self.running.take()
 
@@ -119,7 +119,7 @@ class Handle(Generic[Result]):
             Cancelled: As for `result`.
         """
         while True:
-            # Asked first: what is told before the end is there when the end is seen.
+            # Asked first: events before the end are there when the end is seen.
             is_done = self.done
             while self.running.events:
                 yield self.running.events.popleft()
@@ -134,15 +134,15 @@ class Handle(Generic[Result]):
 
     async def __aiter__(self) -> AsyncIterator[Token]:
         loop = asyncio.get_running_loop()
-        told: asyncio.Queue[Any] = asyncio.Queue()
+        events: asyncio.Queue[Any] = asyncio.Queue()
 
         def tell(event: Any) -> None:
             with suppress(RuntimeError):  # the loop was closed in the meantime
-                loop.call_soon_threadsafe(told.put_nowait, event)
+                loop.call_soon_threadsafe(events.put_nowait, event)
 
         self.listen(tell)
         try:
-            while (event := await told.get()) is not self:
+            while (event := await events.get()) is not self:
                 if isinstance(event, Token):
                     yield event
             self.check()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crispvl._core import Session
 
 MAX_SPARE = 16
-"""Most sessions kept for their memory alone, which is ready to be written to."""
+"""Most sessions kept only for their memory, which is ready to be written to."""
 
 MAX_BYTES = 256 << 20
 """Most memory for the KV caches of pages, and of conversations; those of the last are kept in any

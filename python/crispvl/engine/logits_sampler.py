@@ -1,7 +1,7 @@
 """Sampling that the core's own sampler does not do: OpenAI's penalties, and the runners-up.
 
 It looks at all logits in Python, which costs some milliseconds per token of a large vocabulary, so
-it is used for those alone who ask for one of the two.
+it is used only for requests with one of the two.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Lookahead:
         self._guesses = work.ids[1:]
 
     def settle(self) -> None:
-        """Takes guesses back that were wrong or not needed; the session holds the text alone."""
+        """Takes guesses back that were wrong or not needed; the session holds only the text."""
         if self._guesses:
             self._drafter.learn(self._n_right, len(self._guesses))
             n_wrong = len(self._guesses) - self._n_right

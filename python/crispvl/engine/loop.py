@@ -128,7 +128,7 @@ class Loop:
             self._park_at_exit()
 
     def listen(self, running: Running[Any], listener: Listener) -> None:
-        """Has a task run by itself and its events told, and None at its end."""
+        """Has a task run by itself; the listener gets its events, and None at its end."""
         with self.lock:
             self._listeners[running] = listener
             self._scheduler.changed.append(running)

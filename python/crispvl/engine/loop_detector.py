@@ -1,4 +1,4 @@
-"""Finding out that a model has begun to repeat itself, from its tokens alone.
+"""Finding out that a model has begun to repeat itself, from its tokens only.
 
 For every period p the detector counts for how many tokens in a row each token has equalled the one
 p before it. Enough of them make a loop. Leader dots and rules repeat by nature, so what has neither

@@ -28,7 +28,7 @@ class Task(Protocol[Result_co]):
 
     @property
     def steps(self) -> Generator[Work | TaskEvent, None, None]:
-        """Yields the work, and what is to be told."""
+        """Yields the work, and events."""
 
     @property
     def n_prompt(self) -> int:
@@ -52,7 +52,7 @@ class Running(Generic[Result]):
     Attributes:
         state: How far it is.
         work: What it waits for, while it is neither queued nor done.
-        events: What was told and nobody has taken yet.
+        events: Those that nobody has taken yet.
         has_moved: Whether it went on to another state since somebody looked.
         error: What ended it before its time.
         was_stopped: Whether it was cancelled or its time was up before its end.
@@ -81,7 +81,7 @@ class Running(Generic[Result]):
         return self.task.cancel.cancelled
 
     def take(self) -> list[TaskEvent]:
-        """Returns what was told and not taken yet."""
+        """Returns the events that were not taken yet."""
         self.has_moved = False
         return [self.events.popleft() for _ in range(len(self.events))]
 

@@ -27,11 +27,11 @@ class Scheduler:
 
     Args:
         n_places: Most tasks that are under way at once.
-        max_tokens: Most tokens that their sessions hold together. A task that is alone may have
+        max_tokens: Most tokens that their sessions hold together. A task without others may have
             more.
 
     Attributes:
-        changed: Tasks that told something, went on to another state or ended; who reads it empties
+        changed: Tasks with new events, in another state or ended; who reads it empties
             it.
     """
 

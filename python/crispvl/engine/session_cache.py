@@ -2,7 +2,7 @@
 
 A conversation is sent whole with every turn, and a page may be asked about again. What a prompt has
 in common with what a kept session's cache holds, the same images in the same places included, is
-not computed again; images that were seen before are not encoded again. Images are told apart by
+not computed again; images that were seen before are not encoded again. Images are distinguished by
 their tiles, which hold their pixels and how they were cut.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crispvl.engine.interface import VisionLanguageModel
 
 EMBEDDING_BYTES = 64 << 20
-"""Most memory for embeddings of images, unless told otherwise: some seventy tiles of a 1B model."""
+"""Most memory for embeddings of images, by default: some seventy tiles of a 1B model."""
 
 CHAT_SPARE_TOKENS = 1024
 """Room beyond a chat's answer, for the questions that follow."""

@@ -201,7 +201,7 @@ class TokenStream(Iterator[Token]):
             yield Token(None, None, written.rest, written.thought_rest)
 
     def _give(self, n_tokens: int, clock: Clock) -> Generator[Token, None, None]:
-        """Yields the tokens up to a number of them; the clock stands still meanwhile."""
+        """Yields the tokens up to a number of them; the clock is stopped meanwhile."""
         written = self._transcript
         while self._n_given < n_tokens:
             i = self._n_given

@@ -41,7 +41,7 @@ class Awaited(Protocol):
 
     @property
     def events(self) -> Sized:
-        """What was told and nobody has taken yet."""
+        """Events that nobody has taken yet."""
 
 
 AwaitedT = TypeVar("AwaitedT", bound=Awaited)
@@ -52,14 +52,14 @@ class Waiter(Generic[AwaitedT]):
 
     Args:
         tasks: At least one.
-        until: ``event``: one of them told something, or is in another state, and that was not
+        until: ``event``: one of them has new events, or is in another state, and that was not
             taken notice of; ``state``: only the latter; ``end``: one has ended; ``all``: all have.
     """
 
     def __init__(self, tasks: Sequence[AwaitedT], until: Until) -> None:
         self.tasks = tasks
         self._until = until
-        self._told = threading.Event()
+        self._notified = threading.Event()
 
     @property
     def is_satisfied(self) -> bool:
@@ -75,8 +75,8 @@ class Waiter(Generic[AwaitedT]):
         return running.has_moved or (self._until == "event" and bool(running.events))
 
     def tell(self) -> None:
-        self._told.set()
+        self._notified.set()
 
     def wait(self, timeout: float) -> bool:
-        """Returns whether it was told within this many seconds."""
-        return self._told.wait(timeout)
+        """Returns whether it was notified within this many seconds."""
+        return self._notified.wait(timeout)

@@ -122,7 +122,7 @@ _OCRBENCH_PARTS = {
         "Non-Semantic Text",
     )
 }
-"""OCRBench's ten types make five parts, of which text recognition is six types."""
+"""OCRBench's ten types make five parts; text recognition is six of the types."""
 
 
 def _docvqa(folder: Path) -> Iterator[Question]:

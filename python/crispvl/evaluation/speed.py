@@ -20,7 +20,7 @@ from crispvl.engine.model import Model
 from crispvl.options import MOST_TILES
 
 Report = Callable[[str], None]
-"""Told what is being measured."""
+"""Called with what is being measured."""
 
 PAGE_TOKENS = 300
 """Tokens of the answer to the page that `pages_per_minute` counts."""

@@ -1,4 +1,4 @@
-"""Damage within encoded pictures of which decoders make a picture all the same.
+"""Damage within encoded pictures that decoders make a picture of all the same.
 
 Pillow hears of neither libjpeg's nor libtiff's warnings, and PDFium of none. So the codes of a JPEG
 are gone through by the core, and rows of black and white are encoded again as ITU-T T.4 and T.6 lay

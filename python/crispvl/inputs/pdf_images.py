@@ -74,5 +74,5 @@ def _is_damaged_deflate(data: bytes, needed: int) -> bool:
 
 
 def _n_bytes(image: Any) -> int:
-    told = image.get_metadata()
-    return int(told.height) * ((int(told.width) * int(told.bits_per_pixel) + 7) // 8)
+    metadata = image.get_metadata()
+    return int(metadata.height) * ((int(metadata.width) * int(metadata.bits_per_pixel) + 7) // 8)

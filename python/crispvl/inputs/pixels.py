@@ -113,13 +113,13 @@ def square_pixels(rgb: Image.Image, x: float, y: float) -> Image.Image:
 
 def _density(image: Image.Image) -> tuple[float, float]:
     """Returns pixels per unit of length in x and y, in whatever unit; 1 and 1 if unknown."""
-    told = dict(image.info)
-    if image.format in ("JPEG", "MPO") and not told.get("jfif_unit"):
-        told.pop("dpi", None)  # Pillow takes x alone, of EXIF, for both
-    told["exif"] = _exif_density(image)
+    info = dict(image.info)
+    if image.format in ("JPEG", "MPO") and not info.get("jfif_unit"):
+        info.pop("dpi", None)  # Pillow takes only EXIF's x, for both
+    info["exif"] = _exif_density(image)
     for name in ("dpi", "resolution", "aspect", "exif", "jfif_density"):
         try:
-            x, y = (float(n) for n in told[name])
+            x, y = (float(n) for n in info[name])
         except (ArithmeticError, KeyError, TypeError, ValueError):  # a fraction such as 0/0
             continue
         if 0 < x < np.inf and 0 < y < np.inf:

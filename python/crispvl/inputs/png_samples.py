@@ -1,4 +1,4 @@
-"""PNG files of 16 bits per channel, of which Pillow keeps the upper bytes alone."""
+"""PNG files of 16 bits per channel; Pillow keeps only the upper bytes of them."""
 
 from __future__ import annotations
 

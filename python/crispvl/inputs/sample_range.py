@@ -1,4 +1,4 @@
-"""Samples of any depth, scaled to 8 bits: what is white is stated, or told by what they reach."""
+"""Samples of any depth, scaled to 8 bits: what is white is stated, or found from their range."""
 
 from __future__ import annotations
 

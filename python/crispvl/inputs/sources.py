@@ -139,8 +139,8 @@ def is_pdf(document: Path | bytes) -> bool:
 def expand(names: Iterable[str]) -> Iterator[str]:
     """Yields the files that names stand for, in the order of names, sorted within each.
 
-    A folder stands for the documents in it and below it, a pattern such as ``scans/**/*.png`` for
-    what matches; every other name stands for itself, whether or not it exists.
+    A folder means the documents in it and below it, a pattern such as ``scans/**/*.png``
+    what matches; every other name means itself, whether or not it exists.
 
     Raises:
         DocumentError: A folder or a pattern holds no document.

@@ -65,7 +65,7 @@ class CrispVLEngine(OcrEngine):
 
     @staticmethod
     def languages(options: Any) -> set[str]:
-        return set(options.languages)  # a vision-language model is not told which to expect
+        return set(options.languages)  # a vision-language model needs none named
 
     @staticmethod
     def get_orientation(input_file: Path, options: Any) -> OrientationConfidence:

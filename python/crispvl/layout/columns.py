@@ -23,7 +23,7 @@ _FILLED = 0.6  # of the cells, at least
 def cells_of(lines: Sequence[LayoutLine], rows: Sequence[Sequence[int]]) -> dict[int, Cell] | None:
     """Returns the cell of each line where rows make a table; None where they do not.
 
-    The layout knows the cells between rules; others are told by how lines are aligned.
+    The layout knows the cells between rules; others are found by how lines are aligned.
 
     Args:
         lines: Of the page.

@@ -17,7 +17,7 @@ _FAINT, _LEGIBLE = 40, 96
 
 
 def contrast_channel(page: Image.Image) -> NDArray[np.uint8]:
-    """Returns the one channel of a page in which its letters can be told, ``[height, width]``.
+    """Returns the one channel of a page in which its letters show, ``[height, width]``.
 
     That is luma, but for pages like magenta on green of the same brightness, which in luma is even
     grey: those keep red, green or blue.

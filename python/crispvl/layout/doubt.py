@@ -64,9 +64,9 @@ def judge(strip: Strip, row: Row, x_height: float) -> Reading:
 
 
 def is_credible(text: str, logprob: float) -> bool:
-    """Returns whether a line can be told to the reader, or is rather no text at all.
+    """Returns whether a line is credible, or is rather no text at all.
 
-    Rules, frames and specks are read as signs; so signs alone have to be sure.
+    Rules, frames and specks are read as signs; so a line of only signs has to be sure.
 
     Args:
         text: Of the line.

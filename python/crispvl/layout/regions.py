@@ -22,7 +22,7 @@ READABLE_PX = 10.0
 """x-height on a tile from which on print is read well; smaller print is cut out and enlarged."""
 
 MAX_REGIONS = 32
-"""Of a page: so many answers at most."""
+"""Most regions, and so answers, of a page."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Typography:
     def ends_early(self, number: int, following: int) -> bool:
         """Returns whether the next line's first word would clearly have had room after a line.
 
-        How far lines reach is told by those that begin where it does and are about as large.
+        How far lines reach is measured on those that begin where it does and are about as large.
         """
         words = self._words[following]
         needed = float(words[0, 1] - words[0, 0]) + _ROOM * self._heights[number]

@@ -22,7 +22,7 @@ from crispvl.options.sizes import device_sizes, parse_device_sizes
 def _option(
     default: Any, help_text: str, parse: Callable[[str], Any] | None = None, metavar: str = ""
 ) -> Any:
-    """A field; ``parse`` reads a value from the command line that its type alone does not."""
+    """A field; ``parse`` reads a value from the command line where its type does not suffice."""
     return field(default=default, metadata={"help": help_text, "parse": parse, "metavar": metavar})
 
 

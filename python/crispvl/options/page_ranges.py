@@ -19,7 +19,7 @@ def select_pages(text: str | None, n_pages: int, where: str = "pages") -> list[i
     Args:
         text: Numbers and ranges between commas; ``10-`` runs to the end, ``-3`` from the start.
             None means all pages.
-        n_pages: How many pages the document has. What lies beyond it is left out.
+        n_pages: How many pages the document has. Pages beyond the last are left out.
         where: What the document is called in error messages.
 
     Raises:

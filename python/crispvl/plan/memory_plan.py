@@ -15,7 +15,7 @@ class DevicePlan:
     Attributes:
         name: ggml's name of it; the host is ``CPU``.
         weights: Tensors of the file.
-        table: The part of ``weights`` that is a token table on the host, of which only the rows in
+        table: The part of ``weights`` that is a token table on the host; only its rows in
             use become resident; not in ``peak``.
         packed: Copies of weights that the CPU's own kernels use.
         released: The part of ``weights`` that leaves memory once it is packed.

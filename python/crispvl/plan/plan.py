@@ -1,4 +1,4 @@
-"""What memory a model will take, told from its header before anything is loaded.
+"""What memory a model will take, from its header, before anything is loaded.
 
 The sizes are not estimated: the engine builds the very graphs of a run over tensors without data
 and asks ggml for the buffers they would take. What Python, the tokenizer and the header take is the

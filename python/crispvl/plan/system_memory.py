@@ -52,9 +52,9 @@ _V2 = _Files("memory.max", "memory.current", "inactive_file")
 
 
 def _cgroups(root: Path) -> Iterator[tuple[Path, _Files]]:
-    """The process's own control groups and all above them, each of which may have a limit.
+    """The process's own control groups and all above them; each may have a limit.
 
-    A container often sees its own group as the topmost, whatever path the process is told.
+    A container often sees its own group as the topmost, whatever path the process is given.
     """
     own = root / "proc/self/cgroup"
     for line in own.read_text().splitlines() if own.exists() else ():

@@ -15,7 +15,7 @@ class TaskPrompt:
     """What is asked for a task.
 
     ``frame`` is what comes before and after a caller's text where the task has one: what to look
-    for. ``reads`` tells whether the answer is text of the page, of which a blank page has none.
+    for. ``reads`` tells whether the answer is text of the page; a blank page has none.
     """
 
     prompt: str

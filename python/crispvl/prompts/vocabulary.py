@@ -37,7 +37,7 @@ class Vocabulary:
         control: The texts of those, which a caller's text must not be able to write.
         stop_ids: Ids of the tokens that end an answer.
         named_ids: Ids of the tokens that chat templates name, ``bos_token`` and the like.
-        image_id: The token that stands for image tokens; -1 for none.
+        image_id: The placeholder for image tokens; -1 for none.
         thought_ids: The tokens around what a model writes for itself; None for none.
         coordinates: Of the tokens that are coordinates, their numbers as text.
         header_ids: Tokens that open a message's header, and the one that ends it; what stands

@@ -74,7 +74,7 @@ def quantize_file(
 
     Args:
         source: A single file of any layout, or one file of a pair; best in 16 bits or more. Any
-            part of a split file stands for all of it. Keys and names stay as they are.
+            part of a split file names all of it. Keys and names stay as they are.
         output: File to write; it appears only when it is complete.
         recipe: A name of `crispvl.quantize.recipes.RECIPES`, or ``auto`` with ``max_bytes``.
         max_bytes: Size of the whole file that ``auto`` has to meet.

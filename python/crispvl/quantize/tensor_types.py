@@ -1,4 +1,4 @@
-"""The tensor types that ggml writes, and what stands in for one whose blocks do not fit a row."""
+"""The tensor types that ggml writes, and what replaces one whose blocks do not fit a row."""
 
 from __future__ import annotations
 

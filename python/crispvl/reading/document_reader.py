@@ -30,7 +30,7 @@ class DocumentReader:
     """Reads one document. It is opened at once; pages are loaded and read as `events` runs.
 
     Several pages are read together, which costs less than one after another. What happens to a page
-    is told when all pages before it are done; reading it may have ended by then.
+    is reported when all pages before it are done; reading it may have ended by then.
 
     Args:
         context: Reads.
@@ -98,13 +98,13 @@ class DocumentReader:
     def until(self) -> Until:
         """What news of a page it has to go on for."""
         if self._layout != "page":
-            return "state"  # lines are told of when they are whole
+            return "state"  # lines are reported when they are whole
         request = self._request
         is_told = self.tells_text or request.on_event is not None or request.progress is not None
         return "event" if is_told else "state"
 
     def tell(self, event: Event) -> None:
-        """Calls who asked to be told."""
+        """Calls whoever asked for events."""
         if self._request.progress is not None and isinstance(event, TilesEncoded):
             self._request.progress(event.n_done, event.n_tiles)
         if self._request.on_event is not None:
@@ -154,10 +154,10 @@ class DocumentReader:
             error.partial = self.document
             raise
         except Exception as error:  # whatever one page does must not lose the others
-            told = explained(error, name)
+            reason = explained(error, name)
             if self._source.n_pages == 1:
-                raise told from told.__cause__
-            reader.fail(told)
+                raise reason from reason.__cause__
+            reader.fail(reason)
 
 
 def settings(

@@ -61,8 +61,8 @@ class ManyReader:
         try:
             n_streams = stream_count(self._context.model, self._request.options)
             window = PageWindow(self._context.engine, self._pages(), n_streams, self._until)
-            with closing(iter(window)) as told:
-                for i_document, event in told:
+            with closing(iter(window)) as events:
+                for i_document, event in events:
                     if event is None:
                         yield i_document, DocumentDone(document=self._finish(i_document))
                         continue

@@ -1,4 +1,4 @@
-"""Pages that are read at the same time, and told of one after another."""
+"""Pages that are read at the same time, and reported one after another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ READ_AHEAD = 4
 Item = TypeVar("Item")
 
 ReadingSteps: TypeAlias = Generator[Handle[Any] | Item, None, None]
-"""Yields the request that has to have news before it goes on, and what is to be told."""
+"""Yields the request that it waits for, and what happens."""
 
 
 class _Reading(Generic[Item]):
@@ -25,7 +25,7 @@ class _Reading(Generic[Item]):
 
     Attributes:
         awaited: The request it waits for; None once it is done.
-        items: What it told and nobody has taken yet.
+        items: What happened and nobody has taken yet.
         error: What ended it.
     """
 

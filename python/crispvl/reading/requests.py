@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadRequest:
-    """How a document is read, and who is told.
+    """How a document is read, and who is called with its events.
 
     Attributes:
         options: Task, pages, tiles, limits and sampling.

@@ -42,7 +42,7 @@ class _Chunks(Iterator[str]):
         except asyncio.CancelledError:
             self._cancel.cancel()
             await asyncio.wait([chunk])
-            chunk.exception()  # looked at, so that nobody is told it was not
+            chunk.exception()  # retrieved, or asyncio would log that it was not
             raise
         if text is None:
             raise StopAsyncIteration
@@ -69,7 +69,7 @@ class TextStream(_Chunks):
         raise StopIteration
 
     def events(self) -> Iterator[Event]:
-        """Yields what happens, instead of the text alone."""
+        """Yields all events, instead of only the text."""
         return self._events
 
     def read(self) -> Document:
@@ -143,7 +143,7 @@ class AnswerStream(_Chunks):
     def read(self) -> Answer:
         """Reads to the end and returns the result."""
         try:
-            if self._progress is None:  # there is nothing to be told before the end
+            if self._progress is None:  # nothing is reported before the end
                 self._engine.wait([self._begun()], "end")
             for _ in self:
                 pass

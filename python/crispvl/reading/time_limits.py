@@ -16,7 +16,7 @@ def limited(cancel: CancelToken | None, limit_s: float | None) -> CancelToken | 
 
 
 def shortest(*limits_s: float | None) -> float | None:
-    """Returns the least of some limits, of which None is none."""
+    """Returns the least of some limits; None is no limit."""
     return min((limit_s for limit_s in limits_s if limit_s is not None), default=None)
 
 

@@ -94,7 +94,7 @@ class WholePageReader:
     def _write(self, answer: Handle[Generation]) -> ReadingSteps[Encoded | str]:
         is_done = False
         while not is_done:
-            is_done = answer.done  # asked first: what is told before the end is there by then
+            is_done = answer.done  # asked first: what comes before the end is there by then
             for item in answer.take():
                 if isinstance(item, Encoded):
                     yield item

@@ -13,7 +13,7 @@ def remarks(page: Page) -> list[str]:
         return [f"page {page.number} could not be read: {page.error}"]
     words = {
         "blank": "is blank",
-        "empty": "has ink, of which nothing was read",
+        "empty": "has ink, but nothing was read",
         "low_confidence": f"was read with little confidence ({page.confidence:.0%})",
         "repetition": "made the model repeat itself, which was taken back",
         "damaged": "is of damaged data; what could be decoded of it was read",

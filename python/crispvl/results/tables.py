@@ -202,7 +202,7 @@ class _TableParser(HTMLParser):
         self._growing = [cell for cell in self._growing if cell.n_left > 0]
 
     def _end_group(self) -> None:
-        """Ends a group of rows, out of which no cell reaches."""
+        """Ends a group of rows; no cell reaches out of it."""
         self._end_cell()
         self._growing = []
 

@@ -44,7 +44,7 @@ class Admission:
 
     Args:
         n_running: Most turns at once.
-        n_waiting: Most requests that wait; one more is told to come back later.
+        n_waiting: Most requests that wait; a further one is refused, to be sent again later.
         time_limit: Most seconds to wait.
     """
 

@@ -195,7 +195,7 @@ async def _following(running: Running[Any]) -> AsyncIterator[Any]:
     except ValueError as error:
         if isinstance(error, CrispVLError):
             raise
-        raise ApiError(  # such as a schema that refers to itself alone
+        raise ApiError(  # such as a schema that only refers to itself
             422, "The form cannot be followed.", "invalid_schema", "response_format"
         ) from error
 

@@ -1,6 +1,6 @@
 """Who may come in: keys, and where there are none, only callers that no web page can imitate.
 
-Both checks look at the headers alone, before any of the body is read.
+Both checks look at the headers only, before any of the body is read.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def _address(part: wire.ImagePart | wire.FilePart | wire.InputFilePart) -> tuple
 
 
 def with_question(turns: Sequence[Turn], task: Task, chat: ChatConfig) -> list[Turn]:
-    """Returns a conversation in which the last turn asks for a task, if it is pictures alone."""
+    """Returns a conversation in which the last turn asks for a task, if it has only pictures."""
     *before, last = turns
     if not last["content"] or not all(isinstance(part, ImagePart) for part in last["content"]):
         return list(turns)

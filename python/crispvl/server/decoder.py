@@ -1,7 +1,7 @@
 """The process that decodes what strangers send: ``python -m crispvl.server.decoder``.
 
 It decodes apart from the server, within bounds of memory and with few decoders, so that a file that
-breaks one ends this process alone. It speaks over its standard streams: each message is a line of
+breaks one ends only this process. It speaks over its standard streams: each message is a line of
 JSON, whose ``n_bytes`` bytes follow.
 """
 
@@ -36,8 +36,8 @@ class Decoder:
             return self._open(request, data), b""
         assert self._source is not None
         image = self._load(request["number"])
-        told = {"width": image.width, "height": image.height, "damaged": DAMAGED in image.info}
-        return told, image.tobytes()
+        header = {"width": image.width, "height": image.height, "damaged": DAMAGED in image.info}
+        return header, image.tobytes()
 
     def _open(self, request: dict[str, Any], data: bytes) -> dict[str, Any]:
         self._source = self._bounds = None

@@ -106,7 +106,7 @@ class DecoderPool:
         self.max_pages = max_pages
 
     async def open(self, data: bytes, options: InputOptions, param: str) -> DecodedDocument:
-        """Returns a document of which it is known that it can be opened.
+        """Returns a document that is known to open.
 
         Args:
             data: Its bytes.

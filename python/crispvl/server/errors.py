@@ -57,7 +57,7 @@ class ApiError(Exception):
         code: What a program can act upon.
         param: Where in the request it is.
         retry_after: Seconds after which a new attempt may succeed. Without it, clients that retry
-            by themselves are told not to.
+            by themselves are asked not to.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ _KINDS: Sequence[tuple[type[Exception], int, str]] = (
 
 
 def as_api_error(error: Exception, param: str | None = None) -> ApiError:
-    """Returns what a caller is told; what is no matter of the request is logged."""
+    """Returns the error for the caller; what the request did not cause is logged."""
     if isinstance(error, ApiError):
         return error
     for kind, status, code in _KINDS:

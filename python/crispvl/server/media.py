@@ -20,7 +20,7 @@ class Media:
     """Loads what an address names.
 
     Args:
-        domains: Hosts that may be fetched from, by https alone; ``*.example.org`` means those below
+        domains: Hosts that may be fetched from, by https only; ``*.example.org`` means those below
             it. None by default.
         folders: Below which files may be read. None by default.
         max_bytes: Of one file.
@@ -88,7 +88,7 @@ class Media:
             if not any(folder in path.parents for folder in self._folders):
                 raise PermissionError
             return _read_regular(path, self._max_bytes)
-        except (OSError, ValueError, RuntimeError):  # whether it exists is not told either
+        except (OSError, ValueError, RuntimeError):  # whether it exists is not disclosed either
             raise _refused(param, "the server does not read that file") from None
 
 

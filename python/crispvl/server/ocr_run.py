@@ -75,8 +75,8 @@ class DocumentRun:
         Raises:
             ApiError: The only page cannot be read, or the server cannot go on.
         """
-        async with aclosing(self._told()) as told:
-            async for _ in told:
+        async with aclosing(self._numbered_events()) as events:
+            async for _ in events:
                 pass
         return self.document
 
@@ -88,8 +88,8 @@ class DocumentRun:
                 n_pages=self._opened.n_pages, numbers=self._opened.numbers, model=self._model.name
             ),
         )
-        async with aclosing(self._told()) as told:
-            async for number, event in told:
+        async with aclosing(self._numbered_events()) as events:
+            async for number, event in events:
                 described = self._describe(number, event)
                 if described is not None:
                     yield described
@@ -114,9 +114,9 @@ class DocumentRun:
         }
         return wire.OcrReply(**{**facts, **named})
 
-    async def _told(self) -> AsyncGenerator[NumberedEvent, None]:
-        async with aclosing(self._reader.events()) as told:
-            async for number, event in told:
+    async def _numbered_events(self) -> AsyncGenerator[NumberedEvent, None]:
+        async with aclosing(self._reader.events()) as events:
+            async for number, event in events:
                 if isinstance(event, PageDone):
                     self._pages[number] = event.page
                     self._state.metrics.pages.labels(self._model.name).inc()

@@ -51,7 +51,7 @@ class ServerOptions:
         30.0, "most seconds that a request may take to arrive", "SECONDS"
     )
     shutdown_time_limit: float = _option(
-        30.0, "seconds that running requests have when the server is told to end", "SECONDS"
+        30.0, "seconds that running requests have when the server shuts down", "SECONDS"
     )
     model_memory: str | None = _option(
         None, "most memory of all loaded models together, such as 20GiB", "SIZE"

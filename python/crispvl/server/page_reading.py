@@ -1,4 +1,4 @@
-"""The pages of a document read by turns, with what happens told as it does."""
+"""The pages of a document read by turns, with events as they happen."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class PagesReader:
         self._prompt = prompt
         self._preview = preview
         self._decoding = asyncio.Lock()
-        self._told: asyncio.Queue[NumberedEvent | None] = asyncio.Queue()
+        self._events: asyncio.Queue[NumberedEvent | None] = asyncio.Queue()
 
     async def events(self) -> AsyncGenerator[NumberedEvent, None]:
         """Yields what happens to all pages, of each in order; the first error ends all.
@@ -81,10 +81,10 @@ class PagesReader:
             ApiError: The only page cannot be read; among several, it is the page's own error.
         """
         reading = asyncio.ensure_future(self._read_all())
-        reading.add_done_callback(lambda _: self._told.put_nowait(None))
+        reading.add_done_callback(lambda _: self._events.put_nowait(None))
         try:
-            while (told := await self._told.get()) is not None:
-                yield told
+            while (event := await self._events.get()) is not None:
+                yield event
             await reading
         finally:
             reading.cancel()
@@ -112,7 +112,7 @@ class PagesReader:
         except ApiError as error:
             if len(self._document.numbers) == 1 or error.status >= 500:
                 raise
-            self._told.put_nowait((number, PageDone(page=Page(number=number, error=error))))
+            self._events.put_nowait((number, PageDone(page=Page(number=number, error=error))))
 
     async def _read(self, number: int) -> None:
         async with AsyncExitStack() as stack:
@@ -120,7 +120,7 @@ class PagesReader:
             async with self._decoding:
                 image = await self._document.page(number)
             shown = await to_thread.run_sync(data_address, image) if self._preview else None
-            self._told.put_nowait((number, PageDecoded(image.width, image.height, shown)))
+            self._events.put_nowait((number, PageDecoded(image.width, image.height, shown)))
 
             def work(cancel: CancelToken, give: Callable[[Event], None]) -> None:
                 stream = self._model.ocr.stream(
@@ -133,4 +133,4 @@ class PagesReader:
                 async for event in events:
                     if isinstance(event, PageDone):
                         event = PageDone(page=replace(event.page, number=number, name=""))
-                    self._told.put_nowait((number, event))
+                    self._events.put_nowait((number, event))

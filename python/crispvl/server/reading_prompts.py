@@ -1,6 +1,6 @@
 """Whether a prompt asks for what a page says, or for something else.
 
-A model that reads pages by their lines has no use for the prompts of other models, of which every
+A model that reads pages by their lines has no use for the prompts of other models, which every
 client has its own. What they have in common is known here: words that ask for a page's text. It is
 a rule of thumb; a request's ``layout`` goes before it.
 """

@@ -15,7 +15,7 @@ from crispvl.server.errors import ApiError
 from crispvl.server.wire.common import Reading, Sampling
 
 _SMALLEST = 1e-6
-"""Stands for a bound of 0 or 1 that leaves the likeliest token alone."""
+"""Replaces a bound of 0 or 1, and leaves only the likeliest token."""
 
 _READING_FIELDS = (
     "max_tiles",

@@ -1,4 +1,4 @@
-"""Runs the application over HTTP until it is told to end."""
+"""Runs the application over HTTP until it is asked to end."""
 
 from __future__ import annotations
 

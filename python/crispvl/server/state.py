@@ -23,7 +23,7 @@ class ServerState:
     """The parts of a running server.
 
     Attributes:
-        is_draining: The server has been told to end, and takes nothing new.
+        is_draining: The server is shutting down, and takes nothing new.
         failure: What keeps the default model from being loaded.
     """
 

@@ -70,7 +70,7 @@ class Running(Generic[Item]):
         self._items.put_nowait(None)
 
     def end(self, reason: ApiError) -> None:
-        """Stops it; whoever iterates is told why."""
+        """Stops it; whoever iterates gets the reason."""
         self._reason = reason
         self._token.cancel()
 

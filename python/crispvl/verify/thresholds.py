@@ -93,7 +93,7 @@ THRESHOLDS: Mapping[str, TypeThresholds] = {
 }
 
 COARSER = TypeThresholds(Threshold(-1.0), Threshold(-1.0), Threshold(-1.0), same_ids=False)
-"""Types under four bits are reported and judged by finiteness alone: their errors are no longer
+"""Types under four bits are reported and judged only by finiteness: their errors are no longer
 small, so no rule tells a fault from rounding."""
 
 

@@ -43,7 +43,7 @@ class ImagePart(Wire):
 
 class FileData(Wire):
     file_data: str
-    """A ``data:`` address, or base64 alone."""
+    """A ``data:`` address, or bare base64."""
     filename: str | None = None
 
 

@@ -35,7 +35,7 @@ class DocumentAddress(Wire):
 
 
 def _address(value: Any) -> Any:
-    """Takes an address alone, and OpenAI's nested ways to write it."""
+    """Takes a bare address, and OpenAI's nested ways to write it."""
     if isinstance(value, str):
         return {"url": value}
     if isinstance(value, dict):
