@@ -26,8 +26,6 @@ EXEMPT = {
     "RuntimeError": "worded as by the package that `crispvl.compat` replaces",
     "Image.DecompressionBombError": "Pillow's own, quoted in a message",
     "LimitError": "a reason, which the message of a chat template quotes",
-    "ApiError": "sent to clients of the server",
-    "_BrokenError": "sent to clients of the server",
 }
 QUOTED = {
     "convert/sentencepiece.py": {"ValueError"},
@@ -58,8 +56,9 @@ def messages(tree: ast.AST) -> Iterator[tuple[str, int, str]]:
     seen = set(within)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _is_exception(name := ast.unparse(node.func)):
-            for text in filter(None, map(written, node.args[:1])):
-                seen.add(id(node.args[0]))
+            at = name == "ApiError"  # an HTTP status goes before the message
+            for text in filter(None, map(written, node.args[at : at + 1])):
+                seen.add(id(node.args[at]))
                 yield name, node.lineno, text
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in seen:

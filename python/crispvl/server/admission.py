@@ -85,7 +85,10 @@ class Admission:
     async def _wait(self) -> None:
         if self._turns.locked() and self.n_waiting >= self._n_most_waiting:
             raise ApiError(
-                429, "Too many requests are waiting.", "queue_full", retry_after=self._retry_after()
+                429,
+                "[server] expected a free place in the queue; found it full; try again later",
+                "queue_full",
+                retry_after=self._retry_after(),
             )
         self.n_waiting += 1
         try:
@@ -93,7 +96,10 @@ class Admission:
                 await self._turns.acquire()
         except TimeoutError:
             raise ApiError(
-                503, "No turn came in time.", "queue_timeout", retry_after=self._retry_after()
+                503,
+                "[server] expected a turn within the time limit; found none; try again later",
+                "queue_timeout",
+                retry_after=self._retry_after(),
             ) from None
         finally:
             self.n_waiting -= 1

@@ -174,7 +174,12 @@ async def write_answer(
             entered = worker.in_engine(engine, chat.request, token)
             running, handle = await stack.enter_async_context(entered)
         except EngineBusyError:
-            raise ApiError(429, "The engine is busy.", "queue_full", retry_after=5) from None
+            raise ApiError(
+                429,
+                "[server] expected a free place in the engine; found it busy; try again later",
+                "queue_full",
+                retry_after=5,
+            ) from None
         except ValueError as error:
             if isinstance(error, CrispVLError):
                 raise
@@ -196,7 +201,11 @@ async def _following(running: Running[Any]) -> AsyncIterator[Any]:
         if isinstance(error, CrispVLError):
             raise
         raise ApiError(  # such as a schema that only refers to itself
-            422, "The form cannot be followed.", "invalid_schema", "response_format"
+            422,
+            "[response_format] expected a form that answers can follow; found one that leads "
+            "nowhere; change it",
+            "invalid_schema",
+            "response_format",
         ) from error
 
 

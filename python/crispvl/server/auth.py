@@ -101,15 +101,15 @@ class CallerCheck:
         if not self._has_keys and not self._is_own_name(host):
             return ApiError(
                 403,
-                "A server without a key answers to this machine's names only; start it with "
-                "--allow-host for this name, or with a key.",
+                "[host] expected one of this machine's names, as the server has no key; found "
+                "another; start it with --allow-host for this name, or with a key",
                 "host_not_allowed",
             )
         if origin is not None and origin not in self._origins and urlsplit(origin).netloc != host:
             return ApiError(
                 403,
-                "Pages of other sites may not use this server; start it with --allow-origin for "
-                "this one.",
+                "[origin] expected a page of this server; found one of another site; start the "
+                "server with --allow-origin for it",
                 "origin_not_allowed",
             )
         return None
@@ -146,7 +146,10 @@ def _password(credentials: str) -> str:
 
 def _unauthorised(headers: Headers) -> Response:
     error = ApiError(
-        401, "A valid key is expected in the header Authorization: Bearer KEY.", "invalid_api_key"
+        401,
+        "[authorization] expected a valid key; found none; send the header Authorization: "
+        "Bearer KEY",
+        "invalid_api_key",
     )
     response: Response = error.response()
     challenge = "Bearer"

@@ -42,7 +42,13 @@ async def completions(request: Request, body: wire.CompletionRequest) -> Any:
     model = await stack.enter_async_context(state.models.use(body.model))
     prompts = await anyio.to_thread.run_sync(_prompts, body.prompt, model.ocr.model)
     if len(prompts) * n_per_prompt > MAX_ANSWERS:
-        raise ApiError(400, f"At most {MAX_ANSWERS} answers are expected.", "invalid_value", "n")
+        raise ApiError(
+            400,
+            f"[n] expected at most {MAX_ANSWERS} answers; found {len(prompts) * n_per_prompt}; "
+            "ask for fewer",
+            "invalid_value",
+            "n",
+        )
     turn = await stack.enter_async_context(model.admission.turn())
     n_top = body.logprobs or 0
     prepares = [

@@ -44,7 +44,8 @@ def asked_form(body: ChatRequest) -> Form | None:
         if sum(map(len, choices)) > MOST_CHOICES_LENGTH:
             raise ApiError(
                 400,
-                f"At most {MOST_CHOICES_LENGTH} characters of choices are expected.",
+                f"[guided_choice] expected at most {MOST_CHOICES_LENGTH} characters of choices; "
+                "found more; give fewer or shorter ones",
                 "invalid_value",
                 "guided_choice",
             )
@@ -67,8 +68,8 @@ def make_constraint(form: Form, model: Model, options: ReadOptions) -> Constrain
     except ImportError:
         raise ApiError(
             422,
-            "This server cannot bind answers to a form; its owner can install what it lacks: "
-            f"{install_line('extract')}.",
+            "[response_format] expected a server that constrains answers; found its packages "
+            f"missing; its owner can run {install_line('extract')}",
             "no_structured_outputs",
         ) from None
 
@@ -86,4 +87,9 @@ def _parsed(schema: Mapping[str, Any] | str) -> Mapping[str, Any]:
 
 
 def _malformed(param: str) -> ApiError:
-    return ApiError(400, f"{param}: a JSON schema is expected.", "invalid_schema", param)
+    return ApiError(
+        400,
+        f"[{param}] expected a JSON schema; found something else; change it",
+        "invalid_schema",
+        param,
+    )

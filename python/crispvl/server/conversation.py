@@ -103,8 +103,8 @@ def check_tiles(turns: Sequence[Turn], model: Model, options: ReadOptions) -> No
     if n_tiles * config.projector.tokens_per_tile > config.decoder.context_length:
         raise ApiError(
             400,
-            f"messages: pictures that fit the model's context are expected; found {n_tiles} tiles "
-            f"of {config.projector.tokens_per_tile} tokens; ask about fewer, or lower max_tiles.",
+            f"[messages] expected pictures that fit the model's context; found {n_tiles} tiles of "
+            f"{config.projector.tokens_per_tile} tokens; ask about fewer, or lower max_tiles",
             "context_length_exceeded",
             "messages",
         )
@@ -133,8 +133,8 @@ class _Room:
         if self.n_pages < 0 or self.n_pixels < 0:
             raise ApiError(
                 422,
-                f"{param}: fewer or smaller pictures are expected in one conversation; ask about "
-                "some at a time, or have a long document read by /v1/ocr.",
+                f"[{param}] expected fewer or smaller pictures in one conversation; found too "
+                "many; ask about some at a time, or have a long document read by /v1/ocr",
                 "too_many_pages",
                 param,
             )

@@ -121,8 +121,8 @@ class DecoderPool:
         if len(document.numbers) > self.max_pages:
             raise ApiError(
                 422,
-                f"{param}: at most {self.max_pages} pages are expected; found "
-                f"{len(document.numbers)}; ask for fewer with pages.",
+                f"[{param}] expected at most {self.max_pages} pages; found "
+                f"{len(document.numbers)}; ask for fewer with pages",
                 "too_many_pages",
                 param,
             )
@@ -174,7 +174,8 @@ class _BrokenError(ApiError):
     """The process ended or hangs: it has met a file that breaks decoders."""
 
     def __init__(self, param: str) -> None:
-        super().__init__(400, f"{param}: it cannot be decoded.", "invalid_image", param)
+        message = f"[{param}] expected a file that can be decoded; found another; save it again"
+        super().__init__(400, message, "invalid_image", param)
 
 
 async def _ask(

@@ -105,8 +105,8 @@ def too_long(n_characters: int, param: str) -> ApiError:
     """Returns the error for texts that no context holds."""
     return ApiError(
         400,
-        f"{param}: a text that fits the model's context is expected; found {n_characters} "
-        "characters.",
+        f"[{param}] expected a text that fits the model's context; found {n_characters} "
+        "characters; shorten it",
         "context_length_exceeded",
         param,
     )
@@ -137,7 +137,11 @@ def as_api_error(error: Exception, param: str | None = None) -> ApiError:
         if isinstance(error, kind):
             return ApiError(status, str(error), code, param)
     _log.error("request %s failed", REQUEST_ID.get(), exc_info=error)
-    return ApiError(500, "The server failed; its log says why.", "internal_error")
+    return ApiError(
+        500,
+        "[server] expected an answer; found a fault of the server; see its log",
+        "internal_error",
+    )
 
 
 def install(app: FastAPI) -> None:
@@ -170,9 +174,18 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     param = ".".join(_place(first)) or None
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error", "it is malformed")
-        return ApiError(400, f"The body must be JSON in UTF-8: {reason}.", "invalid_json")
-    where = f"{param}: " if param else ""
-    return ApiError(400, f"{where}{first['msg']}.", "invalid_value", param)
+        return ApiError(
+            400,
+            f"[body] expected JSON in UTF-8; found an error in it: {reason}; correct it",
+            "invalid_json",
+        )
+    return ApiError(
+        400,
+        f"[{param or 'body'}] expected what the API describes; found otherwise: {first['msg']}; "
+        "correct it",
+        "invalid_value",
+        param,
+    )
 
 
 def _most_telling(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -84,7 +84,11 @@ class Intake:
         try:
             n_bytes = int(headers.get("content-length", "0"))
         except ValueError:
-            raise ApiError(400, "Content-Length must be a number.", "bad_request") from None
+            raise ApiError(
+                400,
+                "[content-length] expected a number; found something else; correct it",
+                "bad_request",
+            ) from None
         if n_bytes > self._max_bytes:
             raise self._too_large()
         return n_bytes
@@ -109,12 +113,16 @@ class Intake:
                     raise self._too_large()
                 if not message.get("more_body", False):
                     return bytes(body)
-        raise ApiError(408, "The body took too long to arrive.", "body_timeout")
+        raise ApiError(
+            408,
+            "[body] expected it within the time limit; found it incomplete; send it again",
+            "body_timeout",
+        )
 
     def _too_large(self) -> ApiError:
         mib = self._max_bytes / (1 << 20)
         return ApiError(
-            413, f"At most {mib:g} MiB are expected; the body is larger.", "body_too_large"
+            413, f"[body] expected at most {mib:g} MiB; found more; send less", "body_too_large"
         )
 
 
@@ -165,7 +173,12 @@ class _Room:
                 with anyio.fail_after(self._wait_limit):
                     await self._take(n_bytes)
             except TimeoutError:
-                raise ApiError(503, "The server is busy.", "overloaded", retry_after=30) from None
+                raise ApiError(
+                    503,
+                    "[server] expected fewer requests at once; found too many; try again later",
+                    "overloaded",
+                    retry_after=30,
+                ) from None
         share = _Share(self, n_bytes)
         self._shares.add(share)
         try:

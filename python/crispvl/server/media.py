@@ -52,16 +52,21 @@ class Media:
             return await anyio.to_thread.run_sync(self._fetch, address, param)
         if scheme == "file":
             return await anyio.to_thread.run_sync(self._read, address, param)
-        raise _refused(param, "data: is expected")
+        raise _refused(param, "an address with data:, https: or file:", "another", "send data:")
 
     def _check_domain(self, address: str, param: str) -> None:
         try:
             parts = urlsplit(address)
             host, user = (parts.hostname or "").lower().rstrip("."), parts.username
         except ValueError:
-            raise _refused(param, "an address is expected; found a malformed one") from None
+            raise _refused(param, "an address", "a malformed one", "correct it") from None
         if parts.scheme != "https" or user is not None or not self._is_allowed(host):
-            raise _refused(param, "the server does not fetch from there; send the data itself")
+            raise _refused(
+                param,
+                "an address that this server fetches from",
+                "another",
+                "send the data itself",
+            )
 
     def _is_allowed(self, host: str) -> bool:
         return any(
@@ -77,7 +82,12 @@ class Media:
                 max_bytes=self._max_bytes,
             )
         except DocumentError:  # its text names addresses of this network
-            raise _refused(param, "nothing could be fetched from there") from None
+            raise _refused(
+                param,
+                "a document at the address",
+                "none that could be fetched",
+                "send the data itself",
+            ) from None
 
     def _read(self, address: str, param: str) -> bytes:
         parts = urlsplit(address)
@@ -89,7 +99,9 @@ class Media:
                 raise PermissionError
             return _read_regular(path, self._max_bytes)
         except (OSError, ValueError, RuntimeError):  # whether it exists is not disclosed either
-            raise _refused(param, "the server does not read that file") from None
+            raise _refused(
+                param, "a file that this server reads", "another", "send the data itself"
+            ) from None
 
 
 def _read_regular(path: Path, max_bytes: int) -> bytes:
@@ -106,21 +118,22 @@ def _from_data_uri(uri: str, param: str) -> bytes:
     try:
         return _some(decode_data_uri(uri), param)
     except DocumentError:
-        raise _refused(param, "data:…;base64,… is expected; found something else") from None
+        raise _refused(param, "data:…;base64,…", "something else", "encode it so") from None
 
 
 def _from_base64(text: str, param: str) -> bytes:
     try:
         return _some(decode_base64(text.encode("ascii")), param)
     except ValueError:
-        raise _refused(param, "base64 is expected; found something else") from None
+        raise _refused(param, "base64", "something else", "encode it so") from None
 
 
 def _some(data: bytes, param: str) -> bytes:
     if not data:
-        raise _refused(param, "an image or a document is expected; found nothing")
+        raise _refused(param, "an image or a document", "nothing", "send one")
     return data
 
 
-def _refused(param: str, reason: str) -> ApiError:
-    return ApiError(400, f"{param}: {reason}.", "invalid_media", param)
+def _refused(param: str, expected: str, found: str, advice: str) -> ApiError:
+    message = f"[{param}] expected {expected}; found {found}; {advice}"
+    return ApiError(400, message, "invalid_media", param)

@@ -43,7 +43,11 @@ async def show_model(request: Request, name: str) -> ModelCard:
     """Describes one model."""
     state = server_state(request)
     if name not in state.models.names:
-        raise ApiError(404, "There is no model of this name; see /v1/models.", "model_not_found")
+        raise ApiError(
+            404,
+            "[model] expected a model of this server; found another name; see /v1/models",
+            "model_not_found",
+        )
     return _card(state, name)
 
 

@@ -69,7 +69,11 @@ async def read_again(
     state = server_state(request)
     kept = state.kept.find(name)
     if kept is None:
-        raise ApiError(404, "There is no such document, or no more.", "not_found")
+        raise ApiError(
+            404,
+            "[id] expected a document of this server; found none, or no more; send it again",
+            "not_found",
+        )
     return await _written(state, kept.document, kept.upload, format)
 
 

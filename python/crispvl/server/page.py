@@ -63,7 +63,7 @@ async def index(request: Request) -> Response:
 async def static(request: Request, name: str) -> Response:
     """Returns a part of the page."""
     if name not in _FILES:
-        raise ApiError(404, "There is nothing here.", "not_found")
+        raise ApiError(404, "[path] expected a page of this server; found none; see /", "not_found")
     return _answer(request, name)
 
 

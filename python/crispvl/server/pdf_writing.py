@@ -71,13 +71,17 @@ class PdfWriters:
         if failure["error"] == "ImportError":
             raise ApiError(
                 422,
-                "This server cannot write that format; its owner can install what it lacks: "
-                f"{install_line('ocrmypdf')}.",
+                "[format] expected a format that this server writes; found its packages missing; "
+                f"its owner can run {install_line('ocrmypdf')}",
                 "format_missing",
             )
         _log.warning("request %s: no PDF: %s", REQUEST_ID.get(), failure["message"])
         raise ApiError(
-            422, "No searchable PDF can be made of this document.", "pdf_failed", "format"
+            422,
+            "[format] expected a document that a searchable PDF can be made of; found "
+            "another; ask for another format",
+            "pdf_failed",
+            "format",
         )
 
 

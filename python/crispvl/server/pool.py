@@ -94,7 +94,7 @@ class ModelPool:
         if name not in self._sources:
             raise ApiError(
                 404,
-                f"There is no model {name[:100]!r} here; see /v1/models.",
+                f"[model] expected a model of this server; found {name[:100]!r}; see /v1/models",
                 "model_not_found",
                 "model",
             )
@@ -140,7 +140,11 @@ class ModelPool:
         while self._n_bytes() + n_bytes > self._max_bytes:
             if not left:
                 raise ApiError(
-                    503, "No memory is free for this model.", "no_memory_for_model", retry_after=30
+                    503,
+                    "[model] expected enough memory for this model; found too little; try "
+                    "again later",
+                    "no_memory_for_model",
+                    retry_after=30,
                 )
             self._unload(left.pop())
 

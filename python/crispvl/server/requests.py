@@ -32,7 +32,10 @@ class JsonRoute(APIRoute):
                 and not kind.endswith("+json")
             ):
                 raise ApiError(
-                    415, "The header Content-Type: application/json is expected.", "not_json"
+                    415,
+                    "[content-type] expected application/json; found something else; send "
+                    "this header",
+                    "not_json",
                 )
             if request.method != "POST":
                 return await handle(request)
@@ -60,8 +63,16 @@ def read_json(body: bytes) -> Any:
         ApiError: It holds something else.
     """
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
-        raise ApiError(400, f"At most {MAX_VALUES} values are expected.", "too_many_values")
+        raise ApiError(
+            400,
+            f"[body] expected at most {MAX_VALUES} values; found more; send fewer",
+            "too_many_values",
+        )
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise ApiError(400, f"The body must be JSON in UTF-8: {error}.", "invalid_json") from None
+        raise ApiError(
+            400,
+            f"[body] expected JSON in UTF-8; found an error in it: {error}; correct it",
+            "invalid_json",
+        ) from None

@@ -86,7 +86,10 @@ def answer_length(asked: int | None, default: int) -> int:
         return 1 << 31
     if asked == 0:
         raise ApiError(
-            400, "max_tokens: at least 1 is expected; found 0.", "invalid_value", "max_tokens"
+            400,
+            "[max_tokens] expected at least 1; found 0; raise it",
+            "invalid_value",
+            "max_tokens",
         )
     return default if asked is None else asked
 

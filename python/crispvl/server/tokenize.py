@@ -19,7 +19,9 @@ async def tokenize(request: Request, body: wire.TokenizeRequest) -> wire.Tokeniz
     """Returns the tokens of a text."""
     text = body.content if body.prompt is None else body.prompt
     if text is None:
-        raise ApiError(400, "prompt: a text is expected.", "invalid_value", "prompt")
+        raise ApiError(
+            400, "[prompt] expected a text; found none; send one", "invalid_value", "prompt"
+        )
     async with server_state(request).models.use(body.model) as served:
         model = served.ocr.model
         special = body.parse_special is not False

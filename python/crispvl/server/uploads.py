@@ -45,12 +45,14 @@ async def read_upload(request: Request, media: Media) -> Upload:
     if kind.startswith("image/") or kind in ("application/pdf", "application/octet-stream"):
         data = await request.body()
         if not data:
-            raise ApiError(400, "A document is expected; the body is empty.", "no_document")
+            raise ApiError(
+                400, "[body] expected a document; found nothing; send one", "no_document"
+            )
         return Upload(data, "document", _fields(dict(request.query_params)))
     raise ApiError(
         415,
-        "JSON, multipart/form-data, application/pdf, image/… or application/octet-stream is "
-        "expected as Content-Type.",
+        "[content-type] expected JSON, multipart/form-data, application/pdf, image/… or "
+        "application/octet-stream; found something else; send one of these",
         "unknown_content_type",
     )
 
@@ -69,12 +71,18 @@ async def _from_form(request: Request) -> Upload:
         async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
             file = form.get("file") or form.get("document")
             if not isinstance(file, UploadFile):
-                raise ApiError(400, "A file is expected in the field 'file'.", "no_document")
+                raise ApiError(
+                    400, "[file] expected a file in this field; found none; send one", "no_document"
+                )
             data = await file.read()
             name = (file.filename or "").replace("\\", "/").rpartition("/")[2]
             given = {key: value for key, value in form.items() if isinstance(value, str)}
     except HTTPException as error:
-        raise ApiError(400, f"The form is malformed: {error.detail}", "invalid_form") from error
+        raise ApiError(
+            400,
+            f"[body] expected a form; found an error in it: {error.detail}; correct it",
+            "invalid_form",
+        ) from error
     return Upload(data, name or "document", _fields({**request.query_params, **given}))
 
 

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-_SHUTTING_DOWN = ApiError(503, "The server is shutting down.", "shutting_down", retry_after=10)
+_SHUTTING_DOWN = ApiError(
+    503,
+    "[server] expected a running server; found it shutting down; try again later",
+    "shutting_down",
+    retry_after=10,
+)
 
 
 class Running(Generic[Item]):
@@ -42,7 +47,12 @@ class Running(Generic[Item]):
         self._items: asyncio.Queue[Item | None] = asyncio.Queue()
         self.ended: asyncio.Future[BaseException | None] = self._loop.create_future()
         self._reason: ApiError | None = None
-        late = ApiError(408, f"The answer took over {time_limit:g} s.", "deadline_exceeded")
+        late = ApiError(
+            408,
+            f"[server] expected an answer within {time_limit:g} s; found it unfinished; ask for "
+            "less",
+            "deadline_exceeded",
+        )
         self._timer = self._loop.call_later(time_limit, self.end, late)
 
     def __aiter__(self) -> Running[Item]:
