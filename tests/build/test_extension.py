@@ -24,6 +24,4 @@ def test_extension_exports_only_its_entry_point(module: ModuleType) -> None:
         pytest.skip("needs nm (binutils)")
     command = ["nm", "--dynamic", "--defined-only", "--format=posix", str(module.__file__)]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == [
-        f"PyInit_{module.__name__.split('.')[1]}"
-    ]
+    assert [line.split()[0] for line in lines] == [f"PyInit_{module.__name__.split('.')[1]}"]

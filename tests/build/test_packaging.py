@@ -62,7 +62,9 @@ def test_the_source_distribution_is_reproducible(tmp_path: Path) -> None:
     pytest.importorskip("scikit_build_core", reason="needs scikit-build-core to build with")
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
-    program = "import sys; from scikit_build_core.build import build_sdist; build_sdist(sys.argv[1])"
+    program = (
+        "import sys; from scikit_build_core.build import build_sdist; build_sdist(sys.argv[1])"
+    )
     archives = []
     for name in ("a", "b"):
         folder = tmp_path / name
