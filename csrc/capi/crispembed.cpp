@@ -41,7 +41,9 @@ crispvl_image_format format_of(int n_channels) {
 
 // Throws Error{argument} where the sizes are none.
 size_t count_values(int width, int height, int n_channels) {
-    require(width > 0 && height > 0, "[image] expected a width and a height of at least 1 px");
+    require(width > 0 && height > 0,
+            "[image] expected a width and a height of at least 1 px; found less; give the image's "
+            "real size");
     return static_cast<size_t>(width) * static_cast<size_t>(height) *
            static_cast<size_t>(n_channels);
 }

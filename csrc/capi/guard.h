@@ -38,7 +38,7 @@ crispvl_status guarded(Work&& work) noexcept {
         return fail(CRISPVL_ERROR_BUFFER, error.what());
     } catch (const std::bad_alloc&) {
         return fail(CRISPVL_ERROR_MEMORY,
-                    "[memory] expected an allocation to succeed; it failed; "
+                    "[memory] expected an allocation to succeed; found no memory; "
                     "free memory or lower max_tiles and max_tokens");
     } catch (const std::length_error&) {
         return fail(CRISPVL_ERROR_MEMORY,
@@ -47,7 +47,8 @@ crispvl_status guarded(Work&& work) noexcept {
     } catch (const std::exception& error) {
         return fail(CRISPVL_ERROR_INTERNAL, error.what());
     } catch (...) {
-        return fail(CRISPVL_ERROR_INTERNAL, "[capi] an unknown exception; please report it");
+        return fail(CRISPVL_ERROR_INTERNAL,
+                    "[capi] expected a known exception; found another; please report it");
     }
 }
 

@@ -59,12 +59,13 @@ std::string read_file(const char* path) {
     const std::filesystem::path file = std::filesystem::u8path(path);
     std::error_code error;
     if (!std::filesystem::exists(file, error)) {
-        throw Error(ErrorKind::not_found, "[image] expected an image file; '" + std::string(path) +
+        throw Error(ErrorKind::not_found, "[image] expected an image file; found that '" +
+                                              std::string(path) +
                                               "' does not exist; check the path");
     }
     std::ifstream stream(file, std::ios::binary);
     if (!std::filesystem::is_regular_file(file, error) || !stream) {
-        throw Error(ErrorKind::image, "[image] expected a readable image file; '" +
+        throw Error(ErrorKind::image, "[image] expected a readable image file; found that '" +
                                           std::string(path) + "' is none; check the path");
     }
     std::string bytes;
@@ -74,10 +75,10 @@ std::string read_file(const char* path) {
         bytes.append(buffer.data(), static_cast<size_t>(stream.gcount()));
     }
     if (stream.bad()) {
-        throw Error(ErrorKind::image, "[image] expected a file that can be read to its end; '" +
-                                          std::string(path) + "' could not after " +
-                                          std::to_string(bytes.size()) +
-                                          " bytes; check the disk it is on");
+        throw Error(ErrorKind::image,
+                    "[image] expected a file that can be read to its end; found that '" +
+                        std::string(path) + "' could not after " + std::to_string(bytes.size()) +
+                        " bytes; check the disk it is on");
     }
     return bytes;
 }

@@ -117,7 +117,7 @@ crispvl_status fail(const Error& error) noexcept {
 const crispvl_model& with_weights(const crispvl_model* model) {
     const crispvl_model& checked = deref(model, "a model");
     require(checked.prompts.has_value(),
-            "[model] expected a model with weights; this one was loaded with vocab_only; load it "
+            "[model] expected a model with weights; found one loaded with vocab_only; load it "
             "again without");
     return checked;
 }

@@ -21,7 +21,7 @@ crispvl_status crispvl_build_prompt(const crispvl_model* model, const crispvl_me
         std::vector<int64_t> n_image_tokens;
         for (size_t i = 0; i < n_images; ++i) {
             require(n_tiles[i] >= 0 && n_tiles[i] <= 1 << 16,
-                    "[prompt] expected 0 to 65536 tiles; found another number");
+                    "[prompt] expected 0 to 65536 tiles; found another number; change it");
             n_image_tokens.push_back(n_tiles[i] * checked.core->config().image.tokens_per_tile);
         }
         const std::vector<int32_t> found =
@@ -52,7 +52,7 @@ crispvl_status crispvl_encode(const crispvl_model* model, const uint8_t* tiles, 
         deref(tiles, "tiles");
         deref(embeddings, "room for the embeddings");
         require(n_tiles > 0 && n_tiles <= 1 << 16,
-                "[encode] expected 1 to 65536 tiles; found another number");
+                "[encode] expected 1 to 65536 tiles; found another number; change it");
         const ModelConfig& config = checked.core->config();
         const size_t n_values =
             n_tiles * static_cast<size_t>(config.image.tokens_per_tile * config.projector.d_out);
@@ -87,7 +87,8 @@ crispvl_status crispvl_session_prefill(crispvl_session* session, const int32_t* 
                                        const crispvl_cancel* cancel) {
     return guarded([&] {
         Session& core = deref(session, "a session").core;
-        require(ids != nullptr && n_ids > 0, "[session] expected a prompt; found no ids");
+        require(ids != nullptr && n_ids > 0,
+                "[session] expected a prompt; found no ids; give its tokens");
         require((embeddings != nullptr) == (n_rows > 0),
                 "[session] expected embeddings and their number of rows; found one of them; pass "
                 "NULL and 0 for none");

@@ -38,10 +38,14 @@ private:
 
 void DecodeStep::add(Session& session, const std::vector<int32_t>& ids) {
     if (!parts_.empty() && session.model_ != parts_.front().session.model_) {
-        throw Error(ErrorKind::argument, "[session] expected sessions of one model in a batch");
+        throw Error(ErrorKind::argument,
+                    "[session] expected sessions of one model in a batch; found several models; "
+                    "decode each model's by themselves");
     }
     if (ids.empty()) {
-        throw Error(ErrorKind::argument, "[session] expected a token for each session");
+        throw Error(
+            ErrorKind::argument,
+            "[session] expected a token for each session; found none for one; give its next token");
     }
     session.check_ids(ids);
     session.check_fits(static_cast<int64_t>(ids.size()));
@@ -123,12 +127,14 @@ void decode_batch(const std::vector<Session*>& sessions,
         throw Error(ErrorKind::argument,
                     "[session] expected ids for each session, at least one; found " +
                         std::to_string(sessions.size()) + " sessions and ids for " +
-                        std::to_string(ids.size()));
+                        std::to_string(ids.size()) + "; give as many of each");
     }
     std::vector<Session*> sorted = sessions;
     std::sort(sorted.begin(), sorted.end());
     if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-        throw Error(ErrorKind::argument, "[session] expected each session once in a batch");
+        throw Error(ErrorKind::argument,
+                    "[session] expected each session once in a batch; found one twice; give its "
+                    "ids together");
     }
     DecodeStep(sessions, ids).run(interrupt);
 }

@@ -17,7 +17,7 @@ std::vector<size_t> measure_session(const std::shared_ptr<const Model>& model,
         throw Error(ErrorKind::argument, "[plan] expected a prompt of at least " +
                                              std::to_string(n_image) + " tokens for " +
                                              std::to_string(request.n_tiles) + " tiles; found " +
-                                             std::to_string(request.n_prompt));
+                                             std::to_string(request.n_prompt) + "; plan for more");
     }
     Session session(model, request.n_ctx);
     const int32_t text_id = image.context_id == 0 ? 1 : 0;

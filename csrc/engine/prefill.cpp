@@ -39,7 +39,8 @@ Prefill::Prefill(Session& session, std::vector<int32_t> ids, const float* embedd
       n_total_(n_total),
       n_start_(session.n_past_) {
     if (ids_.empty()) {
-        throw Error(ErrorKind::argument, "[session] expected a prompt; it is empty");
+        throw Error(ErrorKind::argument,
+                    "[session] expected a prompt; found an empty one; give its tokens");
     }
     session.check_ids(ids_);
     const int32_t context_id = session.model_->config().image.context_id;
@@ -50,7 +51,7 @@ Prefill::Prefill(Session& session, std::vector<int32_t> ids, const float* embedd
                     "[session] expected one image token in the prompt per image "
                     "embedding; found " +
                         std::to_string(n_image) + " tokens and " + std::to_string(n_rows) +
-                        " embeddings");
+                        " embeddings; give the tiles of this prompt");
     }
     session.check_fits(static_cast<int64_t>(ids_.size()));
     positions_ = session.positions_after(ids_, embeddings != nullptr);
@@ -89,7 +90,7 @@ void Prefill::step(Interrupt* interrupt, Trace* trace) {
     if (done() || session_.n_past_ != n_start_) {
         throw Error(ErrorKind::argument,
                     "[session] expected a prompt with a chunk left, in a session that was not "
-                    "used in between; begin the prompt again");
+                    "used in between; found otherwise; begin the prompt again");
     }
     if (i_next_ == 0) align_rope(session_, n_total_, interrupt);
     const Chunk chunk = next_chunk(trace != nullptr ? ids_.size() : chunk_end());

@@ -16,7 +16,8 @@ namespace {
 void require(bool holds, const char* name, const char* expected, double found) {
     if (holds) return;
     throw Error(ErrorKind::argument, std::string("[sampling] expected ") + name + " to be " +
-                                         expected + "; found " + std::to_string(found));
+                                         expected + "; found " + std::to_string(found) +
+                                         "; change it");
 }
 
 // A vocabulary has 150000 tokens, all looked at for each token that is written:

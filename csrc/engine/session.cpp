@@ -12,9 +12,9 @@ int64_t checked_context(const Model& model, int64_t n_ctx) {
     const DecoderConfig& c = model.config().decoder;
     const int64_t most = c.context_length * c.rope.position_units;
     if (n_ctx < 1) {
-        throw Error(
-            ErrorKind::argument,
-            "[session] expected a context of at least 1 token; found " + std::to_string(n_ctx));
+        throw Error(ErrorKind::argument,
+                    "[session] expected a context of at least 1 token; found " +
+                        std::to_string(n_ctx) + "; raise it");
     }
     if (n_ctx > most) {
         throw Error(ErrorKind::context_overflow,
@@ -58,7 +58,7 @@ void Session::check_ids(const std::vector<int32_t>& ids) const {
         if (id >= 0 && id < vocab_size) continue;
         throw Error(ErrorKind::argument, "[session] expected token ids from 0 to " +
                                              std::to_string(vocab_size - 1) + "; found " +
-                                             std::to_string(id));
+                                             std::to_string(id) + "; use this model's tokenizer");
     }
 }
 
@@ -122,12 +122,12 @@ LogitsView Session::logits(int64_t i_row) const {
 Sampled Session::sample(Sampler& sampler, int64_t i_row) const {
     if (logits_.empty()) {
         throw Error(ErrorKind::argument,
-                    "[session] expected a prompt before sampling; call prefill");
+                    "[session] expected a prompt before sampling; found none; call prefill");
     }
     if (i_row < 0 || i_row >= n_logit_rows()) {
         throw Error(ErrorKind::argument, "[session] expected a row of logits from 0 to " +
                                              std::to_string(n_logit_rows() - 1) + "; found " +
-                                             std::to_string(i_row));
+                                             std::to_string(i_row) + "; change it");
     }
     return sampler.sample(logits(i_row));
 }
@@ -136,7 +136,7 @@ void Session::rewind(int64_t n_past) {
     if (n_past < 0 || n_past > n_past_) {
         throw Error(ErrorKind::argument, "[session] expected to keep 0 to " +
                                              std::to_string(n_past_) + " tokens; found " +
-                                             std::to_string(n_past));
+                                             std::to_string(n_past) + "; change it");
     }
     n_past_ = n_past;
     positions_.resize(static_cast<size_t>(n_past));

@@ -25,19 +25,19 @@ void check_roles(const DialectFiles& files) {
     if (is_projector(main)) {
         const bool swapped = mmproj != nullptr && !is_projector(*mmproj);
         throw Error(ErrorKind::model_file,
-                    "[model] expected a text or single-file model; '" + main.path() +
+                    "[model] expected a text or single-file model; found that '" + main.path() +
                         "' is a projector; " +
                         (swapped ? "exchange the two: '" + mmproj->path() + "' is the model"
                                  : "give it as mmproj, with the text file as model"));
     }
     if (mmproj == nullptr) return;
     if (is_single(main) || is_crispembed(main)) {
-        throw Error(ErrorKind::model_file, "[model] expected one file; '" + main.path() +
+        throw Error(ErrorKind::model_file, "[model] expected one file; found that '" + main.path() +
                                                "' holds its projector already; leave mmproj out");
     }
     if (!is_projector(*mmproj)) {
         throw Error(ErrorKind::model_file,
-                    "[model] expected a projector (architecture 'clip') as mmproj; '" +
+                    "[model] expected a projector (architecture 'clip') as mmproj; found that '" +
                         mmproj->path() + "' is " +
                         (mmproj->path() == main.path() ? "the text file again"
                                                        : "a '" + arch_of(*mmproj) + "' model") +
@@ -48,7 +48,7 @@ void check_roles(const DialectFiles& files) {
 void read_single(ModelSource& source, const DialectFiles& files) {
     const int64_t version = source.integer(kLayoutVersion);
     if (version != 1) {
-        throw Error(ErrorKind::model_file, "[config] expected layout version 1; " +
+        throw Error(ErrorKind::model_file, "[config] expected layout version 1; found that " +
                                                source.describe() + " has version " +
                                                std::to_string(version) + "; use a newer crispvl");
     }
@@ -61,9 +61,9 @@ void read_single(ModelSource& source, const DialectFiles& files) {
 void use_tokenizer(ModelSource& source, const GgufFile& file) {
     const std::string prefix = "tokenizer.ggml.";
     if (!file.has(kTokens)) {
-        throw Error(ErrorKind::model_file, "[tokenizer] expected a GGUF file with a vocabulary; '" +
-                                               file.path() +
-                                               "' has none; give the checkpoint's tokenizer");
+        throw Error(ErrorKind::model_file,
+                    "[tokenizer] expected a GGUF file with a vocabulary; found that '" +
+                        file.path() + "' has none; give the checkpoint's tokenizer");
     }
     source.hide(prefix);
     for (const char* key : {kStripAfter, kPrefixAtStart}) {
@@ -87,10 +87,11 @@ void check_tokenizer(const ModelSource& source) {
         tokens[static_cast<size_t>(id)] == "<IMG_CONTEXT>") {
         return;
     }
-    throw Error(ErrorKind::model_file, "[tokenizer] expected '<IMG_CONTEXT>' to be token " +
-                                           std::to_string(id) + ", as in " + source.describe() +
-                                           "; the tokenizer given has it elsewhere; give the "
-                                           "tokenizer of this model");
+    throw Error(ErrorKind::model_file,
+                "[tokenizer] expected '<IMG_CONTEXT>' to be token " + std::to_string(id) +
+                    ", as in " + source.describe() +
+                    "; found that the tokenizer given has it elsewhere; give the "
+                    "tokenizer of this model");
 }
 
 // A decoder may choose any row of its embedding, so each gets a token, be it a meaningless one.
@@ -123,8 +124,8 @@ void check_tables(const ModelSource& source) {
         const auto found = source.tensors().find(std::string(name));
         if (found == source.tensors().end() || found->second.type == GGML_TYPE_F32) continue;
         throw Error(ErrorKind::model_file, "[weights] expected '" + std::string(name) +
-                                               "' in f32; " + source.describe() + " has it in " +
-                                               ggml_type_name(found->second.type) +
+                                               "' in f32; found that " + source.describe() +
+                                               " has it in " + ggml_type_name(found->second.type) +
                                                "; quantise the model again without this tensor");
     }
 }

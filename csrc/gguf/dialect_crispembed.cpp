@@ -89,7 +89,8 @@ void refuse_h2ovl(const ModelSource& source, const std::string& format) {
     const bool two_scales = source.has(theirs("use_msac")) && source.boolean(theirs("use_msac"));
     if (format != "h2ogpt2" && !two_scales) return;
     throw Error(ErrorKind::model_file,
-                "[model] expected an InternVL; " + source.describe() + " is an H2OVL model (" +
+                "[model] expected an InternVL; found that " + source.describe() +
+                    " is an H2OVL model (" +
                     (two_scales ? "tiles at two scales" : "conversation format 'h2ogpt2'") +
                     "), which crispvl cannot run; give an InternVL model");
 }

@@ -31,9 +31,9 @@ std::string family(const ModelSource& source, const std::vector<std::string>& to
     if (source.has(kTokenScores) || any_contains(tokens, kSpaceMark)) return "llama";
     if (any_contains(tokens, kByteLevelSpace)) return "gpt2";
     throw Error(ErrorKind::model_file,
-                "[tokenizer] expected a byte-level or SentencePiece vocabulary; that of " +
+                "[tokenizer] expected a byte-level or SentencePiece vocabulary; found " +
                     source.describe() +
-                    " is neither; give the tokenizer of its checkpoint "
+                    " with another; give the tokenizer of its checkpoint "
                     "(tokenizer=DIR_OR_GGUF, --tokenizer DIR_OR_GGUF)");
 }
 

@@ -18,9 +18,9 @@ std::string text_of(const GgufFile& file, const char* key) {
 std::string arch_of(const GgufFile& file) {
     const std::string arch = text_of(file, kArchitecture);
     if (arch.empty()) {
-        throw Error(ErrorKind::model_file, "[config] expected the key 'general.architecture'; '" +
-                                               file.path() +
-                                               "' does not have it; give a model file");
+        throw Error(ErrorKind::model_file,
+                    "[config] expected the key 'general.architecture'; found that '" + file.path() +
+                        "' does not have it; give a model file");
     }
     return arch;
 }
@@ -61,7 +61,7 @@ void add_row_blocks(ModelSource& source, const GgufTensor& fused,
     if (n_wanted != n_rows || fused.ne[2] != 1 || fused.ne[3] != 1) {
         throw Error(ErrorKind::model_file, "[weights] expected '" + fused.name + "' to have " +
                                                std::to_string(n_wanted) +
-                                               " rows (q, k, v); it has " + std::to_string(n_rows) +
+                                               " rows (q, k, v); found " + std::to_string(n_rows) +
                                                "; convert the model again");
     }
     const size_t row_bytes = fused.n_bytes / static_cast<size_t>(n_rows);
@@ -117,7 +117,7 @@ void deduce_image_tokens(ModelSource& source) {
             throw Error(ErrorKind::model_file,
                         std::string("[tokenizer] expected the vocabulary of an InternVL, with "
                                     "the token '") +
-                            text + "'; " + source.describe() +
+                            text + "'; found that " + source.describe() +
                             " does not have it; give the text file of an InternVL");
         }
         source.deduce(key, int64_t{found - tokens.begin()});
@@ -140,11 +140,12 @@ void deduce_chat(ModelSource& source) {
         const auto format = std::find_if(std::begin(kFormats), std::end(kFormats),
                                          [&](const auto& row) { return find(row.first) >= 0; });
         if (format == std::end(kFormats)) {
-            throw Error(ErrorKind::model_file,
-                        "[chat template] expected the conversation format of an InternVL; " +
-                            source.describe() +
-                            " names none and has no token '<|im_start|>'; convert the checkpoint "
-                            "with 'crispvl convert'");
+            throw Error(
+                ErrorKind::model_file,
+                "[chat template] expected the conversation format of an InternVL; found that " +
+                    source.describe() +
+                    " names none and has no token '<|im_start|>'; convert the checkpoint "
+                    "with 'crispvl convert'");
         }
         source.deduce(kChatTemplate, std::string(format->second));
         source.warn(source.describe() + " does not say its conversation format; '" +
@@ -172,7 +173,7 @@ void deduce_chat(ModelSource& source) {
 void require_vocabulary(const ModelSource& source) {
     if (source.has(kTokens)) return;
     throw Error(ErrorKind::model_file,
-                "[tokenizer] expected a vocabulary; " + source.describe() +
+                "[tokenizer] expected a vocabulary; found that " + source.describe() +
                     " was written without one; give the tokenizer of its checkpoint "
                     "(tokenizer=DIR_OR_GGUF, --tokenizer DIR_OR_GGUF)");
 }

@@ -73,9 +73,9 @@ void read_text(ModelSource& source, const GgufParts& parts) {
     const std::string rotary = key("rope.dimension_count");
     if (source.has(rotary) && source.integer(rotary) != d_head) {
         throw Error(ErrorKind::model_file, "[config] expected '" + rotary + "' to be " +
-                                               std::to_string(d_head) + ", the whole head; " +
-                                               source.describe() + " has " +
-                                               std::to_string(source.integer(rotary)) +
+                                               std::to_string(d_head) +
+                                               ", the whole head; found that " + source.describe() +
+                                               " has " + std::to_string(source.integer(rotary)) +
                                                "; give the text file of an InternVL");
     }
     add_text_tensors(source, parts, arch);
@@ -89,18 +89,18 @@ void check_projector(const GgufFile& text, const GgufFile& mmproj) {
     std::string type = text_of(mmproj, kProjectorType);
     if (type.empty()) type = text_of(mmproj, "clip.vision.projector_type");
     if (type == "internvl") return;
-    throw Error(
-        ErrorKind::model_file,
-        "[model] expected the projector of an InternVL (clip.projector_type 'internvl'); '" +
-            mmproj.path() + "' is of type '" + type + "'; give the mmproj file of '" +
-            name_of(text) + "'");
+    throw Error(ErrorKind::model_file,
+                "[model] expected the projector of an InternVL (clip.projector_type 'internvl'); "
+                "found that '" +
+                    mmproj.path() + "' is of type '" + type + "'; give the mmproj file of '" +
+                    name_of(text) + "'");
 }
 
 void check_width(const ModelSource& source, const GgufFile& text, const GgufFile& mmproj) {
     const int64_t width = source.integer(source.text(kArchitecture) + "." + kTextWidth);
     const auto output = source.tensors().find(std::string(kProjectorOut) + ".weight");
     if (output == source.tensors().end()) {
-        throw Error(ErrorKind::model_file, "[model] expected an InternVL projector; '" +
+        throw Error(ErrorKind::model_file, "[model] expected an InternVL projector; found that '" +
                                                mmproj.path() +
                                                "' has no 'mm.model.mlp.3.weight'; give the mmproj "
                                                "file of '" +
@@ -109,8 +109,8 @@ void check_width(const ModelSource& source, const GgufFile& text, const GgufFile
     if (output->second.ne[1] == width) return;
     throw Error(ErrorKind::model_file,
                 "[model] expected a projector of width " + std::to_string(width) + " for '" +
-                    name_of(text) + "' (" + text.path() + "); '" + name_of(mmproj) + "' (" +
-                    mmproj.path() + ") has width " + std::to_string(output->second.ne[1]) +
+                    name_of(text) + "' (" + text.path() + "); found that '" + name_of(mmproj) +
+                    "' (" + mmproj.path() + ") has width " + std::to_string(output->second.ne[1]) +
                     "; give the mmproj that was published with the text file");
 }
 

@@ -71,7 +71,7 @@ const TextArch& text_arch(const ModelSource& source) {
         known += (known.empty() ? "" : ", ") + std::string(row.name);
     }
     throw Error(ErrorKind::model_file, "[config] expected the text model of an InternVL (" + known +
-                                           "); " + source.describe() + " is '" + arch +
+                                           "); found that " + source.describe() + " is '" + arch +
                                            "'; give an InternVL model");
 }
 

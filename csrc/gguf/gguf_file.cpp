@@ -11,7 +11,7 @@ namespace crispvl {
 namespace {
 
 Error unusable(const std::string& path, const std::string& found) {
-    return Error(ErrorKind::model_file, "[model] expected a complete GGUF file; '" + path +
+    return Error(ErrorKind::model_file, "[model] expected a complete GGUF file; found '" + path +
                                             "': " + found + "; download or convert it again");
 }
 
@@ -57,7 +57,7 @@ gguf_context_ptr parse(const MappedFile& file) {
     char magic[4];
     if (file.read(0, magic, sizeof magic) < 4 || std::memcmp(magic, GGUF_MAGIC, 4) != 0) {
         throw Error(ErrorKind::model_file,
-                    "[model] expected a GGUF file; '" + file.path() +
+                    "[model] expected a GGUF file; found that '" + file.path() +
                         "' does not begin with 'GGUF'; give a .gguf file or convert the checkpoint "
                         "with 'crispvl convert'");
     }
@@ -169,8 +169,9 @@ void GgufFile::require_unchanged() const {
     const std::string change = file_.change();
     if (change.empty()) return;
     throw Error(ErrorKind::model_file,
-                "[model] expected '" + path() + "' to stay as it was while it is in use; " +
-                    change + "; put another model beside it and rename, and load this one again");
+                "[model] expected '" + path() +
+                    "' to stay as it was while it is in use; found that " + change +
+                    "; put another model beside it and rename, and load this one again");
 }
 
 size_t GgufFile::n_keys() const {

@@ -24,19 +24,20 @@ namespace crispvl {
 namespace {
 
 [[noreturn]] void fail_missing(const std::string& path) {
-    throw Error(ErrorKind::not_found,
-                "[model] expected a GGUF file; '" + path + "' does not exist; check the path");
+    throw Error(ErrorKind::not_found, "[model] expected a GGUF file; found that '" + path +
+                                          "' does not exist; check the path");
 }
 
 [[noreturn]] void fail_unreadable(const std::string& path, const std::string& reason) {
-    throw Error(ErrorKind::model_file, "[model] expected a readable GGUF file; '" + path +
+    throw Error(ErrorKind::model_file, "[model] expected a readable GGUF file; found '" + path +
                                            "': " + reason + "; check the path and its permissions");
 }
 
 Error no_memory(size_t n_bytes) {
-    return Error(ErrorKind::memory, "[model] expected " + std::to_string(n_bytes >> 20) +
-                                        " MiB for a copy of the model; none are free; load it from "
-                                        "a file, mapped");
+    return Error(ErrorKind::memory,
+                 "[model] expected " + std::to_string(n_bytes >> 20) +
+                     " MiB for a copy of the model; found too few free; load it from "
+                     "a file, mapped");
 }
 
 // Of a file that is copied; what cancels it waits for one at most.

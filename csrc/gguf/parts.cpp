@@ -52,15 +52,15 @@ std::shared_ptr<const GgufFile> open_part(const PartName& name, int number, File
         if (count != name.count || index != number - 1) {
             throw Error(ErrorKind::model_file,
                         "[model] expected part " + std::to_string(number) + " of " +
-                            std::to_string(name.count) + "; '" + path + "' calls itself part " +
-                            std::to_string(index + 1) + " of " + std::to_string(count) +
-                            "; give all parts their published names");
+                            std::to_string(name.count) + "; found that '" + path +
+                            "' calls itself part " + std::to_string(index + 1) + " of " +
+                            std::to_string(count) + "; give all parts their published names");
         }
         return part;
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::not_found) throw;
         throw Error(ErrorKind::not_found, "[model] expected all " + std::to_string(name.count) +
-                                              " parts of the split model; '" + path +
+                                              " parts of the split model; found that '" + path +
                                               "' is missing; download it beside the others");
     }
 }
@@ -76,8 +76,8 @@ GgufParts open_parts(const std::string& path, FileAccess access) {
         throw Error(ErrorKind::model_file,
                     "[model] expected the name of a split file to end like '-00001-of-" +
                         std::string(count < 10 ? "0000" : "000") + std::to_string(count) +
-                        ".gguf'; '" + path + "' is one part of " + std::to_string(count) +
-                        "; give all parts their published names");
+                        ".gguf'; found that '" + path + "' is one part of " +
+                        std::to_string(count) + "; give all parts their published names");
     }
     GgufParts parts;
     size_t n_tensors = 0;
@@ -89,7 +89,7 @@ GgufParts open_parts(const std::string& path, FileAccess access) {
     if (expected >= 0 && expected != static_cast<int64_t>(n_tensors)) {
         throw Error(ErrorKind::model_file,
                     "[model] expected " + std::to_string(expected) + " tensors in the " +
-                        std::to_string(name.count) + " parts of '" + path + "'; they hold " +
+                        std::to_string(name.count) + " parts of '" + path + "'; found " +
                         std::to_string(n_tensors) + "; download them again, all from one place");
     }
     return parts;

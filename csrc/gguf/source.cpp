@@ -9,13 +9,13 @@ namespace {
 
 Error missing(const ModelSource& source, std::string_view key, const char* type) {
     return Error(ErrorKind::model_file, "[config] expected the key '" + std::string(key) + "' (" +
-                                            type + "); " + source.describe() +
+                                            type + "); found that " + source.describe() +
                                             " does not have it; convert the checkpoint again");
 }
 
 Error mistyped(const ModelSource& source, std::string_view key, const char* type) {
     return Error(ErrorKind::model_file, "[config] expected '" + std::string(key) + "' to be " +
-                                            type + "; " + source.describe() +
+                                            type + "; found that " + source.describe() +
                                             " has another type; convert the checkpoint again");
 }
 
@@ -132,8 +132,8 @@ std::string ModelSource::describe() const {
 void ModelSource::add_tensor(GgufTensor tensor) {
     std::string name = tensor.name;
     if (!tensors_.emplace(name, std::move(tensor)).second) {
-        throw Error(ErrorKind::model_file, "[weights] expected each tensor once; '" + name +
-                                               "' is in two files of " + describe() +
+        throw Error(ErrorKind::model_file, "[weights] expected each tensor once; found that '" +
+                                               name + "' is in two files of " + describe() +
                                                "; give the text file and its mmproj");
     }
 }

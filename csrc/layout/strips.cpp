@@ -100,7 +100,7 @@ Strip cut_line(const PixelView& page, const LayoutLine& line, const StripOptions
                     "or more; found " +
                         std::to_string(options.height_px) + " px, " + std::to_string(options.from) +
                         " to " + std::to_string(options.to) + ", " +
-                        std::to_string(options.stretch));
+                        std::to_string(options.stretch) + "; change them");
     }
     const float band = line.band_above + line.band_below;
     // Strip px per page px, across the line and along it.

@@ -16,8 +16,9 @@ using namespace schema;
 Error invalid(const ModelSource& source, const std::string& key, const std::string& expected,
               const std::string& found) {
     return Error(ErrorKind::model_file,
-                 "[config] expected '" + key + "' to be " + expected + "; " + source.describe() +
-                     " has " + found + "; convert the checkpoint again or use a newer crispvl");
+                 "[config] expected '" + key + "' to be " + expected + "; found that " +
+                     source.describe() + " has " + found +
+                     "; convert the checkpoint again or use a newer crispvl");
 }
 
 bool optional_flag(const ModelSource& source, const char* key, bool otherwise = false) {
@@ -124,8 +125,8 @@ ProjectorConfig read_projector(const ModelSource& source, const VisionConfig& vi
     if (declared != d_out) {
         throw Error(ErrorKind::model_file,
                     "[config] expected a projector for a text model of width " +
-                        std::to_string(d_out) + "; the projector in " + source.describe() +
-                        " is made for width " + std::to_string(declared) +
+                        std::to_string(d_out) + "; found that the projector in " +
+                        source.describe() + " is made for width " + std::to_string(declared) +
                         "; give the mmproj that was published with this text file");
     }
     return c;
@@ -235,7 +236,7 @@ DecoderConfig read_decoder(const ModelSource& source) {
     const auto embedding = source.tensors().find(std::string(kTokenEmbedding) + ".weight");
     if (embedding == source.tensors().end()) {
         throw Error(ErrorKind::model_file,
-                    "[weights] expected a text model with 'token_embd.weight'; " +
+                    "[weights] expected a text model with 'token_embd.weight'; found that " +
                         source.describe() + " has none; give a complete model");
     }
     c.vocab_size = embedding->second.ne[1];
@@ -344,8 +345,9 @@ void pad(VocabData& vocab, int64_t n_rows) {
     if (n_rows > kMostRows) {
         throw Error(ErrorKind::model_file,
                     "[config] expected an embedding of at most " + std::to_string(kMostRows) +
-                        " rows for " + std::to_string(n) + " tokens; '" + kTokenEmbedding +
-                        ".weight' has " + std::to_string(n_rows) + "; download the file again");
+                        " rows for " + std::to_string(n) + " tokens; found that '" +
+                        kTokenEmbedding + ".weight' has " + std::to_string(n_rows) +
+                        "; download the file again");
     }
     vocab.types.resize(n, static_cast<int32_t>(TokenType::normal));
     vocab.types.resize(n_wanted, static_cast<int32_t>(TokenType::unused));

@@ -25,7 +25,8 @@ std::optional<ggml_type> kv_type_named(const std::string& name) {
         if (name == ggml_type_name(type)) return type;
     }
     throw Error(ErrorKind::argument,
-                "[model] expected a KV cache of auto, f32, f16 or q8_0; found '" + name + "'");
+                "[model] expected a KV cache of auto, f32, f16 or q8_0; found '" + name +
+                    "'; choose one of these");
 }
 
 // A head's keys stand in a row of whole blocks.
@@ -156,15 +157,17 @@ Model::Model(const LoadOptions& options)
     if (options.vocab_only) return;
     if (!config_) {
         throw Error(ErrorKind::model_file,
-                    "[model] expected an InternVL with its encoder; " + source_.describe() +
+                    "[model] expected an InternVL with its encoder; found that " +
+                        source_.describe() +
                         " holds a text model only; give its projector too (mmproj=…, --mmproj …)");
     }
     check_kv_cache(options.kv_cache, config_->decoder);
     if (tokenizer_->size() > config_->decoder.vocab_size) {
         throw Error(ErrorKind::model_file,
                     "[config] expected at most " + std::to_string(config_->decoder.vocab_size) +
-                        " tokens, one per embedding row; " + source_.describe() + " has " +
-                        std::to_string(tokenizer_->size()) + "; convert the checkpoint again");
+                        " tokens, one per embedding row; found that " + source_.describe() +
+                        " has " + std::to_string(tokenizer_->size()) +
+                        "; convert the checkpoint again");
     }
     network_ = std::make_shared<Network>(source_, *config_, options);
 }
@@ -172,18 +175,19 @@ Model::Model(const LoadOptions& options)
 const Model::Network& Model::network() const {
     if (!network_) {
         throw Error(ErrorKind::argument,
-                    "[model] expected a model with weights; this one was loaded "
-                    "with vocab_only; load it again without");
+                    "[model] expected a model with weights; found one loaded with "
+                    "vocab_only; load it again without");
     }
     return *network_;
 }
 
 const ModelConfig& Model::config() const {
     if (!config_) {
-        throw Error(ErrorKind::argument, "[model] expected a model with its configuration; " +
-                                             source_.describe() +
-                                             " holds a vocabulary or a text "
-                                             "model only; give the complete model");
+        throw Error(ErrorKind::argument,
+                    "[model] expected a model with its configuration; found that " +
+                        source_.describe() +
+                        " holds a vocabulary or a text "
+                        "model only; give the complete model");
     }
     return *config_;
 }
@@ -250,8 +254,9 @@ std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrup
 TileVariants Model::encode_variants(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
                                     const TileProgress& progress, Trace* trace) const {
     if (!config().router) {
-        throw Error(ErrorKind::argument, "[encode] expected a model with a router of tiles; " +
-                                             source_.describe() + " has none; call encode");
+        throw Error(ErrorKind::argument,
+                    "[encode] expected a model with a router of tiles; found that " +
+                        source_.describe() + " has none; call encode");
     }
     const int64_t tile_bytes = config().vision.tile_px * config().vision.tile_px * 3;
     const int64_t d_large = config().image.tokens_per_tile * config().projector.d_out;

@@ -39,10 +39,10 @@ RoutedPrompt route(const ModelConfig& config, const std::vector<int32_t>& ids,
     const int64_t n_tiles = static_cast<int64_t>(small.size());
     const int64_t n_found = std::count(ids.begin(), ids.end(), image.context_id);
     if (n_found != n_tiles * image.tokens_per_tile) {
-        throw Error(ErrorKind::argument, "[prompt] expected " +
-                                             std::to_string(n_tiles * image.tokens_per_tile) +
-                                             " image tokens for " + std::to_string(n_tiles) +
-                                             " tiles; found " + std::to_string(n_found));
+        throw Error(ErrorKind::argument,
+                    "[prompt] expected " + std::to_string(n_tiles * image.tokens_per_tile) +
+                        " image tokens for " + std::to_string(n_tiles) + " tiles; found " +
+                        std::to_string(n_found) + "; give the prompt of these tiles");
     }
     RoutedPrompt routed;
     int64_t i_image = 0;

@@ -42,7 +42,7 @@ void KvCache::allocate(Part& part, bool without_data) const {
     if (!part.buffer) {
         throw Error(ErrorKind::memory, "[session] expected memory for a KV cache of " +
                                            std::to_string(n_ctx_) + " tokens on " +
-                                           ggml_backend_name(part.backend) + "; " +
+                                           ggml_backend_name(part.backend) + "; found " +
                                            take_log_error() + "; lower max_tokens or max_tiles");
     }
     // Rows past the written ones are masked, but 0 * NaN would still be NaN.

@@ -83,7 +83,9 @@ ggml_tensor* Weights::declare(const std::string& name, const std::vector<int64_t
 ggml_tensor* Weights::take(const std::string& name, std::initializer_list<int64_t> ne,
                            size_t i_backend) {
     if (taken_.count(name) != 0) {
-        throw Error(ErrorKind::internal, "[weights] '" + name + "' was taken twice");
+        throw Error(ErrorKind::internal,
+                    "[weights] expected '" + name +
+                        "' to be taken once; found it taken twice; please report it");
     }
     return declare(name, ne, i_backend);
 }
@@ -101,13 +103,13 @@ void Weights::report_problems() const {
     if (problems.empty()) return;
     constexpr size_t kShown = 12;
     std::string text = "[weights] expected the tensors that the configuration of " +
-                       source_.describe() + " asks for; " + std::to_string(problems.size()) +
-                       " do not fit:";
+                       source_.describe() + " asks for; found that " +
+                       std::to_string(problems.size()) + " do not fit:";
     for (size_t i = 0; i < std::min(problems.size(), kShown); ++i) text += "\n  " + problems[i];
     if (problems.size() > kShown) {
         text += "\n  and " + std::to_string(problems.size() - kShown) + " more";
     }
-    throw Error(ErrorKind::model_file, text + "\nConvert the checkpoint again.");
+    throw Error(ErrorKind::model_file, text + ";\nconvert the checkpoint again");
 }
 
 std::vector<std::vector<ggml_tensor*>> Weights::placed(const Backends& backends) {
@@ -147,14 +149,18 @@ void Weights::map_in_place(const std::vector<ggml_tensor*>& tensors) {
         const uint8_t* end = base + file->mapping().size();
         ggml_backend_buffer_ptr buffer(
             ggml_backend_cpu_buffer_from_ptr(base, file->mapping().size()));
-        if (!buffer) throw Error(ErrorKind::memory, "[weights] expected memory for a buffer");
+        if (!buffer)
+            throw Error(ErrorKind::memory,
+                        "[weights] expected memory for a buffer; found none; free memory");
         ggml_backend_buffer_set_usage(buffer.get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
         for (ggml_tensor* tensor : tensors) {
             const uint8_t* data = data_.at(tensor).found->data;
             if (data < base || data >= end) continue;
             if (ggml_backend_tensor_alloc(buffer.get(), tensor, const_cast<uint8_t*>(data)) !=
                 GGML_STATUS_SUCCESS) {
-                throw Error(ErrorKind::memory, "[weights] expected to bind the tensors");
+                throw Error(
+                    ErrorKind::memory,
+                    "[weights] expected to bind the tensors; found that it failed; free memory");
             }
         }
         buffers_.push_back(std::move(buffer));
@@ -171,7 +177,7 @@ void Weights::copy_to(ggml_backend_t backend, const std::vector<ggml_tensor*>& t
     ggml_backend_buffer_ptr buffer(ggml_backend_buft_alloc_buffer(type, n_bytes));
     if (!buffer) {
         throw Error(ErrorKind::memory, "[weights] expected " + std::to_string(n_bytes >> 20) +
-                                           " MiB on " + ggml_backend_name(backend) + "; " +
+                                           " MiB on " + ggml_backend_name(backend) + "; found " +
                                            take_log_error() +
                                            "; use a smaller quantisation or device=\"cpu\"");
     }

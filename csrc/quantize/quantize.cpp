@@ -33,7 +33,7 @@ std::map<std::string, const GgufTensor*> tensors_by_name(const GgufParts& input)
         for (const GgufTensor& tensor : part->tensors()) {
             if (found.emplace(tensor.name, &tensor).second) continue;
             throw Error(ErrorKind::model_file,
-                        "[quantize] expected each tensor once; '" + tensor.name +
+                        "[quantize] expected each tensor once; found that '" + tensor.name +
                             "' is in two parts, one of them '" + part->path() +
                             "'; download them again, all from one place");
         }
@@ -47,14 +47,14 @@ void check(const GgufParts& input, const QuantizeJob& job) {
         const auto found = tensors.find(name);
         if (found == tensors.end()) {
             throw Error(ErrorKind::argument, "[quantize] expected tensors of '" +
-                                                 input.front()->path() + "'; it has no '" + name +
+                                                 input.front()->path() + "'; found no '" + name +
                                                  "'; correct the name");
         }
         const GgufTensor* it = found->second;
         if (it->ne[0] % ggml_blck_size(type) != 0) {
             throw Error(ErrorKind::argument, "[quantize] expected rows of a multiple of " +
                                                  std::to_string(ggml_blck_size(type)) + " for " +
-                                                 ggml_type_name(type) + "; '" + name +
+                                                 ggml_type_name(type) + "; found that '" + name +
                                                  "' has rows of " + std::to_string(it->ne[0]) +
                                                  "; choose a type with smaller blocks");
         }

@@ -44,7 +44,7 @@ void check(const RowsJob& job) {
         if (job.n_cols < 1 || job.n_cols % ggml_blck_size(type) != 0) {
             throw Error(ErrorKind::argument, "[quantize] expected rows of a multiple of " +
                                                  std::to_string(ggml_blck_size(type)) + " for " +
-                                                 ggml_type_name(type) + "; " + name +
+                                                 ggml_type_name(type) + "; found that " + name +
                                                  " has rows of " + std::to_string(job.n_cols) +
                                                  "; choose a type with smaller blocks");
         }
@@ -52,15 +52,15 @@ void check(const RowsJob& job) {
     if (ggml_quantize_requires_imatrix(job.to) && job.importance == nullptr) {
         throw Error(ErrorKind::argument,
                     std::string("[quantize] expected an importance matrix for ") +
-                        ggml_type_name(job.to) + "; there is none for " + name +
+                        ggml_type_name(job.to) + "; found none for " + name +
                         "; make one with 'crispvl imatrix' or choose a larger type");
     }
     // ggml's searches abort the process on what is no number.
     for (int64_t i = 0; job.importance != nullptr && i < job.n_cols; ++i) {
         if (!std::isfinite(job.importance[i]) || job.importance[i] < 0) {
             throw Error(ErrorKind::argument, "[quantize] expected importances of 0 or more for " +
-                                                 name + "; column " + std::to_string(i) + " has " +
-                                                 std::to_string(job.importance[i]) +
+                                                 name + "; found that column " + std::to_string(i) +
+                                                 " has " + std::to_string(job.importance[i]) +
                                                  "; make the importance matrix again");
         }
     }
@@ -79,7 +79,7 @@ void convert_block(const RowsJob& job, int64_t first, int64_t n_rows, std::vecto
                                   [](float value) { return !std::isfinite(value); });
     if (bad != values.end()) {
         throw Error(ErrorKind::model_file,
-                    "[quantize] expected finite numbers; row " +
+                    "[quantize] expected finite numbers; found that row " +
                         std::to_string(first + (bad - values.begin()) / job.n_cols) + " of '" +
                         job.name +
                         "' has one that is not; convert the checkpoint again, with "
@@ -91,7 +91,7 @@ void convert_block(const RowsJob& job, int64_t first, int64_t n_rows, std::vecto
         take_log_error();
         throw Error(ErrorKind::model_file, "[quantize] expected values of '" + job.name +
                                                "' within the range of " + ggml_type_name(job.to) +
-                                               "; some are beyond; keep it in bf16 or f32");
+                                               "; found some beyond it; keep it in bf16 or f32");
     }
 }
 

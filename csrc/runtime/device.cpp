@@ -162,10 +162,11 @@ void require_threads(int n) {
     try {
         for (int i = 1; i < n; ++i) idle.threads.emplace_back([end] { end.wait(); });
     } catch (const std::system_error& error) {
-        throw Error(ErrorKind::device,
-                    "[device] expected " + std::to_string(n) + " threads; the system starts " +
-                        std::to_string(idle.threads.size() + 1) + " (" + error.what() +
-                        "); lower threads or raise the process's limits");
+        throw Error(ErrorKind::device, "[device] expected " + std::to_string(n) +
+                                           " threads; found that the system starts " +
+                                           std::to_string(idle.threads.size() + 1) + " (" +
+                                           error.what() +
+                                           "); lower threads or raise the process's limits");
     }
 }
 
@@ -237,8 +238,8 @@ Backends::Backends(const std::vector<std::string>& devices, int wanted_threads)
         ggml_backend_ptr backend(ggml_backend_dev_init(device, nullptr));
         if (!backend) {
             throw Error(ErrorKind::device, std::string("[device] expected '") +
-                                               ggml_backend_dev_name(device) + "' to start; " +
-                                               take_log_error() +
+                                               ggml_backend_dev_name(device) +
+                                               "' to start; found " + take_log_error() +
                                                "; check the driver or use "
                                                "device=\"cpu\"");
         }
@@ -252,12 +253,16 @@ Backends::Backends(const std::vector<std::string>& devices, int wanted_threads)
 ggml_backend_ptr Backends::start_cpu() {
     ggml_backend_ptr cpu_backend(ggml_backend_cpu_init());
     if (!cpu_backend)
-        throw Error(ErrorKind::memory, "[device] expected memory for the CPU backend");
+        throw Error(ErrorKind::memory,
+                    "[device] expected memory for the CPU backend; found none; free memory");
     require_threads(n_threads);
     ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
     params.poll = 1;  // between graphs threads look for work for a few ms, then sleep
     pool = {ggml_threadpool_new(&params), ThreadPoolDeleter{}};
-    if (!pool) throw Error(ErrorKind::memory, "[device] expected to start the worker threads");
+    if (!pool)
+        throw Error(ErrorKind::memory,
+                    "[device] expected to start the worker threads; found that the system starts "
+                    "none; lower threads");
     ggml_backend_cpu_set_n_threads(cpu_backend.get(), n_threads);
     ggml_backend_cpu_set_threadpool(cpu_backend.get(), pool.get());
     return cpu_backend;

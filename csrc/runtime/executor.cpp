@@ -101,7 +101,9 @@ void Executor::make_scheduler() {
     sched_.reset(ggml_backend_sched_new(all.data(), nullptr, static_cast<int>(all.size()),
                                         max_nodes_,
                                         /*parallel=*/false, /*op_offload=*/true));
-    if (!sched_) throw Error(ErrorKind::memory, "[engine] expected memory for the graph scheduler");
+    if (!sched_)
+        throw Error(ErrorKind::memory,
+                    "[engine] expected memory for the graph scheduler; found none; free memory");
 }
 
 // The threads of the pool are not in the child, and a mutex may be held by one that is not. What
@@ -144,7 +146,7 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
     if (!ggml_backend_sched_alloc_graph(sched_.get(), graph.cgraph())) {
         allocated_ = 0;  // what there is of a plan is incomplete
         throw Error(ErrorKind::memory,
-                    "[engine] expected memory for the compute buffers; " + take_log_error() +
+                    "[engine] expected memory for the compute buffers; found " + take_log_error() +
                         "; lower max_tiles or the context, or close other models");
     }
     graph.set_constants();
@@ -157,12 +159,13 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
         throw Error(ErrorKind::cancelled, "[engine] stopped by the caller");
     }
     if (status == GGML_STATUS_ALLOC_FAILED) {
-        throw Error(ErrorKind::memory, "[engine] expected memory on " + backends_.name() + "; " +
-                                           take_log_error() + "; lower max_tiles or the context");
+        throw Error(ErrorKind::memory, "[engine] expected memory on " + backends_.name() +
+                                           "; found " + take_log_error() +
+                                           "; lower max_tiles or the context");
     }
     if (status != GGML_STATUS_SUCCESS) {
         throw Error(ErrorKind::device, "[engine] expected " + backends_.name() +
-                                           " to compute the graph; " + take_log_error() +
+                                           " to compute the graph; found " + take_log_error() +
                                            "; try device=\"cpu\"");
     }
     read_outputs();

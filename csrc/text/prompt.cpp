@@ -70,7 +70,7 @@ PromptBuilder::PromptBuilder(const Tokenizer& tokenizer, PromptConfig config)
         if (tokenizer.find(kChatMlMark) < 0) {
             throw Error(ErrorKind::model_file,
                         "[chat template] expected the name of a known conversation, or a "
-                        "vocabulary with '<|im_start|>'; the file names '" +
+                        "vocabulary with '<|im_start|>'; found that the file names '" +
                             repair_utf8(config_.conversation) + "'; convert the model again");
         }
         i_conversation_ = find_conversation(kChatMl);

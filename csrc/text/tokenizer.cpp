@@ -146,7 +146,8 @@ int32_t Tokenizer::find(std::string_view piece) const {
 void Tokenizer::check_id(int32_t id) const {
     if (id >= 0 && id < size()) return;
     throw Error(ErrorKind::argument, "[tokenizer] expected a token id from 0 to below " +
-                                         std::to_string(size()) + "; found " + std::to_string(id));
+                                         std::to_string(size()) + "; found " + std::to_string(id) +
+                                         "; use this model's tokens");
 }
 
 }  // namespace crispvl

@@ -89,7 +89,8 @@ WithoutGil::~WithoutGil() {
 
 PyGILState_STATE enter_python() {
     if (python_is_gone()) {
-        throw Error(ErrorKind::cancelled, "[python] the interpreter ended; the work was stopped");
+        throw Error(ErrorKind::cancelled,
+                    "[python] expected a running interpreter; found it ended; start the work anew");
     }
     return take_gil([] { return PyGILState_Ensure(); });
 }

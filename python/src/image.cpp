@@ -65,7 +65,9 @@ void bind_image(py::module_& m) {
         "fax_agrees",
         [](const py::bytes& data, const py::array_t<bool, py::array::c_style>& is_black,
            FaxGroup group, bool has_two_dimensions, bool is_aligned) {
-            if (is_black.ndim() != 2) throw py::value_error("[fax] expected [height, width]");
+            if (is_black.ndim() != 2)
+                throw py::value_error(
+                    "[fax] expected [height, width]; found another shape; reorder the axes");
             const std::string_view view = data;
             const auto* pixels = reinterpret_cast<const uint8_t*>(is_black.data());
             const FaxForm form{group, has_two_dimensions, is_aligned};
@@ -78,7 +80,8 @@ void bind_image(py::module_& m) {
         "ground_of",
         [](const py::array_t<uint8_t, py::array::c_style>& pixels) {
             const PixelView view = view_of(pixels);
-            if (view.format != PixelFormat::rgba) throw py::value_error("[image] expected RGBA");
+            if (view.format != PixelFormat::rgba)
+                throw py::value_error("[image] expected RGBA; found another shape; convert it");
             const WithoutGil without;
             return ground_of(view);
         },

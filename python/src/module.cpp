@@ -61,7 +61,7 @@ void translate(std::exception_ptr pointer) {
         raise(error.kind(), error.what());
     } catch (const std::bad_alloc&) {
         raise(ErrorKind::memory,
-              "[memory] expected an allocation to succeed; it failed; free memory or lower "
+              "[memory] expected an allocation to succeed; found no memory; free memory or lower "
               "max_tiles and max_tokens");
     }
 }
@@ -177,9 +177,9 @@ std::unique_ptr<PrefillWork> begin_prefill(Session& session, const std::vector<i
                                            const Embeddings& embeddings) {
     const int64_t width = session.model().config().decoder.width;
     if (embeddings && (embeddings->ndim() != 2 || embeddings->shape(1) != width)) {
-        throw py::value_error("[prefill] expected embeddings of shape [n, " +
-                              std::to_string(width) + "]; found " +
-                              std::string(py::str(embeddings->attr("shape"))));
+        throw py::value_error(
+            "[prefill] expected embeddings of shape [n, " + std::to_string(width) + "]; found " +
+            std::string(py::str(embeddings->attr("shape"))) + "; use those of encode");
     }
     const float* rows = embeddings ? embeddings->data() : nullptr;
     const int64_t n_rows = embeddings ? embeddings->shape(0) : 0;
@@ -208,7 +208,7 @@ int64_t checked_row(const Session& session, int64_t i_row) {
     const int64_t n_rows = session.n_logit_rows();
     if (i_row < -1 || i_row >= n_rows) {
         throw py::index_error("[session] expected a row of logits below " + std::to_string(n_rows) +
-                              "; found " + std::to_string(i_row));
+                              "; found " + std::to_string(i_row) + "; change it");
     }
     return i_row == -1 ? n_rows - 1 : i_row;
 }

@@ -87,14 +87,18 @@ Bytes convert(const Bytes& rows, const std::string& from, const std::string& to,
     RowsJob job{rows.data(), type_of_name(from), type_of_name(to), n_cols, 0, nullptr, name};
     const bool fits = n_cols > 0 && n_cols % ggml_blck_size(job.from) == 0 &&
                       n_cols % ggml_blck_size(job.to) == 0;
-    if (!fits) throw py::value_error("[quantize] rows of whole blocks are expected for " + name);
+    if (!fits)
+        throw py::value_error("[quantize] expected rows of whole blocks for " + name +
+                              "; found others; choose a type with smaller blocks");
     const size_t row_bytes = ggml_row_size(job.from, n_cols);
     const size_t n_bytes = static_cast<size_t>(rows.size());
-    if (n_bytes % row_bytes != 0) throw py::value_error("[quantize] whole rows are expected");
+    if (n_bytes % row_bytes != 0)
+        throw py::value_error("[quantize] expected whole rows; found a part of one; give it whole");
     job.n_rows = static_cast<int64_t>(n_bytes / row_bytes);
     if (importance) {
         if (importance->size() != n_cols) {
-            throw py::value_error("[quantize] one importance per column is expected for " + name);
+            throw py::value_error("[quantize] expected one importance per column for " + name +
+                                  "; found another number; make the matrix again");
         }
         job.importance = importance->data();
     }

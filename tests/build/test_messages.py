@@ -1,4 +1,4 @@
-"""Every error of the package reads ``[where] expected X; found Y; do Z``."""
+"""Every error, of the package and the core, reads ``[where] expected X; found Y; do Z``."""
 
 from __future__ import annotations
 
@@ -86,6 +86,43 @@ def test_every_message_says_what_was_expected_what_was_found_and_what_to_do() ->
         fault
         for path in sorted(PACKAGE.rglob("*.py"))
         for fault in faults(path, ast.parse(path.read_text("utf-8")))
+    ]
+    assert found == []
+
+
+LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
+IN_PARTS = {
+    "stopped by the caller": "an event, no fault",
+    "[tokenizer] …; convert the model again from its checkpoint": "its callers write the rest",
+    "do not fit:": "a list follows, then what to do",
+}
+"""Texts of the core that are no whole messages, or no errors, and why."""
+
+
+def core_messages(text: str) -> Iterator[str]:
+    """Yields the messages of a C++ file: all literals of a statement that begins with a place."""
+    for start in re.finditer(r'"\[[\w .-]+\] ', text):
+        message, at = "", start.start()
+        while text[at] != ";":
+            if literal := LITERAL.match(text, at):
+                message, at = message + literal[1], literal.end()
+                continue
+            if text[at].isalnum() and not message.endswith("…"):
+                message += "…"
+            at += 1
+        yield message
+
+
+def test_every_message_of_the_core_does_too() -> None:
+    sources = [path for folder in ("csrc", "python/src") for path in (ROOT / folder).rglob("*")]
+    if not sources:
+        pytest.skip("this tree has no sources of the core")
+    found = [
+        f"{path.relative_to(ROOT)}: {message}"
+        for path in sources
+        if path.suffix in {".h", ".cpp"} and "tests" not in path.relative_to(ROOT).parts
+        for message in core_messages(path.read_text("utf-8"))
+        if not GRAMMAR.match(message) and not any(part in message for part in IN_PARTS)
     ]
     assert found == []
 
