@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from crispvl.cli import DONE, SOME_FAILED, complain
+from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
+from crispvl.cli.file_reader import FileReader
 from crispvl.cli.manifest import Manifest
 from crispvl.cli.output import names_in_folder, parse_formats
-from crispvl.cli.output_files import FolderOutputs, OneOutput, OutputRequest, Outputs, Paths
+from crispvl.cli.output_files import FolderOutputs, OneOutput, OutputRequest, Paths
 from crispvl.cli.progress import ProgressLine
-from crispvl.cli.sinks import Sink
-from crispvl.errors import CrispVLError, DocumentError
-from crispvl.events import DocumentDone, Event, PageDone, PageStarted, TextRead
-from crispvl.inputs.images import source_name
 from crispvl.inputs.sources import expand
 from crispvl.inputs.urls import is_url
 from crispvl.inputs.utf8 import check_encodable
@@ -31,12 +24,7 @@ from crispvl.reading.ocr import CrispOCR
 from crispvl.results.document import Document
 from crispvl.results.formats import FORMATS
 from crispvl.results.json_lines import document_facts
-from crispvl.results.markdown import remarks
-from crispvl.results.outputs import check_outputs, is_stream
-from crispvl.results.page import PAGE_BREAK, Page
-
-_TOLD = (CrispVLError, OSError, ValueError)
-"""Errors whose message says what it is about."""
+from crispvl.results.outputs import check_outputs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
             ProgressLine(len(files), shown) as line,
             open_outputs(files, outputs, wanted) as sinks,
         ):
-            reader = _Reader(ocr, options, args.prompt, line, len(files) > 1 and not shown)
+            reader = FileReader(ocr, options, args.prompt, line, len(files) > 1 and not shown)
             reader.read(files, sinks)
     return SOME_FAILED if reader.n_failed + sinks.n_failed else DONE
 
@@ -209,116 +197,3 @@ def _outputs(args: argparse.Namespace, files: Sequence[str], into_folder: bool) 
     written = [path for by_format in paths for path in by_format.values() if path is not None]
     check_outputs(written, [*files, args.model, args.mmproj], regular=args.resume)
     return paths
-
-
-class _Reader:
-    """Reads files, reports what fails, and counts it."""
-
-    def __init__(
-        self,
-        ocr: CrispOCR,
-        options: ReadOptions,
-        prompt: str | None,
-        line: ProgressLine,
-        show_name: bool,
-    ) -> None:
-        self._ocr = ocr
-        self._options = options
-        self._prompt = prompt
-        self._line = line
-        self._show_name = show_name
-        self.n_failed = 0
-
-    def read(self, files: Sequence[str], outputs: Outputs) -> None:
-        """Reads what the outputs lack, and hands it to them."""
-        wanted: list[tuple[int, str, Sink]] = []
-
-        def documents() -> Iterator[Any]:
-            for i_file, file in enumerate(files):
-                sink, name = outputs.sink(i_file), source_name(file)
-                if sink is not None and not sink.holds(name):
-                    wanted.append((i_file, name, sink))
-                    sink.source = _kept(file)
-                    yield sink.source
-
-        def skip(i_document: int, number: int) -> bool:
-            _, file, sink = wanted[i_document]
-            return sink.holds(file, number)
-
-        events = self._ocr.stream_many(
-            documents(), self._prompt, options=self._options, skip=skip,
-            keep_pages=outputs.keeps_pages,
-        )  # fmt: skip
-        n_begun = n_done = 0
-        with closing(events):
-            for i_document, event in events:
-                i_file, file, sink = wanted[i_document]
-                if i_document == n_begun:
-                    n_begun, n_done = i_document + 1, 0
-                    self._begin(file)
-                n_done += isinstance(event, PageDone)
-                if isinstance(event, DocumentDone):
-                    self._end(file, event.document, sink, n_done)
-                    outputs.done(i_file)
-                else:
-                    self._hand_over(file, event, sink)
-
-    def _begin(self, file: str) -> None:
-        if self._show_name:
-            complain(file)
-        self._line.begin(file)
-
-    def _hand_over(self, file: str, event: Event, sink: Sink) -> None:
-        self._line(event)
-        if isinstance(event, TextRead):
-            sink.text(event.text)
-        elif isinstance(event, PageStarted) and event.i_page > 0:
-            sink.text(PAGE_BREAK)
-        elif isinstance(event, PageDone):
-            sink.page(file, event.page)
-            self._report(file, event.page)
-
-    def _end(self, file: str, document: Document, sink: Sink, n_done: int) -> None:
-        error = document.error
-        if error is not None:
-            complain(str(error) if isinstance(error, _TOLD) else f"{file}: {error!r}")
-            self.n_failed += 1
-            document = replace(document, source=file)
-        else:
-            sink.n_opened += 1
-            if n_done < document.n_pages:
-                left = document.n_pages - n_done
-                complain(f"{file}: the time limit left {left} pages unread")
-        try:
-            sink.document(document)
-        except DocumentError as failure:
-            complain(f"{file}: {failure}")
-            self.n_failed += 1
-
-    def _report(self, file: str, page: Page) -> None:
-        self.n_failed += page.error is not None
-        if page.finish_reason == "length" and page.generation is not None:
-            complain(f"{file}: the answer was cut off at {len(page.generation.ids)} tokens")
-        elif page.flags != ("blank",):
-            for remark in remarks(page):
-                complain(f"{file}: {remark}")
-
-
-class _Kept(io.BytesIO):
-    """What can be read once only, such as a pipe, under its name."""
-
-    name = ""
-
-
-def _kept(file: str) -> Any:
-    """Returns a file, or what it holds where it can be read once only."""
-    if file == "-":
-        return sys.stdin.buffer.read()
-    try:
-        if not is_stream(Path(file)):
-            return file
-        kept = _Kept(Path(file).read_bytes())
-    except OSError:  # reported where it is opened
-        return file
-    kept.name = file
-    return kept

@@ -77,9 +77,9 @@ def _prompts(given: Any, model: Model) -> list[list[int]]:
 
 def _ids(text: str, model: Model) -> list[int]:
     ids = list(model.tokenize(text))
-    tokenizer = model.config["tokenizer"]
-    if tokenizer["add_bos"] and ids[:1] != [tokenizer["bos_id"]]:
-        ids.insert(0, tokenizer["bos_id"])
+    tokenizer = model.config.tokenizer
+    if tokenizer.add_bos and ids[:1] != [tokenizer.bos_id]:
+        ids.insert(0, tokenizer.bos_id)
     return ids
 
 

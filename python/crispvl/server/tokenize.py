@@ -26,10 +26,10 @@ async def tokenize(request: Request, body: wire.TokenizeRequest) -> wire.Tokeniz
         model = served.ocr.model
         special = body.parse_special is not False
         ids = await to_thread.run_sync(lambda: list(model.tokenize(text, special=special)))
-        tokenizer = model.config["tokenizer"]
-        if body.add_special_tokens and tokenizer["add_bos"]:
-            ids.insert(0, tokenizer["bos_id"])
-        length = model.config["decoder"]["context_length"]
+        tokenizer = model.config.tokenizer
+        if body.add_special_tokens and tokenizer.add_bos:
+            ids.insert(0, tokenizer.bos_id)
+        length = model.config.decoder.context_length
         return wire.TokenizeReply(tokens=ids, count=len(ids), max_model_len=length)
 
 
