@@ -137,7 +137,7 @@ def is_pdf(document: Path | bytes) -> bool:
 
 
 def expand(names: Iterable[str]) -> Iterator[str]:
-    """Yields the files that names stand for, in the order of names, sorted within each.
+    """Yields the files that names mean, in the order of names, sorted within each.
 
     A folder means the documents in it and below it, a pattern such as ``scans/**/*.png``
     what matches; every other name means itself, whether or not it exists.
