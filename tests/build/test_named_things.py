@@ -68,6 +68,6 @@ def test_what_a_page_about_the_code_names_is_there(page: Path) -> None:
 
 
 def test_a_name_that_nothing_has_is_noticed(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("`Engine.submit(…)` `engine.py` `Engine.absent()` `absent.py` `a b`")
-    assert missing(page) == ["Engine.absent()", "absent.py"]
+    page, name = tmp_path / "page.md", "none" + "such"
+    page.write_text(f"`Engine.submit(…)` `engine.py` `Engine.{name}()` `{name}.py` `a b`")
+    assert missing(page) == [f"Engine.{name}()", f"{name}.py"]
