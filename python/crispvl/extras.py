@@ -53,7 +53,6 @@ EXTRAS: Mapping[str, Extra] = {
     "ray": Extra("crispvl batch on a cluster", ("ray", "pyarrow")),
     "eval": Extra("crispvl eval: error rates", ("rapidfuzz",)),
     "langchain": Extra("pages as documents of LangChain", ("langchain_core",)),
-    "progress": Extra("progress on one line of the terminal", ("rich",)),
     "completion": Extra("crispvl completion: commands and options by the tab key", ("shtab",)),
     "torch": Extra("checkpoints in PyTorch's own files (.bin)", ("torch",)),
     "verify": Extra("crispvl verify --against a checkpoint", ("transformers", "torch")),

@@ -22,7 +22,9 @@ from .conftest import FakeModel
 
 PACKAGE = Path(crispvl.__file__).parent
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
-DEPENDENCIES = {"PIL", "crispvl", "crispvl_cuda", "gguf", "jinja2", "numpy", "psutil", "pypdfium2"}
+DEPENDENCIES = {
+    "PIL", "crispvl", "crispvl_cuda", "gguf", "jinja2", "numpy", "psutil", "pypdfium2", "tqdm",
+}  # fmt: skip
 BROUGHT_ALONG = {
     "anyio": "server", "fontTools": "ocrmypdf", "jsonschema_specifications": "extract",
     "pydantic_core": "server", "referencing": "extract", "starlette": "server",
@@ -31,7 +33,6 @@ BROUGHT_ALONG = {
 OTHERS = {"fsspec": "an address that pyarrow does not know says what to install"}
 DOORS = ("server/", "batch/", "integrations/")
 """Rooms that are entered where a whole extra has been asked for, or by another program's plugin."""
-PLAINER_WITHOUT = {"cli/progress.py": "without rich there is a line per page"}
 
 Capture = pytest.CaptureFixture[str]
 
@@ -63,7 +64,7 @@ def test_every_optional_import_is_of_a_package_that_an_extra_brings() -> None:
 
 def test_every_optional_import_is_behind_a_door_or_names_what_to_install() -> None:
     for file, package in optional_imports():
-        if file.startswith(DOORS) or file in PLAINER_WITHOUT:
+        if file.startswith(DOORS):
             continue
         text = (PACKAGE / file).read_text("utf-8")
         assert re.search(r"\b(need|need_all|install_line)\(", text), f"{file} imports {package}"
@@ -152,7 +153,7 @@ ASKED: dict[str, Callable[[FakeModel, Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in EXTRAS if name != "progress"])
+@pytest.mark.parametrize("name", list(EXTRAS))
 def test_who_lacks_an_extra_is_told_the_line_that_installs_it(
     name: str, core: FakeModel, page: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -167,15 +168,6 @@ def test_who_lacks_an_extra_is_told_the_line_that_installs_it(
     except (ImportError, CrispVLError) as error:
         told = str(error)
     assert install_line(name) in told + capsys.readouterr().err
-
-
-def test_progress_is_a_line_per_page_where_rich_is_absent(
-    core: FakeModel, page: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    for module in ("rich", "rich.console"):
-        monkeypatch.setitem(sys.modules, module, None)
-    assert main(["recognize", str(page), "--progress"]) == 0
-    assert "crispvl: " in capsys.readouterr().err
 
 
 def test_a_package_that_is_there_but_broken_says_why(

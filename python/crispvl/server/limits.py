@@ -76,10 +76,18 @@ class Intake:
     def _announced(self, headers: Headers) -> int:
         """Returns how many bytes to make room for; those of a chunked body are not known."""
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
-            raise ApiError(415, "A body that is not packed is expected.", "unsupported_encoding")
+            raise ApiError(
+                415,
+                "[content-encoding] expected a body that is not packed; found a packed one; send it plain",
+                "unsupported_encoding",
+            )
         if "transfer-encoding" in headers:
             if "content-length" in headers:  # two servers in a row might not agree where it ends
-                raise ApiError(400, "One length of the body is expected; found two.", "bad_request")
+                raise ApiError(
+                    400,
+                    "[content-length] expected one length of the body; found two; send one",
+                    "bad_request",
+                )
             return self._max_bytes
         try:
             n_bytes = int(headers.get("content-length", "0"))
