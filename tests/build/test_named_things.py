@@ -67,6 +67,15 @@ def test_what_a_page_about_the_code_names_is_there(page: Path) -> None:
     assert missing(page) == []
 
 
+def test_the_map_has_every_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    package = [path for path in (ROOT / "python" / "crispvl").iterdir() if path.suffix != ".pyi"]
+    rooms = {path.stem for path in package if not path.name.startswith(("_", "py.typed"))}
+    assert {room for room in rooms - {"data"} if f"`{room}`" not in text} == set()
+    core = {path.name for path in (ROOT / "csrc").iterdir() if path.is_dir()} - {"tests"}
+    assert {room for room in core if f"csrc/{room}/" not in text} == set()
+
+
 def test_a_name_that_nothing_has_is_noticed(tmp_path: Path) -> None:
     page, name = tmp_path / "page.md", "none" + "such"
     page.write_text(f"`Engine.submit(…)` `engine.py` `Engine.{name}()` `{name}.py` `a b`")
