@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -281,6 +281,293 @@ def cut_line(
     Returns uint8 ``[height_px, w, 3]``: dark on near-white, the line's band scaled to the height,
     the width by as much and ``stretch``, with 3 px beside the text on both sides.
     """
+
+StripForm: TypeAlias = tuple[int, int, int, int, int]
+"""The fields of `crispvl.layout.strip_format.StripFormat` in their order."""
+
+QuadOfPoints: TypeAlias = tuple[
+    tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]
+]
+"""Corners in px of the page, clockwise from the text's own top left."""
+
+DRAWN_SCALE: float
+"""Of the height of strips, at which clean print is read about as well."""
+
+def smooth_dots(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Returns a page ``[h, w, 3]`` with its dithered parts made grey; None where it has none."""
+
+def contrast_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns the channel ``[h, w]`` of an RGB page in which its letters can be told."""
+
+def is_drawn(pixels: NDArray[np.uint8]) -> bool:
+    """Returns whether a page ``[h, w]`` has neither a scanner's noise nor a fax's hard edges."""
+
+def strip_format(
+    tile_px: int,
+    tokens_per_tile: int,
+    n_rows: int | None = None,
+    pitch_px: int | None = None,
+    height_px: int | None = None,
+    left_px: int | None = None,
+) -> StripForm:
+    """Returns how strips fill a tile: what is told, or else what the tile suggests.
+
+    Raises:
+        ModelFileError: They do not fit.
+    """
+
+@final
+class Strip:
+    """A part of a text line, from ``x_from`` to ``x_to`` px along it.
+
+    Attributes:
+        words: Start and end of the words of ink within, px along the line.
+        within_word: It goes on with the word in which the strip before it was cut off.
+        scale: Of its height to that of other strips.
+    """
+
+    def __init__(
+        self,
+        i_line: int,
+        x_from: float,
+        x_to: float,
+        words: Sequence[tuple[float, float]],
+        i_word: int,
+        within_word: bool = False,
+        scale: float = 1.0,
+    ) -> None: ...
+    @property
+    def x_from(self) -> float: ...
+    @property
+    def x_to(self) -> float: ...
+    @property
+    def words(self) -> list[tuple[float, float]]: ...
+    @property
+    def within_word(self) -> bool: ...
+    @property
+    def scale(self) -> float: ...
+
+def cut_into_strips(
+    page: NDArray[np.uint8], i_line: int, line: LayoutLine, form: StripForm, scale: float = 1.0
+) -> list[Strip]: ...
+
+@final
+class StripTile:
+    """Strips on one tile.
+
+    Attributes:
+        pixels: uint8 ``[tile_px, tile_px, 3]``.
+        aspects: Of each strip, from top to bottom, its width by its height.
+        most_tokens: Of an answer to it.
+    """
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]: ...
+    @property
+    def aspects(self) -> list[float]: ...
+    @property
+    def most_tokens(self) -> int: ...
+
+def make_tile(
+    page: NDArray[np.uint8],
+    lines: Sequence[LayoutLine],
+    strips: Sequence[Strip],
+    form: StripForm,
+    scale: float = 1.0,
+    stretch: float = 1.0,
+) -> StripTile: ...
+
+@final
+class Row:
+    """A line of an answer, as its tokens were written.
+
+    Attributes:
+        ids: Of its tokens, that of the line break at its end included.
+        logprobs: Of these tokens, natural.
+        pieces: What text each token completes.
+        text: Without white space at its ends and without the line break.
+        sureness: Of each character of ``text`` the log-probability of its token; the least of
+            them where it took several.
+        ended: Whether the model wrote its end, by a line break or as the end of the answer.
+        end_logprob: Of the end of the answer, where that ended it.
+    """
+
+    def __init__(
+        self,
+        *,
+        ids: Sequence[int] = (),
+        logprobs: Sequence[float] = (),
+        pieces: Sequence[str] = (),
+        text: str = "",
+        sureness: Sequence[float] = (),
+        ended: bool = False,
+        end_logprob: float | None = None,
+    ) -> None: ...
+    ids: list[int]
+    logprobs: list[float]
+    pieces: list[str]
+    text: str
+    sureness: list[float]
+    ended: bool
+    end_logprob: float | None
+
+def split_rows(
+    tokens: Sequence[tuple[int, float, str]], stop_logprob: float | None = None
+) -> list[Row]:
+    """Returns the rows of an answer, at least one, from its tokens: id, log-probability, text.
+
+    Args:
+        tokens: One that holds a line break belongs to the row that it ends; what follows the break
+            within the token is the next row's.
+        stop_logprob: Of the token that ended the answer, where one did.
+    """
+
+@final
+class Reading:
+    """A row that was read for a strip.
+
+    Attributes:
+        row: What was read.
+        fits: Whether its letters would be of a possible width; else it is another strip's.
+        plausible: Whether the strip can show it, as far as its width and its words tell.
+        doubtful: Whether it deserves to be read again.
+    """
+
+    @property
+    def row(self) -> Row: ...
+    @property
+    def fits(self) -> bool: ...
+    @property
+    def plausible(self) -> bool: ...
+    @property
+    def doubtful(self) -> bool: ...
+
+def judge(strip: Strip, row: Row, x_height: float) -> Reading:
+    """Returns a row with what is to be thought of it; ``x_height``: of its line, px of the page."""
+
+def place_words(
+    words: Sequence[str], ink: Sequence[tuple[float, float]]
+) -> list[tuple[int, int, float, float]]: ...
+def visual_spans(text: str) -> list[tuple[int, int]]:
+    """Returns the columns of the words of a line, in the text's order, where they are shown."""
+
+@final
+class ReadWord:
+    """A word of a line.
+
+    Attributes:
+        text: Without white space.
+        logprob: Of its least sure character.
+        quad: Its place on the page.
+    """
+
+    def __init__(self, text: str, logprob: float, quad: QuadOfPoints) -> None: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def quad(self) -> QuadOfPoints: ...
+
+@final
+class ReadLine:
+    """A line as it was read.
+
+    Attributes:
+        words: From its beginning to its end.
+        logprob: Mean over its characters.
+        quad: Its place on the page.
+        rows: From which it was joined.
+        block: Number of its block.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[ReadWord],
+        logprob: float,
+        quad: QuadOfPoints,
+        rows: Sequence[Row],
+        block: int = 0,
+    ) -> None: ...
+    @property
+    def words(self) -> list[ReadWord]: ...
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def quad(self) -> QuadOfPoints: ...
+    @property
+    def rows(self) -> list[Row]: ...
+    @property
+    def block(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def n_tokens(self) -> int: ...
+
+@final
+class Look:
+    """How strips are shown to the model."""
+
+LOOKS: list[Look]
+"""One after the other: at every strip, at those in doubt, at those that are still unread."""
+
+@final
+class PageStrips:
+    """See `crispvl.layout.page_strips.PageStrips`."""
+
+    def __init__(
+        self, pixels: NDArray[np.uint8], lines: Sequence[LayoutLine], form: StripForm
+    ) -> None: ...
+    def doubtful(self) -> list[int]: ...
+    def unread(self) -> list[int]: ...
+    def shown_to(self, look: Look) -> list[list[int]]: ...
+    def settled(self, i_lines: Sequence[int]) -> bool: ...
+    def tile(self, numbers: Sequence[int], look: Look) -> StripTile: ...
+    def take(self, numbers: Sequence[int], rows: Sequence[Row], whole: bool) -> None: ...
+    def join(self, i_line: int) -> ReadLine: ...
+
+@final
+class PlacedWord:
+    """A word of a page's text; ``start`` counts characters."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def quad(self) -> QuadOfPoints: ...
+
+@final
+class PlacedLine:
+    """A line of a page's text; ``start`` counts characters."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def quad(self) -> QuadOfPoints: ...
+    @property
+    def block(self) -> int: ...
+    @property
+    def words(self) -> list[PlacedWord]: ...
+
+@final
+class PageWriter:
+    """See `crispvl.layout.page_writer.PageWriter`."""
+
+    def __init__(self, layout: Layout, as_markdown: bool, only_tables: bool) -> None: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def waiting(self) -> list[int]: ...
+    def put(self, lines: dict[int, ReadLine]) -> tuple[str, list[PlacedLine]]: ...
+    @property
+    def markdown(self) -> str: ...
 
 @final
 class GgufFile:

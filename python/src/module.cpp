@@ -15,6 +15,7 @@
 #include "kernels/cpu.h"
 #include "kernels/names.h"
 #include "layout.h"
+#include "lines.h"
 #include "numpy_convert.h"
 #include "quantize.h"
 
@@ -357,6 +358,7 @@ PYBIND11_MODULE(_core, m) {
     bind_profile(m);
     bind_image(m);
     bind_layout(m);
+    bind_lines(m);
     m.def("build_info", &build_info);
     m.def("devices", &devices);
     m.def("limit_features", &kernels::limit_features, "features"_a);

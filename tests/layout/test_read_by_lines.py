@@ -155,13 +155,13 @@ def test_only_the_text_of_a_page_is_read_by_lines(
 
 
 def test_an_unknown_layout_is_refused() -> None:
-    with pytest.raises(ValueError, match="layout one of page, lines, blocks, auto"):
+    with pytest.raises(ValueError, match="layout to be one of page, lines, blocks, auto"):
         ReadOptions(layout="columns")  # type: ignore[arg-type]
 
 
 def test_an_answer_has_a_limit_without_being_given_one() -> None:
     assert GenerateOptions().max_tokens is None
-    with pytest.raises(ValueError, match="max_tokens at least 1"):
+    with pytest.raises(ValueError, match="max_tokens to be at least 1"):
         GenerateOptions(max_tokens=0)
 
 

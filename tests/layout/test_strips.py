@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from crispvl._core import LayoutLine, find_layout
+from crispvl._core import visual_spans as core_visual_spans
 from crispvl.errors import ModelFileError
 from crispvl.layout.doubt import judge
 from crispvl.layout.drawn_pages import DRAWN_SCALE, is_drawn
@@ -18,6 +19,7 @@ from crispvl.layout.strip_format import STRIP_KEYS, StripFormat, strip_format
 from crispvl.layout.strips import Strip, cut_into_strips, make_tile
 from crispvl.layout.word_places import place_words
 from crispvl.model_config import ModelConfig
+from crispvl.results.word_order import visual_spans
 from rendered import RenderedPage
 
 FORM = StripFormat(tile_px=224, n_rows=8, pitch_px=28, height_px=26, left_px=6)
@@ -240,3 +242,19 @@ def test_words_that_run_from_right_to_left_are_placed_from_the_right(page: Rende
         lefts = [word.quad[0][0] for word in strips.join(0).words]
         assert len(lefts) == n_words
         assert lefts == sorted(lefts, reverse=is_mirrored)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "two words",
+        "",
+        "שלום עולם",
+        "total 12 שלום 34 עולם!",
+        "סכום (12.50) USD 3",
+        "مرحبا ab 7 cd بك",
+    ],
+)
+def test_the_core_orders_words_as_results_do(text: str) -> None:
+    shown = [tuple(span) for _, *span in visual_spans(text)]
+    assert core_visual_spans(text) == shown

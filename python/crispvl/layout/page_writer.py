@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from crispvl.layout.columns import cells_of
-from crispvl.layout.composition import TextBuilder, put_row
-from crispvl.layout.joining import ReadLine
-from crispvl.layout.markdown import MarkdownWriter, blocks_of
-from crispvl.layout.text_rows import text_rows
 from crispvl.options import Task
-from crispvl.results.lines import Line
+from crispvl.results.lines import Line, Word
 
 if TYPE_CHECKING:
-    from crispvl._core import Layout
+    from crispvl._core import Layout, PlacedLine, ReadLine
 
 
 class PageWriter:
@@ -28,54 +22,48 @@ class PageWriter:
     """
 
     def __init__(self, layout: Layout, as_markdown: bool, only_tables: bool) -> None:
-        rows = list(text_rows(layout))
-        parts = list(blocks_of(rows))
-        if only_tables:
-            parts = [part for part in parts if cells_of(layout.lines, [row.lines for row in part])]
-        self._layout = layout
-        self._builder = TextBuilder()
-        self._markdown = MarkdownWriter(self._builder, layout) if as_markdown else None
-        self._parts = deque(parts if as_markdown else [(row,) for row in rows])
-        self._blocks = parts
-        self._read: dict[int, ReadLine] = {}
+        from crispvl import _core
+
+        self._writer = _core.PageWriter(layout, as_markdown, only_tables)
+        self._lines: list[Line] = []
 
     @property
     def text(self) -> str:
-        return self._builder.text
+        return self._writer.text
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        return tuple(self._builder.lines)
+        return tuple(self._lines)
 
     @property
     def waiting(self) -> tuple[int, ...]:
         """The numbers of the lines that are needed next; none at the end."""
-        return tuple(i for row in self._parts[0] for i in row.lines) if self._parts else ()
+        return tuple(self._writer.waiting)
 
     def put(self, lines: Mapping[int, ReadLine]) -> tuple[str, list[Line]]:
         """Adds the lines that were waited for, and returns what is new: of the text, of lines."""
-        part = self._parts.popleft()
-        self._read.update(lines)
-        n_before, n_lines_before = len(self._builder.text), len(self._builder.lines)
-        if self._markdown is not None:
-            self._markdown.put_block(part, lines)
-        else:
-            (row,) = part
-            put_row(self._builder, [lines[i] for i in row.lines if i in lines], row.first)
-        return self._builder.text[n_before:], self._builder.lines[n_lines_before:]
+        text, placed = self._writer.put(dict(lines))
+        written = [_line(line) for line in placed]
+        self._lines += written
+        return text, written
 
     @property
     def markdown(self) -> str:
         """All that was added so far, as Markdown."""
-        if self._markdown is not None:
-            return self.text
-        builder = TextBuilder()
-        writer = MarkdownWriter(builder, self._layout)
-        for block in self._blocks:
-            writer.put_block(block, self._read)
-        return builder.text
+        return self._writer.markdown
 
 
 def page_writer(task: Task, layout: Layout) -> PageWriter:
     """Returns the writer of a page for a task that is read by lines."""
     return PageWriter(layout, as_markdown=task != "text", only_tables=task == "table")
+
+
+def _line(line: PlacedLine) -> Line:
+    words = tuple(
+        Word(text=word.text, start=word.start, confidence=word.confidence, quad=word.quad)
+        for word in line.words
+    )
+    return Line(
+        text=line.text, start=line.start, confidence=line.confidence, words=words,
+        quad=line.quad, block=line.block,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crispvl.layout.joining import corners
+from crispvl.layout.corners import corners
 from crispvl.results.lines import Quad, Rectangle, around
 
 if TYPE_CHECKING:

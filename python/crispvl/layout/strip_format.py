@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
-from crispvl.errors import ModelFileError
 from crispvl.model_config import ModelConfig
 
 DEFAULT_LAYOUT_KEY = "crispvl.reading.layout"
@@ -45,19 +43,10 @@ class StripFormat:
         """Of the widest strip."""
         return self.tile_px - 2 * self.left_px
 
-    @property
-    def fits(self) -> bool:
-        """Whether all strips are within the tile."""
-        return (
-            4 <= self.height_px <= self.pitch_px
-            and self.n_rows >= 1
-            and self.n_rows * self.pitch_px <= self.tile_px
-            and 0 <= self.left_px < self.tile_px // 4
-        )
-
-    def top_px(self, i_row: int, height_px: int) -> int:
-        """Returns where a strip of some height begins, in the middle of its row."""
-        return i_row * self.pitch_px + (self.pitch_px - height_px) // 2
+    def as_tuple(self) -> tuple[int, int, int, int, int]:
+        """Returns the fields in their order, as the core takes them."""
+        tile_px, n_rows, pitch_px, height_px, left_px = astuple(self)
+        return tile_px, n_rows, pitch_px, height_px, left_px
 
 
 def strip_format(config: ModelConfig, metadata: Mapping[str, Any]) -> StripFormat:
@@ -69,20 +58,12 @@ def strip_format(config: ModelConfig, metadata: Mapping[str, Any]) -> StripForma
     Raises:
         ModelFileError: What the file says does not fit its tiles.
     """
-    tile_px: int = config.vision.tile_px
-    n_token_rows = math.isqrt(config.projector.tokens_per_tile)
-    stated = {name: int(metadata[key]) for name, key in STRIP_KEYS.items() if key in metadata}
-    pitch_px = stated.get("pitch_px", tile_px // n_token_rows)
-    suggested = {
-        "n_rows": tile_px // max(1, pitch_px),
-        "pitch_px": pitch_px,
-        "height_px": pitch_px - 2,
-        "left_px": pitch_px // 4 - 1,
-    }
-    form = StripFormat(tile_px=tile_px, **{**suggested, **stated})
-    if not form.fits:
-        raise ModelFileError(
-            f"[crispvl.strips] expected strips that fit a tile of {tile_px} px; found {stated}; "
-            "convert the model again"
-        )
-    return form
+    from crispvl import _core
+
+    told = {name: int(metadata[key]) for name, key in STRIP_KEYS.items() if key in metadata}
+    tile_px, tokens_per_tile = config.vision.tile_px, config.projector.tokens_per_tile
+    form = _core.strip_format(tile_px, tokens_per_tile, **told)
+    return StripFormat(**dict(zip(_FIELDS, form, strict=True)))
+
+
+_FIELDS = tuple(StripFormat.__dataclass_fields__)

@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,11 @@ from crispvl.engine.handle import Handle
 from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
 from crispvl.layout.contrast import contrast_channel
+from crispvl.layout.corners import corners
 from crispvl.layout.dither import without_dots
-from crispvl.layout.joining import ReadLine, corners
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.page_writer import PageWriter, page_writer
 from crispvl.layout.strip_format import strip_format
-from crispvl.layout.strips import StripTile
 from crispvl.prompts.tasks import question
 from crispvl.reading.page_window import ReadingSteps
 from crispvl.reading.requests import PageRequest
@@ -31,30 +30,12 @@ from crispvl.results.generation import FinishReason, Generation, Timings
 from crispvl.results.lines import Block, Line, Quad, around
 from crispvl.results.page import Page
 
+if TYPE_CHECKING:
+    from crispvl._core import Look, ReadLine, StripTile
+
+
 LineEvent: TypeAlias = Encoded | tuple[Quad, ...] | str | Line
 """A tile was read; the lines of the page were found; what is new of the text, and its lines."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """How strips are shown.
-
-    Attributes:
-        scale: Of their height.
-        stretch: Of their width besides, where there is room.
-        n_rows: Most strips of a tile; None means as many as it holds.
-        at_unread: Whether only strips are shown for which nothing credible was read.
-    """
-
-    scale: float = 1.0
-    stretch: float = 1.0
-    n_rows: int | None = None
-    at_unread: bool = False
-
-
-LOOKS = (Look(), Look(scale=0.9, stretch=1.2), Look(n_rows=4, at_unread=True))
-"""At every strip; at those in doubt again, lower and wider, which suits narrow letters; at what is
-left, in other company."""
 
 
 class LineReader:
@@ -110,7 +91,7 @@ class LineReader:
         strips = PageStrips(pixels, layout.lines, self._form)
         self._layout_ms += 1000 * (time.perf_counter() - started)
         self._writer = page_writer(self._task, layout)
-        for look in LOOKS:
+        for look in strips.looks:
             with closing(self._look(strips, look)) as looked:
                 for item in looked:
                     yield item
@@ -161,9 +142,7 @@ class LineReader:
 
     def _look(self, strips: PageStrips, look: Look) -> ReadingSteps[Encoded]:
         """Shows strips to the model; tells of each tile that was read."""
-        wanted = strips.unread() if look.at_unread else strips.doubtful()
-        n_rows = look.n_rows or self._form.n_rows
-        shown = [wanted[i : i + n_rows] for i in range(0, len(wanted), n_rows)]
+        shown = strips.shown_to(look)
         tiles = self._tiles(strips, shown, look)
         with closing(self._reader.read(tiles)) as answers:
             for item in answers:
@@ -182,7 +161,7 @@ class LineReader:
         for numbers in shown:
             self._check_cancel()
             started = time.perf_counter()
-            tile = strips.tile(numbers, look.scale, look.stretch)
+            tile = strips.tile(numbers, look)
             self._layout_ms += 1000 * (time.perf_counter() - started)
             yield tile
 

@@ -16,16 +16,11 @@ from crispvl.engine.engine import Engine
 from crispvl.engine.handle import Handle
 from crispvl.engine.prefill import EncodeSteps, Prompt, encode, prefill
 from crispvl.engine.request import Request
-from crispvl.layout.rows import Row, split_rows
-from crispvl.layout.strips import StripTile
 from crispvl.options import MAX_TOKENS, ReadOptions
 from crispvl.results.generation import FinishReason, Generation, Timings
 
 if TYPE_CHECKING:
-    from crispvl._core import CancelToken, Session
-
-MIN_ADVANCE = 0.12
-"""Of a strip's height, that a character takes at least on average over a row, however narrow."""
+    from crispvl._core import CancelToken, Row, Session, StripTile
 
 MAX_WAITING = 64
 """Most tiles whose answers are asked for and not taken yet."""
@@ -99,26 +94,23 @@ class StripReader:
                 yield self._answer(i_tile, handle.result())
 
     def _ask(self, tile: StripTile, sessions: _TileSessions) -> Handle[Generation]:
-        n_most = round(sum(tile.aspects) / MIN_ADVANCE) + 2 * len(tile.aspects)
         return self._engine.submit(
             Request(
                 prompt_ids=self._prompt_ids,
                 images=(tile.pixels[None],),
-                options=replace(self._options, max_tokens=min(n_most, MAX_TOKENS)),
+                options=replace(self._options, max_tokens=min(tile.most_tokens, MAX_TOKENS)),
                 sessions=sessions,
                 cancel=self._cancel,
             )
         )
 
     def _answer(self, i_tile: int, generation: Generation) -> TileAnswer:
+        from crispvl._core import split_rows
+
         self.timings += generation.timings
         self.n_tiles += 1
         tokens = zip(generation.ids, generation.logprobs, generation.pieces, strict=True)
-        rows = list(split_rows(tokens))
-        if generation.finish_reason == "stop":
-            rows[-1].ended = True
-            if generation.stop_logprob is not None:
-                rows[-1].end_logprob = generation.stop_logprob
+        rows = split_rows(list(tokens), generation.stop_logprob)
         return TileAnswer(i_tile, rows, generation.finish_reason)
 
 
