@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/stack_room.h"
 #include "capi/struct_fields.h"
 #include "include/crispvl.h"
 
@@ -30,6 +31,7 @@ class BufferError : public std::runtime_error {
 template <class Work>
 crispvl_status guarded(Work&& work) noexcept {
     try {
+        require_stack();
         std::forward<Work>(work)();
         return CRISPVL_OK;
     } catch (const Error& error) {

@@ -17,6 +17,7 @@
 #include "image/gif_frame.h"
 #include "image/jpeg_damage.h"
 #include "image/jpeg_segments.h"
+#include "image/png_chunks.h"
 #include "image/pnm.h"
 
 namespace {
@@ -187,7 +188,9 @@ RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
         fill_beside(*first_gif_frame(data, n_bytes), *image);
     *image = squared(std::move(*image), pixel_density(data, n_bytes));
     *image = turn_upright(std::move(*image), Exif(data, n_bytes).orientation());
-    image->is_damaged = jpeg_is_damaged(data, n_bytes);
+    const Bytes file = bytes_of(data, n_bytes);
+    image->is_damaged =
+        file.begins("\x89PNG") ? png_is_damaged(file) : jpeg_is_damaged(data, n_bytes);
     return std::move(*image);
 }
 

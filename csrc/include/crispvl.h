@@ -42,7 +42,8 @@
  * and sessions share no state. A session or a sampler belongs to one thread at a time. Freeing a
  * handle must be its last use. Requests of one model are computed one graph after the other, on the
  * model's own threads; callbacks come on the thread that made the call. A fork may go on with a
- * model on the CPU, not with one on a GPU (CRISPVL_ERROR_DEVICE).
+ * model on the CPU, not with one on a GPU (CRISPVL_ERROR_DEVICE). A call needs 192 KiB of its
+ * thread's stack; where less is left, it is CRISPVL_ERROR_MEMORY.
  *
  * UNITS AND TEXT. Strings are UTF-8 and end in NUL; invalid UTF-8 counts as U+FFFD. Times are
  * milliseconds, sizes pixels (`_px`) or bytes (`_bytes`), log-probabilities natural. Arrays are
@@ -90,7 +91,7 @@ typedef enum crispvl_status {
     CRISPVL_ERROR_IMAGE = 4,            /* an image that cannot be used */
     CRISPVL_ERROR_CONTEXT_OVERFLOW = 5, /* more tokens than the session or the model holds */
     CRISPVL_ERROR_DEVICE = 6,           /* a device that is missing or failed */
-    CRISPVL_ERROR_MEMORY = 7,           /* an allocation that failed */
+    CRISPVL_ERROR_MEMORY = 7,           /* an allocation that failed, or a stack too small */
     CRISPVL_ERROR_CANCELLED = 8,        /* stopped through a crispvl_cancel */
     CRISPVL_ERROR_INTERNAL = 9,         /* a mistake of ours: please report it */
     CRISPVL_ERROR_BUFFER = 10           /* a buffer too small; the count says what is needed */

@@ -149,6 +149,18 @@ class Prefill:
     def done(self) -> bool: ...
     def step(self, cancel: CancelToken | None = None) -> None: ...
 
+def follow_libtiff(set_error_handler: int | None, set_warning_handler: int | None) -> None:
+    """Hears a libtiff, given the addresses of TIFFSetErrorHandler and TIFFSetWarningHandler."""
+
+def listen_to_libtiff() -> None:
+    """Keeps what libtiff says on this thread from the terminal from now on."""
+
+def listen_no_more_to_libtiff() -> bool:
+    """Returns whether libtiff has spoken of damaged pixels on this thread."""
+
+def require_stack() -> None:
+    """Raises `OutOfMemoryError` where the stack of this thread is too small, or used up."""
+
 def build_info() -> dict[str, Any]: ...
 def devices() -> list[dict[str, Any]]: ...
 def limit_features(features: list[str]) -> None:

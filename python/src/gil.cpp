@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/stack_room.h"
 
 namespace crispvl::binding {
 namespace {
@@ -71,6 +72,7 @@ void park() {
 }
 
 WithoutGil::WithoutGil() {
+    require_stack();
     ends_python = is_finalizing();  // no other thread holds the GIL then
     n_native_calls.fetch_add(1);
     state_ = PyEval_SaveThread();

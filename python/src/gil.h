@@ -23,7 +23,8 @@ bool is_main_thread();
 // Sleeps until the process ends.
 [[noreturn]] void park();
 
-// A stretch without the GIL. Where Python is gone at its end, the thread never leaves it.
+// A stretch without the GIL, where the core works: throws what require_stack does. Where Python is
+// gone at its end, the thread never leaves it.
 class WithoutGil {
 public:
     WithoutGil();

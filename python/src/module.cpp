@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include "base/stack_room.h"
 #include "describe.h"
 #include "engine/decode.h"
 #include "engine/prefill.h"
@@ -18,6 +19,7 @@
 #include "lines.h"
 #include "numpy_convert.h"
 #include "quantize.h"
+#include "tiff_messages.h"
 
 namespace crispvl::binding {
 namespace {
@@ -357,8 +359,10 @@ PYBIND11_MODULE(_core, m) {
     bind_session(m);
     bind_profile(m);
     bind_image(m);
+    bind_tiff_messages(m);
     bind_layout(m);
     bind_lines(m);
+    m.def("require_stack", &require_stack);
     m.def("build_info", &build_info);
     m.def("devices", &devices);
     m.def("limit_features", &kernels::limit_features, "features"_a);

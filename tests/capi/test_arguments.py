@@ -363,3 +363,34 @@ def test_a_copied_file_may_go_away(
     page = str(ROOT / "examples" / "code.png")
     found, expected = (each.recognize(page, max_tokens=12).ids for each in (loaded, model))
     assert found == expected
+
+
+@pytest.mark.parametrize("kib", [32, 64, 128])
+def test_a_thread_with_a_small_stack_gets_a_status(
+    library: Library, model: LoadedModel, kib: int
+) -> None:
+    found: list[CapiError] = []
+    read, text = image_of(PIXELS), b"text"
+
+    def call() -> None:
+        out, n = c_void_p(), c_size_t()
+        for name, arguments in (
+            ("recognize", (model.handle, byref(read), None, byref(out))),
+            ("tokenize", (model.handle, text, 0, None, c_size_t(0), byref(n))),
+            ("session_new", (model.handle, 16, byref(out))),
+        ):
+            try:
+                library.call(name, *arguments)
+            except CapiError as error:
+                found.append(error)
+
+    before = threading.stack_size(kib << 10)
+    try:
+        thread = threading.Thread(target=call)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    assert [error.status for error in found] == [capi.MEMORY] * 3
+    assert "expected 192 KiB of the thread's stack to be left" in str(found[0])
+    model.recognize(PIXELS, max_tokens=1)

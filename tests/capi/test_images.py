@@ -357,3 +357,20 @@ def test_a_jpeg_whose_data_is_damaged_is_refused_or_flagged(model: LoadedModel) 
             with contextlib.suppress(CapiError):  # stb_image gives some of them up
                 n_read += model.recognize(damaged, max_tokens=1).info.damaged
     assert n_read > 0
+
+
+@pytest.mark.parametrize("kind", [b"IDAT", b"IHDR"])
+def test_a_png_whose_checksum_is_wrong_is_flagged(kind: bytes, model: LoadedModel) -> None:
+    data = encoded(noise("RGB"), "PNG")
+    assert model.recognize(data, max_tokens=1).info.damaged == 0
+    at = data.index(kind)
+    end = at + 4 + int.from_bytes(data[at - 4 : at], "big")
+    damaged = data[:end] + bytes([data[end] ^ 1]) + data[end + 1 :]
+    assert model.recognize(damaged, max_tokens=1).info.damaged == 1
+
+
+def test_what_only_tells_about_a_png_may_be_damaged(model: LoadedModel) -> None:
+    data = encoded(noise("RGB"), "PNG", dpi=(100, 100))
+    end = data.index(b"pHYs") + 4 + 9
+    damaged = data[:end] + bytes([data[end] ^ 1]) + data[end + 1 :]
+    assert model.recognize(damaged, max_tokens=1).info.damaged == 0

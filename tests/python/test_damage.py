@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import random
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
 import pytest
 from crispvl import CrispOCR
 from crispvl.cli import main
+from crispvl.errors import ImageError
 from crispvl.inputs.damage import DAMAGED
 from crispvl.inputs.decoding import Frames
 from crispvl.inputs.sources import open_source
@@ -157,6 +160,132 @@ def test_a_jpeg_is_flagged_where_its_codes_are_damaged(progressive: bool, mode: 
         assert is_flagged(data[:at] + data[at + 40 :])
         assert is_flagged(data[:at] + b"\xff\xd0" + data[at + 2 :])
         assert not is_flagged(data[:-2])  # only the end marker is missing
+
+
+def saved(mode: str = "RGB", **options: object) -> bytes:
+    file = io.BytesIO()
+    written().convert(mode).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def is_found(data: bytes) -> bool:
+    try:
+        return is_flagged(data)
+    except ImageError:  # the decoder has found it
+        return True
+
+
+def scans(data: bytes) -> list[int]:
+    """Where the scans of a JPEG begin; no other segment of Pillow's holds their mark."""
+    return [at for at in range(len(data)) if data[at : at + 2] == b"\xff\xda"]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_progressive_jpeg_is_flagged_where_a_scan_is_missing(mode: str) -> None:
+    pytest.importorskip("crispvl._core")
+    data = saved(mode, quality=60, progressive=True)
+    assert not is_flagged(data)
+    places = scans(data)
+    assert len(places) > 5
+    for at, end in zip(places[1:], [*places[2:], len(data) - 2], strict=True):
+        assert is_found(data[:at] + b"\xff\xd9"), "it ends before the scan"
+        assert is_found(data[:at] + data[end:]), "the scan alone is missing"
+        assert is_found(data[:at] + bytes(2) + data[at + 2 :]), "its mark is gone"
+
+
+def test_a_jpeg_is_flagged_where_blocks_are_too_many_or_its_last_bits_are_none() -> None:
+    pytest.importorskip("crispvl._core")
+    data = saved("L", quality=75)
+    empty = b"\x28\xa2\x8a"  # 4 times 00 1010: no change of the mean, and nothing else
+    assert is_flagged(data[:-2] + empty + data[-2:])
+    assert not is_flagged(data[:-2] + bytes(2) + data[-2:])  # as some cameras fill up
+    assert not is_flagged(data[:-2] + b"\xff" + data[-2:])
+
+
+def test_a_jpeg_is_flagged_where_white_is_lighter_than_white() -> None:
+    """A mean that is too light shifts all means behind it."""
+    pytest.importorskip("crispvl._core")
+    page = Image.new("L", (16, 8), 240)
+    page.paste(255, (8, 0, 16, 8))
+    file = io.BytesIO()
+    page.save(file, "JPEG", quality=75)
+    data = file.getvalue()
+    assert not is_flagged(data)
+    at = scans(data)[0] + 10
+    assert data[at : at + 2] == bytes([0b11110_111, 0b0000_1010])  # 7 bits: 112 steps of 8; the end
+    assert is_flagged(data[: at + 1] + bytes([0b1000_1010]) + data[at + 2 :])  # 120; then 135
+
+
+def test_a_table_of_steps_with_a_zero_is_damaged() -> None:
+    pytest.importorskip("crispvl._core")
+    data = saved("L")
+    at = data.index(b"\xff\xdb") + 20
+    assert is_flagged(data[:at] + b"\0" + data[at + 1 :])
+
+
+@pytest.mark.parametrize("options", [
+    {"quality": 1}, {"quality": 100, "subsampling": 0}, {"quality": 75, "subsampling": 1},
+    {"restart_marker_blocks": 1}, {"restart_marker_rows": 2, "progressive": True},
+    {"optimize": True}, {"quality": 100, "progressive": True},
+])  # fmt: skip
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_whole_jpegs_are_not_flagged(mode: str, options: dict[str, object]) -> None:
+    pytest.importorskip("crispvl._core")
+    for page in (written(), Image.effect_noise((77, 51), 255), Image.new("L", (9, 17), 255)):
+        file = io.BytesIO()
+        page.convert(mode).save(file, "JPEG", **options)
+        assert not is_flagged(file.getvalue())
+        assert not is_flagged(file.getvalue() + b"trailing" * 9)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "1"])
+def test_a_deflated_tiff_is_flagged_where_its_checksum_is_wrong(mode: str) -> None:
+    file = io.BytesIO()
+    written().convert(mode).save(file, "TIFF", compression="tiff_adobe_deflate")
+    data = file.getvalue()
+    assert not is_flagged(data)
+    with Image.open(io.BytesIO(data)) as image:
+        at, n_bytes = (image.tag_v2[tag][-1] for tag in (273, 279))  # type: ignore[attr-defined]
+    for place in range(at + n_bytes // 2, at + n_bytes, 7):
+        assert is_found(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+
+COMPLAINS = """
+import sys
+from PIL import Image
+from crispvl.inputs.damage import DAMAGED
+from crispvl.inputs.images import open_image
+for source in (sys.argv[1], Image.open(sys.argv[1])):
+    print(DAMAGED in open_image(source).info)
+"""
+
+
+def complained_of(data: bytes, folder: Path) -> tuple[str, str]:
+    """What is said of a picture and of the same opened by Pillow, and what the terminal shows."""
+    file = folder / "page.tif"
+    file.write_bytes(data)
+    command = [sys.executable, "-c", COMPLAINS, str(file)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    return found.stdout, found.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Pillow holds libtiff within itself there")
+def test_what_libtiff_prints_becomes_the_flag(tmp_path: Path) -> None:
+    pytest.importorskip("crispvl._core")
+    data = group_4(written(), 300)
+    assert complained_of(data, tmp_path) == ("False\nFalse\n", "")
+    with Image.open(io.BytesIO(data)) as image:
+        at = image.tag_v2[273][0] + 60  # type: ignore[attr-defined]
+    for n_bytes in (2, 30):
+        assert complained_of(without(data, at, n_bytes), tmp_path) == ("True\nTrue\n", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Pillow holds libtiff within itself there")
+def test_a_tag_that_libtiff_does_not_know_is_no_damage(tmp_path: Path) -> None:
+    pytest.importorskip("crispvl._core")
+    file = io.BytesIO()
+    written().save(file, "TIFF", compression="tiff_lzw", tiffinfo={65000: "of our own"})
+    assert complained_of(file.getvalue(), tmp_path) == ("False\nFalse\n", "")
 
 
 def test_a_damaged_page_is_read_and_said_to_be_damaged(

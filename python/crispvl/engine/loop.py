@@ -14,6 +14,7 @@ from crispvl.engine.scheduler import Scheduler
 from crispvl.engine.steps import Decode, perform
 from crispvl.engine.waiting import Bell, Waiter
 from crispvl.errors import Cancelled, EngineBusyError, EngineClosedError
+from crispvl.thread_stack import start_thread
 
 LOOK_S = 0.05
 """How often a waiting caller looks whether its task was cancelled or its time is up. While the task
@@ -186,7 +187,7 @@ class Loop:
     def _wake(self) -> None:
         if self._thread is None and (self._scheduler.live() or self._scheduler.changed):
             self._thread = threading.Thread(target=self._run, name="crispvl-engine", daemon=True)
-            self._thread.start()
+            start_thread(self._thread)
         self._bell.ring()
 
     def _run(self) -> None:

@@ -1,12 +1,13 @@
 """Damage within encoded pictures that decoders make a picture of all the same.
 
 Pillow hears of neither libjpeg's nor libtiff's warnings, and PDFium of none. So the codes of a JPEG
-are gone through by the core, and rows of black and white are encoded again as ITU-T T.4 and T.6 lay
-it down bit by bit.
+are gone through by the core, rows of black and white are encoded again as ITU-T T.4 and T.6 lay it
+down bit by bit, and deflated data is asked for its checksum.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from crispvl.inputs.tiff import is_tiff
+from crispvl.inputs.tiff_samples import first_directory
+
 DAMAGED = "damaged"
 """Key in the ``info`` of a picture that was made of damaged data."""
 
 _JPEG_MARK = b"\xff\xd8"
-_ROWS, _GROUP_3, _GROUP_4, _JPEG = 2, 3, 4, 7  # TIFF's compressions
+_ROWS, _GROUP_3, _GROUP_4, _JPEG, _DEFLATE = 2, 3, 4, 7, (8, 32946)  # TIFF's compressions
 _COMPRESSION, _FILL_ORDER, _ROWS_PER_STRIP, _GROUP_3_OPTIONS, _JPEG_TABLES = 259, 266, 278, 292, 347
 _TWO_DIMENSIONS, _UNCOMPRESSED = 1, 2  # bits of the fourth
+_PIECE_BYTES = 1 << 20  # unpacked at a time
 _PIECES = ((273, 279), (324, 325))  # tags of places and sizes of strips, and of tiles
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -34,13 +39,15 @@ def is_damaged(data: bytes, image: Image.Image) -> bool:
     """
     if data.startswith(_JPEG_MARK):
         return is_damaged_jpeg(data)
-    tags: Any = getattr(image, "tag_v2", None)
-    if tags is None:
+    if not is_tiff(data):
         return False
+    tags: Any = first_directory(data)
     compression = tags.get(_COMPRESSION)
     if compression == _JPEG:
         tables = bytes(tags.get(_JPEG_TABLES, _JPEG_MARK + b"\xff\xd9"))
         return any(is_damaged_jpeg(tables[:-2] + piece[2:]) for piece in _pieces(data, tags))
+    if compression in _DEFLATE:
+        return any(is_damaged_deflate(piece) for piece in _pieces(data, tags))
     is_fax = compression in (_ROWS, _GROUP_3, _GROUP_4) and image.mode == "1"
     return is_fax and _PIECES[0][0] in tags and _has_damaged_strips(data, image, tags)
 
@@ -51,6 +58,22 @@ def is_damaged_jpeg(data: bytes) -> bool:
     except ImportError:  # a picture can be decoded without the core
         return False
     return jpeg_is_damaged(data)
+
+
+def is_damaged_deflate(data: bytes, needed: int = 0) -> bool:
+    """Returns whether data (RFC 1950) is none, or ends before it holds as many bytes as needed.
+
+    What it holds beyond them is not drawn, and not looked at; needed may be unknown, 0.
+    """
+    stream = zlib.decompressobj()
+    n_bytes = 0
+    try:
+        while data and not stream.eof and not 0 < needed < n_bytes:
+            n_bytes += len(stream.decompress(data, _PIECE_BYTES))
+            data = stream.unconsumed_tail
+    except zlib.error:
+        return True
+    return not stream.eof and n_bytes < needed
 
 
 def fax_agrees(

@@ -15,7 +15,9 @@ from crispvl.inputs.damage import DAMAGED, is_damaged
 from crispvl.inputs.pixels import MAX_PIXELS, to_rgb
 from crispvl.inputs.png_samples import is_wide_png, use_range
 from crispvl.inputs.tiff import is_tiff, page_offsets, with_first
+from crispvl.inputs.tiff_messages import TiffMessages
 from crispvl.inputs.tiff_samples import TiffSamples, first_directory
+from crispvl.thread_stack import require_stack
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
@@ -75,8 +77,9 @@ def decode(data: bytes, where: str = "image") -> Image.Image:
 
 def _decode(data: bytes, where: str) -> Image.Image:
     with decoding(data, where):
-        image = _decoded(data, where)
-        damaged = is_damaged(data, image)
+        with TiffMessages() as messages:
+            image = _decoded(data, where)
+        damaged = messages.tell_damage or is_damaged(data, image)
     picture = to_rgb(image, where)
     if damaged:
         picture.info[DAMAGED] = True
@@ -105,6 +108,7 @@ def _decoded(data: bytes, where: str) -> Image.Image:
 @contextmanager
 def decoding(data: bytes, where: str) -> Iterator[None]:
     """Turns whatever Pillow raises while it opens or decodes into an `ImageError`."""
+    require_stack()
     if not data:
         raise ImageError(
             f"[{where}] expected an image; found 0 bytes; check that it was saved completely"

@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crispvl.errors import ImageError
+from crispvl.inputs.damage import DAMAGED
 from crispvl.inputs.data_uri import data_uri_name, decode_data_uri, is_data_uri
 from crispvl.inputs.decoding import decode
 from crispvl.inputs.pixels import to_rgb
+from crispvl.inputs.tiff_messages import TiffMessages
 from crispvl.inputs.utf8 import encodable, path_name
+from crispvl.thread_stack import require_stack
 
 ImageLike: TypeAlias = (
     str
@@ -62,8 +65,9 @@ def open_image(source: ImageLike, where: str = "image") -> Image.Image:
         TypeError: The source, or the array's element type, is of a kind not listed above.
         ValueError: The array's shape is not one listed above.
     """
+    require_stack()
     if isinstance(source, Image.Image):
-        return to_rgb(source, where)
+        return _from_pillow(source, where)
     if isinstance(source, np.ndarray):
         return to_rgb(_from_array(source), where)
     if isinstance(source, str) and is_data_uri(source):
@@ -76,6 +80,14 @@ def open_image(source: ImageLike, where: str = "image") -> Image.Image:
     if hasattr(source, "read"):
         return decode(read_file(source, where), source_name(source, where))
     raise unknown_source(source, where)
+
+
+def _from_pillow(image: Image.Image, where: str) -> Image.Image:
+    with TiffMessages() as messages:  # it may be decoded only now
+        picture = to_rgb(image, where)
+    if messages.tell_damage:
+        picture.info[DAMAGED] = True
+    return picture
 
 
 def check_readable(image: Image.Image, where: str = "image") -> None:

@@ -18,6 +18,7 @@ from crispvl.errors import DocumentError, PasswordError
 from crispvl.inputs.damage import DAMAGED
 from crispvl.inputs.pdf_images import has_damaged_images
 from crispvl.inputs.pdf_scale import image_scale, may_have_user_units, user_unit
+from crispvl.thread_stack import require_stack
 
 POINTS_PER_INCH = 72
 
@@ -45,6 +46,7 @@ class PdfFile:
     def __init__(self, source: Path | bytes, where: str, password: str | None = None) -> None:
         import pypdfium2
 
+        require_stack()
         self._where = where
         self._error: type[Exception] = pypdfium2.PdfiumError
         with _LOCK:
@@ -108,6 +110,7 @@ class PdfFile:
 
     def _drawn(self, number: int, prepare: Callable[[Any], float]) -> Image.Image:
         """Draws a page at the scale that a function of it returns."""
+        require_stack()
         try:
             with (
                 _LOCK,
@@ -127,6 +130,7 @@ class PdfFile:
 
         None where it has nothing of the kind, not even a space, or is damaged.
         """
+        require_stack()
         try:
             with (
                 _LOCK,

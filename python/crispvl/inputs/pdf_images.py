@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from crispvl.inputs.damage import fax_agrees, is_damaged_jpeg
+from crispvl.inputs.damage import fax_agrees, is_damaged_deflate, is_damaged_jpeg
 
 _MAX_DEPTH = 8  # of forms within forms
 _IMAGE, _FORM = 3, 5  # FPDF_PAGEOBJ_IMAGE and FPDF_PAGEOBJ_FORM of fpdf_edit.h
-_PIECE_BYTES = 1 << 20  # unpacked at a time
 _FAX_FORMS = ((4, 0), (3, 0), (3, 1), (2, 0))
 """TIFF's compression and options; PDFium does not tell which of them an image has."""
 
@@ -46,7 +44,7 @@ def _is_damaged(image: Any) -> bool:
         return _is_damaged_fax(image)
     if filters[:1] in (["FlateDecode"], ["Fl"]):
         needed = _n_bytes(image) if len(filters) == 1 else 0
-        return _is_damaged_deflate(bytes(image.get_data()), needed)
+        return is_damaged_deflate(bytes(image.get_data()), needed)
     return False
 
 
@@ -55,22 +53,6 @@ def _is_damaged_fax(image: Any) -> bool:
     pixels = image.get_bitmap().to_numpy()
     is_black = (pixels if pixels.ndim == 2 else pixels[..., 0]) < 128
     return not any(fax_agrees(data, np.asarray(is_black), *form) for form in _FAX_FORMS)
-
-
-def _is_damaged_deflate(data: bytes, needed: int) -> bool:
-    """Returns whether data (RFC 1950) is none, or ends before it holds as many bytes as needed.
-
-    What it holds beyond them is not drawn, and not looked at.
-    """
-    stream = zlib.decompressobj()
-    n_bytes = 0
-    try:
-        while data and not stream.eof and not 0 < needed < n_bytes:
-            n_bytes += len(stream.decompress(data, _PIECE_BYTES))
-            data = stream.unconsumed_tail
-    except zlib.error:
-        return True
-    return not stream.eof and n_bytes < needed
 
 
 def _n_bytes(image: Any) -> int:

@@ -14,6 +14,7 @@ from crispvl.errors import DocumentError
 from crispvl.extras import need
 from crispvl.inputs.images import ImageLike
 from crispvl.inputs.pixels import square_pixels
+from crispvl.thread_stack import require_stack
 
 DEFAULT_FRAMES = 8
 """As in the model cards' examples."""
@@ -58,6 +59,7 @@ def video_frames(video: Any, n_frames: int = DEFAULT_FRAMES) -> Sequence[ImageLi
 
 
 def _read(path: Path, n_frames: int) -> list[ImageLike]:
+    require_stack()
     av = need("av", "video", "pass a list of images")
     if not path.is_file():
         raise FileNotFoundError(f"[{path}] expected a video; found nothing there; check the path")

@@ -26,6 +26,7 @@ from crispvl.options import InputOptions
 from crispvl.results.json_lines import to_jsonl
 from crispvl.results.outputs import is_stream, whole_file
 from crispvl.results.page import DocumentLike
+from crispvl.thread_stack import require_stack
 
 DEFAULT_DPI = 200
 """Of images that do not tell their resolution."""
@@ -58,6 +59,7 @@ def write_pdf(
         ValueError: The source is a web address.
         DocumentError: OCRmyPDF cannot make a PDF of it.
     """
+    require_stack()
     ocrmypdf = need("ocrmypdf", "pdf")
     with tempfile.TemporaryDirectory(prefix="crispvl-") as folder:
         pages = Path(folder) / "pages.pdf"
