@@ -274,9 +274,8 @@ CRISPVL_API crispvl_status crispvl_recognize(const crispvl_model* model, const c
 /* Answers a conversation with any number of images or none; `prompt`, `task` and `layout` are not
  * used. The model's conversation format is the one that its file names (crispvl.chat.template).
  * Jinja templates are not evaluated: a file that has nothing else is spoken to in ChatML as
- * InternVL's
- * `-hf` templates write it, when its vocabulary has "<|im_start|>". Special tokens in a message's
- * text are plain text. */
+ * InternVL's `-hf` templates write it, when its vocabulary has "<|im_start|>". Special tokens in a
+ * message's text are plain text. */
 CRISPVL_API crispvl_status crispvl_chat(const crispvl_model* model, const crispvl_message* messages,
                                         size_t n_messages, const crispvl_recognize_params* params,
                                         crispvl_result** out);
