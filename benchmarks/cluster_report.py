@@ -36,7 +36,7 @@ def lines(figures: dict[str, Any]) -> list[str]:
         "",
         "| run | pages/s | against one worker |",
         "|---|---|---|",
-        *(_measured(title, runs[name], runs["one"]) for title, name in _TITLES.items()),
+        *(_measured(title, runs[name], runs[one]) for title, (name, one) in _TITLES.items()),
         "",
         f"With {killed['n_workers_killed']} workers killed at random moments and the driver once, "
         f"after {killed['n_before_the_drivers_death']} pages, the table was that of one process, "
@@ -47,7 +47,13 @@ def lines(figures: dict[str, Any]) -> list[str]:
     ]
 
 
-_TITLES = {"one worker": "one", "two workers": "two", "two workers of a Ray cluster": "ray_two"}
+_TITLES = {
+    "one worker": ("one", "one"),
+    "two workers": ("two", "one"),
+    "one worker of a Ray cluster": ("ray_one", "ray_one"),
+    "two workers of a Ray cluster": ("ray_two", "ray_one"),
+}
+"""Of each run, and of the run of one worker that it is compared with."""
 
 
 def _measured(title: str, run: dict[str, Any], one: dict[str, Any]) -> str:
@@ -56,14 +62,15 @@ def _measured(title: str, run: dict[str, Any], one: dict[str, Any]) -> str:
 
 
 def _extrapolated(runs: dict[str, Any]) -> list[str]:
-    one, two = runs["one"], runs["two"]
+    one, two = runs["ray_one"], runs["ray_two"]
     rate = one["n_read"] / one["seconds"]
     kept = one["seconds"] / two["seconds"] / 2
     rates = {n: rate * n * (kept if n > 1 else 1.0) for n in WORKERS}
     return [
-        f"What follows for {PAGES:,} such pages. It is taken that every machine is like this one "
-        f"and has two workers, which keep {kept:.0%} of one worker's rate each; that storage "
-        "keeps up; and that the driver, which does nothing for each page, does not slow them:",
+        f"What follows for {PAGES:,} such pages on a Ray cluster, from the rates of one and two "
+        "of its workers, start included. It is taken that every machine is like this one and has "
+        f"two workers, which keep {kept:.0%} of one worker's rate each; that storage keeps up; and "
+        "that the driver, which does nothing for each page, does not slow them:",
         "",
         "| workers | pages/s | time |",
         "|---|---|---|",

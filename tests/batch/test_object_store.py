@@ -54,7 +54,8 @@ def engine(request: pytest.FixtureRequest, bucket: str) -> Iterator[Engine]:
     from crispvl.batch.ray_engine import run_on_ray
 
     ray.init(  # after the bucket's keys have been set: workers have them from here
-        num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20,
+        address="local", num_cpus=3, include_dashboard=False, log_to_driver=False,
+        object_store_memory=100 << 20,
         runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parent)}},
     )  # fmt: skip
     yield lambda job, factory: run_on_ray(job, 2, factory)

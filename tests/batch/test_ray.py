@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,14 @@ from crispvl.batch.ray_engine import run_on_ray
 from crispvl.batch.run import run_on_this_machine
 from crispvl.errors import DocumentError, OutputError
 from test_batch import expected, job, rows, texts
-from worker_readers import DeviceReader, PoisonedReader, SlowReader, dying_opener, refused
+from worker_readers import (
+    DeviceReader,
+    PoisonedReader,
+    ProcessReader,
+    SlowReader,
+    dying_opener,
+    refused,
+)
 
 MakePdf = Callable[..., Path]
 HERE = str(Path(__file__).parent)
@@ -34,6 +42,7 @@ HERE = str(Path(__file__).parent)
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     ray.init(
+        address="local",  # whatever else runs on this machine
         num_cpus=3,
         num_gpus=1,  # Ray only counts them
         include_dashboard=False,
@@ -63,6 +72,19 @@ def test_a_second_run_reads_nothing(tmp_path: Path, pdf: MakePdf, cluster: None)
     pdf("a.pdf", 3)
     assert run_on_ray(job(tmp_path), 2, SlowReader).n_read == 3
     assert run_on_ray(job(tmp_path), 2, refused).n_read == 0
+
+
+def test_as_many_workers_read_side_by_side_as_have_room(
+    tmp_path: Path, pdf: MakePdf, cluster: None
+) -> None:
+    for i in range(12):
+        pdf(f"{i:02d}.pdf", 20, width=200 + i)
+    summary = run_on_ray(job(tmp_path), 8, ProcessReader)
+    assert summary.n_read == 240
+    assert summary.n_workers == 3  # each takes one of the CPUs, and leaves none for others
+    shares = Counter(texts(tmp_path))
+    assert len(shares) == 3
+    assert min(shares.values()) > 40
 
 
 def test_readers_on_cpus_and_gpus_share_the_work(
@@ -146,7 +168,7 @@ from crispvl.batch.job import Job
 from crispvl.batch.ray_engine import run_on_ray
 from worker_readers import SlowReader
 if __name__ == "__main__":
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False,
+    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False,
              object_store_memory=100 << 20, runtime_env={"env_vars": {"PYTHONPATH": sys.argv[1]}})
     run_on_ray(Job(inputs=(sys.argv[2],), out=sys.argv[3]), 1, SlowReader)
 """

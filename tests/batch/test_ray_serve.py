@@ -43,7 +43,11 @@ def url(example: ModuleType) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     ray.init(
-        num_cpus=3, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20
+        address="local",
+        num_cpus=3,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 << 20,
     )
     cloudpickle.register_pickle_by_value(example)  # as if it were run: replicas cannot import it
     serve.start(http_options={"host": "127.0.0.1", "port": port})

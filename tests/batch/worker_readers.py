@@ -55,6 +55,13 @@ class DeviceReader(SlowReader):
         return super().row(task, page) | {"text": self.job.load.device}
 
 
+class ProcessReader(SlowReader):
+    """Tells as its text which process read."""
+
+    def row(self, task: ReadTask, page: int) -> Row:
+        return super().row(task, page) | {"text": str(os.getpid())}
+
+
 class PoisonedReader(NamingReader):
     """Dies of the third page of any document."""
 

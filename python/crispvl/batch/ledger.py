@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from crispvl.batch.documents import ReadTask
 from crispvl.batch.job import Job
@@ -90,11 +91,17 @@ class Ledger:
         """Documents that may have pages to read."""
         return self._count("found where not done")
 
-    def unfinished(self) -> Iterator[Stored]:
-        """Yields these, in the order in which they were noted."""
-        wanted = "select name, version from found where not done order by rowid"
-        for name, version in self._index.execute(wanted):
+    def unfinished(self, start: int = 0) -> Iterator[Stored]:
+        """Yields these, in the order in which they were noted, from one of `starts` on."""
+        wanted = "select name, version from found where not done and rowid >= ? order by rowid"
+        for name, version in self._index.execute(wanted, [start]):
             yield Stored(os.fsdecode(name), version)
+
+    def starts(self, n: int) -> Iterator[int]:
+        """Yields the number of every ``n``-th unfinished document, from the first one on."""
+        wanted = "select rowid from found where not done order by rowid"
+        for (number,) in islice(self._index.execute(wanted), 0, None, n):
+            yield number
 
     def missing(self, task: ReadTask) -> ReadTask:
         """The task without the pages that were read."""

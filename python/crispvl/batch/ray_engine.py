@@ -1,12 +1,14 @@
 """The same batch on a Ray cluster: Ray Data moves the pages, `ray_stages` says what is done.
 
-Openers are CPU tasks, readers are actors with a process and a model each, parts are written by the
-tasks of a data sink. Ray starts what died again; what was written stays, under names made of the
-pages' keys, so that a part that is written twice is one part.
+Openers, readers and writers are actors; a reader has a process with a model. Ray starts what died
+again; what was written stays, under names made of the pages' keys, so that a part that is written
+twice is one part.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import pickle
 import time
 from collections.abc import Iterator, Sequence
@@ -14,23 +16,33 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-import pyarrow as pa
 import ray
+from ray.data import ActorPoolStrategy
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from crispvl.batch.documents import check_inputs, find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
-from crispvl.batch.ray_stages import DocumentOpener, ParcelReader, PartSink, Pool, SharedLedger
+from crispvl.batch.parts import ROWS_PER_PART
+from crispvl.batch.ray_stages import (
+    DocumentOpener,
+    ParcelReader,
+    PartWriter,
+    Pool,
+    SharedLedger,
+    Written,
+)
 from crispvl.batch.storage import Folder
 from crispvl.batch.summary import Summary
 from crispvl.batch.table import write_settings
-from crispvl.batch.tasks import Opener, Shares, opened
+from crispvl.batch.tasks import MOST_PAGES, Opener, Shares, opened
 from crispvl.errors import CrispVLError, WorkerDiedError
 
 _DOCUMENTS_PER_CALL = 1000
 _DOCUMENTS_PER_BLOCK = 8
 _MOST_BLOCKS = 4096
-_OPENER_CPUS = 0.25  # it waits for files most of the time
+_PARCELS_PER_READER = 2  # one being read, one ready
+_READERS_PER_HELPER = 4
 
 
 def run_on_ray(
@@ -57,7 +69,7 @@ def run_on_ray(
         OutputError: The table cannot be read or written to.
         ModelFileError: The model is unusable.
         WorkerDiedError: The cluster itself failed.
-        ValueError: Another run writes to the table.
+        ValueError: Another run writes to the table, or this machine alone has no room for a reader.
     """
     check_inputs(job.inputs)
     begun = time.monotonic()
@@ -65,10 +77,10 @@ def run_on_ray(
     named = Pool("cpu", n_workers), Pool("gpu", n_gpu_workers, worker_gpus)
     pools = [pool for pool in named if pool.n_workers]
     with folder.claimed(), _own_errors():
-        if not ray.is_initialized():
-            ray.init()
+        _connect(pools, job.load.threads or 1)
         shared: Any = SharedLedger  # which Ray's decorator made an actor's class
-        ledger = shared.remote(job)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        ledger = shared.options(scheduling_strategy=here).remote(job)
         ray.get(ledger.note_table.remote())
         documents = find_documents(job.inputs)
         while some := list(islice(documents, _DOCUMENTS_PER_CALL)):
@@ -78,14 +90,44 @@ def run_on_ray(
         summary = Summary(n_workers=shares.n_workers, n_kept=n_kept, n_documents=n_documents)
         if n_documents:
             write_settings(job, folder)
-            parts = PartSink(job)
-            _rows(job, ledger, shares, pools, factory, opener).write_datasink(parts)
-            summary.n_read, summary.failures = parts.n_read, parts.failures
+            written = Written()
+            parts = _parts(job, ledger, shares, pools, factory, opener)
+            for batch in parts.iter_batches(batch_size=None):
+                for told in batch["written"]:
+                    written.add(pickle.loads(told))
+            summary.n_read, summary.failures = written.n_rows, written.failures
+            summary.n_workers = min(len(written.readers), shares.n_workers) or shares.n_workers
     summary.seconds = time.monotonic() - begun
     return summary
 
 
-def _rows(
+def _connect(pools: Sequence[Pool], n_threads: int) -> None:
+    """Connects to a cluster; where there is none, Ray starts one of this machine."""
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address="auto")
+    except ConnectionError:
+        if "RAY_ADDRESS" in os.environ:
+            raise
+        ray.init(address="local")
+        _check_room(pools, n_threads)
+
+
+def _check_room(pools: Sequence[Pool], n_threads: int) -> None:
+    """Refuses to wait for machines that will not come."""
+    has: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    n_cpus, n_gpus = has.get("CPU", 0.0), has.get("GPU", 0.0)
+    for pool in pools:
+        if n_threads > n_cpus or pool.n_gpus > n_gpus:
+            raise ValueError(
+                f"[ray] CPUs and GPUs for a worker expected, {n_threads} and {pool.n_gpus:g}; this "
+                f"machine has {n_cpus:g} and {n_gpus:g}; ask for less, or name a cluster in "
+                "RAY_ADDRESS"
+            )
+
+
+def _parts(
     job: Job,
     ledger: Any,
     shares: Shares,
@@ -93,38 +135,50 @@ def _rows(
     factory: ReaderFactory,
     opener: Opener,
 ) -> Any:
-    """The data set of the rows that the table lacks; nothing is read before it is written.
+    """The data set of what the table lacks, written as parts while it is iterated over.
 
     Each pool takes all documents, the second one from the end, and leaves out what the other has
-    claimed: they meet where their rates make them meet.
+    claimed: they meet where their rates make them meet. Readers are asked for at once: those that
+    find no room start when machines join.
     """
-    blocks = list(_document_blocks(ledger, shares.n_documents))
-    n_tasks, n_threads = shares.most_pages(), job.load.threads or 1
+    n_threads = job.load.threads or 1
+    n_rows = max(_DOCUMENTS_PER_BLOCK, shares.n_documents // _MOST_BLOCKS)
+    starts = ray.get(ledger.block_starts.remote(n_rows))
     read: list[Any] = []
     for pool in pools:
-        documents = ray.data.from_arrow_refs(blocks[:: -1 if read else 1])
-        tasks = documents.flat_map(
+        blocks = ray.data.from_items(starts[:: -1 if read else 1], override_num_blocks=len(starts))
+        # Ray gives a block to an actor at a time: each parcel is a block of its own.
+        blocks.context.target_max_block_size = 1
+        parcels = blocks.map_batches(
             DocumentOpener,
-            fn_constructor_args=(job, ledger, shares, opener),
-            num_cpus=_OPENER_CPUS,
+            fn_constructor_args=(job, ledger, n_rows, shares, opener),
+            batch_size=None,
+            **_helpers(pool.n_workers),
         )
-        rows = tasks.repartition(target_num_rows_per_block=n_tasks).map_batches(
+        rows = parcels.map_batches(
             ParcelReader,
-            fn_constructor_args=(job, ledger, pool, shares, factory),
-            batch_size=n_tasks,
+            fn_constructor_args=(job, ledger, pool, factory),
+            batch_size=1,
+            compute=ActorPoolStrategy(
+                size=pool.n_workers, max_tasks_in_flight_per_actor=_PARCELS_PER_READER
+            ),
             num_cpus=n_threads,
             num_gpus=pool.n_gpus or None,
-            concurrency=(1, pool.n_workers),
         )
         read.append(rows)
-    return read[0].union(*read[1:]) if read[1:] else read[0]
+    rows = read[0].union(*read[1:]) if read[1:] else read[0]
+    return rows.map_batches(
+        PartWriter,
+        fn_constructor_args=(job,),
+        batch_size=ROWS_PER_PART // MOST_PAGES,
+        **_helpers(shares.n_workers),
+    )
 
 
-def _document_blocks(ledger: Any, n_documents: int) -> Iterator[Any]:
-    """References to tables of the documents that are not finished; Ray's store holds the tables."""
-    n_rows = max(_DOCUMENTS_PER_BLOCK, n_documents // _MOST_BLOCKS)
-    while block := ray.get(ledger.next_unfinished.remote(n_rows)):
-        yield ray.put(pa.table({"found": list(map(pickle.dumps, block))}))
+def _helpers(n_readers: int) -> dict[str, Any]:
+    """Actors that mostly wait: as they ask for no CPU, they have a place beside busy readers."""
+    most = math.ceil(n_readers / _READERS_PER_HELPER)
+    return {"compute": ActorPoolStrategy(min_size=1, max_size=most), "num_cpus": 0}
 
 
 @contextmanager

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
+from uuid import uuid4
 
 import ray
-from ray.data import Datasink
 
 from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.isolated import IsolatedReader
 from crispvl.batch.job import Job
 from crispvl.batch.ledger import Ledger
 from crispvl.batch.page_reader import ReaderFactory
-from crispvl.batch.parts import ROWS_PER_PART, write_part
+from crispvl.batch.parts import write_part
 from crispvl.batch.rows import Row
 from crispvl.batch.storage import Folder, Stored
 from crispvl.batch.table import note_table
@@ -49,7 +49,6 @@ class SharedLedger:
 
     def __init__(self, job: Job) -> None:
         self._job, self._ledger = job, Ledger(job)
-        self._unfinished: Iterator[Stored] = iter(())
 
     def note_table(self) -> None:
         note_table(self._job, Folder(self._job.out), self._ledger)
@@ -59,11 +58,15 @@ class SharedLedger:
 
     def counts(self) -> tuple[int, int]:
         """Pages of the table, and documents that may have others."""
-        self._unfinished = self._ledger.unfinished()
         return self._ledger.n_kept, self._ledger.n_unfinished
 
-    def next_unfinished(self, n: int) -> list[Stored]:
-        return list(islice(self._unfinished, n))
+    def block_starts(self, n: int) -> list[int]:
+        """Where blocks of ``n`` such documents begin."""
+        return list(self._ledger.starts(n))
+
+    def block(self, start: int, n: int) -> list[Stored]:
+        """The block that begins there."""
+        return list(islice(self._ledger.unfinished(start), n))
 
     def missing(self, task: ReadTask) -> ReadTask:
         return self._ledger.missing(task)
@@ -91,32 +94,37 @@ class _RemoteLedger:
 
 
 class DocumentOpener:
-    """Opens documents and finds the pages that the table lacks."""
+    """Opens a block of documents and makes parcels of the pages that the table lacks."""
 
-    def __init__(self, job: Job, ledger: Any, shares: Shares, opener: Opener) -> None:
+    def __init__(self, job: Job, ledger: Any, n_rows: int, shares: Shares, opener: Opener) -> None:
         self._open = IsolatedOpener(job, opener)
-        self._ledger, self._shares = _RemoteLedger(ledger), shares
+        self._ledger, self._n_rows, self._shares = ledger, n_rows, shares
 
-    def __call__(self, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        left = still_to_do(self._ledger, self._open(pickle.loads(document["found"])))
-        if left is not None:
-            tasks = self._shares.split(left) if isinstance(left, ReadTask) else [left]
-            yield from ({"task": pickle.dumps(task)} for task in tasks)
+    def __call__(self, starts: _Batch) -> Iterator[_Batch]:
+        for parcel in self._shares.parcels(self._tasks(starts)):
+            yield {"parcel": [pickle.dumps(parcel)]}
+
+    def _tasks(self, starts: _Batch) -> Iterator[ReadTask | Row]:
+        known = _RemoteLedger(self._ledger)
+        for start in starts["item"]:
+            for found in ray.get(self._ledger.block.remote(int(start), self._n_rows)):
+                left = still_to_do(known, self._open(found))
+                if left is not None:
+                    yield from self._shares.split(left) if isinstance(left, ReadTask) else [left]
 
 
 class ParcelReader:
-    """Reads the pages of tasks in a process that may die; those of another pool are left to it."""
+    """Reads parcels in a process that may die; what another pool has claimed is left to it."""
 
-    def __init__(
-        self, job: Job, ledger: Any, pool: Pool, shares: Shares, factory: ReaderFactory
-    ) -> None:
-        self._job, self._ledger, self._pool, self._shares = job, ledger, pool, shares
+    def __init__(self, job: Job, ledger: Any, pool: Pool, factory: ReaderFactory) -> None:
+        self._job, self._ledger, self._pool = job, ledger, pool
         self._reader = IsolatedReader(pool.job(job), job.load.threads or 1, factory)
+        self._name = uuid4().hex
 
     def __call__(self, batch: _Batch) -> Iterator[_Batch]:
-        for parcel in self._shares.parcels(map(pickle.loads, batch["task"])):
+        for parcel in map(pickle.loads, batch["parcel"]):
             if rows := list(self._rows(parcel)):
-                yield {"row": [pickle.dumps(row) for row in rows]}
+                yield {"rows": [pickle.dumps(rows)], "reader": [self._name]}
 
     def _rows(self, parcel: Parcel | Row) -> Iterable[Row]:
         if isinstance(parcel, dict):
@@ -130,30 +138,30 @@ class ParcelReader:
         return claimed
 
 
-class PartSink(Datasink[Counter[str]]):
-    """Writes finished rows as parts of the table.
+@dataclass
+class Written:
+    """What parts hold that were written."""
 
-    Attributes:
-        n_read: Rows written, once all are.
-        failures: Of these, the failed ones by kind.
-    """
+    n_rows: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    readers: set[str] = field(default_factory=set)
+    """Who read them."""
+
+    def add(self, other: Written) -> None:
+        self.n_rows += other.n_rows
+        self.failures += other.failures
+        self.readers |= other.readers
+
+
+class PartWriter:
+    """Writes the rows of some parcels as a part of the table, and tells what it wrote."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
-        self.failures: Counter[str] = Counter()
-        self.n_read = 0
+        self._folder, self._format = Folder(job.out), job.format
 
-    def write(self, blocks: Iterable[Any], ctx: Any) -> Counter[str]:
-        folder, failures = Folder(self._job.out), Counter[str]()
-        found = (block for block in blocks if block.num_rows)  # without rows, it has no columns
-        rows = (pickle.loads(data.as_py()) for block in found for data in block["row"])
-        while part := list(islice(rows, ROWS_PER_PART)):
-            write_part(folder, part, self._job.format)
-            failures.update(str(row["error_type"] or "") for row in part)
-        return failures
-
-    def on_write_complete(self, write_result: Any) -> None:
-        for counted in write_result.write_returns:
-            self.failures += counted
-        self.n_read = sum(self.failures.values())
-        del self.failures[""]
+    def __call__(self, batch: _Batch) -> _Batch:
+        rows = [row for parcel in batch["rows"] for row in pickle.loads(parcel)]
+        write_part(self._folder, rows, self._format)
+        failures = Counter(row["error_type"] for row in rows if row["error_type"] is not None)
+        written = Written(len(rows), failures, set(batch["reader"]))
+        return {"written": [pickle.dumps(written)]}
