@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ def cluster(n_cpus: int) -> Iterator[None]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
     command += [f"--num-cpus={n_cpus}", f"--port={port}", "--include-dashboard=false"]
+    # Elsewhere than usual, so that no later program takes this cluster for one that still runs.
+    command += [f"--temp-dir={tempfile.mkdtemp(prefix='ray-')}"]
     head = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.environ["RAY_ADDRESS"] = f"127.0.0.1:{port}"
     try:

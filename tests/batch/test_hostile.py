@@ -27,7 +27,9 @@ from crispvl.batch.rows import NO_PAGE
 from crispvl.batch.run import run_on_this_machine
 from crispvl.batch.storage import Folder, Stored, file_version
 from crispvl.batch.tasks import Shares, opened
-from crispvl.errors import DocumentError, OutputError
+from crispvl.cli import main
+from crispvl.errors import DocumentError, ModelFileError, OutputError
+from crispvl.hub import bundled
 from crispvl.options import LoadOptions, ReadOptions
 from test_batch import expected, job, rows, texts
 from worker_readers import NamingReader, SlowReader, dying_opener, refused
@@ -93,6 +95,48 @@ def test_a_name_that_leads_nowhere_is_told_before_anything_is_read(
     with pytest.raises(DocumentError, match=r"b\.pdf\] expected a file or a folder"):
         run_on_this_machine(typed, 1, factory=refused)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_is_not_there_is_told_before_anything_is_read(
+    tmp_path: Path, pdf: MakePdf
+) -> None:
+    pdf("a.pdf", 1)
+    for model in (tmp_path / "none.gguf", tmp_path):
+        with pytest.raises(ModelFileError, match="expected a GGUF file"):
+            run_on_this_machine(job(tmp_path, model=str(model)), 1, factory=refused)
+
+
+def test_a_worker_refuses_a_bundled_model_that_is_not_the_drivers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = job(tmp_path)
+    assert read.model_hash == bundled.SHA256
+    other = tmp_path / "nano.gguf"
+    other.write_bytes(b"another version's")
+    monkeypatch.setattr(bundled, "path", lambda: other)
+    with pytest.raises(ModelFileError, match="expected the bundled model that the batch"):
+        EnginePageReader(read, 1)
+
+
+def test_the_current_folder_is_no_table_by_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a folder for the table"):
+        Job(inputs=(str(tmp_path),), out="")
+
+
+def test_a_rerun_tells_what_failed_before(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 2).with_name("b.pdf").write_bytes(b"%PDF-1.4 nothing else")
+    run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
+    again = run_on_this_machine(job(tmp_path), 1, factory=refused)
+    assert (again.n_kept, again.n_kept_failed) == (3, 1)
+    assert "1 failed before; --retry-failed reads them again" in again.lines()
+
+
+@pytest.mark.parametrize("price", ["-1", "nan", "inf"])
+def test_a_price_is_a_number_of_0_or_more(
+    tmp_path: Path, price: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["batch", str(tmp_path), "--out", str(tmp_path / "out"), "--price", price]) == 2
+    assert "[--price] expected a price of 0 or more" in capsys.readouterr().err
 
 
 def test_what_a_list_names_wrongly_costs_no_other(tmp_path: Path, pdf: MakePdf) -> None:

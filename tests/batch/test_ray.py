@@ -25,6 +25,7 @@ from crispvl.batch.job import Job
 from crispvl.batch.ray_engine import run_on_ray
 from crispvl.batch.run import run_on_this_machine
 from crispvl.errors import DocumentError, OutputError
+from crispvl.options import LoadOptions
 from test_batch import expected, job, rows, texts
 from worker_readers import (
     DeviceReader,
@@ -134,6 +135,28 @@ def test_what_ends_the_job_is_raised_as_without_ray(
         run_on_ray(job(tmp_path), 1, SlowReader)
     with pytest.raises(DocumentError, match="found none"):
         run_on_ray(Job(inputs=(str(tmp_path / "x"),), out=str(tmp_path / "out")), 1, SlowReader)
+
+
+def test_workers_for_which_this_machine_alone_has_no_room_are_refused(
+    tmp_path: Path, pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(address: str) -> None:
+        if address != "local":
+            raise ConnectionError
+
+    pdf("a.pdf", 1)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    with pytest.raises(ValueError, match="1 and 1; this machine has 2 and 0"):
+        run_on_ray(job(tmp_path), 1, refused, n_gpu_workers=1)
+    threaded = job(tmp_path, load=LoadOptions(threads=3))
+    with pytest.raises(ValueError, match="3 and 0; this machine has 2 and 0"):
+        run_on_ray(threaded, 1, refused)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ConnectionError):
+        run_on_ray(job(tmp_path), 1, refused)
 
 
 def test_killed_workers_cost_no_page_and_write_none_twice(

@@ -67,6 +67,13 @@ def test_numbers_that_make_no_job_are_refused(wrong: dict[str, float]) -> None:
         plan_fleet(memory(), Machine(n_cores=1, n_bytes=GIB), **job)
 
 
+@pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf")])
+def test_a_price_that_is_none_is_refused(price: float) -> None:
+    machine = Machine(n_cores=1, n_bytes=GIB, price_per_hour=price)
+    with pytest.raises(ValueError, match="expected a price of 0 or more"):
+        plan_fleet(memory(), machine, n_pages=10, pages_per_second=1.0)
+
+
 def header(tmp_path: Path, size: str) -> Path:
     path = tmp_path / f"{size}.gguf"
     convert_header(released(*SIZES[size]), path)

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from crispvl.errors import ModelFileError
 from crispvl.hub import bundled
 from crispvl.hub.hashing import file_sha256
 from crispvl.inputs.utf8 import path_name
@@ -48,6 +49,8 @@ class Job:
     """Whether pages that are recorded with an error are read again."""
 
     def __post_init__(self) -> None:
+        if not self.out:
+            raise ValueError("[batch] expected a folder for the table; found no name; give one")
         if self.attempts < 1:
             raise ValueError(
                 f"[batch] expected at least 1 attempt; found {self.attempts}; raise attempts"
@@ -60,9 +63,19 @@ class Job:
 
     @cached_property
     def model_hash(self) -> str:
-        """SHA-256 of the model's file or files."""
-        files = [self.model or bundled.path(), self.mmproj]
-        return file_sha256(*(Path(file) for file in files if file is not None))
+        """SHA-256 of the model's file or files.
+
+        Raises:
+            ModelFileError: There is no such file.
+        """
+        names = [self.model or bundled.path(), self.mmproj]
+        files = [Path(name) for name in names if name is not None]
+        for file in files:
+            if not file.is_file():
+                raise ModelFileError(
+                    f"[model] expected a GGUF file; '{path_name(file)}' is none; check the path"
+                )
+        return file_sha256(*files)
 
     @cached_property
     def settings(self) -> dict[str, Any]:

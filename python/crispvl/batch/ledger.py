@@ -20,7 +20,7 @@ _TABLES = """
     pragma journal_mode=off;
     pragma synchronous=off;
     create table pages (key text primary key) without rowid;
-    create table read (source text, version text, page int, n_pages int,
+    create table read (source text, version text, page int, n_pages int, failed int,
                        primary key (source, version, page)) without rowid;
     create table claims (key text primary key, claimant text) without rowid;
     create table found (name blob primary key, source text, version text, done int);
@@ -54,8 +54,14 @@ class Ledger:
         known = self._index.execute("insert or ignore into pages values (?)", [row["key"]])
         if self._job.is_of(row):
             self._index.execute(
-                "insert or ignore into read values (?, ?, ?, ?)",
-                [row["source"], row["version"], row["page"], row["n_pages"]],
+                "insert or ignore into read values (?, ?, ?, ?, ?)",
+                [
+                    row["source"],
+                    row["version"],
+                    row["page"],
+                    row["n_pages"],
+                    row["error_type"] is not None,
+                ],
             )
         return bool(known.rowcount)
 
@@ -68,6 +74,11 @@ class Ledger:
     def n_kept(self) -> int:
         """Of these, the ones that were read with this model and these settings."""
         return self._count("read")
+
+    @property
+    def n_failed(self) -> int:
+        """Of those, the ones that are recorded with an error."""
+        return self._count("read where failed")
 
     def expect(self, documents: Iterable[Stored]) -> None:
         """Notes documents to be read, after the rows of the table.

@@ -11,8 +11,10 @@ from crispvl.batch.documents import Parcel, ReadTask, content, content_hash
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, failed_row, page_row
 from crispvl.batch.storage import file_version, is_remote
-from crispvl.errors import CrispVLError, DocumentError
+from crispvl.errors import CrispVLError, DocumentError, ModelFileError
 from crispvl.events import DocumentDone, PageDone
+from crispvl.hub import bundled
+from crispvl.hub.hashing import file_sha256
 from crispvl.reading.ocr import CrispOCR
 from crispvl.results.page import Page
 
@@ -38,7 +40,7 @@ class EnginePageReader:
         load = replace(job.load, threads=job.load.threads or n_threads)
         self._job = job
         self._options = replace(job.read, pages=None)  # a task names its pages
-        self._ocr = CrispOCR(job.model, job.mmproj, **vars(load))
+        self._ocr = CrispOCR(job.model or _bundled(job), job.mmproj, **vars(load))
         self._kept: tuple[str, Path | bytes] = "", b""
 
     def read(self, parcel: Parcel) -> Iterator[Row]:
@@ -92,6 +94,17 @@ class EnginePageReader:
     def _failed(self, task: ReadTask, pages: Iterable[int], error: Exception) -> Iterator[Row]:
         for page in sorted(pages):
             yield failed_row(self._job, task, page, error)
+
+
+def _bundled(job: Job) -> Path:
+    """This machine's bundled model, which may be another version's than the driver's."""
+    model = bundled.path()
+    if not model.is_file() or file_sha256(model) != job.model_hash:
+        raise ModelFileError(
+            f"[{model}] expected the bundled model that the batch was started with; this machine "
+            "has another or none; install the same crispvl on all machines"
+        )
+    return model
 
 
 def _out_of_time(task: ReadTask) -> DocumentError:

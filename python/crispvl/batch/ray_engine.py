@@ -85,9 +85,14 @@ def run_on_ray(
         documents = find_documents(job.inputs)
         while some := list(islice(documents, _DOCUMENTS_PER_CALL)):
             ray.get(ledger.expect.remote(some))
-        n_kept, n_documents = ray.get(ledger.counts.remote())
+        n_kept, n_failed, n_documents = ray.get(ledger.counts.remote())
         shares = Shares(n_documents, n_workers + n_gpu_workers)
-        summary = Summary(n_workers=shares.n_workers, n_kept=n_kept, n_documents=n_documents)
+        summary = Summary(
+            n_workers=shares.n_workers,
+            n_kept=n_kept,
+            n_kept_failed=n_failed,
+            n_documents=n_documents,
+        )
         if n_documents:
             write_settings(job, folder)
             written = Written()
@@ -121,7 +126,7 @@ def _check_room(pools: Sequence[Pool], n_threads: int) -> None:
     for pool in pools:
         if n_threads > n_cpus or pool.n_gpus > n_gpus:
             raise ValueError(
-                f"[ray] CPUs and GPUs for a worker expected, {n_threads} and {pool.n_gpus:g}; this "
+                f"[ray] expected CPUs and GPUs for a worker, {n_threads} and {pool.n_gpus:g}; this "
                 f"machine has {n_cpus:g} and {n_gpus:g}; ask for less, or name a cluster in "
                 "RAY_ADDRESS"
             )

@@ -53,7 +53,10 @@ def run_on_this_machine(
         note_table(job, folder, ledger)
         ledger.expect(find_documents(job.inputs))
         summary = Summary(
-            n_workers=n_workers, n_kept=ledger.n_kept, n_documents=ledger.n_unfinished
+            n_workers=n_workers,
+            n_kept=ledger.n_kept,
+            n_kept_failed=ledger.n_failed,
+            n_documents=ledger.n_unfinished,
         )
         if summary.n_documents:
             write_settings(job, folder)

@@ -17,6 +17,8 @@ class Summary:
     n_read: int = 0
     n_kept: int = 0
     """Pages that the table had before."""
+    n_kept_failed: int = 0
+    """Of these, the ones that are recorded with an error."""
     n_documents: int = 0
     """That may have pages to read."""
     n_opened: int = 0
@@ -55,6 +57,7 @@ class Summary:
         return {
             "n_read": self.n_read,
             "n_kept": self.n_kept,
+            "n_kept_failed": self.n_kept_failed,
             "failures": dict(self.failures),
             "seconds": self.seconds,
             "n_workers": self.n_workers,
@@ -76,5 +79,7 @@ class Summary:
             cost = self._cost(price_per_hour)
             if cost is not None:
                 yield f"{cost:.4f} per 1000 pages"
+        if self.n_kept_failed:
+            yield f"{self.n_kept_failed} failed before; --retry-failed reads them again"
         for kind, n in self.failures.most_common():
             yield f"{n} failed: {kind}"

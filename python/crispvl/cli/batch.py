@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 
 from crispvl.batch.job import Job
@@ -13,6 +14,7 @@ from crispvl.cli.arguments import add_model_arguments, add_options, read_options
 from crispvl.cli.output import write_json
 from crispvl.cli.progress import StatusLine
 from crispvl.extras import need_all
+from crispvl.hub import bundled
 from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import LoadOptions, ReadOptions
 
@@ -91,6 +93,10 @@ def run(args: argparse.Namespace) -> int:
     """Reads what the table lacks and prints the summary."""
     n_workers = n_cores() if args.workers is None else args.workers
     _check_workers(args, n_workers)
+    if args.price is not None and not 0 <= args.price < math.inf:
+        raise ValueError(f"[--price] expected a price of 0 or more; found {args.price}; change it")
+    if args.model is None:
+        bundled.verified_path()  # says once what it is; workers are silent
     job = Job(
         inputs=tuple(args.inputs),
         out=args.out,

@@ -84,7 +84,7 @@ def plan_fleet(
 
     Raises:
         OutOfMemoryError: A machine has no room for one worker.
-        ValueError: A number that is not over 0.
+        ValueError: A number that is not over 0, or a price below it.
     """
     if n_pages < 1 or not pages_per_second > 0 or cores_per_worker < 1:
         raise ValueError(
@@ -93,6 +93,9 @@ def plan_fleet(
         )
     if hours is not None and not hours > 0:
         raise ValueError(f"[plan] expected hours over 0; found {hours}; correct it")
+    price = machine.price_per_hour
+    if price is not None and not 0 <= price < math.inf:
+        raise ValueError(f"[plan] expected a price of 0 or more; found {price}; correct it")
     gpu_layers = split_over_gpus(memory, machine) if machine.n_gpus else ()
     by_memory = (
         machine.n_gpus // len(gpu_layers) if gpu_layers else _workers_in_memory(memory, machine)
@@ -100,7 +103,6 @@ def plan_fleet(
     n_workers = max(1, min(by_memory, machine.n_cores // cores_per_worker))
     machine_hours = n_pages / (n_workers * pages_per_second) / 3600
     n_machines = 1 if hours is None else math.ceil(machine_hours / hours)
-    price = machine.price_per_hour
     return FleetPlan(
         n_pages=n_pages,
         worker_bytes=memory.devices[-1].peak,
