@@ -39,7 +39,7 @@ EXTRAS: Mapping[str, Extra] = {
             "pydantic",
             "prometheus_client",
             "pikepdf",
-        "python_multipart",
+            "python_multipart",
             "sse_starlette",
         ),
     ),
