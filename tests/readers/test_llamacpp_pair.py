@@ -79,7 +79,7 @@ def test_fused_qkv_of_other_heads_is_refused(tiny_model: TinyModel, tmp_path: Pa
     writer = gguf.GGUFReader(text, "r+")
     writer.fields["qwen2.attention.head_count_kv"].parts[-1][0] = 1
     del writer
-    with pytest.raises(ModelFileError, match=r"attn_qkv.*to have 96 rows.*it has 128"):
+    with pytest.raises(ModelFileError, match=r"attn_qkv.*to have 96 rows.*found 128"):
         Model.load(text, mmproj)
 
 

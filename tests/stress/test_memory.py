@@ -64,7 +64,7 @@ except CrispVLError as error:
 @linux_only
 def test_threads_that_the_system_does_not_start_are_an_error(tiny: Path) -> None:
     found = run_python(SHORT_OF_THREADS, tiny)
-    assert "expected 500 threads; the system starts" in found.stdout, found.stderr
+    assert "expected 500 threads; found that the system starts" in found.stdout, found.stderr
 
 
 @linux_only
