@@ -149,10 +149,10 @@ def test_workers_for_which_this_machine_alone_has_no_room_are_refused(
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
-    with pytest.raises(ValueError, match="1 and 1; this machine has 2 and 0"):
+    with pytest.raises(ValueError, match="1 and 1; found 2 and 0"):
         run_on_ray(job(tmp_path), 1, refused, n_gpu_workers=1)
     threaded = job(tmp_path, load=LoadOptions(threads=3))
-    with pytest.raises(ValueError, match="3 and 0; this machine has 2 and 0"):
+    with pytest.raises(ValueError, match="3 and 0; found 2 and 0"):
         run_on_ray(threaded, 1, refused)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(ConnectionError):

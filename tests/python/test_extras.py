@@ -159,6 +159,8 @@ def test_who_lacks_an_extra_is_told_the_line_that_installs_it(
 ) -> None:
     for package in EXTRAS[name].packages:
         if name != "verify" or package != "torch":
+            for imported in [n for n in sys.modules if n.startswith(f"{package}.")]:
+                monkeypatch.setitem(sys.modules, imported, None)
             monkeypatch.setitem(sys.modules, package, None)
     if name == "verify":  # torch alone is there
         monkeypatch.setitem(sys.modules, "torch", argparse)

@@ -73,7 +73,8 @@ class Job:
         for file in files:
             if not file.is_file():
                 raise ModelFileError(
-                    f"[model] expected a GGUF file; '{path_name(file)}' is none; check the path"
+                    f"[model] expected a GGUF file; found none at '{path_name(file)}'; "
+                    "check the path"
                 )
         return file_sha256(*files)
 

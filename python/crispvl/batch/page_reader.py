@@ -101,8 +101,8 @@ def _bundled(job: Job) -> Path:
     model = bundled.path()
     if not model.is_file() or file_sha256(model) != job.model_hash:
         raise ModelFileError(
-            f"[{model}] expected the bundled model that the batch was started with; this machine "
-            "has another or none; install the same crispvl on all machines"
+            f"[{model}] expected the bundled model that the batch was started with; found "
+            "another or none on this machine; install the same crispvl on all machines"
         )
     return model
 

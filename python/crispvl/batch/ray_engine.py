@@ -126,9 +126,9 @@ def _check_room(pools: Sequence[Pool], n_threads: int) -> None:
     for pool in pools:
         if n_threads > n_cpus or pool.n_gpus > n_gpus:
             raise ValueError(
-                f"[ray] expected CPUs and GPUs for a worker, {n_threads} and {pool.n_gpus:g}; this "
-                f"machine has {n_cpus:g} and {n_gpus:g}; ask for less, or name a cluster in "
-                "RAY_ADDRESS"
+                f"[ray] expected CPUs and GPUs for a worker, {n_threads} and {pool.n_gpus:g}; "
+                f"found {n_cpus:g} and {n_gpus:g} on this machine; ask for less, or name a "
+                "cluster in RAY_ADDRESS"
             )
 
 

@@ -33,18 +33,25 @@ class TiffMessages:
             self.tell_damage = self._core.listen_no_more_to_libtiff()
 
 
-@cache
 def _listener() -> Any:
     """Returns the core once it hears libtiff; None where it cannot."""
     try:
         from crispvl import _core
+    except ImportError:
+        return None
+    return _core if _hears(_core) else None
 
+
+@cache
+def _hears(core: Any) -> bool:
+    """Lets a core follow the libtiff that Pillow uses; returns whether it can."""
+    try:
         pillow = ctypes.CDLL(_imaging.__file__)  # what it is linked with is found in it as well
         setters = pillow.TIFFSetErrorHandler, pillow.TIFFSetWarningHandler
-    except (ImportError, OSError, AttributeError):
-        return None
-    _core.follow_libtiff(*(_address(setter) for setter in setters))
-    return _core
+        core.follow_libtiff(*(_address(setter) for setter in setters))
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 def _address(function: Callable[..., Any]) -> int | None:
