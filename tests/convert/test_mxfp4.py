@@ -140,7 +140,11 @@ def test_an_exponent_that_is_no_number_is_refused(
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        ({"_blocks": (2, 4, 1, 16)}, "blocks and scales; found one of them alone"),
+        ({"_blocks": (2, 4, 1, 16)}, "blocks and scales; found only one of them"),
+        (
+            {"": (2, 32, 4), "_blocks": (2, 4, 1, 16), "_scales": (2, 4, 1)},
+            "found the experts unpacked as well",
+        ),
         ({"_blocks": (2, 4, 1, 8), "_scales": (2, 4, 1)}, "blocks of 16 bytes"),
         ({"_blocks": (2, 4, 2, 16), "_scales": (2, 4, 1)}, "blocks of 16 bytes"),
         ({"_blocks": (4, 1, 16), "_scales": (4, 1)}, "experts of rows of blocks"),

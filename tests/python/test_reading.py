@@ -255,7 +255,7 @@ def test_an_empty_answer_to_a_page_with_ink_is_flagged(core: FakeModel, page: Pa
     assert [page.flags for page in ocr.recognize(pages).pages] == [("blank",), ("empty",)]
     unguarded = ocr.recognize(pages, skip_blank=False)
     assert [page.flags for page in unguarded.pages] == [(), ("empty",)]
-    assert "page 2 has ink, of which nothing was read" in unguarded.to_markdown()
+    assert "page 2 has ink, but nothing was read" in unguarded.to_markdown()
     core.answer = list(b"x")
     assert ocr.recognize(pages).pages[1].flags == ()
 

@@ -102,6 +102,8 @@ def _packed(module: str, weights: Mapping[str, StoredTensor]) -> Mxfp4Tensor:
     codes, scales = (weights.get(module + part) for part in _PARTS)
     if codes is None or scales is None:
         raise _unusable(module, "blocks and scales", "only one of them")
+    if module in weights:
+        raise _unusable(module, "blocks and scales alone", "the experts unpacked as well")
     n_bytes = N_BLOCK // 2
     if (codes.dtype, scales.dtype) != ("U8", "U8") or codes.shape != (*scales.shape, n_bytes):
         raise _unusable(
