@@ -213,7 +213,7 @@ def test_a_file_that_is_no_part_of_the_table_is_named(tmp_path: Path, pdf: MakeP
     pdf("a.pdf", 1)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "other.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(OutputError, match=r"other\.parquet cannot be read as one"):
+    with pytest.raises(OutputError, match=r"other\.parquet, which cannot be read as one"):
         run_on_this_machine(job(tmp_path), 1, factory=refused)
 
 

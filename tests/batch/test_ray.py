@@ -131,7 +131,7 @@ def test_what_ends_the_job_is_raised_as_without_ray(
     with pytest.raises(ValueError, match="expected no worker"):
         run_on_ray(job(tmp_path), 1, refused)
     (tmp_path / "out" / "other.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(OutputError, match=r"other\.parquet cannot be read"):
+    with pytest.raises(OutputError, match=r"other\.parquet, which cannot be read"):
         run_on_ray(job(tmp_path), 1, SlowReader)
     with pytest.raises(DocumentError, match="found none"):
         run_on_ray(Job(inputs=(str(tmp_path / "x"),), out=str(tmp_path / "out")), 1, SlowReader)

@@ -272,7 +272,7 @@ REFUSED: list[tuple[str, Callable[[Path], None], str]] = [
     ("key heads", set_config("llm_config", num_key_value_heads=3), "a divisor of the 4 heads"),
     ("odd heads", set_config("llm_config", head_dim=5), "'head_dim' to be an even width"),
     ("vision heads", set_config("vision_config", num_attention_heads=7),
-     r"a divisor of the width; '.*/model\.gguf' has 7"),
+     r"a divisor of the width; found that '.*/model\.gguf' has 7"),
     ("no epsilon", set_config("llm_config", rms_norm_eps=NAN), "'rms_norm_eps' to be a number"),
     ("huge epsilon", set_config("vision_config", layer_norm_eps=1e300), "to be a number"),
     ("no theta", set_config("llm_config", rope_theta=0), "freq_base' to be a positive number"),

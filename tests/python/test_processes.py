@@ -161,5 +161,5 @@ def test_a_reader_closed_while_another_thread_reads_lets_it_finish(texts: dict[P
     closer.start()
     closer.join()
     assert first + "".join(stream) == texts[RECEIPT]
-    with pytest.raises(ValueError, match="was closed"):
+    with pytest.raises(ValueError, match="found a closed one"):
         ocr.recognize(RECEIPT)
