@@ -50,7 +50,9 @@ def test_c_example_reads_a_page(
         assert text in run(folder / program, nano, PAGE)
     missing = subprocess.run([folder / "recognize", nano, "no.png"], capture_output=True, text=True)
     assert missing.returncode == 1
-    assert missing.stderr.startswith("not_found: [image] expected an image file; found that 'no.png'")
+    assert missing.stderr.startswith(
+        "not_found: [image] expected an image file; found that 'no.png'"
+    )
 
 
 def test_c_example_prints_where_the_words_of_a_page_are(

@@ -64,7 +64,7 @@ def test_a_missing_part_is_named(parts: tuple[Path, Path], tmp_path: Path) -> No
 
 def test_a_part_is_not_overwritten(parts: tuple[Path, Path]) -> None:
     last = max(parts[0].parent.glob("text-*.gguf"))
-    with pytest.raises(ValueError, match="found .*, an input"):
+    with pytest.raises(ValueError, match=r"found .*, an input"):
         quantize_file(parts[0], last, "q8_0")
 
 
