@@ -22,8 +22,9 @@ from tiny import ROWS, Row, make_checkpoint
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = (
     GenerateOptions(max_tokens=12, stop_at_eos=False),
-    # Of seed 3 a draw of one model falls within 1e-6 of the bound between two tokens.
-    GenerateOptions(max_tokens=12, stop_at_eos=False, temperature=0.8, seed=5),
+    # Among a few tokens only: among hundreds, some draw of some model falls so near to the bound
+    # between two that the last digits decide, on each CPU another.
+    GenerateOptions(max_tokens=12, stop_at_eos=False, temperature=0.8, top_k=4, seed=5),
 )
 
 

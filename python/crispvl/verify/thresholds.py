@@ -65,13 +65,17 @@ ROUND_TRIP_ERROR: Mapping[str, float] = {
     "mxfp4": 1.32e-2,
 }
 
-# A stage adds up the errors of the matrices before it; more than this many times one type's error
-# is a fault and no rounding.
+# The same of the activations that such a matrix is multiplied with, which ggml rounds to 8 bits with
+# a scale for at most 256 of them (block_q8_K).
+ACTIVATION_ERROR = 4.8e-5
+
+# A stage adds up the errors of the products before it; more than this many times one product's
+# error is a fault and no rounding.
 _GAIN = 40
 
 
 def _rounding(error: float) -> TypeThresholds:
-    lost = _GAIN * error
+    lost = round(_GAIN * (error + ACTIVATION_ERROR), 5)
     # The square of what is lost adds to the norm's, so half of it to the norm.
     limit = Threshold(1 - lost, norm=max(0.02, round(lost / 2, 4)))
     return TypeThresholds(limit, limit, limit, same_ids=False)
