@@ -65,8 +65,8 @@ ROUND_TRIP_ERROR: Mapping[str, float] = {
     "mxfp4": 1.32e-2,
 }
 
-# The same of the activations that such a matrix is multiplied with, which ggml rounds to 8 bits with
-# a scale for at most 256 of them (block_q8_K).
+# The same of the activations that such a matrix is multiplied with, which ggml rounds to 8 bits
+# with a scale for at most 256 of them (block_q8_K).
 ACTIVATION_ERROR = 4.8e-5
 
 # A stage adds up the errors of the products before it; more than this many times one product's
