@@ -154,7 +154,7 @@ def test_a_prompt_with_more_positions_than_the_context_is_refused(
 ) -> None:
     core = load(model[1], 1 / 256)
     length = core.config["decoder"]["context_length"]
-    with pytest.raises(ContextOverflowError, match=f"found {length} for {length} tokens, 0 of"):
+    with pytest.raises(ContextOverflowError, match=f"found {length}, from {length} tokens, 0 of"):
         Model(core).generate([1] * length)
 
 
