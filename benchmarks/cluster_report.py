@@ -6,8 +6,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-BEGIN = "<!-- measured: benchmarks/cluster.py writes the lines up to the next mark -->"
-END = "<!-- end of what was measured -->"
+from measured_section import END, begin_mark, write_section
+
+__all__ = ["BEGIN", "END", "write_report"]
+
+BEGIN = begin_mark("cluster.py")
 WORKERS = (1, 2, 4, 16, 64, 256)
 PAGES = 1_000_000
 
@@ -18,12 +21,8 @@ def write_report(figures: dict[str, Any], page: Path) -> None:
     Raises:
         ValueError: The page has no such marks.
     """
-    text = page.read_text("utf-8")
-    begin, end = text.find(BEGIN), text.find(END)
-    if not 0 <= begin < end:
-        raise ValueError(f"[{page}] the two marks of cluster_report.py expected; put them back")
     told = "\n".join(lines(figures))
-    page.write_text(f"{text[:begin]}{BEGIN}\n\n{told}\n\n{text[end:]}", "utf-8")
+    write_section(page, "cluster.py", told)
 
 
 def lines(figures: dict[str, Any]) -> list[str]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-BEGIN = "<!-- measured: benchmarks/server_load.py writes the lines up to the next mark -->"
-END = "<!-- end of what was measured -->"
+from measured_section import END, begin_mark, write_section
+
+__all__ = ["BEGIN", "END", "write_report"]
+
+BEGIN = begin_mark("server_load.py")
 
 
 def write_report(figures: dict[str, Any], page: Path) -> None:
@@ -15,12 +18,8 @@ def write_report(figures: dict[str, Any], page: Path) -> None:
     Raises:
         ValueError: The page has no such marks.
     """
-    text = page.read_text("utf-8")
-    begin, end = text.find(BEGIN), text.find(END)
-    if not 0 <= begin < end:
-        raise ValueError(f"[{page}] the two marks of server_report.py expected; put them back")
     told = "\n\n".join(_TELL[load](figures[load]) for load in _TELL if load in figures)
-    page.write_text(f"{text[:begin]}{BEGIN}\n\n{told}\n\n{text[end:]}", "utf-8")
+    write_section(page, "server_load.py", told)
 
 
 def _storm(told: dict[str, Any]) -> str:
