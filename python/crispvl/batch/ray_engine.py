@@ -11,7 +11,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -121,7 +121,8 @@ def _connect(pools: Sequence[Pool], n_threads: int) -> None:
 
 def _check_room(pools: Sequence[Pool], n_threads: int) -> None:
     """Refuses to wait for machines that will not come."""
-    has: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    resources: Callable[[], dict[str, float]] = ray.cluster_resources  # Ray gives it no types
+    has = resources()
     n_cpus, n_gpus = has.get("CPU", 0.0), has.get("GPU", 0.0)
     for pool in pools:
         if n_threads > n_cpus or pool.n_gpus > n_gpus:
