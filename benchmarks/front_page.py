@@ -23,6 +23,11 @@ import work
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 _MARKS = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_NAMES = {
+    "tesseract": "Tesseract", "rapidocr": "RapidOCR",
+    "pages": "documents of nine kinds", "receipts": "scanned receipts", "scans": "magazine pages",
+}  # fmt: skip
+"""Readers and folders of pages, as a reader of the table knows them."""
 _SHOWN = (work.ENCODE, f"{work.PREFILL}-2048", f"{work.DECODE}-1", f"{work.DECODE}-8", work.PAGE)
 
 
@@ -30,7 +35,7 @@ def exactness(path: Path) -> Iterator[str]:
     """Least cosine of a row with the published code's, by type."""
     found: dict[str, dict[str, float]] = json.loads(path.read_text())
     stages = list(next(iter(found.values())))
-    yield "| file type | " + " | ".join(f"{stage}, least cosine" for stage in stages) + " |"
+    yield "| file type | " + " | ".join(stages) + " |"
     yield "|---" * (1 + len(stages)) + "|"
     for kind, cosines in found.items():
         yield f"| `{kind}` | " + " | ".join(_floored(cosines[stage]) for stage in stages) + " |"
@@ -45,7 +50,7 @@ def speed(path: Path) -> Iterator[str]:
     """The first model of a log, with how many times as fast each peer."""
     log = report.read_log(path)
     rows = report.medians(log, report.models(log)[0])
-    peers = (report.LLAMA, report.TRANSFORMERS)
+    peers = [peer for peer in report.PEERS if any(peer in rows.get(name, {}) for name in _SHOWN)]
     yield "| work | crispvl | " + " | ".join(f"× {peer}" for peer in peers) + " |"
     yield "|---" * (2 + len(peers)) + "|"
     for name in _SHOWN:
@@ -64,16 +69,16 @@ def reading(path: Path) -> Iterator[str]:
     """F1 of the words on real pages, by reader; with its heading, since it may have no figures."""
     yield "## How well the bundled model reads"
     yield ""
-    yield "F1 of the words on real pages, each reader with its defaults:"
+    yield "F1 score of the words on real pages, each reader with its default settings:"
     yield ""
     found: dict[str, dict[str, dict[str, Any]]] = json.loads(path.read_text())
     readers = list(dict.fromkeys(name for by_reader in found.values() for name in by_reader))
-    yield "| pages | " + " | ".join(readers) + " |"
+    yield "| pages | " + " | ".join(_NAMES.get(reader, reader) for reader in readers) + " |"
     yield "|---" * (1 + len(readers)) + "|"
     for place, by_reader in found.items():
         n_pages = next(iter(by_reader.values()))["pages"]
         cells = [f"{by_reader[r]['f1']:.3f}" if r in by_reader else "–" for r in readers]
-        yield f"| {place} ({n_pages}) | " + " | ".join(cells) + " |"
+        yield f"| {_NAMES.get(place, place)} ({n_pages}) | " + " | ".join(cells) + " |"
 
 
 TABLES: dict[str, tuple[str, Callable[[Path], Iterator[str]]]] = {

@@ -14,17 +14,36 @@ from .conftest import ROOT
 WORKFLOW = ROOT / ".github" / "workflows" / "wheels.yml"
 
 
-@pytest.fixture
-def check_tag() -> ModuleType:
-    path = ROOT / "packaging" / "check_tag.py"
+def packaging(name: str) -> ModuleType:
+    """A script of the folder of that name."""
+    path = ROOT / "packaging" / f"{name}.py"
     if not (path.is_file() and (ROOT / "CHANGELOG.md").is_file()):
         pytest.skip("this tree lacks the packaging or the changes")
-    spec = importlib.util.spec_from_file_location("check_tag", path)
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def check_tag() -> ModuleType:
+    return packaging("check_tag")
+
+
+def test_the_readmes_links_lead_to_files_of_the_repository_wherever_it_is_shown() -> None:
+    page = (ROOT / "README.md").read_text("utf-8")
+    shown = packaging("readme_links").absolute(page, "https://host/us/crispvl", "v1.2.3")
+    kinds = {"raw": 0, "blob": 0}
+    for kind, path in re.findall(
+        r"\(https://host/us/crispvl/(raw|blob)/v1\.2\.3/([^)#]+)\)", shown
+    ):
+        assert (ROOT / path).is_file(), path
+        kinds[kind] += 1
+    assert kinds["raw"] == 1
+    assert kinds["blob"] > 5
+    assert re.findall(r"\]\((?!https://)", shown) == []
 
 
 def test_the_changes_end_with_the_version_that_is_built(check_tag: ModuleType) -> None:
@@ -57,3 +76,4 @@ def test_wheels_of_three_systems_are_built_before_anything_is_published() -> Non
     assert needed is not None
     assert {"ci", "sdist", "wheel", "try"} <= set(needed[1].split(", "))
     assert 'packaging/check_tag.py "$GITHUB_REF_NAME"' in text
+    assert text.index("packaging/readme_links.py") < text.index("make sdist")
