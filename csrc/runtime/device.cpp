@@ -2,19 +2,15 @@
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
 #include <future>
-#include <set>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "runtime/cores.h"
 
-#ifdef __linux__
-#include <sched.h>
-#endif
 #ifndef _WIN32
 #include <unistd.h>
 #endif
@@ -105,45 +101,6 @@ std::vector<ggml_backend_dev_t> choose_devices(const std::vector<std::string>& w
     return chosen;
 }
 
-#ifdef __linux__
-
-// Cores the scheduler lets us use, hyper-threads of one core counted once.
-int affinity_cores() {
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 0;
-    std::set<std::string> cores;
-    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-        if (!CPU_ISSET(cpu, &allowed)) continue;
-        std::ifstream siblings("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
-                               "/topology/thread_siblings_list");
-        std::string core;
-        if (!std::getline(siblings, core)) core = std::to_string(cpu);
-        cores.insert(core);
-    }
-    return static_cast<int>(cores.size());
-}
-
-// A container's CPU quota in cores (cgroup v2 cpu.max), 0 when there is none.
-int quota_cores() {
-    std::ifstream file("/sys/fs/cgroup/cpu.max");
-    std::string quota;
-    double period_us = 0;
-    if (!(file >> quota >> period_us) || quota == "max" || period_us <= 0) return 0;
-    return std::max(1, static_cast<int>(std::stod(quota) / period_us));
-}
-
-#else
-
-int affinity_cores() {
-    return 0;
-}
-int quota_cores() {
-    return 0;
-}
-
-#endif
-
 // Threads that wait for its end.
 struct IdleThreads {
     ~IdleThreads() {
@@ -216,15 +173,8 @@ int current_process() {
 #endif
 }
 
-int default_thread_count() {
-    int n = affinity_cores();
-    if (n == 0) n = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    const int quota = quota_cores();
-    return quota > 0 ? std::min(n, quota) : n;
-}
-
 Backends::Backends(const std::vector<std::string>& devices, int wanted_threads)
-    : n_threads(wanted_threads == 0 ? default_thread_count() : wanted_threads) {
+    : n_threads(wanted_threads == 0 ? usable_cores() : wanted_threads) {
     install_log_sink();
     if (n_threads < 1 || n_threads > GGML_MAX_N_THREADS) {
         throw Error(ErrorKind::argument, "[device] expected 1 to " +

@@ -22,9 +22,6 @@ std::vector<DeviceInfo> list_devices();
 std::vector<std::string> cpu_features();
 std::vector<std::string> backend_names();
 
-// Physical cores this process may run on: affinity and a container's CPU quota are respected.
-int default_thread_count();
-
 // A number that differs between a process and its forks.
 int current_process();
 
@@ -39,7 +36,7 @@ struct ThreadPoolDeleter {
 // The backends of one model, in order of preference; the CPU is last.
 struct Backends {
     // `devices`, each once: "auto", "cpu", or a device's name or kind ("cuda", "cuda:1", "metal",
-    // "vulkan"). `n_threads` 0 means default_thread_count(). Throws Error{device, argument}.
+    // "vulkan"). `n_threads` 0 means usable_cores(). Throws Error{device, argument}.
     Backends(const std::vector<std::string>& devices, int n_threads);
 
     ggml_backend_t preferred() const { return all.front().get(); }

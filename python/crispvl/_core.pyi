@@ -163,6 +163,16 @@ def require_stack() -> None:
 
 def build_info() -> dict[str, Any]: ...
 def devices() -> list[dict[str, Any]]: ...
+def cpu_quota(root: str = "") -> float:
+    """Returns the cores of CPU time that control groups grant, infinity without a quota.
+
+    Args:
+        root: What stands before ``/proc`` and before the groups' folders.
+    """
+
+def usable_cores(root: str = "") -> int:
+    """Returns the physical cores within this process's affinity and quota, at least 1."""
+
 def limit_features(features: list[str]) -> None:
     """From now on kernels are chosen as on a CPU that has these features at most."""
 

@@ -19,6 +19,7 @@
 #include "lines.h"
 #include "numpy_convert.h"
 #include "quantize.h"
+#include "runtime/cores.h"
 #include "tiff_messages.h"
 
 namespace crispvl::binding {
@@ -227,7 +228,7 @@ py::dict build_info() {
     return py::dict("version"_a = CRISPVL_VERSION, "ggml_version"_a = ggml_version(),
                     "ggml_commit"_a = ggml_commit(), "features"_a = cpu_features(),
                     "kernels"_a = kernels::kernel_names(), "backends"_a = backend_names(),
-                    "default_threads"_a = default_thread_count());
+                    "default_threads"_a = usable_cores());
 }
 
 py::list devices() {
@@ -365,6 +366,8 @@ PYBIND11_MODULE(_core, m) {
     m.def("require_stack", &require_stack);
     m.def("build_info", &build_info);
     m.def("devices", &devices);
+    m.def("cpu_quota", &cpu_quota, "root"_a = "");
+    m.def("usable_cores", &usable_cores, "root"_a = "");
     m.def("limit_features", &kernels::limit_features, "features"_a);
     bind_quantize(m);
 }

@@ -9,6 +9,7 @@
 #include "numpy_convert.h"
 #include "quantize/importance.h"
 #include "quantize/quantize.h"
+#include "runtime/cores.h"
 
 namespace crispvl::binding {
 namespace {
@@ -18,7 +19,7 @@ using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
 
 int threads_or_default(int threads) {
-    return threads > 0 ? threads : default_thread_count();
+    return threads > 0 ? threads : usable_cores();
 }
 
 // A file, or all parts of a split one.

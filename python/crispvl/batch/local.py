@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,14 +15,6 @@ from crispvl.batch.rows import Row
 _PARCELS_PER_WORKER = 2  # one being read, one ready
 
 
-def n_cores() -> int:
-    """CPUs that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
-
-
 def read_locally(
     job: Job,
     parcels: Iterable[Parcel | Row],
@@ -34,7 +25,9 @@ def read_locally(
 
     Parcels are taken as workers become free, so that memory does not grow with their number.
     """
-    n_threads = max(1, n_cores() // n_workers)
+    from crispvl._core import usable_cores
+
+    n_threads = max(1, usable_cores() // n_workers)
     readers = [IsolatedReader(job, n_threads, factory) for _ in range(n_workers)]
     free: queue.SimpleQueue[IsolatedReader] = queue.SimpleQueue()
     for reader in readers:

@@ -7,7 +7,6 @@ import math
 import sys
 
 from crispvl.batch.job import Job
-from crispvl.batch.local import n_cores
 from crispvl.batch.run import run_on_this_machine
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
@@ -91,7 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reads what the table lacks and prints the summary."""
-    n_workers = n_cores() if args.workers is None else args.workers
+    from crispvl._core import usable_cores
+
+    n_workers = usable_cores() if args.workers is None else args.workers
     _check_workers(args, n_workers)
     if args.price is not None and not 0 <= args.price < math.inf:
         raise ValueError(f"[--price] expected a price of 0 or more; found {args.price}; change it")

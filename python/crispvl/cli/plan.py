@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -112,6 +111,8 @@ def _cost_lines(costs: Sequence[LayoutCost]) -> Iterator[str]:
 
 
 def _run_fleet(args: argparse.Namespace) -> int:
+    from crispvl._core import usable_cores
+
     options = dataclasses.replace(read_options(args, LoadOptions), device="cpu", max_memory=None)
     memory = plan_model(
         args.model,
@@ -122,7 +123,7 @@ def _run_fleet(args: argparse.Namespace) -> int:
         options=options,
     )
     machine = Machine(
-        n_cores=args.cores or os.cpu_count() or 1,
+        n_cores=args.cores or usable_cores(),
         n_bytes=args.memory or available_bytes() or 0,
         n_gpus=args.gpus,
         gpu_bytes=args.gpu_memory or 0,

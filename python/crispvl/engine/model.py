@@ -69,7 +69,7 @@ class Model:
             path: Our single file, a text model, or another engine's single file.
             mmproj: The projector that belongs to a text model.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
-            threads: CPU threads; None means one per physical core.
+            threads: CPU threads; None means one per usable core.
             vocab_only: Read the header and the tokenizer, no weights.
             options: How to load it, device and threads included.
             max_tiles: Most tiles of a page to plan for with ``max_memory``; None means the model's

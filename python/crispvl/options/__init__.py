@@ -68,9 +68,7 @@ class LoadOptions:
     """
 
     device: str = _option("auto", "auto, cpu, cuda, cuda:1, metal, vulkan …", metavar="NAME")
-    threads: int | None = _option(
-        None, "CPU threads; without it, one per physical core", metavar="N"
-    )
+    threads: int | None = _option(None, "CPU threads; without it, one per usable core", metavar="N")
     exact: bool = _option(False, "compute in float32 throughout: slower, for comparisons")
     tokenizer: str | os.PathLike[str] | None = _option(  # noqa: RUF009
         None,

@@ -81,7 +81,7 @@ def quantize_file(
         overrides: ``PATTERN=TYPE``; the last that matches a tensor holds.
         force: Let overrides make encoder and projector coarser than q8_0.
         imatrix: Importance matrix of the model, see `crispvl.evaluation.imatrix`.
-        threads: CPU threads; None means one per physical core.
+        threads: CPU threads; None means one per usable core.
         progress: Called with a tensor's name, the bytes written so far and those in all.
         cancel: Stops within some rows; nothing stays behind.
 

@@ -37,7 +37,7 @@ class CrispOCR:
             the small bundled model. Or a `Model`, which many readers may share.
         mmproj: The projector, where the model comes as two files; found by itself on the hub.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
-        threads: CPU threads; None means one per physical core.
+        threads: CPU threads; None means one per usable core.
         load: How to load the model, device and threads included.
         max_tiles: Most tiles per image, the thumbnail not counted; None means the model's own.
         min_tiles: Fewest tiles per image; None means the model's own.
