@@ -241,14 +241,14 @@ int64_t Model::tiles_per_graph() const {
 
 std::vector<float> Model::encode(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
                                  const TileProgress& progress, Trace* trace) const {
-    const int64_t tile_bytes = config().vision.tile_px * config().vision.tile_px * 3;
+    const DistinctTiles distinct = distinct_tiles(tiles, n_tiles, trace);
     const int64_t d_tile = config().image.tokens_per_tile * config().projector.d_out;
-    std::vector<float> out(static_cast<size_t>(n_tiles * d_tile));
-    for_groups(n_tiles, progress, [&](int64_t i, int64_t n) {
-        const GroupOutputs group{out.data() + i * d_tile, nullptr, nullptr};
-        encode_group(tiles + i * tile_bytes, n, group, interrupt, trace);
+    std::vector<float> rows(static_cast<size_t>(distinct.size() * d_tile));
+    for_groups(distinct, progress, [&](const uint8_t* pixels, int64_t i, int64_t n) {
+        const GroupOutputs group{rows.data() + i * d_tile, nullptr, nullptr};
+        encode_group(pixels, n, group, interrupt, trace);
     });
-    return out;
+    return distinct.for_all(std::move(rows));
 }
 
 TileVariants Model::encode_variants(const uint8_t* tiles, int64_t n_tiles, Interrupt* interrupt,
@@ -258,28 +258,38 @@ TileVariants Model::encode_variants(const uint8_t* tiles, int64_t n_tiles, Inter
                     "[encode] expected a model with a router of tiles; found that " +
                         source_.describe() + " has none; call encode");
     }
-    const int64_t tile_bytes = config().vision.tile_px * config().vision.tile_px * 3;
+    const DistinctTiles distinct = distinct_tiles(tiles, n_tiles, trace);
     const int64_t d_large = config().image.tokens_per_tile * config().projector.d_out;
     const int64_t d_small = config().image.tokens_per_small_tile * config().projector.d_out;
     TileVariants found;
-    found.large.resize(static_cast<size_t>(n_tiles * d_large));
-    found.small.resize(static_cast<size_t>(n_tiles * d_small));
-    found.scores.resize(static_cast<size_t>(n_tiles));
-    for_groups(n_tiles, progress, [&](int64_t i, int64_t n) {
+    found.large.resize(static_cast<size_t>(distinct.size() * d_large));
+    found.small.resize(static_cast<size_t>(distinct.size() * d_small));
+    found.scores.resize(static_cast<size_t>(distinct.size()));
+    for_groups(distinct, progress, [&](const uint8_t* pixels, int64_t i, int64_t n) {
         const GroupOutputs group{found.large.data() + i * d_large, found.small.data() + i * d_small,
                                  found.scores.data() + i};
-        encode_group(tiles + i * tile_bytes, n, group, interrupt, trace);
+        encode_group(pixels, n, group, interrupt, trace);
     });
-    return found;
+    return {distinct.for_all(std::move(found.large)), distinct.for_all(std::move(found.small)),
+            distinct.for_all(std::move(found.scores))};
 }
 
-void Model::for_groups(int64_t n_tiles, const TileProgress& progress,
-                       const std::function<void(int64_t, int64_t)>& group) const {
+DistinctTiles Model::distinct_tiles(const uint8_t* tiles, int64_t n_tiles,
+                                    const Trace* trace) const {
+    return {tiles, n_tiles, tile_bytes(), /*shares=*/trace == nullptr && !measures_only()};
+}
+
+int64_t Model::tile_bytes() const {
+    return config().vision.tile_px * config().vision.tile_px * 3;
+}
+
+void Model::for_groups(const DistinctTiles& tiles, const TileProgress& progress,
+                       const Group& group) const {
     const int64_t n_group = tiles_per_graph();
-    for (int64_t i = 0; i < n_tiles; i += n_group) {
-        const int64_t n = std::min(n_group, n_tiles - i);
-        group(i, n);
-        if (progress) progress(i + n, n_tiles);
+    for (int64_t i = 0; i < tiles.size(); i += n_group) {
+        const int64_t n = std::min(n_group, tiles.size() - i);
+        group(tiles.pixels() + i * tile_bytes(), i, n);
+        if (progress) progress(tiles.n_known(i + n), tiles.n_tiles());
     }
 }
 

@@ -12,6 +12,7 @@
 #include "gguf/source.h"
 #include "model/config.h"
 #include "model/decoder.h"
+#include "model/distinct_tiles.h"
 #include "model/projector.h"
 #include "model/routing.h"
 #include "model/tile_router.h"
@@ -30,7 +31,7 @@ struct LoadOptions {
     std::string path;
     std::string mmproj;              // "" when `path` holds the projector too
     std::string device = "auto";     // see Backends
-    int n_threads = 0;               // 0: one per physical core
+    int n_threads = 0;               // 0: usable_cores()
     bool vocab_only = false;         // tokenizer and keys, no weights
     bool exact = false;              // F32 throughout: products, and the cache as kv_type() says
     std::string kv_cache = "auto";   // "f32", "f16", "q8_0", or what kv_type() says
@@ -106,9 +107,13 @@ private:
     };
     void encode_group(const uint8_t* tiles, int64_t n_tiles, const GroupOutputs& out,
                       Interrupt* interrupt, Trace* trace) const;
-    // Calls group(first, n) for all groups of `n_tiles`.
-    void for_groups(int64_t n_tiles, const TileProgress& progress,
-                    const std::function<void(int64_t, int64_t)>& group) const;
+    int64_t tile_bytes() const;
+    // A trace holds the stages of all tiles, and memory is planned for tiles that all differ.
+    DistinctTiles distinct_tiles(const uint8_t* tiles, int64_t n_tiles, const Trace* trace) const;
+    // Calls group(pixels, first, n) for all groups of tiles that differ.
+    using Group = std::function<void(const uint8_t*, int64_t, int64_t)>;
+    void for_groups(const DistinctTiles& tiles, const TileProgress& progress,
+                    const Group& group) const;
 
     LoadOptions options_;
     ModelSource source_;

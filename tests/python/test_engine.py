@@ -84,6 +84,7 @@ def prompt(mark: int, n_tiles: int = 0, **fields: Any) -> Request:
     """A request whose prompt and tiles begin with a number that tells it from others."""
     ids = [mark, *[SPECIAL_IDS["<IMG_CONTEXT>"]] * (n_tiles * TOKENS_PER_TILE)]
     tiles = np.full((n_tiles, TILE_PX, TILE_PX, 3), mark, np.uint8)
+    tiles[:, -1, -1, -1] = range(n_tiles)  # equal tiles would be encoded once
     options = GenerateOptions(speculate=False, **fields.pop("options", {}))
     return Request(prompt_ids=ids, images=(tiles,) if n_tiles else (), options=options, **fields)
 

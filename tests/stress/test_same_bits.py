@@ -38,6 +38,25 @@ def test_bits_depend_on_neither_the_run_nor_the_threads(name: str, exact: bool, 
             np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("name", ["tiny", "nano"])
+def test_tiles_of_the_same_pixels_are_encoded_once_and_give_the_same_bits(
+    name: str, exact: bool, tiny: Path
+) -> None:
+    path = tiny if name == "tiny" else bundled.path()
+    if not path.is_file():
+        pytest.skip("this tree has no bundled model")
+    model = Model.load(path, device="cpu", threads=1, exact=exact)
+    px, n_group = model.config["vision"]["tile_px"], model.core.tiles_per_graph
+    some = np.random.default_rng(1).integers(0, 256, (2 * n_group, px, px, 3), dtype=np.uint8)
+    order = [*range(2 * n_group), *[0] * (3 * n_group), n_group]
+    passes: list[tuple[int, int]] = []
+    found = model.encode(some[order], progress=lambda done, total: passes.append((done, total)))
+    alone = np.concatenate([model.encode(tile[None]) for tile in some])
+    np.testing.assert_array_equal(found, alone[order])
+    assert passes == [(4 * n_group, len(order)), (len(order), len(order))]
+
+
 def test_words_and_their_confidence_are_the_same_with_any_number_of_threads() -> None:
     page = ROOT / "examples" / "receipt.png"
     if not (page.is_file() and bundled.path().is_file()):

@@ -1,12 +1,20 @@
-"""Embeddings of images that were seen before, within a bound of bytes."""
+"""Embeddings of tiles that were seen before, within a bound of bytes."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def tile_key(tile: NDArray[np.uint8]) -> bytes:
+    """Returns what tells a tile's pixels from all others."""
+    return hashlib.blake2b(tile.tobytes(), digest_size=16).digest()
 
 
 class EmbeddingCache:
@@ -17,7 +25,7 @@ class EmbeddingCache:
 
     Attributes:
         n_bytes: What they take.
-        n_hits, n_misses: How often one was asked for and was there, or was not.
+        n_hits, n_misses: How often one was asked for and was there, or was computed instead.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -26,21 +34,23 @@ class EmbeddingCache:
         self._lock = threading.Lock()
         self._arrays: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
 
-    def get(self, key: bytes) -> NDArray[np.float32] | None:
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """Returns those that there are."""
         with self._lock:
-            array = self._arrays.get(key)
-            if array is None:
-                self.n_misses += 1
-            else:
-                self.n_hits += 1
+            found = {key: self._arrays[key] for key in keys if key in self._arrays}
+            for key in found:
                 self._arrays.move_to_end(key)
-        return array
+            self.n_hits += len(found)
+        return found
 
-    def keep(self, key: bytes, array: NDArray[np.float32]) -> None:
+    def keep(self, arrays: Mapping[bytes, NDArray[np.float32]]) -> None:
+        """Takes what was computed."""
         with self._lock:
-            replaced = self._arrays.pop(key, None)
-            self.n_bytes += array.nbytes - (0 if replaced is None else replaced.nbytes)
-            self._arrays[key] = array
+            for key, array in arrays.items():
+                replaced = self._arrays.pop(key, None)
+                self.n_bytes += array.nbytes - (0 if replaced is None else replaced.nbytes)
+                self._arrays[key] = array
+            self.n_misses += len(arrays)
             while self.n_bytes > self.max_bytes:
                 self.n_bytes -= self._arrays.popitem(last=False)[1].nbytes
 
@@ -48,3 +58,15 @@ class EmbeddingCache:
         with self._lock:
             self._arrays.clear()
             self.n_bytes = 0
+
+
+@dataclass(frozen=True)
+class SeenTiles:
+    """The tiles of a prompt, of which a cache may hold some.
+
+    Attributes:
+        keys: Of the tiles, by `tile_key`.
+    """
+
+    keys: Sequence[bytes]
+    cache: EmbeddingCache

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crispvl.engine.embedding_cache import SeenTiles, tile_key
 from crispvl.engine.steps import Encoded, Result, Slice, Steps, Work
 
 if TYPE_CHECKING:
@@ -54,28 +55,6 @@ class Clock:
         self._sums[name] = self._sums.get(name, 0.0) + ms
 
 
-def encode(
-    model: VisionLanguageModel,
-    images: Sequence[NDArray[np.uint8]],
-    cancel: CancelToken | None,
-    clock: Clock,
-) -> EncodeSteps[NDArray[np.float32]]:
-    """Returns the embeddings of images, given as their tiles: ``[n_tokens, width]``."""
-    tiles = np.concatenate(images)
-    parts: list[NDArray[np.float32]] = []
-    n_slice = model.core.tiles_per_graph
-    for i in range(0, len(tiles), n_slice):
-        part = tiles[i : i + n_slice]
-
-        def run(part: NDArray[np.uint8] = part) -> None:
-            parts.append(model.encode(part, cancel=cancel))
-
-        yield from clock.run("encode_ms", Slice(run))
-        yield Encoded(min(i + n_slice, len(tiles)), len(tiles))
-    rows = np.concatenate(parts)
-    return rows.reshape(-1, rows.shape[-1])
-
-
 def prefill(
     session: Session,
     ids: list[int],
@@ -109,6 +88,53 @@ class Prompt:
         return len(self.ids) + self.n_answer_tokens
 
 
+def encode(
+    prompt: Prompt, tiles: NDArray[np.uint8], seen: SeenTiles | None = None
+) -> EncodeSteps[NDArray[np.float32]]:
+    """Returns the embeddings of tiles, ``[n_tiles, n_tokens, width]``."""
+
+    def run(part: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return prompt.model.encode(part, cancel=prompt.cancel)
+
+    return np.stack((yield from encode_each(prompt, tiles, run, seen)))
+
+
+def encode_each(
+    prompt: Prompt,
+    tiles: NDArray[np.uint8],
+    run: Callable[[NDArray[np.uint8]], Iterable[Any]],
+    seen: SeenTiles | None = None,
+) -> EncodeSteps[list[Any]]:
+    """Returns what `run` makes of each tile. It is given a slice at a time, and no tile twice."""
+    n_slice = prompt.model.core.tiles_per_graph
+    keys = _keys(tiles, n_slice) if seen is None else seen.keys
+    places: dict[Any, int] = {}
+    for i, key in enumerate(keys):
+        places.setdefault(key, i)
+    found: dict[Any, Any] = {} if seen is None else seen.cache.find(places)
+    new = [key for key in places if key not in found]
+    for i in range(0, len(new), n_slice):
+
+        def run_slice(part: Sequence[Any] = new[i : i + n_slice]) -> None:
+            if seen is not None:  # by now, other prompts' tiles too
+                found.update(seen.cache.find(part))
+            left = [key for key in part if key not in found]
+            if left:
+                rows = dict(zip(left, run(tiles[[places[key] for key in left]]), strict=True))
+                found.update(rows)
+                if seen is not None:
+                    seen.cache.keep(rows)
+
+        yield from prompt.clock.run("encode_ms", Slice(run_slice))
+        yield Encoded(sum(key in found for key in keys), len(tiles))
+    return [found[key] for key in keys]
+
+
+def _keys(tiles: NDArray[np.uint8], n_slice: int) -> Sequence[Any]:
+    """Returns what tells tiles apart; of a single slice the core itself encodes no tile twice."""
+    return [tile_key(tile) for tile in tiles] if len(tiles) > n_slice else range(len(tiles))
+
+
 class SessionSource(Protocol):
     """Where an answer's session comes from, and what becomes of it."""
 
@@ -128,7 +154,8 @@ class FreshSessions:
     def acquire(self, prompt: Prompt) -> EncodeSteps[tuple[Session, int]]:
         embeddings = None
         if prompt.images:
-            embeddings = yield from encode(prompt.model, prompt.images, prompt.cancel, prompt.clock)
+            rows = yield from encode(prompt, np.concatenate(prompt.images))
+            embeddings = rows.reshape(-1, rows.shape[-1])
         session = prompt.model.core.new_session(prompt.n_tokens)
         yield from prefill(session, prompt.ids, embeddings, prompt.cancel, prompt.clock)
         return session, 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.engine.prefill import EncodeSteps, Prompt, prefill
-from crispvl.engine.steps import Encoded, Slice
+from crispvl.engine.prefill import EncodeSteps, Prompt, encode_each, prefill
 
 if TYPE_CHECKING:
     from crispvl._core import Session
@@ -36,17 +35,12 @@ class RoutedSessions:
 
 def _encode(prompt: Prompt) -> EncodeSteps[NDArray[np.float32]]:
     """Shortens the prompt; returns the rows of the image tokens that are left in it."""
-    core, tiles = prompt.model.core, np.concatenate(prompt.images)
-    parts: list[tuple[NDArray[np.float32], ...]] = []
-    n_slice = core.tiles_per_graph
-    for i in range(0, len(tiles), n_slice):
-        part = tiles[i : i + n_slice]
+    core = prompt.model.core
 
-        def run(part: NDArray[np.uint8] = part) -> None:
-            parts.append(core.encode_variants(part, prompt.cancel))
+    def run(part: NDArray[np.uint8]) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        return zip(*core.encode_variants(part, prompt.cancel), strict=True)
 
-        yield from prompt.clock.run("encode_ms", Slice(run))
-        yield Encoded(min(i + n_slice, len(tiles)), len(tiles))
-    large, small, scores = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    tiles = yield from encode_each(prompt, np.concatenate(prompt.images), run)
+    large, small, scores = (np.stack(arrays) for arrays in zip(*tiles, strict=True))
     prompt.ids[:], rows = core.route(prompt.ids, large, small, scores)
     return rows

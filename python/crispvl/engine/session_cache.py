@@ -2,8 +2,8 @@
 
 A conversation is sent whole with every turn, and a page may be asked about again. What a prompt has
 in common with what a kept session's cache holds, the same images in the same places included, is
-not computed again; images that were seen before are not encoded again. Images are distinguished by
-their tiles, which hold their pixels and how they were cut.
+not computed again; tiles that were seen before are not encoded again, in whichever image. Images
+are distinguished by their tiles, which hold their pixels and how they were cut.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.engine.embedding_cache import EmbeddingCache
+from crispvl.engine.embedding_cache import EmbeddingCache, SeenTiles, tile_key
 from crispvl.engine.kept_sessions import KeptSession, KeptSessions
 from crispvl.engine.prefill import EncodeSteps, Prompt, encode, prefill
 
@@ -39,6 +39,7 @@ class CacheCounts:
     """What a cache was asked for and holds."""
 
     image_hits: int
+    """Tiles that were not encoded again."""
     image_misses: int
     image_bytes: int
     max_image_bytes: int
@@ -58,7 +59,7 @@ class SessionCache:
             either.
 
     Attributes:
-        images: Embeddings by what tells images apart.
+        images: Embeddings of images' tiles.
         sessions: Those of the last page and the last conversations; how many of these is up to its
             ``max_chats``.
 
@@ -131,7 +132,7 @@ class CachedSessions:
     ) -> None:
         self._cache = cache
         self._images = images
-        self._keys = [_key(tiles) for tiles in images]
+        self._keys = [[tile_key(tile) for tile in tiles] for tiles in images]
         self._n_spare_tokens = n_spare_tokens
         self._is_chat = is_chat
         self._context_token = self._per_tile = self._kv_bytes = -1
@@ -146,7 +147,7 @@ class CachedSessions:
         n_rows = rest.count(self._context_token)
         embeddings = None
         if n_rows:
-            embeddings = yield from self._encode(prompt, n_rows)
+            embeddings = yield from self._last_rows(prompt, n_rows)
         yield from prefill(session, rest, embeddings, prompt.cancel, prompt.clock)
         return session, n_common
 
@@ -192,43 +193,24 @@ class CachedSessions:
         n_head = len(prompt_ids) - reversed_ids.index(self._context_token) if has_image else 0
         return n_head if n_head <= n_same else 0
 
-    def _encode(self, prompt: Prompt, n_rows: int) -> EncodeSteps[NDArray[np.float32]]:
-        """Returns the last rows of all images' embeddings, encoding those not seen before."""
-        needed: list[int] = []
-        n_left = n_rows
-        for i in reversed(range(len(self._images))):
-            if n_left <= 0:
-                break
-            needed.insert(0, i)
-            n_left -= len(self._images[i]) * self._per_tile
-        known = {i: self._cache.images.get(self._keys[i]) for i in needed}
-        new = [i for i in needed if known[i] is None]
-        if new:
-            rows = yield from encode(
-                prompt.model, [self._images[i] for i in new], prompt.cancel, prompt.clock
-            )
-            at = 0
-            for i in new:
-                part = rows[at : at + len(self._images[i]) * self._per_tile]
-                at += len(part)
-                known[i] = part
-                self._cache.images.keep(self._keys[i], part)
-        found = [rows for rows in known.values() if rows is not None]
-        return np.concatenate(found)[-n_rows:]
+    def _last_rows(self, prompt: Prompt, n_rows: int) -> EncodeSteps[NDArray[np.float32]]:
+        """Returns the last rows of all images' embeddings, encoding tiles not seen before."""
+        n_tiles = -(-n_rows // self._per_tile)
+        tiles = np.concatenate(self._images)[-n_tiles:]
+        keys = [key for image in self._keys for key in image][-n_tiles:]
+        rows = yield from encode(prompt, tiles, SeenTiles(keys, self._cache.images))
+        return rows.reshape(-1, rows.shape[-1])[-n_rows:]
 
     def _fingerprint(self, ids: Sequence[int]) -> NDArray[np.int64]:
         """Returns token ids, with those of images replaced by what tells the images apart."""
         marks = np.asarray(ids, np.int64)
         places = np.flatnonzero(marks == self._context_token)
-        for tiles, key in zip(self._images, self._keys, strict=True):
-            n_rows = len(tiles) * self._per_tile
-            marks[places[:n_rows]] = -1 - int.from_bytes(key[:7], "little")
+        for keys in self._keys:
+            n_rows = len(keys) * self._per_tile
+            mark = hashlib.blake2b(b"".join(keys), digest_size=7).digest()
+            marks[places[:n_rows]] = -1 - int.from_bytes(mark, "little")
             places = places[n_rows:]
         return marks
-
-
-def _key(tiles: NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(tiles.tobytes(), digest_size=16).digest()
 
 
 def _n_same(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:

@@ -131,9 +131,8 @@ class _Encoder:
             ahead = range(i_tile, i_tile + prompt.model.core.tiles_per_graph)
             numbers = [i for i in ahead if i in self._tiles]
             tiles = np.stack([self._tiles.pop(i) for i in numbers])
-            rows = yield from encode(prompt.model, [tiles], prompt.cancel, prompt.clock)
-            parts = rows.reshape(len(tiles), -1, rows.shape[-1])
-            self._embeddings.update(zip(numbers, parts, strict=True))
+            rows = yield from encode(prompt, tiles)
+            self._embeddings.update(zip(numbers, rows, strict=True))
         return self._embeddings.pop(i_tile)
 
 
