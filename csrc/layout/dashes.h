@@ -5,7 +5,8 @@
 
 namespace crispvl::layout {
 
-// Finds rows of flat pieces far longer than a word, and takes their components out.
+// Finds level rows of flat pieces far longer than a word, and upright columns of dots, and takes
+// their components out.
 std::vector<Box> take_dashes(Components& components, int text_height);
 
 }  // namespace crispvl::layout

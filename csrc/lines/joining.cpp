@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "lines/marks.h"
 #include "lines/word_order.h"
 #include "lines/word_places.h"
 
@@ -55,8 +56,20 @@ private:
     std::vector<double> tops_, bottoms_;  // of the words, under the baseline
 };
 
+// Whether no other word has a part in the ink of word `k`.
+bool has_own_ink(const std::vector<Place>& places, size_t k) {
+    return (k == 0 || places[k - 1].last < places[k].first) &&
+           (k + 1 == places.size() || places[k].last < places[k + 1].first);
+}
+
+OwnInk size_of(const Corners& quad) {
+    return {std::hypot(quad[1].x - quad[0].x, quad[1].y - quad[0].y),
+            std::hypot(quad[3].x - quad[0].x, quad[3].y - quad[0].y)};
+}
+
 // The words of a strip in the order of its text, whatever way they run.
-std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& row) {
+std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& row,
+                               double x_height) {
     const std::vector<CharSpan> words = words_of(row.text), spans = visual_spans(row.text);
     std::vector<size_t> in_sight(words.size());
     std::iota(in_sight.begin(), in_sight.end(), size_t{0});
@@ -69,11 +82,17 @@ std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& ro
     for (size_t k = 0; k < in_sight.size(); ++k) {
         const CharSpan& word = words[in_sight[k]];
         const auto sure = row.sureness.begin();
-        read[in_sight[k]] = {std::u32string(texts[k]),
-                             *std::min_element(sure + static_cast<std::ptrdiff_t>(word.first),
-                                               sure + static_cast<std::ptrdiff_t>(word.end)),
-                             ink.quad(strip.i_word, places[k])};
+        ReadWord& found = read[in_sight[k]];
+        found = {std::u32string(texts[k]),
+                 *std::min_element(sure + static_cast<std::ptrdiff_t>(word.first),
+                                   sure + static_cast<std::ptrdiff_t>(word.end)),
+                 ink.quad(strip.i_word, places[k])};
+        if (is_dash(found.text) && has_own_ink(places, k)) {
+            found.text = dash_shown(found.text, size_of(found.quad), x_height);
+        }
     }
+    const auto is_none = [](const ReadWord& word) { return word.text.empty(); };
+    read.erase(std::remove_if(read.begin(), read.end(), is_none), read.end());
     return read;
 }
 
@@ -126,10 +145,11 @@ ReadLine join_strips(const LayoutLine& line, const std::vector<const Strip*>& st
                      const std::vector<const Row*>& rows) {
     const Ink ink(line);
     const bool is_mirrored = runs_to_left(rows);
+    const auto x_height = static_cast<double>(line.x_height);
     std::vector<ReadWord> words;
     for (size_t k = 0; k < strips.size(); ++k) {
         const size_t i = is_mirrored ? strips.size() - 1 - k : k;
-        std::vector<ReadWord> found = words_in(ink, *strips[i], *rows[i]);
+        std::vector<ReadWord> found = words_in(ink, *strips[i], *rows[i], x_height);
         // Of this strip and the one before, the right one.
         const size_t i_right = is_mirrored ? i + 1 : i;
         const bool is_parted = i_right < strips.size() && strips[i_right]->within_word;
@@ -139,6 +159,7 @@ ReadLine join_strips(const LayoutLine& line, const std::vector<const Strip*>& st
         }
         std::move(found.begin(), found.end(), std::back_inserter(words));
     }
+    if (!is_mirrored) settle_marks(words, x_height);
     ReadLine read{std::move(words), mean_sureness(rows), corners_of(line.quad), {}, line.block};
     for (const Row* row : rows) read.rows.push_back(*row);
     return read;

@@ -120,6 +120,12 @@ def keys_checked(bucket: str) -> Iterator[None]:
     after(b"inf")
 
 
+@pytest.mark.parametrize("name", ["s3:/bucket/table", "gs:/bucket", "file:/table"])
+def test_an_address_that_lacks_a_slash_does_not_become_a_folder(name: str) -> None:
+    with pytest.raises(DocumentError, match="one slash after"):
+        Folder(name)
+
+
 def test_what_pyarrow_does_not_know_is_opened_with_fsspec() -> None:
     pytest.importorskip("fsspec")
     inputs = Folder("memory://scans/in")

@@ -1,5 +1,6 @@
 // What only tests call: the CPU kernels by themselves, which are compared with scalar references,
-// and a token that counts. They are the module `_kernels`, built beside the package, not installed.
+// a token that counts, and the rules for the marks of a line. They are the module `_kernels`, built
+// beside the package, not installed.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -17,6 +18,7 @@ void bind_bf16_kernels(py::module_& m);
 void bind_int8_kernels(py::module_& m);
 // Derives from the class of `crispvl._core`, which must have been imported.
 void bind_counting_token(py::module_& m);
+void bind_marks(py::module_& m);
 
 // Hands the values over to numpy without a copy.
 inline py::array_t<float> to_numpy(std::vector<float> values, std::vector<py::ssize_t> shape) {

@@ -8,4 +8,5 @@ PYBIND11_MODULE(_kernels, m) {
     crispvl::binding::bind_bf16_kernels(m);
     crispvl::binding::bind_int8_kernels(m);
     crispvl::binding::bind_counting_token(m);
+    crispvl::binding::bind_marks(m);
 }

@@ -86,6 +86,15 @@ def test_light_print_on_a_dark_bar_is_a_line() -> None:
     assert [line.inverse for line in lines] == [False] * (len(lines) - 1) + [True]
 
 
+def test_a_frame_of_dots_beside_print_is_no_part_of_its_lines() -> None:
+    page = letter()
+    left, right = page.px(21), page.px(190)
+    for y in range(page.px(20), page.px(280), 4):
+        for x in (left, left + 6, right, right + 6):
+            page.pen.rectangle((x, y, x + 1, y + 1), fill=0)
+    same_lines(page, page.pixels)
+
+
 def test_print_on_rules_and_in_frames_is_found_without_them() -> None:
     page = RenderedPage(dpi=200)
     for row in range(8):

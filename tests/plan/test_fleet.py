@@ -12,7 +12,7 @@ from crispvl.convert import convert_header
 from crispvl.errors import OutOfMemoryError
 from crispvl.hub import bundled
 from crispvl.plan import plan_model
-from crispvl.plan.fleet import Machine, plan_fleet
+from crispvl.plan.fleet import FleetPlan, Machine, plan_fleet
 from tiny.released import released
 
 GIB = 2**30
@@ -46,11 +46,15 @@ def test_hours_are_those_of_a_simulated_cluster() -> None:
 
 def test_memory_limits_the_workers_of_a_machine() -> None:
     one = memory()
-    peak = one.devices[-1].peak
-    small = plan_fleet(one, Machine(n_cores=64, n_bytes=3 * peak), n_pages=10, pages_per_second=1.0)
-    assert 2 <= small.workers_per_machine < 64
+
+    def plan(n_bytes: int) -> FleetPlan:
+        machine = Machine(n_cores=64, n_bytes=n_bytes)
+        return plan_fleet(one, machine, n_pages=10, pages_per_second=1.0)
+
+    worker = plan(GIB).worker_bytes
+    assert 2 <= plan(3 * worker).workers_per_machine < 64
     with pytest.raises(OutOfMemoryError, match="one worker"):
-        plan_fleet(one, Machine(n_cores=64, n_bytes=peak // 2), n_pages=10, pages_per_second=1.0)
+        plan(worker // 2)
 
 
 def test_threads_of_a_worker_take_cores() -> None:

@@ -32,11 +32,13 @@ def file_system(name: str) -> tuple[Any, str]:
     """Returns the file system of a folder or an address, and the path in it.
 
     Raises:
-        DocumentError: Neither pyarrow nor fsspec, where it is installed, knows such addresses.
+        DocumentError: Neither pyarrow nor fsspec, where it is installed, knows such addresses, or
+            an address lacks a slash.
     """
     from pyarrow import ArrowInvalid, fs
 
     if not is_remote(name):
+        _check_path(name)
         return fs.LocalFileSystem(), os.path.abspath(name)
     try:
         found: tuple[Any, str] = fs.FileSystem.from_uri(name)
@@ -49,6 +51,16 @@ def file_system(name: str) -> tuple[Any, str]:
             ) from error
         found = others
     return found
+
+
+def _check_path(name: str) -> None:
+    """Refuses an address that lacks a slash, which would become a folder on this disk."""
+    scheme, colon, rest = name.partition(":")
+    if colon and rest.startswith("/") and len(scheme) > 1 and not os.path.exists(f"{scheme}:"):
+        raise DocumentError(
+            f"[{name}] expected a folder, or an address such as s3://bucket/folder; found one "
+            f"slash after {scheme}:; write {scheme}:/{rest}, or ./{name} for a folder"
+        )
 
 
 def _of_fsspec(name: str) -> tuple[Any, str] | None:

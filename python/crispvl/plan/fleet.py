@@ -11,7 +11,9 @@ from crispvl.plan.memory_plan import MemoryPlan
 from crispvl.plan.split import split_layers
 
 _MEMORY_SHARE = 0.9
-"""Of a memory that workers may fill; the rest is for documents, drivers and the system."""
+"""Of a memory that workers may fill; the rest is for drivers and the system."""
+_DOCUMENT_BYTES = 64 << 20
+"""Of a worker: its page's pixels and layout, and what the libraries for documents and tables take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ def plan_fleet(
     n_machines = 1 if hours is None else math.ceil(machine_hours / hours)
     return FleetPlan(
         n_pages=n_pages,
-        worker_bytes=memory.devices[-1].peak,
+        worker_bytes=memory.devices[-1].peak + _DOCUMENT_BYTES,
         gpu_layers=gpu_layers,
         workers_per_machine=n_workers,
         n_machines=n_machines,
@@ -118,10 +120,11 @@ def _workers_in_memory(memory: MemoryPlan, machine: Machine) -> int:
     host = memory.devices[-1]
     shared = host.weights - host.table  # one memory map for all workers
     room = int(machine.n_bytes * _MEMORY_SHARE) - shared
-    n_workers = room // max(1, host.peak - shared)
+    needed = host.peak + _DOCUMENT_BYTES
+    n_workers = room // max(1, needed - shared)
     if n_workers < 1:
         raise OutOfMemoryError(
-            f"[plan] expected a machine with {host.peak / 2**30:.1f} GiB, which one worker "
+            f"[plan] expected a machine with {needed / 2**30:.1f} GiB, which one worker "
             f"needs; found {machine.n_bytes / 2**30:.1f} GiB; take a larger one, or a smaller "
             "file type"
         )

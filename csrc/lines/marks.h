@@ -1,0 +1,24 @@
+// Marks of a line that the model tells less surely than the ink does: dashes, quotes, commas.
+#pragma once
+
+#include "lines/joining.h"
+
+namespace crispvl::lines {
+
+// The ink that a word has for itself, px of the page.
+struct OwnInk {
+    double width, height;
+};
+
+// Whether a word is a single hyphen or dash.
+bool is_dash(std::u32string_view word);
+
+// The dash that ink shows, as long as it is beside small letters; empty where the ink is too high
+// for any.
+std::u32string dash_shown(std::u32string_view dash, const OwnInk& ink, double x_height);
+
+// Turns quotes that end a word into closing ones, but for those that close after „, and gives
+// commas and full stops that are words of their own to the word that they touch.
+void settle_marks(std::vector<ReadWord>& words, double x_height);
+
+}  // namespace crispvl::lines
