@@ -13,7 +13,7 @@ from crispvl.plan.split import split_layers
 _MEMORY_SHARE = 0.9
 """Of a memory that workers may fill; the rest is for drivers and the system."""
 _DOCUMENT_BYTES = 64 << 20
-"""Of a worker: its page's pixels and layout, and what the libraries for documents and tables take."""
+"""Of a worker: its page in pixels, its layout, and the libraries for documents and tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
