@@ -54,6 +54,25 @@ def test_a_table_within_a_cell_is_part_of_its_text_and_loses_no_cell_behind_it()
     assert find_tables(unclosed) == ((("a",),), (("b",),))
 
 
+def test_a_table_between_cells_loses_none_of_them() -> None:
+    inner = "<table><tr><td>1</td></tr></table>"
+    between = f"<table><tr><td>a</td>{inner}<td>b</td></tr></table>"
+    assert find_tables(between) == ((("a",),), (("1",),), (("b",),))
+    row = f"| a | b | c |\n|---|---|---|\n| x | {inner} | y |\n| p | q | r |"
+    assert find_tables(row) == ((("a", "b", "c"), ("x", "", "y"), ("p", "q", "r")), (("1",),))
+
+
+@pytest.mark.parametrize("span", ["2", " 2", "+2", "2px", "2 "])
+def test_spans_are_read_as_browsers_read_them(span: str) -> None:
+    rows = f'<tr><td colspan="{span}">a</td><td>b</td></tr><tr><td>c<td>d<td>e</tr>'
+    assert find_tables(f"<table>{rows}</table>") == ((("a", "a", "b"), ("c", "d", "e")),)
+
+
+@pytest.mark.parametrize("span", ["-2", "", "two", "\u0662"])
+def test_a_span_that_is_no_number_is_1(span: str) -> None:
+    assert find_tables(f'<table><tr><td colspan="{span}">a<td>b</table>') == ((("a", "b"),),)
+
+
 def test_a_rowspan_of_0_reaches_to_the_end_of_its_group_of_rows() -> None:
     rows = '<tr><td rowspan="0">a</td><td>1</td></tr><tr><td>2</td></tr>'
     foot = "<tr><td>3</td><td>4</td></tr>"

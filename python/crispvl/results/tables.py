@@ -18,6 +18,8 @@ MAX_SPAN = 100
 _HTML_MARK = re.compile(r"<table\b|(</table\s*>)", re.IGNORECASE)
 _ROW_GROUPS = ("thead", "tbody", "tfoot")
 _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
+_NO_LINE_END = re.compile(r"[^\r\n]")
+_SPAN = re.compile(r"\s*\+?([0-9]+)")  # what follows is ignored (HTML, 2.3.4.1)
 _CELL_END = re.compile(r"(?<!\\)\|")
 
 
@@ -30,7 +32,8 @@ def find_tables(text: str) -> tuple[Table, ...]:
         parser.feed(text[start:end])
         parser.close()
         found.extend((start, table) for table in parser.tables())
-        rest = rest[:start] + "\n" * (end - start) + rest[end:]  # of the same length
+        hidden = _NO_LINE_END.sub(" ", text[start:end])  # lines and places stay as they are
+        rest = rest[:start] + hidden + rest[end:]
     found.extend(_pipe_tables(rest))
     return tuple(table for _, table in sorted(found, key=lambda pair: pair[0]) if table)
 
@@ -161,7 +164,9 @@ class _TableParser(HTMLParser):
             if tag == "table":
                 self._inner.pop()
                 self.handle_data(" ")
-        elif tag in ("td", "th", "tr", "table"):
+        elif tag == "table":
+            self._end_table()
+        elif tag in ("td", "th", "tr"):
             self._end_cell()
         elif tag in _ROW_GROUPS:
             self._end_group()
@@ -228,5 +233,6 @@ class _TableParser(HTMLParser):
 
 
 def _span(value: str | None, least: int) -> int:
-    n = int(value[:9]) if value and value.isdecimal() else 1
+    found = _SPAN.match(value or "")
+    n = int(found[1][:9]) if found else 1
     return min(n, MAX_SPAN) if n >= least else 1
