@@ -10,6 +10,15 @@ from crispvl.prompts.messages import Message
 LOOP = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 DOUBLED = "{% set x = 'aaaaaaaaaaaaaaaa' %}"
 
+NESTED = "{% set n = namespace(x=0, y=0) %}"
+DEEP = (
+    NESTED
+    + "{% for a in 'abc' %}{% for b in range(99999) %}{% set n.x = (n.x,) %}{% endfor %}"
+    + "{% endfor %}"
+)
+TWICE = "{% set x = (0,) %}{% set y = (0,) %}" + "{% set x = (x, x) %}{% set y = (y, y) %}" * 60
+KEPT = "{% for a in range(99999) %}"
+
 HOSTILE = {
     "nested brackets": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
     "nested lists": "{{ " + "[" * 3000 + "]" * 3000 + " }}",
@@ -61,6 +70,31 @@ HOSTILE = {
     "batches": "{{ [1]|batch(999999999, 'x')|list }}",
     "words of Latin": "{{ lipsum(n=9999999) }}",
     "much output": "{% for a in range(9999) %}{{ 'x' * 9999 }}{% endfor %}",
+    "a comparison": TWICE + "{% if x == y %}{% endif %}",
+    "an order": TWICE + "{% if x < y %}{% endif %}",
+    "a search": TWICE + "{% if x in [y] %}{% endif %}",
+    "a test": TWICE + "{% if x is eq y %}{% endif %}",
+    "a test of a search": TWICE + "{% if x is in [y] %}{% endif %}",
+    "a selection": TWICE + "{{ [y]|select('in', [x])|list|length }}",
+    "a key": TWICE + "{% set d = {x: 1} %}",
+    "a key that is looked for": TWICE + "{{ {}[x] }}",
+    "a deep key": DEEP + "{% set d = {n.x: 1} %}",
+    "a deep key that is looked for": DEEP + "{{ {}[n.x] }}",
+    "a deep key in a search": DEEP + "{{ n.x in {} }}",
+    "a deep key that is attributed": DEEP + "{{ {}|attr(n.x) }}",
+    "deep elements that are made unique": DEEP + "{{ [n.x]|unique|list|length }}",
+    "slices that are kept": NESTED
+    + "{% set big = 'ab' * 490000 %}"
+    + KEPT
+    + "{% set n.x = [n.x, big[1:]] %}{% endfor %}",
+    "slices of lists that are kept": NESTED
+    + "{% set big = [0] * 490000 %}"
+    + KEPT
+    + "{% set n.x = [n.x, big[1:]] %}{% endfor %}",
+    "blocks that are kept": NESTED
+    + KEPT
+    + f"{{% set y %}}{'x' * 40_000}{{{{ a }}}}{'y' * 40_000}{{% endset %}}"
+    + "{% set n.x = [n.x, y] %}{% endfor %}",
     "slow searches": "{% set x = 'a' * 900000 %}"
     "{% for a in range(99999) %}{{ ('a' * 400000 ~ 'b') in x }}{% endfor %}",
 }
@@ -79,6 +113,13 @@ def test_a_template_that_turns_hostile_later_is_refused_then() -> None:
     assert "hello" in template.render([one])
     with pytest.raises(ModelFileError, match="more than"):
         template.render([one, Message("assistant", ("yes",)), one])
+
+
+def test_what_a_template_says_against_messages_is_cut() -> None:
+    template = ChatTemplate(LOOP + "{{ raise_exception('a' * 900000) }}")
+    with pytest.raises(ModelFileError, match=r"aaa…") as refused:
+        template.render([Message("user", ("hello",))])
+    assert len(str(refused.value)) < 1000
 
 
 def test_long_conversations_are_no_cost_of_the_templates() -> None:

@@ -139,6 +139,14 @@ def test_small_values_in_32_bits_are_not_taken_for_black() -> None:
         open_image(Image.fromarray(wide(20, np.int32)))
 
 
+@pytest.mark.parametrize("white", [1, 255, 4095])
+def test_a_portable_float_map_is_scaled_by_its_range(white: int) -> None:
+    grey = np.asarray(letters("white", "black").convert("L"))
+    rows = (grey[::-1] * (white / 255)).astype("<f4")
+    data = b"Pf\n%d %d\n-1.0\n" % grey.shape[::-1] + rows.tobytes()
+    assert np.abs(np.asarray(open_image(data))[..., 0].astype(int) - grey).max() <= 1
+
+
 def test_the_range_that_a_tiff_tells_counts() -> None:
     tags = ImageFileDirectory_v2()
     tags[281] = 3000  # MaxSampleValue

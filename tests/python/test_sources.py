@@ -88,7 +88,15 @@ def test_dpi_sets_the_size_of_a_rendered_page_up_to_a_limit(
 
 
 @pytest.mark.parametrize(
-    "mark", [b"%PDF 1.3", b"%PDF1.3", b"%PDF-", b"\n\nHTTP/1.1\r\n\r\n%PDF-1.4"]
+    "mark",
+    [
+        b"%PDF 1.3",
+        b"%PDF1.3",
+        b"%PDF-",
+        b"\n\nHTTP/1.1\r\n\r\n%PDF-1.4",
+        b"BM\n%PDF-1.4",
+        b"P5 %PDF-1.4",
+    ],
 )
 def test_a_pdf_may_begin_as_pdfium_takes_it(mark: bytes, tmp_path: Path) -> None:
     data = PDF.replace(b"%PDF-1.4", mark, 1)
@@ -110,6 +118,15 @@ def test_an_image_that_mentions_pdf_is_an_image(form: str) -> None:
     PICTURES[0].convert("RGB").save(buffer, form, **told)
     assert b"%PDF-" in buffer.getvalue()[:1024]
     assert abs(greys(buffer.getvalue())[0] - GREYS[0]) < 4
+
+
+def test_an_image_of_a_kind_without_a_mark_that_mentions_pdf_is_an_image(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    PICTURES[0].convert("RGB").save(buffer, "TGA", id_section=b"%PDF-1.4")
+    assert b"%PDF-" in buffer.getvalue()[:1024]
+    (tmp_path / "scan").write_bytes(buffer.getvalue())
+    for source in (buffer.getvalue(), tmp_path / "scan"):
+        assert abs(greys(source)[0] - GREYS[0]) < 4
 
 
 def test_a_scan_is_drawn_at_its_own_resolution_whatever_the_size_of_its_page() -> None:
@@ -141,6 +158,14 @@ def test_the_user_unit_of_a_page_is_applied(packed: bool) -> None:
     ]:
         data = pdf_files.one_page(dot, (72, 36), b"", entries=entry, packed=packed)
         assert sizes(data, dpi=100) == [size]
+
+
+def test_a_user_unit_that_is_an_object_of_its_own_is_applied() -> None:
+    dot = Image.new("L", (1, 1), 255)
+    data = pdf_files.one_page(dot, (72, 36), b"", entries=b"/UserUnit 7 0 R")
+    data = data.replace(b"xref\n", b"7 0 obj\n2.5\nendobj\nxref\n", 1)  # PDFium looks for it
+    data = data[: data.index(b"xref\n")] + b"trailer\n<</Size 8/Root 1 0 R>>\n%%EOF\n"
+    assert sizes(data, dpi=100) == [(250, 125)]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from crispvl.inputs.pdf_images import page_images
 _FILLED = 0.5  # of a page's area; images on less of it are pictures within a text
 
 _LARGEST_UNIT = 75_000.0  # of Acrobat
-_UNIT = re.compile(rb"/UserUnit\s*(\d*\.?\d+)")
+_UNIT = re.compile(rb"/UserUnit\s*(\d*\.?\d+)(\s+\d+\s+R\b)?")
 _OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,2000}?stream\r?\n", re.DOTALL)
 _MOST_BYTES = 64 << 20  # of an object stream's text that is looked through
 
@@ -59,7 +59,10 @@ def user_unit(pdf: Any, i_page: int) -> float:
         copy.save(buffer)
     finally:
         copy.close()
-    found = _UNIT.search(buffer.getvalue())
+    data = buffer.getvalue()
+    found = _UNIT.search(data)
+    if found and found[2]:  # an object of its own
+        found = re.search(rb"\b%s\s+\d+\s+obj\s*(\d*\.?\d+)" % found[1], data)
     return min(max(float(found[1]), 1.0), _LARGEST_UNIT) if found else 1.0
 
 

@@ -143,7 +143,7 @@ def _scale_wide_grey(image: Image.Image, where: str) -> Image.Image:
     values = np.asarray(image)
     tags = getattr(image, "tag_v2", {})
     stated = tags.get(_MAX_SAMPLE_VALUE)
-    if image.format == "PPM":  # Pillow scales the range that the file states to 16 bits
+    if image.format == "PPM" and image.mode != "F":  # Pillow scales a stated range to 16 bits
         stated = 0xFFFF
     depth = _DEPTHS.get(image.mode, 16)
     grey = Image.fromarray(eight_bits(values, white_level(values, depth, where, stated)))

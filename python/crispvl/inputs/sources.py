@@ -7,6 +7,7 @@ for, a web address. `expand` finds the files that a user names by folder or patt
 from __future__ import annotations
 
 import glob
+import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -46,10 +47,9 @@ SUFFIXES = frozenset((".pdf", *_IMAGE_SUFFIXES))
 _HEAD_BYTES = 1024  # PDFium finds a PDF's mark anywhere in them
 
 _IMAGE_MARKS = re.compile(
-    rb"\x89PNG|\xff\xd8|GIF8|II[*+]|MM\0[*+]|BM|RIFF|P[1-7]\s|\0\0\0\x0cjP|\xff\x4f\xff\x51|....ftyp",
-    re.DOTALL,
+    rb"\x89PNG|\xff\xd8|GIF8|II[*+]|MM\0[*+]|RIFF|\0\0\0\x0cjP|\xff\x4f\xff\x51|....ftyp", re.DOTALL
 )
-"""What images begin with, in whose comments a PDF's mark means nothing."""
+"""What images begin with, damaged or not, in whose comments a PDF's mark means nothing."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,17 @@ def is_pdf(document: Path | bytes) -> bool:
     else:
         with document.open("rb") as file:
             head = file.read(_HEAD_BYTES)
-    return b"%PDF" in head and not _IMAGE_MARKS.match(head)
+    place = head.find(b"%PDF")
+    return place == 0 or (place > 0 and not _IMAGE_MARKS.match(head) and not _is_image(document))
+
+
+def _is_image(document: Path | bytes) -> bool:
+    """Returns whether Pillow takes a file for an image; some kinds begin like anything else."""
+    try:
+        with Image.open(io.BytesIO(document) if isinstance(document, bytes) else document):
+            return True
+    except Exception:  # its plugins raise whatever their parser stumbles over
+        return False
 
 
 def expand(names: Iterable[str]) -> Iterator[str]:

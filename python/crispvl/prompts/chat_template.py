@@ -14,7 +14,8 @@ import jinja2
 
 from crispvl.errors import ModelFileError
 from crispvl.prompts.messages import ImagePart, Message, flatten, plain
-from crispvl.prompts.template_sandbox import LimitError, compile_template, render_template
+from crispvl.prompts.template_costs import LimitError
+from crispvl.prompts.template_sandbox import compile_template, render_template
 
 _THINKING = "enable_thinking"
 
@@ -44,7 +45,7 @@ class ChatTemplate:
             raise _refused(error) from error
         except jinja2.TemplateError as error:
             raise ModelFileError(
-                f"[chat template] expected a Jinja template; found an error in it ({error}); "
+                f"[chat template] expected a Jinja template; found an error in it ({_cut(error)}); "
                 "convert the model again"
             ) from error
         self._accepts_parts = self._try_parts()
@@ -119,7 +120,7 @@ _FAILURES = (
 
 
 def _refused(error: Exception) -> ModelFileError:
-    reason = str(error) if isinstance(error, jinja2.TemplateError) else repr(error)
+    reason = _cut(error) if isinstance(error, jinja2.TemplateError) else _cut(repr(error))
     if isinstance(error, LimitError):
         return ModelFileError(
             f"[chat template] expected a template of bounded cost; found one that {reason}; "
@@ -129,6 +130,15 @@ def _refused(error: Exception) -> ModelFileError:
         f"[chat template] expected a prompt; found the template's error {reason!r}; change the "
         "messages, or convert the model with another template"
     )
+
+
+def _cut(error: object) -> str:
+    """Returns what a template says, of whatever length, as part of a message."""
+    text = str(error)
+    return text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
+
+
+_MOST_CHARACTERS = 300  # of a template's own words
 
 
 def _is_text(message: Message) -> bool:

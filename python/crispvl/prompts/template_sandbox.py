@@ -2,18 +2,15 @@
 
 Jinja's own sandbox keeps a template from the interpreter; this one also bounds what it costs: its
 source, the values it makes, the steps it takes and the time that they take. Every operation that
-can make a value larger than its operands passes through here first, and every loop is counted;
-what is in between takes time in proportion to a value's size at most.
+makes a value or goes through one, as comparing and hashing do, passes through here first, and every
+loop is counted; what is in between takes time in proportion to a value's size at most.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import wraps
 from typing import Any, NoReturn
@@ -24,20 +21,20 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
+
+from crispvl.prompts.template_costs import (
+    LimitError,
+    bounded,
+    check_size,
+    checked,
+    concat,
+    size_of,
+    spend,
+)
 
 MAX_SOURCE = 100_000
 """Characters of a template; the longest that are published have a quarter of it."""
-
-MAX_VALUE = 1_000_000
-"""Characters and elements of a value, beside those of the messages."""
-
-MAX_STEPS = 1_000_000
-"""Operations and elements of loops in one rendering."""
-
-MAX_SECONDS = 5.0
-"""Of the thread's own time in one rendering."""
 
 MAX_NUMBER = 100_000
 """Of a width, a count or a repetition."""
@@ -56,44 +53,6 @@ upper urlencode wordcount
 """
 
 
-class LimitError(jinja2.TemplateError):
-    """A template costs more than one can."""
-
-
-class _Budget:
-    """What is left to one rendering."""
-
-    def __init__(self, given: int) -> None:
-        self.max_value = MAX_VALUE + 8 * given
-        self._steps = MAX_STEPS + 8 * given
-        self._end = time.thread_time() + MAX_SECONDS
-
-    def spend(self, n_steps: int) -> None:
-        self._steps -= n_steps
-        if self._steps < 0:
-            raise LimitError(f"takes more than {MAX_STEPS} steps")
-        if time.thread_time() > self._end:
-            raise LimitError(f"takes more than {MAX_SECONDS:.0f} s")
-
-    def check(self, size: int) -> None:
-        if size > self.max_value:
-            raise LimitError(f"makes a value of more than {self.max_value} characters")
-
-
-_budget: ContextVar[_Budget] = ContextVar("budget")
-
-
-@contextmanager
-def _bounded(given: Any = ()) -> Iterator[None]:
-    """Bounds what templates cost in the block; values may be larger for larger messages."""
-    token = _budget.set(_Budget(1 << 40))
-    try:
-        _budget.set(_Budget(_size(given)))
-        yield
-    finally:
-        _budget.reset(token)
-
-
 def compile_template(source: str) -> jinja2.Template:
     """Compiles a template, for `render_template`.
 
@@ -104,7 +63,7 @@ def compile_template(source: str) -> jinja2.Template:
         raise LimitError(f"has {len(source)} characters, more than {MAX_SOURCE}")
     environment = _environment()
     try:
-        with _bounded():
+        with bounded():
             tree = _Counted().visit(environment.parse(source))
             code = environment.compile(tree)
     except (RecursionError, MemoryError) as error:
@@ -126,7 +85,7 @@ def render_template(template: jinja2.Template, variables: Mapping[str, Any]) -> 
         Exception: Whatever else it fails with.
     """
     try:
-        with _bounded(dict(variables)):
+        with bounded(dict(variables)):
             return template.render(variables)
     except RecursionError as error:
         raise LimitError("calls itself too deeply") from error
@@ -135,7 +94,7 @@ def render_template(template: jinja2.Template, variables: Mapping[str, Any]) -> 
 
 
 class _Counted(NodeTransformer):
-    """Makes loops and concatenations pass through filters of ours."""
+    """Makes what costs in proportion to a value pass through filters of ours."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - as Jinja names it
         self.generic_visit(node)
@@ -147,25 +106,51 @@ class _Counted(NodeTransformer):
         parts = nodes.List(node.nodes, lineno=node.lineno)
         return nodes.Filter(parts, "_text", [], [], None, None, lineno=node.lineno)
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.expr = _weighed(node.expr)
+        for operand in node.ops:
+            operand.expr = _weighed(operand.expr)
+        return node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802 - of a dict
+        self.generic_visit(node)
+        node.key = _weighed(node.key)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):  # a copy
+            return _weighed(node)
+        node.arg = _weighed(node.arg)
+        return node
+
+
+def _weighed(node: nodes.Expr) -> nodes.Expr:
+    """Returns an expression that is refused where its value is too large or too deep."""
+    if isinstance(node, nodes.Const):
+        return node
+    return nodes.Filter(node, "_checked", [], [], None, None, lineno=node.lineno)
+
 
 class _Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(ImmutableSandboxedEnvironment.default_binop_table)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        size = _size(left) + _size(right)
+        size = size_of(left) + size_of(right)
         if operator == "%" and isinstance(left, str):
             _check_format(left, size)
         elif operator == "*":
             _check_product(left, right)
         elif operator == "**" and not (abs(left) < 1e9 and abs(right) < 64):
             raise LimitError("computes a power that is too large")
-        return _checked(super().call_binop(context, operator, left, right))
+        return checked(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         method = f".{getattr(__obj, '__name__', type(__obj).__name__)}"
         bound = getattr(__obj, "__wrapped__", __obj)  # Jinja wraps str.format
         _before(method, getattr(bound, "__self__", None), args, kwargs)
-        return _checked(super().call(__context, __obj, *args, **kwargs))
+        return checked(super().call(__context, __obj, *args, **kwargs))
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, str) and attr not in _STRING_METHODS.split():
@@ -183,7 +168,10 @@ def _environment() -> _Sandbox:
     environment.filters["tojson"] = _guarded("tojson", _to_json)
     environment.filters["_elements"] = _elements
     environment.filters["_text"] = _text
-    environment.concat = _concat  # type: ignore[method-assign]
+    environment.filters["_checked"] = checked
+    tests: dict[str, Any] = dict(environment.tests)
+    environment.tests = {name: _sized(test) for name, test in tests.items()}
+    environment.concat = concat  # type: ignore[method-assign]
     environment.globals = {
         name: environment.globals[name] for name in ("range", "dict", "namespace")
     }
@@ -199,7 +187,16 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         shown = args[n_hidden:]
         _before(name, shown[0] if shown else None, shown[1:], kwargs)
-        return _checked(function(*args, **kwargs))
+        return checked(function(*args, **kwargs))
+
+    return call
+
+
+def _sized(test: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(test)
+    def call(*args: Any) -> Any:
+        size_of(args)
+        return test(*args)
 
     return call
 
@@ -214,22 +211,21 @@ def _before(name: str, value: Any, args: tuple[Any, ...], kwargs: Mapping[str, A
         kwargs: Further arguments.
     """
     given = [*args, *kwargs.values()]
-    size = _size(value)
-    total = size + sum(map(_size, given))
+    size = size_of(value)
+    total = size + sum(map(size_of, given))
     for number in given:
         if isinstance(number, (int, float)) and not abs(number) <= MAX_NUMBER:
             raise LimitError(f"calls {name} with a number beyond {MAX_NUMBER}")
-    check = _budget.get().check
     if name in ("replace", ".replace") and len(given) >= 2:
         old, new = str(given[0]), str(given[1])
-        check(size + (str(value).count(old) + 1) * len(new))
+        check_size(size + (str(value).count(old) + 1) * len(new))
     elif name == ".join" and given:
-        check(total + len(value) * _count(given[0]))
+        check_size(total + len(value) * _count(given[0]))
     elif name == "join" and given:
-        check(total + len(str(given[0])) * _count(value))
+        check_size(total + len(str(given[0])) * _count(value))
     elif name in ("indent", "tojson"):
         widths = [len(n) if isinstance(n, str) else n for n in given if isinstance(n, (str, int))]
-        check(size + (size if name == "tojson" else str(value).count("\n") + 1) * sum(widths))
+        check_size(size + (size if name == "tojson" else str(value).count("\n") + 1) * sum(widths))
     elif name in ("format", ".format"):
         _check_format(str(value), total)
 
@@ -238,47 +234,17 @@ def _check_format(form: str, total: int) -> None:
     """Refuses a pattern that widens what it is given, or repeats it too often."""
     if re.search(r"%[^a-zA-Z%]*(\d{4}|\*)|\{[^}]*(\d{4}|\{)", form):
         raise LimitError("formats with a width that is too large")
-    _budget.get().check(total * (1 + form.count("%") + form.count("{")))
+    check_size(total * (1 + form.count("%") + form.count("{")))
 
 
 def _check_product(left: Any, right: Any) -> None:
     for value, n in ((left, right), (right, left)):
         if isinstance(value, (str, list, tuple)) and isinstance(n, int):
-            _budget.get().check(_size(value) * max(n, 0))
+            check_size(size_of(value) * max(n, 0))
 
 
 def _count(value: Any) -> int:
     return len(value) if hasattr(value, "__len__") else MAX_NUMBER
-
-
-def _checked(value: Any) -> Any:
-    """Returns a result that is not too large."""
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise LimitError("computes a number that is too large")
-    _size(value)
-    return value
-
-
-def _size(value: Any) -> int:
-    """Returns how many characters and elements a value has, those within it included.
-
-    Counting them costs steps, and a value that is too large is refused.
-    """
-    budget = _budget.get()
-    total, n_seen, left = 0, 0, [value]
-    while left:
-        each = left.pop()
-        n_seen += 1
-        total += len(each) if isinstance(each, (str, bytes)) else 1
-        if isinstance(each, dict):
-            left.extend([*each.keys(), *each.values()])
-        elif isinstance(each, Namespace):
-            left.extend(each._Namespace__attrs.values())
-        elif isinstance(each, (list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)):
-            left.extend(each)
-        budget.check(total + len(left))
-    budget.spend(n_seen + total // 256)
-    return total
 
 
 def _elements(value: Any) -> Any:
@@ -286,29 +252,17 @@ def _elements(value: Any) -> Any:
     elements = []
     for element in value:
         elements.append(element)
-        _budget.get().spend(1)
+        spend(1)
     return elements
 
 
 def _text(values: Iterable[Any]) -> str:
-    return _concat(
-        [value if isinstance(value, str) else str(_finalized(value)) for value in values]
-    )
+    return concat([value if isinstance(value, str) else str(_finalized(value)) for value in values])
 
 
 def _finalized(value: Any) -> Any:
     """What is going to be written: its text is about as long as the value is large."""
-    return _checked(value)
-
-
-def _concat(pieces: Iterable[str]) -> str:
-    taken, total, budget = [], 0, _budget.get()
-    for piece in pieces:
-        taken.append(piece)
-        total += len(piece)
-        budget.check(total)
-        budget.spend(1)
-    return "".join(taken)
+    return checked(value)
 
 
 class _Generation(Extension):
