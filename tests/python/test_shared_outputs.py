@@ -194,3 +194,38 @@ def test_an_output_that_cannot_be_opened_is_its_own_documents_failure(
     assert main(job) == 1
     assert "Permission denied" in capsys.readouterr().err
     assert len(records(out / "other.jsonl")) == 1
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"source": null, "number": 1, "error": null}',
+        '{"source": 5, "number": 1, "error": null}',
+        '{"source": "a", "number": "1", "error": null}',
+        '{"source": "a", "number": {}, "error": null}',
+        '{"source": "a", "number": 1}',
+        "null",
+        pytest.param("[" * 100_000, id="nested"),
+    ],
+)
+def test_lines_that_are_no_records_are_refused_in_words(
+    record: str, command: list[str], page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text(f"{record}\n")
+    assert main([*command, str(page), "--format", "jsonl", "-o", str(out), "--resume"]) == 2
+    assert "found something else in line 1" in capsys.readouterr().err
+    assert out.read_text() == f"{record}\n"
+
+
+def test_a_manifest_of_anything_else_is_passed_over(
+    command: list[str], page: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    name = f"{page.stem}.txt"
+    lines = [f'{{"source": 5, "output": "{name}"}}', '{"source": "a", "output": 5}', "[" * 100_000]
+    (out / ".crispvl.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    (out / name).write_text("nobody's")
+    assert main([*command, str(page), "-o", str(out), "--resume"]) == 0
+    assert (out / name).read_text() != "nobody's"

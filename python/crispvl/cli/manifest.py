@@ -27,9 +27,10 @@ class Manifest:
         self._path = folder / ".crispvl.jsonl"
         self._by_output: dict[str, Mapping[str, Any]] = {}
         for line in self._path.read_bytes().splitlines() if self._path.is_file() else ():
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
                 entry = json.loads(line)
-                self._by_output[entry["output"]] = {**entry, "source": entry["source"]}
+                if isinstance(entry["source"], str) and isinstance(entry["output"], str):
+                    self._by_output[entry["output"]] = entry
 
     def has(self, output: str, source: str) -> bool:
         """Returns whether a file holds a document."""

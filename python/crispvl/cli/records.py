@@ -158,15 +158,25 @@ def _read(data: bytes, path: Path) -> tuple[list[Record], int]:
             break
         try:
             record = json.loads(line)
-            assert {"source", "number", "error"} <= record.keys()
-        except (ValueError, AssertionError, AttributeError):
+        except (ValueError, RecursionError):
+            record = None
+        if not _is_record(record):
             raise DocumentError(
                 f"[{path}] expected records that crispvl wrote; found something else in line "
                 f"{len(records) + 1}; give another output, or leave --resume out"
-            ) from None
+            )
         records.append(record)
         n_bytes += len(line)
     return records, n_bytes
+
+
+def _is_record(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and {"source", "number", "error"} <= value.keys()
+        and isinstance(value["source"], str)
+        and isinstance(value["number"], int | None)
+    )
 
 
 def _write(path: Path, records: Iterable[Record]) -> None:
