@@ -365,7 +365,7 @@ def test_json_is_found_in_what_models_write(text: str) -> None:
     ['{"items": [{"a": 1}', '{"items": [{"a": 1}], "b": }', 'So: {"items": {"a": 1}, and',
      '<think>{"a": 1}</think>', '<think>Perhaps {"a": 1}', 'Perhaps {"a": 1}</think>No.',
      "As in [1], nothing.", "See [1] and [2, 3].", '```json\n{"a": 1}\n```\nNo:\n```json\n{"a": [',
-     '{"a: 1} {"b": {"a": 1}'],
+     '{"a: 1} {"b": {"a": 1}', '{"a": NaN}', 'It is {"a": -Infinity}.'],
 )  # fmt: skip
 def test_what_is_within_a_broken_value_or_a_draft_or_prose_is_no_answer(text: str) -> None:
     with pytest.raises(ValueError, match="no JSON was found"):

@@ -9,8 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)  # Python would take NaN and Infinity
 _THOUGHT = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL)  # many templates open it themselves
 _FENCE = re.compile(r"```([^\n`]*)\n(.*?)(?:```|\Z)", re.DOTALL)
 _JSON_FENCES = ("", "json", "json5", "jsonc")
@@ -30,14 +35,14 @@ def find_json(text: str) -> Any:
 
 def _find(text: str) -> Any:
     try:
-        return json.loads(text)
+        return _DECODER.decode(text)
     except ValueError:
         text = _THOUGHT.sub("", text)
     fences = _FENCE.findall(text)
     in_json = [body for kind, body in fences if kind.strip().lower() in _JSON_FENCES]
     body = (in_json[-1] if in_json else _FENCE.sub("", text)).strip()
     try:
-        return json.loads(body)
+        return _DECODER.decode(body)
     except ValueError as error:
         for value in reversed([*_values(body)]):
             return value
@@ -46,12 +51,11 @@ def _find(text: str) -> Any:
 
 def _values(text: str) -> Iterator[Any]:
     """Yields the objects between words, and the lists that have their lines to themselves."""
-    decoder = json.JSONDecoder()
     start: int | None = 0
     while start is not None and (bracket := re.compile(r"[{\[]").search(text, start)):
         begin = bracket.start()
         try:
-            value, start = decoder.raw_decode(text, begin)
+            value, start = _DECODER.raw_decode(text, begin)
         except ValueError:
             start = _closing(text, begin)
             continue
