@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
