@@ -210,3 +210,25 @@ def test_pixels_are_made_square_before_the_picture_is_turned() -> None:
     turned = open_image(encoded(letters("white", "black"), "JPEG", dpi=(200, 100), exif=exif))
     assert turned.size == (320, 360)
     assert open_image(turned).size == (320, 360)
+
+
+def test_the_resolution_of_a_tiff_is_turned_with_it() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(letters("white", "black"), "TIFF", dpi=(200, 100), exif=exif)
+    assert open_image(data).size == (320, 360)
+    assert open_image(Image.open(io.BytesIO(data))).size == (320, 360)
+
+
+def test_an_aspect_that_a_jpeg_tells_counts_more_than_a_square_resolution() -> None:
+    exif = Image.Exif()
+    exif[0x011A], exif[0x011B], exif[0x0128] = 72.0, 72.0, 2
+    data = bytearray(encoded(letters("white", "black"), "JPEG", exif=exif))
+    at = data.index(b"JFIF\0") + 7
+    data[at : at + 5] = struct.pack(">BHH", 0, 2, 1)
+    assert open_image(bytes(data)).size == (360, 320)
+
+
+def test_premultiplied_grey_is_read() -> None:
+    image = letters("white", "black").convert("LA")
+    assert open_image(image.convert("La")).tobytes() == open_image(image).tobytes()

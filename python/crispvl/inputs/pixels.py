@@ -39,7 +39,7 @@ _TELL_ASPECT = (
 
 _CENTIMETRE = 3  # EXIF's unit of resolution; the others are taken for inches
 
-_MAX_SAMPLE_VALUE, _PHOTOMETRIC = 281, 262  # TIFF tags
+_WIDTH, _HEIGHT, _PHOTOMETRIC, _MAX_SAMPLE_VALUE = 256, 257, 262, 281  # TIFF tags
 _WHITE_IS_ZERO = 0
 
 
@@ -117,14 +117,24 @@ def _density(image: Image.Image) -> tuple[float, float]:
     if image.format in ("JPEG", "MPO") and not info.get("jfif_unit"):
         info.pop("dpi", None)  # Pillow takes only EXIF's x, for both
     info["exif"] = _exif_density(image)
-    for name in ("dpi", "resolution", "aspect", "exif", "jfif_density"):
+    names = ["dpi", "resolution", "aspect", "exif", "jfif_density"]
+    if info.get("jfif_unit") == 0 and len(set(info.get("jfif_density", ()))) == 2:
+        names.insert(0, names.pop())  # an aspect; EXIF's 72 by 72 is what cameras always write
+    for name in names:
         try:
             x, y = (float(n) for n in info[name])
         except (ArithmeticError, KeyError, TypeError, ValueError):  # a fraction such as 0/0
             continue
         if 0 < x < np.inf and 0 < y < np.inf:
-            return x, y
+            return (y, x) if _is_turned(image) else (x, y)
     return 1.0, 1.0
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Returns whether Pillow turned a TIFF by a quarter as it decoded it, but not its tags."""
+    tags = getattr(image, "tag_v2", {})
+    stored = tags.get(_WIDTH), tags.get(_HEIGHT)
+    return stored != image.size and stored == image.size[::-1]
 
 
 def _exif_density(image: Image.Image) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ def on_ground(image: Image.Image) -> Image.Image:
     The core chooses the ground, for the C library as well. Where the alpha hides everything, it
     means nothing: programs that know no transparency write 0 into all of it.
     """
-    layer = image.convert("RGBA")
+    layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     level = _ground_of(layer)
     if level is None:
         return layer.convert("RGB")
