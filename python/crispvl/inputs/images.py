@@ -136,9 +136,12 @@ def checked_path(source: str | os.PathLike[str]) -> Path:
         if not isinstance(error, ValueError) and error.errno != errno.ENAMETOOLONG:
             return Path(source)  # what opens it says the rest
         shown = encodable(text if len(text) <= 80 else text[:80] + "…")
+        found = f"{len(text)} characters, too many for a file name"
+        if isinstance(error, ValueError):
+            found = "a character that no file name holds"
         raise FileNotFoundError(
-            f"[{shown!r}] expected a path; found {len(text)} characters, too many for a file "
-            "name; decode data yourself and pass its bytes, or pass a data: URI"
+            f"[{shown!r}] expected a path; found {found}; decode data yourself and pass its "
+            "bytes, or pass a data: URI"
         ) from None
     return Path(source)
 
