@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import random
@@ -236,6 +237,23 @@ def test_whole_jpegs_are_not_flagged(mode: str, options: dict[str, object]) -> N
         page.convert(mode).save(file, "JPEG", **options)
         assert not is_flagged(file.getvalue())
         assert not is_flagged(file.getvalue() + b"trailing" * 9)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB"])
+def test_a_png_is_flagged_where_its_checksum_is_wrong(mode: str) -> None:
+    file = io.BytesIO()
+    written().convert(mode).save(file, "PNG")
+    data = file.getvalue()
+    assert not is_flagged(data)
+    begin, n_read = data.index(b"IDAT") + 4, 0
+    for at in range(begin, len(data) - 20, 7):
+        damaged = bytearray(data)
+        damaged[at] ^= 0x10
+        with contextlib.suppress(ImageError):
+            assert is_flagged(bytes(damaged))
+            n_read += 1
+    assert n_read > 0
+    assert not is_flagged(data[: data.index(b"IEND") - 4])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "1"])

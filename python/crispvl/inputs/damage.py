@@ -2,11 +2,12 @@
 
 Pillow hears of neither libjpeg's nor libtiff's warnings, and PDFium of none. So the codes of a JPEG
 are gone through by the core, rows of black and white are encoded again as ITU-T T.4 and T.6 lay it
-down bit by bit, and deflated data is asked for its checksum.
+down bit by bit, and deflated data and PNGs are asked for their checksums.
 """
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +22,7 @@ from crispvl.inputs.tiff_samples import first_directory
 DAMAGED = "damaged"
 """Key in the ``info`` of a picture that was made of damaged data."""
 
-_JPEG_MARK = b"\xff\xd8"
+_JPEG_MARK, _PNG_MARK = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _ROWS, _GROUP_3, _GROUP_4, _JPEG, _DEFLATE = 2, 3, 4, 7, (8, 32946)  # TIFF's compressions
 _COMPRESSION, _FILL_ORDER, _ROWS_PER_STRIP, _GROUP_3_OPTIONS, _JPEG_TABLES = 259, 266, 278, 292, 347
 _TWO_DIMENSIONS, _UNCOMPRESSED = 1, 2  # bits of the fourth
@@ -39,6 +40,8 @@ def is_damaged(data: bytes, image: Image.Image) -> bool:
     """
     if data.startswith(_JPEG_MARK):
         return is_damaged_jpeg(data)
+    if data.startswith(_PNG_MARK):
+        return _is_damaged_png(data)
     if not is_tiff(data):
         return False
     tags: Any = first_directory(data)
@@ -50,6 +53,24 @@ def is_damaged(data: bytes, image: Image.Image) -> bool:
         return any(is_damaged_deflate(piece) for piece in _pieces(data, tags))
     is_fax = compression in (_ROWS, _GROUP_3, _GROUP_4) and image.mode == "1"
     return is_fax and _PIECES[0][0] in tags and _has_damaged_strips(data, image, tags)
+
+
+def _is_damaged_png(data: bytes) -> bool:
+    """Returns whether the checksum of a chunk with pixels is wrong; Pillow looks at the others."""
+    view, at = memoryview(data), len(_PNG_MARK)
+    while at + 12 <= len(data):  # length, kind, body, checksum
+        n_bytes, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + n_bytes
+        if kind == b"IEND" or end + 4 > len(data):
+            break
+        if kind == b"IDAT" and zlib.crc32(view[at + 4 : end]) != _uint32(data, end):
+            return True
+        at = end + 4
+    return False
+
+
+def _uint32(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big")
 
 
 def is_damaged_jpeg(data: bytes) -> bool:
