@@ -8,6 +8,7 @@ derives from the built-in class that fits, so code that knows nothing of crispvl
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 
@@ -104,6 +105,17 @@ def explained(error: Exception, where: str) -> Exception:
     )
     named.__cause__ = error
     return named
+
+
+def kept(error: Exception) -> Exception:
+    """Returns an error that a result keeps; what its frames hold, such as pictures, is let go."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def _reason(error: Exception) -> str:

@@ -295,3 +295,15 @@ def test_shapes_in_which_nothing_can_be_read_are_refused(size: tuple[int, int]) 
 @pytest.mark.parametrize("size", [(8, 8), (1600, 8), (6000, 6000), (10, 2000)])
 def test_shapes_that_may_hold_text_are_let_through(size: tuple[int, int]) -> None:
     check_readable(Image.new("RGB", size))
+
+
+def test_a_decoder_without_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    Image.new("L", (20, 20)).save(file, "PNG")
+
+    def fail(*arguments: object) -> None:
+        raise OSError("out of memory when reading image file")  # Pillow's words for a code of C
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fail)
+    with pytest.raises(MemoryError):
+        open_image(file.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -178,6 +179,27 @@ def test_a_page_without_memory_fails_and_the_others_go_on(ocr: CrispOCR, telling
     assert document.pages[0].text == document.pages[2].text == "Twenty letters and so"
     many = list(ocr.recognize_many([inked(), b"broken", inked()], streams=3))
     assert [result.error is None for result in many] == [True, False, True]
+
+
+def test_the_error_of_a_page_holds_none_of_its_memory(
+    ocr: CrispOCR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[Any]] = []
+
+    class Pixels:
+        pass
+
+    def fail(*arguments: Any) -> Any:
+        pixels = Pixels()
+        made.append(weakref.ref(pixels))
+        raise MemoryError
+
+    monkeypatch.setattr("crispvl.inputs.sources.open_image", fail)
+    monkeypatch.setattr("crispvl.inputs.pdf.PdfFile.render", fail)
+    kept = list(ocr.recognize_many([inked(), pdf_files.pdf([inked()] * 2)]))
+    errors = [kept[0].error, *(page.error for page in kept[1].pages)]
+    assert [type(error) for error in errors] == [OutOfMemoryError] * 3
+    assert [pixels() for pixels in made] == [None] * 3
 
 
 def test_a_page_out_of_time_leaves_the_others_theirs(ocr: CrispOCR, telling: Telling) -> None:

@@ -19,6 +19,7 @@ from crispvl.inputs.tiff_messages import TiffMessages
 from crispvl.inputs.tiff_samples import TiffSamples, first_directory
 from crispvl.thread_stack import require_stack
 
+_NO_MEMORY = "out of memory"  # of an OSError, what a decoder of Pillow answers in C
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -129,6 +130,8 @@ def decoding(data: bytes, where: str) -> Iterator[None]:
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever their parser stumbles over
+        if str(error).startswith(_NO_MEMORY):
+            raise MemoryError from error
         raise ImageError(
             f"[{where}] expected a complete image; found a damaged one ({error}); save it again"
         ) from error

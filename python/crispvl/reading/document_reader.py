@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from crispvl.engine.waiting import Until
-from crispvl.errors import Cancelled, explained
+from crispvl.errors import Cancelled, explained, kept
 from crispvl.events import Event, LineRead, LinesFound, PageDone, PageStarted, TilesEncoded
 from crispvl.inputs.images import ImageLike
 from crispvl.inputs.sources import PageSource, open_source
@@ -157,7 +157,7 @@ class DocumentReader:
             reason = explained(error, name)
             if self._source.n_pages == 1:
                 raise reason from reason.__cause__
-            reader.fail(reason)
+            reader.fail(kept(reason))
 
 
 def settings(

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from crispvl.engine.handle import Handle
 from crispvl.engine.waiting import Until
-from crispvl.errors import Cancelled, explained
+from crispvl.errors import Cancelled, explained, kept
 from crispvl.events import DocumentDone, Event
 from crispvl.inputs.images import ImageLike, source_name
 from crispvl.reading.document_reader import DocumentReader
@@ -84,7 +84,7 @@ class ManyReader:
                 reader.tells_text = self.tells_text
             except Exception as error:  # whatever one item does must not lose the others
                 name = source_name(document)
-                self._errors[i_document] = name, explained(error, name)
+                self._errors[i_document] = name, kept(explained(error, name))
             else:
                 for page in reader.pages():
                     yield self._guarded(i_document, page)
@@ -97,7 +97,7 @@ class ManyReader:
         except Cancelled:
             raise
         except Exception as error:
-            self._errors[i_document] = self._open[i_document].document.source, error
+            self._errors[i_document] = self._open[i_document].document.source, kept(error)
 
     def _finish(self, i_document: int) -> Document:
         reader = self._open.pop(i_document, None)
