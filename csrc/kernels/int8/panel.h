@@ -36,6 +36,27 @@ inline Bits start_of(const QuantisedBlock& x, int i_half) {
     return right_signed(splat_word(for_128), 8 - Traits::kBits);
 }
 
+// sums[p][r] += quad `i_quad` of a panel times quad `i_of_x` of block `i` of x. Each sum is done
+// with before the next, which leaves registers for all of them.
+template <int kBits, int kPanels, int kRows>
+inline void add_quad(const PanelView* panels, int64_t i_quad, const QuantisedBlock* const* x,
+                     int64_t i, int i_of_x, Bits (&sums)[kPanels][kRows]) {
+    Weights w[kPanels];
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p)
+        w[p] = weights<kBits>(load_bits(panels[p].quads + i_quad * 64));
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+        const int8_t* quad = x[r][i].values + i_of_x * 4;
+        const Bits of_x = splat_word(*reinterpret_cast<const int32_t*>(quad));
+#pragma GCC unroll 2
+        for (int p = 0; p < kPanels; ++p) {
+            const Bits opened = open_sums(sums[p][r]);
+            sums[p][r] = close_sums(sums[p][r], dot<kBits>(opened, w[p], of_x));
+        }
+    }
+}
+
 // sums[p][r] += kGroup quads, from `i_quad` of a panel on, times those of block `i` of x from
 // `i_of_x` on.
 template <int kBits, int kGroup, int kPanels, int kRows>
@@ -90,8 +111,12 @@ inline void multiply(const PanelView* panels, int64_t n_blocks, const QuantisedB
             }
 #pragma GCC unroll 8
             for (int q = 0; q < Traits::kQuads; q += kGroup) {
-                add_group<Traits::kBits, kGroup>(panels, i_quad + q, x, i,
-                                                 part * Traits::kQuads + q, sums);
+                const int i_of_x = part * Traits::kQuads + q;
+                if constexpr (kGroup == 1) {
+                    add_quad<Traits::kBits>(panels, i_quad + q, x, i, i_of_x, sums);
+                } else {
+                    add_group<Traits::kBits, kGroup>(panels, i_quad + q, x, i, i_of_x, sums);
+                }
             }
 #pragma GCC unroll 2
             for (int p = 0; p < kPanels; ++p) {

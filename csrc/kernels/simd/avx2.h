@@ -320,8 +320,12 @@ inline Bits open_sums(Bits /*sums*/) {
 }
 inline Bits close_sums(Bits sums, Bits opened) {
     const __m256i ones = _mm256_set1_epi16(1);
-    return add_words(sums,
-                     {_mm256_madd_epi16(opened.low, ones), _mm256_madd_epi16(opened.high, ones)});
+    Bits closed = add_words(
+        sums, {_mm256_madd_epi16(opened.low, ones), _mm256_madd_epi16(opened.high, ones)});
+    // Added up here and now: GCC would otherwise gather the terms of a whole block first, on the
+    // stack.
+    asm("" : "+x"(closed.low), "+x"(closed.high));
+    return closed;
 }
 template <int kBits>
 inline Bits dot(Bits opened, Weights w, Bits x) {
