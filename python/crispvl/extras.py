@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 
@@ -32,7 +35,7 @@ class Extra:
 
 EXTRAS: Mapping[str, Extra] = {
     "server": Extra(
-        "crispvl serve: OpenAI's interface, and a page to read documents with",
+        "crispvl serve: an OpenAI-compatible API and a web page",
         (
             "fastapi",
             "uvicorn",
@@ -43,34 +46,44 @@ EXTRAS: Mapping[str, Extra] = {
             "sse_starlette",
         ),
     ),
-    "hub": Extra("models by their names on the Hugging Face hub", ("huggingface_hub",)),
+    "hub": Extra("models by name from the Hugging Face hub", ("huggingface_hub",)),
     "ocrmypdf": Extra("searchable PDFs", ("ocrmypdf", "pikepdf", "img2pdf"), python=(3, 11)),
     "extract": Extra(
-        "objects by a JSON schema or a pydantic model", ("llguidance", "jsonschema", "pydantic")
+        "objects that follow a JSON schema or a pydantic model",
+        ("llguidance", "jsonschema", "pydantic"),
     ),
-    "heic": Extra("photographs in HEIC", ("pi_heif",)),
-    "video": Extra("pictures of videos", ("av",)),
+    "heic": Extra("HEIC photographs", ("pi_heif",)),
+    "video": Extra("frames of videos", ("av",)),
     "batch": Extra("crispvl batch: many documents into one table", ("pyarrow",)),
     "ray": Extra("crispvl batch on a cluster", ("ray", "pyarrow")),
     "eval": Extra("crispvl eval: error rates", ("rapidfuzz",)),
-    "langchain": Extra("pages as documents of LangChain", ("langchain_core",)),
-    "completion": Extra("crispvl completion: commands and options by the tab key", ("shtab",)),
-    "torch": Extra("checkpoints in PyTorch's own files (.bin)", ("torch",)),
+    "langchain": Extra("pages as LangChain documents", ("langchain_core",)),
+    "completion": Extra("crispvl completion: commands and options on the tab key", ("shtab",)),
+    "torch": Extra("checkpoints in PyTorch's own format (.bin)", ("torch",)),
     "verify": Extra("crispvl verify --against a checkpoint", ("transformers", "torch")),
 }
-"""In the order in which they are told. ``all`` has all but the last three groups that are large."""
+"""In the order in which ``doctor`` lists them."""
 
 LARGE = frozenset({"ray", "torch", "verify"})
 """What ``all`` leaves out: they are hundreds of megabytes and more."""
 
 
 def install_line(extra: str) -> str:
-    """Returns what to type for an extra."""
-    line = f"pip install 'crispvl[{extra}]'"
+    """Returns what to type for an extra, as this installation has it to be typed."""
+    line = f"{_pip()} install 'crispvl[{extra}]'"
     least = EXTRAS[extra].python if extra in EXTRAS else (3, 10)
     if sys.version_info < least:
         line += " with Python {}.{} or newer".format(*least)
     return line
+
+
+def _pip() -> str:
+    """Returns this installation's pip: by its path in an environment that is not activated."""
+    own = Path(sys.executable or "python").with_name("pip.exe" if os.name == "nt" else "pip")
+    found = shutil.which("pip")
+    if not own.is_file() or (found is not None and Path(found).parent == own.parent):
+        return "pip"
+    return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
 
 
 def need(module: str, where: str, instead: str = "") -> Any:

@@ -7,6 +7,7 @@ import ast
 import contextlib
 import importlib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -99,6 +100,7 @@ def write_pdf(core: FakeModel, page: Path) -> None:
 def score(core: FakeModel, page: Path) -> None:
     page.with_suffix(".txt").write_text("a")
     main(["eval", str(page.parent)])
+    assert core.n_encoded == 0  # it is said before anything is read
 
 
 def complete(core: FakeModel, page: Path) -> None:
@@ -181,13 +183,31 @@ def test_a_package_that_is_there_but_broken_says_why(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    with pytest.raises(ImportError, match="libfoo is missing; run pip install 'crispvl"):
+    with pytest.raises(ImportError, match=r"libfoo is missing; run .*pip install 'crispvl"):
         need("rapidfuzz", "eval")
 
 
 def test_an_extra_for_newer_pythons_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 9))
     assert install_line("ocrmypdf").endswith(" with Python 3.11 or newer")
+    assert install_line("hub").endswith("pip install 'crispvl[hub]'")
+
+
+def test_the_line_to_type_has_the_pip_of_this_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts = tmp_path / ".venv" / "bin"
+    scripts.mkdir(parents=True)
+    pip = scripts / ("pip.exe" if os.name == "nt" else "pip")
+    pip.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(scripts / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert install_line("hub") == f"{pip} install 'crispvl[hub]'"
+    monkeypatch.chdir(tmp_path)
+    assert install_line("hub") == f"{pip.relative_to(tmp_path)} install 'crispvl[hub]'"
+    monkeypatch.setenv("PATH", str(scripts))  # activated
+    assert install_line("hub") == "pip install 'crispvl[hub]'"
+    pip.unlink()
     assert install_line("hub") == "pip install 'crispvl[hub]'"
 
 
@@ -226,7 +246,7 @@ def test_doctor_tells_extras_that_are_here_and_those_that_are_not(
         main(["doctor"])
     here, absent = capsys.readouterr().out.split("extras absent  ")
     assert "completion  " in here.split("extras here")[1]
-    assert "pictures of videos; pip install 'crispvl[video]'" in absent
+    assert f"frames of videos; {install_line('video')}" in absent
     main(["doctor", "--json"])
     found = json.loads(capsys.readouterr().out)["extras"]
     assert found["video"]["missing"] == ["av"]

@@ -27,21 +27,24 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "batch": ("crispvl.cli.batch", "read many documents into one table, each page exactly once"),
     "convert": ("crispvl.cli.convert", "make a model file from a Hugging Face checkpoint"),
     "quantize": ("crispvl.cli.quantize", "make a model file smaller"),
-    "imatrix": ("crispvl.cli.imatrix", "find which weights matter, for quantize"),
+    "imatrix": ("crispvl.cli.imatrix", "measure which weights matter most, for quantize"),
     "verify": ("crispvl.cli.verify", "compare a model file with what the published code computes"),
-    "serve": ("crispvl.cli.serve", "serve models over HTTP, and a page to read documents with"),
-    "plan": ("crispvl.cli.plan", "say what memory a model will take"),
-    "inspect": ("crispvl.cli.inspect", "say what a model file holds"),
+    "serve": (
+        "crispvl.cli.serve",
+        "serve models over HTTP, with an OpenAI-compatible API and a web page",
+    ),
+    "plan": ("crispvl.cli.plan", "tell how much memory a model will need"),
+    "inspect": ("crispvl.cli.inspect", "show what a model file contains"),
     "bench": ("crispvl.cli.bench", "measure a model's speed and memory on this machine"),
-    "pull": ("crispvl.cli.pull", "fetch a model from the hub"),
+    "pull": ("crispvl.cli.pull", "download a model from the hub"),
     "list": ("crispvl.cli.listing", "list the models in the hub's cache"),
-    "remove": ("crispvl.cli.remove", "take a model out of the hub's cache"),
-    "view": ("crispvl.cli.view", "show a page with its tiles, boxes and doubtful words"),
+    "remove": ("crispvl.cli.remove", "delete a model from the hub's cache"),
+    "view": ("crispvl.cli.view", "write a web page that shows a document beside its text"),
     "eval": (
         "crispvl.cli.evaluate",
         "score a model on images with true text, or on a benchmark",
     ),
-    "doctor": ("crispvl.cli.doctor", "say what this installation can use"),
+    "doctor": ("crispvl.cli.doctor", "show what this installation can use"),
     "completion": (
         "crispvl.cli.completion",
         "write the script that lets a shell complete commands",
@@ -111,8 +114,8 @@ def make_parser(called: Collection[str]) -> argparse.ArgumentParser:
     """Returns the parser of all commands, with the options of those that are called."""
     parser = argparse.ArgumentParser(
         prog="crispvl",
-        description="Reads documents with InternVL vision-language models. crispvl COMMAND --help "
-        "tells more.",
+        description="Reads documents with InternVL vision-language models. For details, run "
+        "crispvl COMMAND --help.",
         epilog=EXIT_CODES,
     )
     parser.add_argument("--version", action="version", version=f"crispvl {__version__}")

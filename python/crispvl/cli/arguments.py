@@ -28,7 +28,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--model",
         metavar="FILE",
-        help="GGUF file, or a name on the hub such as org/repo:q8_0; else the bundled model",
+        help="GGUF file, or a name on the hub such as org/repo:q8_0 (default: the bundled model)",
     )
     parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
     add_options(parser, LoadOptions)

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="DIR", help="folder or address of the table's parts"
     )
     parser.add_argument(
-        "--format", choices=["parquet", "jsonl"], default="parquet", help="of the parts"
+        "--format", choices=["parquet", "jsonl"], default="parquet", help="format of the parts"
     )
     parser.add_argument(
         "--engine", choices=["local", "ray"], default="local", help="this machine, or a Ray cluster"
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="of a Ray cluster, beside those on CPUs (--workers 0 for none of these)",
+        help="workers with GPUs on a Ray cluster, in addition to those on CPUs (--workers)",
     )
     parser.add_argument(
         "--worker-gpus", type=float, default=1.0, metavar="N", help="GPUs of each (default: 1)"
@@ -53,14 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=Job.attempts,
         metavar="N",
-        help="how often a page that ends its worker is tried, the last time by itself",
+        help="how often a page that crashes its worker is tried, the last time by itself",
     )
     parser.add_argument(
         "--page-timeout",
         type=float,
         default=Job.page_timeout,
         metavar="SECONDS",
-        help="after which a silent worker is ended",
+        help="how long a worker may be silent before it is ended",
     )
     parser.add_argument(
         "--resume",
@@ -75,9 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--price",
         type=float,
         metavar="PER_HOUR",
-        help="of all workers, for the cost per 1000 pages",
+        help="of all workers together, for the cost per 1000 pages",
     )
-    parser.add_argument("--json", action="store_true", help="the summary as JSON, on stdout")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     add_model_arguments(parser)
     parser.add_argument(
         "--prompt",

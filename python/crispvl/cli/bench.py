@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         action="store_true",
-        help="instead, tell where the time goes: seconds by kind of operation",
+        help="tell where the time goes instead, in seconds per kind of operation",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

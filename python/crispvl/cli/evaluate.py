@@ -22,6 +22,7 @@ from crispvl.evaluation.benchmarks import (
     total_score,
 )
 from crispvl.evaluation.text_scores import bar_chart, find_pairs, score, total
+from crispvl.extras import need
 from crispvl.inputs.text_files import read_text
 from crispvl.inputs.utf8 import check_encodable, encodable
 from crispvl.options import ReadOptions
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder",
         metavar="DIR",
         type=Path,
-        help="images, each with its text in a .txt of its name; or a benchmark's files",
+        help="images, each beside a .txt file with its text; or a benchmark's files",
     )
     layouts = "; ".join(f"{name}: {BENCHMARKS[name].layout}" for name in BENCHMARKS)
     parser.add_argument(
@@ -60,10 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="FOLDER",
         type=Path,
-        help="keep what was read there, a file of JSON Lines per model",
+        help="keep the answers there, in a file of JSON Lines per model",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="with -o: go on where an interrupted run stopped"
+        "--resume", action="store_true", help="with -o: continue where an interrupted run stopped"
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="with --resume: read failed images again"
@@ -91,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _with_texts(args: argparse.Namespace) -> Answers:
     """Reads images whose true text is beside them, and tells the error rates."""
+    need("rapidfuzz", "eval")  # before anything is read
     pairs = list(find_pairs(args.folder))[: args.limit]
     names = [encodable(image.relative_to(args.folder).as_posix()) for image, _ in pairs]
     tasks = [Task(name, image, args.prompt) for name, (image, _) in zip(names, pairs, strict=True)]

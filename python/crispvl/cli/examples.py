@@ -49,9 +49,9 @@ crispvl reads pages: receipts, scans, screenshots, photographs, PDF files.
 
   crispvl recognize scan.png                          the text of a page
   crispvl recognize scan.pdf --format pdf -o new.pdf  the scan, with text to search and copy
-  crispvl serve                                       a page in the browser, and OpenAI's interface
+  crispvl serve                                       a web page, and an OpenAI-compatible API
 
-crispvl --help lists all commands; crispvl doctor says what this installation can use."""
+crispvl --help lists all commands; crispvl doctor shows what this installation can use."""
 """What most people want, for those who type the name alone."""
 
 EXIT_CODES = (

@@ -42,19 +42,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images in one prompt (default: 1); with --rate, pages to read in all",
     )
     parser.add_argument(
-        "--page", metavar="IMAGE", help="tell what this page costs in each --layout, unread"
+        "--page", metavar="IMAGE", help="tell what this page would cost in each --layout"
     )
     parser.add_argument("--tiles", type=int, help="most tiles per page, the thumbnail not counted")
-    parser.add_argument("--ctx", type=int, help="tokens of KV cache; else prompt and an answer")
+    parser.add_argument(
+        "--ctx", type=int, help="tokens of the KV cache (default: a prompt and an answer)"
+    )
     parser.add_argument(
         "--streams", type=int, default=1, help="pages read at the same time (default: 1)"
     )
     fleet = parser.add_argument_group("many pages, from the measured rate of one worker")
     fleet.add_argument("--rate", type=float, metavar="PAGES_PER_S", help="of one worker")
-    fleet.add_argument("--hours", type=float, help="time to plan machines for; else one machine")
+    fleet.add_argument(
+        "--hours", type=float, help="time for the whole job (default: that of one machine)"
+    )
     fleet.add_argument("--cores", type=int, help="of a machine (default: this one's)")
     fleet.add_argument(
-        "--memory", type=readable(parse_size), help="of a machine (default: what is free on this)"
+        "--memory",
+        type=readable(parse_size),
+        help="of a machine (default: what is free on this one)",
     )
     fleet.add_argument(
         "--gpus", type=int, default=0, help="of a machine; then workers read on GPUs, not on cores"

@@ -47,24 +47,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=readable(parse_formats),
         default=("text",),
         metavar="FORMATS",
-        help=f"one of {', '.join(sorted(FORMATS))}, or several with commas between. text and "
-        "markdown are written as they are read; html marks doubtful words; csv holds the tables; "
-        "json (an object per document) and jsonl (a line per page) hold flags, confidence, tokens "
-        "and timings too; hocr, alto (version 4) and tsv (Tesseract's columns) hold the place of "
-        "every line and word; pdf is the document with its text laid invisibly upon it (default: "
-        "text)",
+        help=f"one of {', '.join(sorted(FORMATS))}, or several separated by commas. text and "
+        "markdown are written while the page is read; html marks doubtful words; csv holds the "
+        "tables; json (an object per document) and jsonl (a line per page) also hold flags, "
+        "confidence, tokens and timings; hocr, alto (version 4) and tsv (Tesseract's columns) hold "
+        "the position of every line and word; pdf is the document with its text as an invisible "
+        "layer (default: text)",
     )
     parser.add_argument(
         "-o",
         "--output",
         metavar="OUT",
-        help="file, or folder with a file per document; a name that ends in / is a folder, made "
-        "if it is not there; of several formats, each adds its own suffix to the file's name",
+        help="file, or folder for a file per document; a name that ends in / is a folder and is "
+        "created if needed; with several formats, each adds its own suffix to the file's name",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on where the output ends: jsonl page by page, a folder file by file, by name",
+        help="continue where the output ends: jsonl page by page, a folder file by file, by name",
     )
     parser.add_argument(
         "--retry-failed",

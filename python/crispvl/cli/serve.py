@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[NAME=]FILE",
-        help="GGUF file, or a name on the hub; NAME=TEXT.gguf,MMPROJ.gguf for a pair; repeated, "
-        "further models are loaded when they are asked for (default: the bundled model)",
+        help="GGUF file, or a name on the hub; NAME=TEXT.gguf,MMPROJ.gguf for a pair; may be "
+        "repeated, further models are loaded on request (default: the bundled model)",
     )
     parser.add_argument("--verbose", action="store_true", help="log every request")
     add_options(parser, ServerOptions)

@@ -14,8 +14,8 @@ SHA256 = "8f0739534b62f74128e38bed95b5dbe00628e2d73cada3450d162c36ace1cedc"
 """Of the file; to be renewed whenever a better checkpoint replaces it (a test compares)."""
 
 NOTICE = (
-    "crispvl: reading with the bundled model, a small one for print in Latin letters. For "
-    "handwriting, formulas and questions give a real InternVL: CrispOCR('model.gguf'), or "
+    "crispvl: reading with the bundled model, which is small and reads printed Latin text. For "
+    "handwriting, formulas and questions, name an InternVL model: CrispOCR('model.gguf'), or "
     "crispvl recognize -m model.gguf"
 )
 

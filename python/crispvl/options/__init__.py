@@ -68,7 +68,7 @@ class LoadOptions:
     """
 
     device: str = _option("auto", "auto, cpu, cuda, cuda:1, metal, vulkan …", metavar="NAME")
-    threads: int | None = _option(None, "CPU threads; without it, one per usable core", metavar="N")
+    threads: int | None = _option(None, "CPU threads (default: one per usable core)", metavar="N")
     exact: bool = _option(False, "compute in float32 throughout: slower, for comparisons")
     tokenizer: str | os.PathLike[str] | None = _option(  # noqa: RUF009
         None,
@@ -77,23 +77,22 @@ class LoadOptions:
     )
     max_memory: Mapping[str, int | str] | None = _option(
         None,
-        "the most to use of each device, like cuda:0=20GiB,cpu=40GiB; the layers are split over "
-        "these devices",
+        "most memory to use on each device, such as cuda:0=20GiB,cpu=40GiB; the layers are split "
+        "over these devices",
         parse=parse_device_sizes,
         metavar="SIZES",
     )
     kv_cache: KvType = _option(  # noqa: RUF009
-        "auto", "type of the KV cache; auto is f16, or f32 for float32 weights and with exact"
+        "auto", "type of the KV cache; auto is f16, or f32 for float32 weights and with --exact"
     )
     image_position_step: float | None = _option(
         None,
-        "how far an image token advances the position: 1, 1/2 … 1/256; without it, as the file "
-        "says",
+        "how far an image token advances the position: 1, 1/2 … 1/256 (default: as the file says)",
         parse=fraction,
         metavar="STEP",
     )
     mmap: bool = _option(
-        True, "map the files; copied, they may change or go away, but load more slowly"
+        True, "map the files; if they are copied instead, they load more slowly but may then change"
     )
 
     @classmethod
@@ -141,25 +140,25 @@ class GenerateOptions:
 
     max_tokens: int | None = _option(
         None,
-        f"most tokens to generate; without it, {MAX_TOKENS}, and by lines as many as they take",
+        f"most tokens to generate (default: {MAX_TOKENS}; no limit when reading by lines)",
         metavar="N",
     )
     temperature: float = _option(
-        0.0, "0 always takes the likeliest token; higher varies more", metavar="T"
+        0.0, "0 always takes the most likely token; higher values vary more", metavar="T"
     )
-    top_k: int = _option(0, "sample among the k likeliest tokens; 0 among all", metavar="K")
+    top_k: int = _option(0, "sample from the K most likely tokens; 0 from all", metavar="K")
     top_p: float = _option(
-        1.0, "sample among the likeliest tokens that hold this probability", metavar="P"
+        1.0, "sample from the most likely tokens with this total probability", metavar="P"
     )
     min_p: float = _option(
-        0.0, "drop tokens less likely than this times the likeliest", metavar="P"
+        0.0, "drop tokens less likely than P times the most likely one", metavar="P"
     )
     seed: int = _option(0, "seed of the sampler", metavar="N")
     repetition_penalty: float = _option(
-        1.0, "divide the odds of tokens used before; 1 is off", metavar="X"
+        1.0, "divide the odds of tokens used before by X; 1 is off", metavar="X"
     )
     repetition_window: int = _option(
-        0, "tokens the penalty looks back on; 0 is all generated", metavar="N"
+        0, "how many tokens back the penalty looks; 0 is all generated tokens", metavar="N"
     )
     stop_at_eos: bool = _option(True, "stop at the model's end-of-answer tokens")
     speculate: bool = _option(
@@ -195,12 +194,14 @@ class GenerateOptions:
 class InputOptions:
     """Which pages of a document are read, and how they become images."""
 
-    pages: str | None = _option(None, "pages such as 1-3,7,10-; without it, all", metavar="RANGES")
+    pages: str | None = _option(
+        None, "pages to read, such as 1-3,7,10- (default: all)", metavar="RANGES"
+    )
     dpi: int = _option(
         200, "least resolution at which the pages of a PDF are rendered", metavar="DPI"
     )
-    password: str | None = _option(None, "of an encrypted PDF", metavar="WORD")
-    allow_urls: bool = _option(False, "fetch documents named by http and https addresses")
+    password: str | None = _option(None, "password of an encrypted PDF", metavar="WORD")
+    allow_urls: bool = _option(False, "fetch documents given as http and https addresses")
 
     def __post_init__(self) -> None:
         if self.pages is not None:
@@ -216,36 +217,38 @@ class InputOptions:
 class ReadOptions(GenerateOptions, InputOptions):
     """All of `GenerateOptions` and `InputOptions`, and how a page is asked about and cut up."""
 
-    task: Task = _option("text", "what to ask for where no prompt is given")  # noqa: RUF009
+    task: Task = _option("text", "what to ask for if no prompt is given")  # noqa: RUF009
     max_tiles: int | None = _option(
-        None, "most tiles per image; without it, the model's number", metavar="N"
+        None, "most tiles per image (default: as the model says)", metavar="N"
     )
     min_tiles: int | None = _option(
-        None, "fewest tiles per image; without it, the model's number", metavar="N"
+        None, "fewest tiles per image (default: as the model says)", metavar="N"
     )
     layout: Layout | None = _option(  # noqa: RUF009
         None,
-        "show a page whole, as strips of its lines, block by block, or as suits it; without it, "
-        "what the model was made for",
+        "show the page to the model as a whole, as strips of its lines, or block by block; auto "
+        "chooses (default: what the model was made for)",
     )
     thinking: bool | None = _option(
         None,
-        "let a model that can think first do so, Qianfan-OCR about the layout (slower); without "
-        "it, as its chat template has it",
+        "let a model that can think before it answers do so (slower), Qianfan-OCR about the "
+        "layout (default: as its chat template says)",
     )
-    skip_blank: bool = _option(True, "give blank pages no text, without asking the model")
-    repair_loops: bool = _option(True, "bring the model out of it where it repeats itself")
-    groundedness: bool = _option(False, "measure how much the answer owes to the image (slower)")
+    skip_blank: bool = _option(True, "give blank pages an empty text without asking the model")
+    repair_loops: bool = _option(True, "let the model try again where it repeats itself")
+    groundedness: bool = _option(
+        False, "measure how much of the answer comes from the image (slower)"
+    )
     streams: int | None = _option(
         None,
-        "most pages read at the same time; without it, up to 8 as memory allows",
+        "most pages to read at the same time (default: up to 8, as memory allows)",
         metavar="N",
     )
     page_time_limit: float | None = _option(
-        None, "most seconds per page; then what there is", metavar="SECONDS"
+        None, "stop a page after SECONDS and keep its text so far", metavar="SECONDS"
     )
     time_limit: float | None = _option(
-        None, "most seconds per document; then what there is", metavar="SECONDS"
+        None, "stop a document after SECONDS and keep its text so far", metavar="SECONDS"
     )
 
     def __post_init__(self) -> None:

@@ -19,8 +19,8 @@ class ServerOptions:
         ValueError: A number is out of range, a folder does not exist, a key is empty.
     """
 
-    host: str = _option("127.0.0.1", "address to listen at", "ADDRESS")
-    port: int = _option(8000, "port to listen at; 0 takes a free one", "PORT")
+    host: str = _option("127.0.0.1", "address to listen on", "ADDRESS")
+    port: int = _option(8000, "port to listen on; 0 takes a free one", "PORT")
     api_key: tuple[str, ...] = _option((), "a key that clients must send; may be repeated", "KEY")
     api_key_file: str | None = _option(None, "file with a key per line", "FILE")
     allow_host: tuple[str, ...] = _option(
@@ -38,27 +38,27 @@ class ServerOptions:
     max_body_mb: int = _option(64, "largest request, in MiB", "N")
     max_pixels: int = _option(50_000_000, "most pixels of an image or a rendered page", "N")
     max_pages: int = _option(200, "most pages and images of a request", "N")
-    max_tokens: int = _option(4096, "tokens of an answer where the request names no number", "N")
-    max_waiting: int = _option(2048, "most requests that wait for their turn", "N")
+    max_tokens: int = _option(4096, "most tokens of an answer if the request names no number", "N")
+    max_waiting: int = _option(2048, "most requests waiting for their turn", "N")
     max_running: int | None = _option(
         None,
-        "most answers that are written at once; without it, what the model's memory allows",
+        "most answers written at the same time (default: as memory allows)",
         "N",
     )
-    request_time_limit: float = _option(600.0, "most seconds that a request may run", "SECONDS")
-    queue_time_limit: float = _option(300.0, "most seconds that a request may wait", "SECONDS")
+    request_time_limit: float = _option(600.0, "longest time that a request may run", "SECONDS")
+    queue_time_limit: float = _option(300.0, "longest time that a request may wait", "SECONDS")
     body_time_limit: float = _option(
-        30.0, "most seconds that a request may take to arrive", "SECONDS"
+        30.0, "longest time that a request may take to arrive", "SECONDS"
     )
     shutdown_time_limit: float = _option(
-        30.0, "seconds that running requests have when the server shuts down", "SECONDS"
+        30.0, "time that running requests have when the server shuts down", "SECONDS"
     )
     model_memory: str | None = _option(
-        None, "most memory of all loaded models together, such as 20GiB", "SIZE"
+        None, "most memory for all loaded models together, such as 20GiB", "SIZE"
     )
     model_idle_limit: float = _option(
         900.0,
-        "seconds after which a model that nobody asks is unloaded; the first stays",
+        "time after which an unused model is unloaded; the first one stays loaded",
         "SECONDS",
     )
 
