@@ -4,7 +4,7 @@
     crispvl serve
     python examples/docling_server.py scan.pdf
 
-The server listens at 127.0.0.1:8000, where it answers as OpenAI's does.
+The server has an OpenAI-compatible API at 127.0.0.1:8000.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     pip install 'crispvl[extract,hub]'
     python examples/invoices_by_schema.py invoices -m ggml-org/InternVL3-2B-Instruct-GGUF
 
-The answer always has the schema's form; whether it is true depends on the model. The bundled one
-reads text and understands none, so that this wants an InternVL of 2B or more.
+The answer always follows the schema; whether it is true depends on the model. The bundled model
+reads text without understanding it, so use an InternVL model of 2B or more.
 """
 
 from __future__ import annotations

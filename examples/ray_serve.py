@@ -5,8 +5,8 @@
     python examples/ray_serve.py -m model.gguf --most 16 --cpus 4
 
 Without a cluster to connect to (``RAY_ADDRESS``), Ray starts one on this machine. On a cluster
-every machine must reach the model's file by the same name. What a replica keeps is its own: ask
-for other formats of a document (``GET /v1/ocr/ID``) only where there is one replica.
+every machine must reach the model's file by the same name. Documents are kept by one replica only:
+ask for other formats of a document (``GET /v1/ocr/ID``) only if there is a single replica.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Receipts to a spreadsheet: a row for each line that ends in a price.
+"""Receipts to a spreadsheet: one row for each line that ends in a price.
 
 python examples/receipts_to_spreadsheet.py examples -o receipts.csv
 python examples/receipts_to_spreadsheet.py scans -o receipts.xlsx    (pip install openpyxl)

@@ -1,4 +1,4 @@
-"""A folder of scans to searchable PDFs, which look as before and can be searched and copied from.
+"""A folder of scans to PDFs that look like the scans and can be searched and copied from.
 
 pip install 'crispvl[ocrmypdf]'
 python examples/searchable_pdfs.py scans searchable
