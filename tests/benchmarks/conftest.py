@@ -15,5 +15,5 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Puts the scripts on the path."""
     monkeypatch.syspath_prepend(str(FOLDER))
     # Other scripts may have such common names.
-    for name in ("work", "report", "compare", "make_model"):
+    for name in ("work", "report", "compare", "make_model", "neighbours"):
         monkeypatch.delitem(sys.modules, name, raising=False)
