@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engine", choices=["local", "ray"], default="local", help="this machine, or a Ray cluster"
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes (default: one per core)"
+        "--workers", type=int, metavar="N", help="processes (default: one per usable core)"
     )
     parser.add_argument(
         "--gpu-workers",

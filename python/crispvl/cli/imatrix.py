@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda … (default: auto)")
-    parser.add_argument("--threads", type=int, help="CPU threads; without it, one per core")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: one per usable core)")
     parser.add_argument(
         "--max-tokens", type=int, default=512, help="of each answer (default: %(default)s)"
     )

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="let --tensor make the encoder coarser than q8_0"
     )
     parser.add_argument("--imatrix", metavar="FILE", help="importance matrix of 'crispvl imatrix'")
-    parser.add_argument("--threads", type=int, help="CPU threads; without it, one per core")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: one per usable core)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against", metavar="CHECKPOINT", help="folder in the -hf layout; transformers runs it now"
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda … (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="CPU threads; without it, one per core")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: one per usable core)")
     parser.add_argument(
         "--exact",
         action="store_true",
