@@ -66,7 +66,7 @@ class FileReader:
                 sink, name = outputs.sink(i_file), source_name(file)
                 if sink is not None and not sink.holds(name):
                     wanted.append((i_file, name, sink))
-                    sink.source = _kept(file)
+                    sink.source = kept_input(file)
                     yield sink.source
 
         def skip(i_document: int, number: int) -> bool:
@@ -138,7 +138,7 @@ class _Kept(io.BytesIO):
     name = ""
 
 
-def _kept(file: str) -> Any:
+def kept_input(file: str) -> Any:
     """Returns a file, or what it holds where it can be read once only."""
     if file == "-":
         return sys.stdin.buffer.read()

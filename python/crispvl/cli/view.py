@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import webbrowser
 from pathlib import Path
 
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
+from crispvl.cli.file_reader import kept_input
 from crispvl.cli.output import open_output
 from crispvl.inputs.sources import open_source
 from crispvl.inputs.utf8 import check_encodable
@@ -38,8 +40,11 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or Path(f"{Path(args.page).stem}.html")
     check_outputs([output], [args.page, args.model, args.mmproj])
     with CrispOCR(args.model, args.mmproj, load=read_options(args, LoadOptions)) as ocr:
-        document = ocr.recognize(args.page, args.prompt, options=options)
-    with open_source(args.page, options) as source:
+        read = kept_input(args.page)
+        document = ocr.recognize(read, args.prompt, options=options)
+    if isinstance(read, io.BytesIO):
+        read.seek(0)
+    with open_source(read, options) as source:
         numbers = {page.number for page in document.pages if page.width_px}
         # A page that could not be loaded has no picture to show; its remark is on the terminal.
         images = [page.load() for page in source.pages(options.pages) if page.number in numbers]
