@@ -228,8 +228,8 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
         return model
 
     module = types.ModuleType("crispvl._core")
-    with contextlib.suppress(ImportError):  # what looks at pictures needs no model
-        for name in ("FaxGroup", "fax_agrees", "ground_of", "jpeg_is_damaged"):
+    with contextlib.suppress(ImportError):  # what needs no model
+        for name in ("FaxGroup", "fax_agrees", "ground_of", "jpeg_is_damaged", "usable_cores"):
             setattr(module, name, getattr(importlib.import_module("crispvl._core"), name))
     module.Model = types.SimpleNamespace(load=load)  # type: ignore[attr-defined]
     module.Session = types.SimpleNamespace(decode_batch=decode_batch)  # type: ignore[attr-defined]
@@ -264,10 +264,11 @@ def model(core: FakeModel) -> Model:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    """A page of 60×28 px with ink: two tiles and a thumbnail."""
+    """A page of 60×28 px with ink in both halves: two tiles and a thumbnail."""
     path = tmp_path / "page.png"
     image = Image.new("RGB", (60, 28), "white")
     image.paste("black", (10, 8, 16, 20))
+    image.paste("black", (40, 6, 44, 14))
     image.save(path)
     return path
 

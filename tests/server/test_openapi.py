@@ -29,6 +29,14 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
     assert {"application/json", "multipart/form-data"} <= set(body)
 
 
+def shorten(body: Any, name: str) -> None:
+    """Asks for one token where many would be written, which only takes longer."""
+    if isinstance(body, dict) and {"prompt", "messages"} & body.keys():
+        asked = body.get(name)
+        if asked is None or (type(asked) is int and asked > 1):
+            body[name] = 1
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_nothing_that_is_sent_makes_the_server_fail(
     server: RunningServer, document: dict[str, Any], path: str
@@ -46,8 +54,8 @@ def test_nothing_that_is_sent_makes_the_server_fail(
     )
     @hypothesis.given(case=operation.as_strategy())
     def send(case: Any) -> None:
-        if isinstance(case.body, dict) and "max_tokens" in case.body:
-            case.body["max_tokens"] = 1  # what is asked for at length only takes longer
+        for name in ("max_tokens", "max_completion_tokens"):
+            shorten(case.body, name)
         response = case.call(base_url=server.url, timeout=120)
         assert response.status_code < 500 or response.status_code == 503, response.text
         assert response.status_code == 200 or "error" in response.json()

@@ -22,6 +22,8 @@ tile_px = model.config["vision"]["tile_px"]
 tiles = np.zeros((2, tile_px, tile_px, 3), np.uint8)
 expected = model.encode(tiles)
 many = np.zeros((1500, tile_px, tile_px, 3), np.uint8)
+numbers = np.arange(1500, dtype="<u2").view(np.uint8).reshape(1500, 2)
+many.reshape(1500, -1)[:, :2] = numbers  # no two tiles are alike
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 # Two tiles need no more than the heap keeps of the last ones, give or take a megabyte.
 resource.setrlimit(resource.RLIMIT_AS, (used + (2 << 20), resource.RLIM_INFINITY))
