@@ -49,7 +49,7 @@ class DecoderConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageConfig:
-    """How a page is cut, and the tokens that stand for it."""
+    """How a page is cut, and the tokens that mark it."""
 
     min_tiles: int
     max_tiles: int
@@ -151,6 +151,11 @@ class ModelConfig(Mapping[str, Facts]):
     def has_router(self) -> bool:
         """Whether tiles may have fewer tokens than the projector gives them."""
         return self._facts.get("router") is not None
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether a router sends each of the decoder's tokens to a few of many networks."""
+        return self._facts["decoder"]["experts"] is not None
 
     @property
     def warnings(self) -> list[str]:

@@ -140,9 +140,8 @@ def _check_headers(headers: Sequence[Path], output: Path) -> None:
     from crispvl._core import Model
 
     text, mmproj = str(headers[0]), str(headers[1]) if len(headers) > 1 else None
-    vocab_only = True
     try:
-        Model.load(text, mmproj, "cpu", 1, vocab_only, False, None, 0.0, (), "auto", True)
+        Model.load(text, mmproj, "cpu", 1, vocab_only=True)
     except ModelFileError as error:
         reason, _, _ = str(error).rpartition(";")
         for header in headers:

@@ -50,8 +50,50 @@ class Override:
 
 
 @dataclass(frozen=True)
+class Overrides:
+    """What a user asks of single tensors, whatever the recipe says.
+
+    Attributes:
+        given: The last that matches a tensor holds.
+        force: Let them make the encoder coarser than q8_0.
+    """
+
+    given: Sequence[Override] = ()
+    force: bool = False
+
+    def type_of(self, tensor: SourceTensor) -> str | None:
+        """Returns the type of a tensor, or None. Precise tensors stay as they are."""
+        if tensor.role is Role.PRECISE:
+            return None
+        matching = [o.type for o in self.given if fnmatchcase(tensor.name, o.pattern)]
+        return matching[-1] if matching else None
+
+    def check(self, tensors: Sequence[SourceTensor]) -> None:
+        """Raises ValueError for an override that matches nothing or may not be."""
+        for override in self.given:
+            matched = [t for t in tensors if fnmatchcase(t.name, override.pattern)]
+            matched = [t for t in matched if t.role is not Role.PRECISE]
+            if not matched:
+                raise ValueError(
+                    f"[quantize] expected '{override}' to match a weight matrix; found none among "
+                    f"{len(tensors)} tensors; list their names with 'crispvl inspect --json'"
+                )
+            coarse = tensor_type(override.type).bits < _VISION_FLOOR_BITS
+            encoder = [t.name for t in matched if t.role in (Role.VISION, Role.PATCH)]
+            if coarse and encoder and not self.force:
+                raise ValueError(
+                    "[quantize] expected the encoder and projector in q8_0 or better; found "
+                    f"'{override}', which coarsens {encoder[0]}; add --force if that is what you "
+                    "want"
+                )
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.given))
+
+
+@dataclass(frozen=True)
 class Assignment:
-    """The type a tensor is written in; ``wanted`` differs where a stand-in had to serve."""
+    """The type a tensor is written in; ``wanted`` differs where another had to replace it."""
 
     tensor: SourceTensor
     type: TensorType
@@ -66,9 +108,8 @@ class Assignment:
 def assign(
     tensors: Sequence[SourceTensor],
     recipe: Recipe,
-    overrides: Sequence[Override] = (),
+    overrides: Overrides = Overrides(),
     *,
-    force: bool = False,
     importance: Collection[str] = (),
 ) -> list[Assignment]:
     """Chooses a type for every tensor.
@@ -76,53 +117,23 @@ def assign(
     Args:
         tensors: Of the file to quantise.
         recipe: Types by role.
-        overrides: Of the user; the last that matches holds.
-        force: Let overrides make the encoder coarser than q8_0.
+        overrides: Of the user.
         importance: Tensors that have an importance matrix.
 
     Raises:
         ValueError: An override that matches nothing, or that coarsens the encoder unasked; a type
             that needs an importance matrix where there is none at all.
     """
-    check_overrides(tensors, overrides, force)
+    overrides.check(tensors)
     n_layers = 1 + max((t.layer for t in tensors if t.layer is not None), default=0)
     assigned = []
     for tensor in tensors:
-        wanted = override_for(tensor, overrides) or _by_recipe(tensor, recipe, n_layers)
+        wanted = overrides.type_of(tensor) or _by_recipe(tensor, recipe, n_layers)
         kind = _with_importance(wanted, tensor, importance)
         if tensor_type(kind).block > 1 and tensor.n_columns % tensor_type(kind).block:
             kind = recipe.fallbacks.get(kind, kind)
         assigned.append(Assignment(tensor, fitting_type(kind, tensor.n_columns), wanted))
     return assigned
-
-
-def check_overrides(
-    tensors: Sequence[SourceTensor], overrides: Sequence[Override], force: bool
-) -> None:
-    """Raises ValueError for an override that matches nothing or may not be."""
-    for override in overrides:
-        matched = [t for t in tensors if fnmatchcase(t.name, override.pattern)]
-        matched = [t for t in matched if t.role is not Role.PRECISE]
-        if not matched:
-            raise ValueError(
-                f"[quantize] expected '{override}' to match a weight matrix; found none among "
-                f"{len(tensors)} tensors; list their names with 'crispvl inspect --json'"
-            )
-        coarse = tensor_type(override.type).bits < _VISION_FLOOR_BITS
-        encoder = [t.name for t in matched if t.role in (Role.VISION, Role.PATCH)]
-        if coarse and encoder and not force:
-            raise ValueError(
-                "[quantize] expected the encoder and projector in q8_0 or better; found "
-                f"'{override}', which coarsens {encoder[0]}; add --force if that is what you want"
-            )
-
-
-def override_for(tensor: SourceTensor, overrides: Sequence[Override]) -> str | None:
-    """The type that the user asks for, or None. Precise tensors stay as they are."""
-    if tensor.role is Role.PRECISE:
-        return None
-    matching = [o.type for o in overrides if fnmatchcase(tensor.name, o.pattern)]
-    return matching[-1] if matching else None
 
 
 def _by_recipe(tensor: SourceTensor, recipe: Recipe, n_layers: int) -> str:

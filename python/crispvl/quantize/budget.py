@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from crispvl.quantize.assign import Assignment, Override, check_overrides, override_for
+from crispvl.quantize.assign import Assignment, Overrides
 from crispvl.quantize.roles import Role, SourceTensor
 from crispvl.quantize.tensor_types import fitting_type, tensor_type, tensor_types
 
@@ -34,9 +34,8 @@ def assign_within(
     tensors: Sequence[SourceTensor],
     max_bytes: int,
     rows: Rows,
-    overrides: Sequence[Override] = (),
+    overrides: Overrides = Overrides(),  # noqa: B008 - frozen
     *,
-    force: bool = False,
     importance: Mapping[str, NDArray[np.float32]] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     n_other_bytes: int = 0,
@@ -49,14 +48,13 @@ def assign_within(
         n_other_bytes: What the file holds besides tensors and their padding, at most.
         rows: Reads samples.
         overrides: Types that are settled.
-        force: As in `crispvl.quantize.assign.assign`.
         importance: Mean squared activation of each column, by tensor.
         progress: Called with a tensor's name, tensors tried and tensors in all.
 
     Raises:
         ValueError: Even the smallest types are too large.
     """
-    check_overrides(tensors, overrides, force)
+    overrides.check(tensors)
     choices: list[list[tuple[Assignment, float]]] = []
     for i, tensor in enumerate(tensors):
         if progress is not None:
@@ -64,7 +62,7 @@ def assign_within(
         columns = None if importance is None else importance.get(tensor.name)
         if columns is not None:  # the sample mixes rows of all experts
             columns = columns.reshape(-1, tensor.n_columns).mean(axis=0)
-        choices.append(_choices(tensor, rows, override_for(tensor, overrides), columns))
+        choices.append(_choices(tensor, rows, overrides.type_of(tensor), columns))
     chosen = [0] * len(choices)
     n_bytes = n_other_bytes + sum(padded(options[0][0].n_bytes) for options in choices)
     if n_bytes > max_bytes:

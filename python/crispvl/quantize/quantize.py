@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from crispvl._version import __version__
 from crispvl.errors import ModelFileError
 from crispvl.hub.hashing import file_sha256
-from crispvl.quantize.assign import Assignment, Override, assign
+from crispvl.quantize.assign import Assignment, Override, Overrides, assign
 from crispvl.quantize.budget import assign_within, padded
 from crispvl.quantize.importance import ImportanceMatrix, read_importance
-from crispvl.quantize.recipes import AUTO, find_recipe
+from crispvl.quantize.recipes import AUTO, Recipe, find_recipe
 from crispvl.quantize.roles import Role, SourceTensor, source_tensors
 from crispvl.results.outputs import check_outputs, whole_files
 
@@ -96,35 +96,24 @@ def quantize_file(
 
     started = time.monotonic()
     source, output = Path(source), Path(output)
-    parsed = [Override.parse(text) for text in overrides]
+    asked = Overrides([Override.parse(text) for text in overrides], force)
     file = GgufFile(str(source))
     sources = file.paths
     check_outputs([output], [*sources, imatrix], regular=True)
     tensors = source_tensors(file.tensors)
     importance = None if imatrix is None else _matching(read_importance(imatrix), tensors)
     columns = {} if importance is None else importance.columns
-    if recipe.lower() == AUTO:
-        if max_bytes is None:
-            raise ValueError("[quantize] expected a size for auto; found none; add --size 1.2GB")
-        name, file_type = AUTO, FileType.GUESSED
-    else:
-        if max_bytes is not None:
-            raise ValueError(
-                f"[quantize] expected a size with auto only; found one with '{recipe}'; leave "
-                "--size out, or choose auto"
-            )
-        name, chosen = find_recipe(recipe)
-        file_type = chosen.file_type
-    keys = _provenance(name, parsed, int(file_type), file_sha256(*sources), importance)
-    if max_bytes is None:
-        assigned = assign(tensors, chosen, parsed, force=force, importance=columns)
+    name, chosen = _find(recipe, max_bytes)
+    file_type = chosen.file_type if isinstance(chosen, Recipe) else FileType.GUESSED
+    keys = _provenance(name, asked, int(file_type), file_sha256(*sources), importance)
+    if isinstance(chosen, Recipe):
+        assigned = assign(tensors, chosen, asked, importance=columns)
     else:
         assigned = assign_within(
             tensors,
-            max_bytes,
+            chosen,
             _reader(file),
-            parsed,
-            force=force,
+            asked,
             importance=columns,
             progress=None
             if progress is None
@@ -143,6 +132,20 @@ def quantize_file(
             cancel,
         )
     return _report(output, sources, name, assigned, time.monotonic() - started)
+
+
+def _find(recipe: str, max_bytes: int | None) -> tuple[str, Recipe | int]:
+    """Returns a recipe's name with its types; for ``auto`` with the size that chooses them."""
+    if recipe.lower() == AUTO:
+        if max_bytes is None:
+            raise ValueError("[quantize] expected a size for auto; found none; add --size 1.2GB")
+        return AUTO, max_bytes
+    if max_bytes is not None:
+        raise ValueError(
+            f"[quantize] expected a size with auto only; found one with '{recipe}'; leave "
+            "--size out, or choose auto"
+        )
+    return find_recipe(recipe)
 
 
 def _matching(matrix: ImportanceMatrix, tensors: Sequence[SourceTensor]) -> ImportanceMatrix:
@@ -206,7 +209,7 @@ def _n_bytes(paths: Sequence[Path]) -> int:
 
 def _provenance(
     recipe: str,
-    overrides: Sequence[Override],
+    overrides: Overrides,
     file_type: int,
     parent_sha256: str,
     importance: ImportanceMatrix | None,
@@ -215,7 +218,7 @@ def _provenance(
         "general.file_type": file_type,
         "general.quantization_version": GGML_QUANT_VERSION,
         "crispvl.quantize.recipe": recipe,
-        "crispvl.quantize.overrides": " ".join(map(str, overrides)),
+        "crispvl.quantize.overrides": str(overrides),
         "crispvl.quantize.parent_sha256": parent_sha256,
         "crispvl.quantize.version": __version__,
     }

@@ -89,7 +89,7 @@ def verify_model(model: Model, expected: Expected) -> Verdict:
     vision_type, vision_limits = threshold_for(vision)
     # What the encoder loses reaches the decoder too.
     decoder_type, limits = threshold_for(decoder | vision)
-    may_reroute = decoder_type != "f32" and model.config["decoder"]["experts"] is not None
+    may_reroute = decoder_type != "f32" and model.config.has_experts
     if may_reroute:
         limits = replace(limits, same_ids=False)
     image = expected.prompts["image"]
