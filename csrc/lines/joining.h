@@ -1,26 +1,16 @@
 // The rows read for a line's strips, joined to the line, with the place of each word.
 #pragma once
 
-#include <array>
+#include <string>
+#include <vector>
 
+#include "lines/read_word.h"
 #include "lines/rows.h"
 #include "lines/strips.h"
 
 namespace crispvl::lines {
 
-struct Corner {
-    double x, y;
-};
-// Px of the page to a hundredth, clockwise from the text's own top left.
-using Corners = std::array<Corner, 4>;
-
 Corners corners_of(const Quad& quad);
-
-struct ReadWord {
-    std::u32string text;  // without white space
-    double logprob;       // of its least sure character
-    Corners quad;
-};
 
 // A line as it was read.
 struct ReadLine {

@@ -1,7 +1,11 @@
 // Marks of a line that the model tells less surely than the ink does: dashes, quotes, commas.
 #pragma once
 
-#include "lines/joining.h"
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lines/read_word.h"
 
 namespace crispvl::lines {
 
