@@ -13,7 +13,6 @@
 #include "nn/experts.h"
 #include "nn/norm.h"
 #include "nn/rope.h"
-#include "text/tokenizer.h"
 
 namespace crispvl {
 
@@ -97,8 +96,5 @@ ModelConfig read_config(const ModelSource& source);
 
 // `step` is how far an image token advances the position: 1, 1/2 … 1/256. Throws Error{kind}.
 void set_position_step(ModelConfig& config, double step, ErrorKind kind);
-
-// The tokenizer's tables; `source` may be a file without weights.
-VocabData read_vocab(const ModelSource& source);
 
 }  // namespace crispvl

@@ -1,9 +1,8 @@
-// A loaded InternVL: configuration, tokenizer, weights and the backends they lie on. Immutable and
+// A loaded InternVL: configuration, tokenizer, weights and the backends they are on. Immutable and
 // shared by its sessions.
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,44 +12,15 @@
 #include "model/config.h"
 #include "model/decoder.h"
 #include "model/distinct_tiles.h"
-#include "model/projector.h"
+#include "model/load_options.h"
 #include "model/routing.h"
-#include "model/tile_router.h"
-#include "model/vision_encoder.h"
+#include "model/trace.h"
 #include "runtime/executor.h"
+#include "text/tokenizer.h"
 
 namespace crispvl {
 
-// Some of the decoder's layers on one device.
-struct LayerShare {
-    std::string device;
-    int64_t n_layers;
-};
-
-struct LoadOptions {
-    std::string path;
-    std::string mmproj;              // "" when `path` holds the projector too
-    std::string device = "auto";     // see Backends
-    int n_threads = 0;               // 0: usable_cores()
-    bool vocab_only = false;         // tokenizer and keys, no weights
-    bool exact = false;              // F32 throughout: products, and the cache as kv_type() says
-    std::string kv_cache = "auto";   // "f32", "f16", "q8_0", or what kv_type() says
-    bool measure_only = false;       // read only headers; graphs are measured, not run
-    std::string tokenizer;           // GGUF file whose vocabulary is used; "" for the model's own
-    double image_position_step = 0;  // see set_position_step(); 0: the file's, or else 1
-    // Devices in the order of the layers, instead of `device`. Encoder and projector lie on the
-    // first, the head with the last layer, and the token table always in host memory.
-    std::vector<LayerShare> layers;
-    FileBytes bytes, mmproj_bytes;  // instead of the paths; copied while loading
-    FileAccess access;              // of files whose weights are used
-};
-
-// A traced value: C order, slowest dimension first.
-struct TracedArray {
-    std::vector<int64_t> shape;
-    std::vector<float> values;
-};
-using Trace = std::map<std::string, TracedArray>;
+struct Network;
 
 // Called after each group of tiles with tiles done and in total.
 using TileProgress = std::function<void(int64_t n_done, int64_t n_total)>;
@@ -98,15 +68,7 @@ public:
     int64_t tiles_per_graph() const;
 
 private:
-    struct Network;  // everything that needs weights
-
     const Network& network() const;
-    // Where the tokens of a group of tiles go; `small` and `scores` may be null.
-    struct GroupOutputs {
-        float *large, *small, *scores;
-    };
-    void encode_group(const uint8_t* tiles, int64_t n_tiles, const GroupOutputs& out,
-                      Interrupt* interrupt, Trace* trace) const;
     int64_t tile_bytes() const;
     // A trace holds the stages of all tiles, and memory is planned for tiles that all differ.
     DistinctTiles distinct_tiles(const uint8_t* tiles, int64_t n_tiles, const Trace* trace) const;
@@ -119,10 +81,7 @@ private:
     ModelSource source_;
     std::unique_ptr<Tokenizer> tokenizer_;
     std::optional<ModelConfig> config_;
-    std::shared_ptr<Network> network_;
+    std::shared_ptr<Network> network_;  // everything that needs weights
 };
-
-// Appends the graph's taps to `trace`; arrays of one name join along their first dimension.
-void read_taps(const Graph& graph, Trace& trace);
 
 }  // namespace crispvl
