@@ -61,7 +61,7 @@ py::list tensors(const OpenFile& open) {
     return all;
 }
 
-// The tensor's bytes as they lie in the mapped file.
+// The tensor's bytes as they are in the mapped file.
 Bytes view_of(const std::shared_ptr<const GgufFile>& file, const GgufTensor& tensor) {
     file->require_data();
     file->require_unchanged();
