@@ -56,22 +56,16 @@ private:
     const crispvl_cancel* cancel_;
 };
 
-// The params over their defaults. Throws Error{argument}.
-crispvl_recognize_params read_params(const crispvl_recognize_params* params);
-SamplingOptions sampling_options(const crispvl_recognize_params& params);
-
 // Throws Error{argument} for a null handle and for a model loaded with vocab_only.
 const crispvl_model& with_weights(const crispvl_model* model);
 
-// Whether a page is to be read by its lines. Throws Error{argument} where the params contradict
-// each other.
-bool wants_lines(const crispvl_model& model, const crispvl_recognize_params& params);
 // Reads a page by its lines, into `result` as it goes.
 void read_lines(const crispvl_model& model, const crispvl_image* image,
                 const crispvl_recognize_params& params, crispvl_result& result);
-// What to ask of a page for `task`, a crispvl_task.
-std::string prompt_for(const ChatConfig& chat, int64_t task);
-TileProgress progress_of(const crispvl_recognize_params& params);
+// Reads a page by its blocks, into `result` as it goes. Where it is legible as a whole and the
+// params leave the layout to it, it is not read, and false is returned.
+bool read_blocks(const crispvl_model& model, const crispvl_image* image, const std::string& prompt,
+                 const crispvl_recognize_params& params, crispvl_result& result);
 
 // Messages and their images, checked. The views point into the caller's strings.
 struct Conversation {

@@ -6,6 +6,7 @@
 #include "capi/guard.h"
 #include "capi/handles.h"
 #include "capi/image.h"
+#include "capi/params.h"
 #include "engine/clock.h"
 #include "engine/line_reader.h"
 
@@ -18,17 +19,6 @@ std::vector<int32_t> ask_for_lines(const crispvl_model& model) {
     const std::string prompt = prompt_for(config.chat, CRISPVL_TASK_TEXT);
     return model.prompts->build({{"user", {{true, {}}, {false, prompt}}}},
                                 {config.image.tokens_per_tile});
-}
-
-LineCallbacks callbacks_of(const crispvl_recognize_params& params) {
-    LineCallbacks callbacks{progress_of(params), {}};
-    if (params.on_token != nullptr) {
-        callbacks.on_text = [&params](const std::string& text) {
-            const crispvl_token told{-1, 0.0f, text.c_str()};
-            return params.on_token(&told, params.user_data) == 0;
-        };
-    }
-    return callbacks;
 }
 
 void set_quad(const lines::Corners& corners, crispvl_text_part& part) {
@@ -100,27 +90,6 @@ void give_part(const std::vector<crispvl_placed_part>& parts, size_t i, crispvl_
 
 }  // namespace
 
-bool wants_lines(const crispvl_model& model, const crispvl_recognize_params& params) {
-    const bool has_prompt = params.prompt != nullptr;
-    switch (static_cast<int64_t>(number_of(params.layout))) {
-        case CRISPVL_LAYOUT_DEFAULT:
-        case CRISPVL_LAYOUT_AUTO:
-            return !has_prompt && reads_by_lines(*model.core);
-        case CRISPVL_LAYOUT_PAGE:
-            return false;
-        case CRISPVL_LAYOUT_LINES:
-            require(!has_prompt,
-                    "[layout] expected no prompt where a page is read by lines; found one; use "
-                    "CRISPVL_LAYOUT_PAGE");
-            return true;
-        default:
-            break;
-    }
-    throw Error(ErrorKind::argument,
-                "[params] expected a crispvl_layout; found another value; set the layout to one "
-                "of them");
-}
-
 void read_lines(const crispvl_model& model, const crispvl_image* image,
                 const crispvl_recognize_params& params, crispvl_result& result) {
     Clock clock;
@@ -143,8 +112,8 @@ void read_lines(const crispvl_model& model, const crispvl_image* image,
     CancelInterrupt interrupt(params.cancel);
     LineReading reading;
     try {
-        read_by_lines(model.core, *model.prompts, std::move(page), request, callbacks_of(params),
-                      &interrupt, reading);
+        read_by_lines(model.core, *model.prompts, std::move(page), request,
+                      reading_callbacks(params), &interrupt, reading);
     } catch (const Error&) {
         keep(reading, request.prompt_ids.size(), result);
         throw;

@@ -4,22 +4,15 @@
 #include "capi/guard.h"
 #include "capi/handles.h"
 #include "capi/image.h"
+#include "capi/params.h"
+#include "engine/block_reader.h"
 #include "engine/generate.h"
+#include "layout/blank.h"
 
 namespace crispvl::capi {
 namespace {
 
 constexpr size_t kMostMessages = 1 << 16;  // of messages and of parts: more is a garbage count
-
-crispvl_recognize_params default_recognize_params(size_t struct_size) {
-    crispvl_recognize_params params{};
-    params.struct_size = struct_size;
-    params.top_p = 1;
-    params.repetition_penalty = 1;
-    return params;
-}
-
-constexpr int64_t kMaxTokens = 2048;  // where the caller names no number
 
 // An image's tiles join the request's; `alone`: it is the only one.
 void add_image(const crispvl_model& model, const crispvl_image* image,
@@ -81,8 +74,7 @@ void answer(const crispvl_model& model, const Conversation& conversation,
             const crispvl_recognize_params& params, crispvl_result& result) {
     const auto start = std::chrono::steady_clock::now();
     GenerateRequest request;
-    request.options = {sampling_options(params),
-                       params.max_tokens == 0 ? kMaxTokens : params.max_tokens,
+    request.options = {sampling_options(params), token_limit(params),
                        params.ignore_stop_tokens == 0};
     std::vector<int64_t> n_image_tokens;
     for (const crispvl_image* image : conversation.images) {
@@ -104,6 +96,13 @@ void answer(const crispvl_model& model, const Conversation& conversation,
              result.generation);
 }
 
+// Where nothing was read. The image is opened again, which is rare and spares the memory of a page.
+void look_for_unread_ink(const crispvl_image* image, crispvl_result& result) {
+    const Generation& written = result.generation;
+    if (written.finish != Finish::stop || !is_white(written.text)) return;
+    result.info.unread_ink = static_cast<int32_t>(!is_blank(open_image(image)));
+}
+
 // Runs `work(result)`; a cancelled answer is given out as well.
 template <class Work>
 crispvl_status give_result(crispvl_result** out, Work&& work) {
@@ -120,43 +119,6 @@ crispvl_status give_result(crispvl_result** out, Work&& work) {
 }
 
 }  // namespace
-
-crispvl_recognize_params read_params(const crispvl_recognize_params* params) {
-    crispvl_recognize_params known = default_recognize_params(sizeof known);
-    read_struct(params, known, "crispvl_recognize_params_init");
-    require(known.max_tokens >= 0,
-            "[params] expected max_tokens of at least 0; found less; 0 sets no limit of your own");
-    Sampler{sampling_options(known)};  // refuses bad values before any work
-    return known;
-}
-
-std::string prompt_for(const ChatConfig& chat, int64_t task) {
-    const bool markdown = task == CRISPVL_TASK_MARKDOWN;
-    require(markdown || task == CRISPVL_TASK_TEXT,
-            "[params] expected a crispvl_task; found another value; set the task to one of them");
-    const std::string& own = markdown ? chat.prompt_markdown : chat.prompt_text;
-    return own.empty() ? std::string(general_prompt(markdown)) : own;
-}
-
-TileProgress progress_of(const crispvl_recognize_params& params) {
-    if (params.on_progress == nullptr) return {};
-    return [&params](int64_t n_done, int64_t n_total) {
-        params.on_progress(static_cast<int32_t>(n_done), static_cast<int32_t>(n_total),
-                           params.user_data);
-    };
-}
-
-SamplingOptions sampling_options(const crispvl_recognize_params& params) {
-    SamplingOptions options;
-    options.temperature = params.temperature;
-    options.top_k = params.top_k;
-    options.top_p = params.top_p;
-    options.min_p = params.min_p;
-    options.seed = params.seed;
-    options.repetition_penalty = params.repetition_penalty;
-    options.repetition_window = params.repetition_window;
-    return options;
-}
 
 Conversation read_messages(const crispvl_message* messages, size_t n_messages) {
     require(messages != nullptr && n_messages > 0 && n_messages <= kMostMessages,
@@ -188,11 +150,6 @@ Conversation read_messages(const crispvl_message* messages, size_t n_messages) {
 using namespace crispvl;
 using namespace crispvl::capi;
 
-void crispvl_recognize_params_init(crispvl_recognize_params* params, size_t struct_size) {
-    if (params == nullptr || struct_size < sizeof(size_t)) return;
-    write_struct(default_recognize_params(struct_size), params, struct_size);
-}
-
 crispvl_status crispvl_recognize(const crispvl_model* model, const crispvl_image* image,
                                  const crispvl_recognize_params* params, crispvl_result** out) {
     return give_result(out, [&](crispvl_result& result) {
@@ -202,11 +159,14 @@ crispvl_status crispvl_recognize(const crispvl_model* model, const crispvl_image
         const std::string prompt = known.prompt != nullptr ? known.prompt
                                                            : prompt_for(checked.core->config().chat,
                                                                         number_of(known.task));
-        if (wants_lines(checked, known)) {
+        const crispvl_layout layout = layout_of(checked, known);
+        if (layout == CRISPVL_LAYOUT_LINES) {
             read_lines(checked, image, known, result);
-            return;
+        } else if (layout == CRISPVL_LAYOUT_PAGE ||
+                   !read_blocks(checked, image, prompt, known, result)) {
+            answer(checked, {{{"user", {{true, {}}, {false, prompt}}}}, {image}}, known, result);
         }
-        answer(checked, {{{"user", {{true, {}}, {false, prompt}}}}, {image}}, known, result);
+        look_for_unread_ink(image, result);
     });
 }
 

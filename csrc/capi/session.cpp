@@ -2,6 +2,7 @@
 #include "capi/guard.h"
 #include "capi/handles.h"
 #include "capi/image.h"
+#include "capi/params.h"
 #include "engine/decode.h"
 #include "engine/prefill.h"
 

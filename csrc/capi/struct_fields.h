@@ -73,6 +73,7 @@ inline constexpr size_t kFieldOffsets<crispvl_result_info>[] = {
     offsetof(crispvl_result_info, prefill_ms),      offsetof(crispvl_result_info, decode_ms),
     offsetof(crispvl_result_info, damaged),         offsetof(crispvl_result_info, layout),
     offsetof(crispvl_result_info, n_lines),         offsetof(crispvl_result_info, n_words),
+    offsetof(crispvl_result_info, unread_ink),
 };
 
 template <>

@@ -12,7 +12,7 @@
 namespace crispvl {
 namespace {
 
-// The prompt with the embeddings of its image tokens, of which a router may leave some out.
+// The prompt with the embeddings of its image tokens, without those that a router leaves out.
 RoutedPrompt encoded_prompt(const Model& model, const GenerateRequest& request,
                             const TileProgress& on_tiles, Interrupt* interrupt) {
     RoutedPrompt prompt{request.prompt_ids, {}};

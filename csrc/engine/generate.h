@@ -24,7 +24,7 @@ struct GenerateCallbacks {
 };
 
 // How many tokens may be generated: max_tokens, or what the context leaves. Throws
-// Error{context_overflow} where that is none.
+// Error{context_overflow} where it leaves none.
 int64_t token_budget(const ModelConfig& config, const std::vector<int32_t>& prompt_ids,
                      int64_t max_tokens);
 

@@ -41,7 +41,7 @@ PixelView view_of(const layout::GreyImage& page) {
 class LineReader {
 public:
     LineReader(const std::shared_ptr<const Model>& model, const PromptBuilder& prompts,
-               RgbImage page, const LineRequest& request, const LineCallbacks& callbacks,
+               RgbImage page, const LineRequest& request, const ReadingCallbacks& callbacks,
                Interrupt* interrupt, LineReading& reading)
         : request_(request),
           callbacks_(callbacks),
@@ -144,7 +144,7 @@ private:
     }
 
     const LineRequest& request_;
-    const LineCallbacks& callbacks_;
+    const ReadingCallbacks& callbacks_;
     Interrupt* interrupt_;
     LineReading& reading_;
     Clock clock_;
@@ -164,7 +164,7 @@ bool reads_by_lines(const Model& model) {
 }
 
 void read_by_lines(const std::shared_ptr<const Model>& model, const PromptBuilder& prompts,
-                   RgbImage page, const LineRequest& request, const LineCallbacks& callbacks,
+                   RgbImage page, const LineRequest& request, const ReadingCallbacks& callbacks,
                    Interrupt* interrupt, LineReading& reading) {
     LineReader reader(model, prompts, std::move(page), request, callbacks, interrupt, reading);
     try {

@@ -1,12 +1,12 @@
 // Reads a page by its lines: found, cut into strips, read many at a time, joined again.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/answer.h"
+#include "engine/reading.h"
 #include "image/pixels.h"
 #include "lines/page_writer.h"
 
@@ -22,12 +22,6 @@ struct LineRequest {
     lines::WriteAs write_as = lines::WriteAs::text;
 };
 
-struct LineCallbacks {
-    TileProgress on_tiles;  // may be empty; begins anew where strips are read again
-    // May be empty; takes what is new of the text, and returns whether more is wanted.
-    std::function<bool(const std::string& text)> on_text;
-};
-
 struct LineReading {
     Generation generation;  // all of the text as one answer, without what was read again
     std::vector<lines::PlacedLine> lines;  // in the order of the text; places count its characters
@@ -38,7 +32,7 @@ struct LineReading {
 // Writes what was read into `reading`, also where it throws. The page is used up. `interrupt` may
 // be null. Throws Error{cancelled, context_overflow, memory, device, model_file}.
 void read_by_lines(const std::shared_ptr<const Model>& model, const PromptBuilder& prompts,
-                   RgbImage page, const LineRequest& request, const LineCallbacks& callbacks,
+                   RgbImage page, const LineRequest& request, const ReadingCallbacks& callbacks,
                    Interrupt* interrupt, LineReading& reading);
 
 }  // namespace crispvl

@@ -78,7 +78,7 @@ RgbImage squared(RgbImage image, const PixelDensity& density) {
     const auto whole = [](double px) {
         return std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(px)));
     };
-    return resize_bicubic(image, whole(width), whole(height));
+    return resize(image, whole(width), whole(height), Filter::bicubic);
 }
 
 RgbImage turn_upright(RgbImage image, int orientation) {

@@ -9,7 +9,6 @@ namespace {
 // Weights are fixed-point numbers: 32 bits less 8 for the value and 2 for overshoot and sign.
 constexpr int kPrecisionBits = 32 - 8 - 2;
 constexpr int32_t kHalf = 1 << (kPrecisionBits - 1);
-constexpr double kSupport = 2.0;  // of the cubic kernel, in source pixels at scale 1
 
 // The cubic convolution kernel with a = -0.5 (Keys 1981). The order of operations is Pillow's: the
 // weights are rounded, so a last bit can matter.
@@ -21,9 +20,20 @@ double cubic(double x) {
     return 0.0;
 }
 
+// Source pixels to each side that a filter takes in, at scale 1.
+double support_of(Filter filter) {
+    return filter == Filter::bicubic ? 2.0 : filter == Filter::bilinear ? 1.0 : 0.5;
+}
+
+double weight_at(double x, Filter filter) {
+    if (filter == Filter::bicubic) return cubic(x);
+    if (filter == Filter::bilinear) return std::max(0.0, 1.0 - std::fabs(x));
+    return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
+}
+
 // Which source pixels make up each output pixel of one axis.
 struct Taps {
-    Taps(int64_t n_in, int64_t n_out);
+    Taps(int64_t n_in, int64_t n_out, Filter filter);
 
     const int32_t* weights_of(int64_t i) const { return weights.data() + i * n_max; }
 
@@ -32,11 +42,11 @@ struct Taps {
     std::vector<int32_t> weights;       // [n_out, n_max]
 };
 
-Taps::Taps(int64_t n_in, int64_t n_out) {
+Taps::Taps(int64_t n_in, int64_t n_out, Filter filter) {
     // Pillow holds the box in floats.
     const double scale = static_cast<double>(static_cast<float>(n_in)) / static_cast<double>(n_out);
     const double filter_scale = std::max(scale, 1.0);
-    const double support = kSupport * filter_scale;
+    const double support = support_of(filter) * filter_scale;
     const double step = 1.0 / filter_scale;
     n_max = static_cast<int64_t>(std::ceil(support)) * 2 + 1;
     weights.resize(static_cast<size_t>(n_max * n_out));
@@ -49,7 +59,7 @@ Taps::Taps(int64_t n_in, int64_t n_out) {
         double sum = 0.0;
         for (int64_t j = 0; j < n; ++j) {
             const double x = (static_cast<double>(j + begin) - center + 0.5) * step;
-            w[static_cast<size_t>(j)] = cubic(x);
+            w[static_cast<size_t>(j)] = weight_at(x, filter);
             sum += w[static_cast<size_t>(j)];
         }
         for (int64_t j = 0; j < n; ++j) {
@@ -68,8 +78,9 @@ uint8_t clip(int32_t sum) {
 }
 
 // Rows `first_row` to `first_row + n_rows` of the image, resized to `width`.
-RgbImage resize_columns(const RgbImage& image, int64_t width, int64_t first_row, int64_t n_rows) {
-    const Taps taps(image.width, width);
+RgbImage resize_columns(const RgbImage& image, const Taps& taps, int64_t first_row,
+                        int64_t n_rows) {
+    const auto width = static_cast<int64_t>(taps.first.size());
     RgbImage out(width, n_rows);
     uint8_t* to = out.pixels.data();
     for (int64_t y = 0; y < n_rows; ++y) {
@@ -119,19 +130,18 @@ bool rows_first(const RgbImage& image, int64_t width, int64_t height) {
 
 }  // namespace
 
-RgbImage resize_bicubic(const RgbImage& image, int64_t width, int64_t height) {
-    if (height == image.height) {
-        return width == image.width ? image : resize_columns(image, width, 0, height);
-    }
-    const Taps taps(image.height, height);
-    if (width == image.width) return resize_rows(image, taps, height, 0);
+RgbImage resize(const RgbImage& image, int64_t width, int64_t height, Filter filter) {
+    if (height == image.height && width == image.width) return image;
+    const Taps across(image.width, width, filter), down(image.height, height, filter);
+    if (height == image.height) return resize_columns(image, across, 0, height);
+    if (width == image.width) return resize_rows(image, down, height, 0);
     if (rows_first(image, width, height)) {
-        return resize_columns(resize_rows(image, taps, height, 0), width, 0, height);
+        return resize_columns(resize_rows(image, down, height, 0), across, 0, height);
     }
     // Only the rows that the second pass reads.
-    const int64_t first_row = taps.first.front();
-    const int64_t n_rows = taps.first.back() + taps.count.back() - first_row;
-    return resize_rows(resize_columns(image, width, first_row, n_rows), taps, height, first_row);
+    const int64_t first_row = down.first.front();
+    const int64_t n_rows = down.first.back() + down.count.back() - first_row;
+    return resize_rows(resize_columns(image, across, first_row, n_rows), down, height, first_row);
 }
 
 }  // namespace crispvl

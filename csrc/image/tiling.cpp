@@ -81,7 +81,8 @@ void cut(const RgbImage& page, const Grid& grid, int64_t tile_px, Tiles& tiles) 
     const size_t at = tiles.pixels.size();
     tiles.pixels.resize(at + static_cast<size_t>(n_cut * tile_bytes));
     tiles.n_tiles += n_cut;
-    const RgbImage resized = resize_bicubic(page, grid.columns * tile_px, grid.rows * tile_px);
+    const RgbImage resized =
+        resize(page, grid.columns * tile_px, grid.rows * tile_px, Filter::bicubic);
     for (int64_t i = 0; i < n_cut; ++i) {
         cut_tile(resized, i % grid.columns, i / grid.columns, tile_px,
                  tiles.pixels.data() + at + static_cast<size_t>(i * tile_bytes));

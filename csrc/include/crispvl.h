@@ -85,7 +85,7 @@ CRISPVL_API const char* crispvl_version(void);
 
 typedef enum crispvl_status {
     CRISPVL_OK = 0,
-    CRISPVL_ERROR_ARGUMENT = 1,         /* a slip of the caller's */
+    CRISPVL_ERROR_ARGUMENT = 1,         /* an argument that is not valid */
     CRISPVL_ERROR_NOT_FOUND = 2,        /* a file that is not there */
     CRISPVL_ERROR_MODEL_FILE = 3,       /* a GGUF file that cannot be used */
     CRISPVL_ERROR_IMAGE = 4,            /* an image that cannot be used */
@@ -93,7 +93,7 @@ typedef enum crispvl_status {
     CRISPVL_ERROR_DEVICE = 6,           /* a device that is missing or failed */
     CRISPVL_ERROR_MEMORY = 7,           /* an allocation that failed, or a stack too small */
     CRISPVL_ERROR_CANCELLED = 8,        /* stopped through a crispvl_cancel */
-    CRISPVL_ERROR_INTERNAL = 9,         /* a mistake of ours: please report it */
+    CRISPVL_ERROR_INTERNAL = 9,         /* a fault of crispvl: please report it */
     CRISPVL_ERROR_BUFFER = 10           /* a buffer too small; the count says what is needed */
 } crispvl_status;
 
@@ -120,7 +120,7 @@ CRISPVL_API void crispvl_cancel_reset(crispvl_cancel* cancel);
 
 /* ---- models ------------------------------------------------------------------------------ */
 
-/* Weights, tokenizer and the device they lie on. Immutable. */
+/* Weights, tokenizer and the device they are on. Immutable. */
 typedef struct crispvl_model crispvl_model;
 
 typedef struct crispvl_load_params {
@@ -188,7 +188,7 @@ typedef struct crispvl_image {
     size_t n_bytes; /* of data: the file's length, or at least stride_bytes * height_px */
     crispvl_image_format format;
     int32_t width_px, height_px;
-    size_t stride_bytes; /* from one row to the next; 0: rows lie without gaps */
+    size_t stride_bytes; /* from one row to the next; 0: rows have no gaps between */
 } crispvl_image;
 
 /* A piece of a message: a text, or an image; the other one is NULL. */
@@ -215,13 +215,18 @@ typedef enum crispvl_layout {
     CRISPVL_LAYOUT_PAGE = 1,    /* a grid of tiles, and an answer to it: the published rule */
     CRISPVL_LAYOUT_LINES = 2,   /* its lines are found and read by themselves, many at a time; the
                                    result knows the place of each line and word */
-    CRISPVL_LAYOUT_AUTO = 3     /* `lines` where the model was made for them and there is no
-                                   `prompt`; otherwise `page` */
+    CRISPVL_LAYOUT_AUTO = 3,    /* as suits the page and the model best: `page` where there is a
+                                   `prompt`, `lines` where the model was made for them; otherwise
+                                   `page` where print is large enough on the model's tiles, and
+                                   else `blocks` */
+    CRISPVL_LAYOUT_BLOCKS = 4   /* where print is too small, the page is cut at its white space, and
+                                   each block is read by itself */
 } crispvl_layout;
 
 /* One generated token. `text` is what it completes: "" for special tokens and inside a character of
  * several tokens. The end of a text that breaks off inside a character comes with id -1. So does
- * all text of a page that is read by lines: in reading order, as soon as it is beyond doubt. */
+ * all text of a page that is read by lines, in reading order, as soon as it is beyond doubt; and of
+ * one that is read by blocks, a block at a time. */
 typedef struct crispvl_token {
     int32_t id;
     float logprob;
@@ -233,7 +238,7 @@ typedef struct crispvl_token {
 typedef int32_t (*crispvl_token_callback)(const crispvl_token* token, void* user_data);
 
 /* Called as tiles are encoded; of a page that is read by lines, as tiles of lines are read, and
- * anew from 1 for those that are read again. */
+ * anew from 1 for those that are read again; of one that is read by blocks, after each block. */
 typedef void (*crispvl_progress_callback)(int32_t n_tiles_done, int32_t n_tiles, void* user_data);
 
 typedef struct crispvl_recognize_params {
@@ -273,7 +278,7 @@ CRISPVL_API crispvl_status crispvl_recognize(const crispvl_model* model, const c
 
 /* Answers a conversation with any number of images or none; `prompt`, `task` and `layout` are not
  * used. The model's conversation format is the one that its file names (crispvl.chat.template).
- * Jinja templates are not evaluated: a file that has nothing else is spoken to in ChatML as
+ * Jinja templates are not evaluated: a file that has nothing else is prompted in ChatML as
  * InternVL's `-hf` templates write it, when its vocabulary has "<|im_start|>". Special tokens in a
  * message's text are plain text. */
 CRISPVL_API crispvl_status crispvl_chat(const crispvl_model* model, const crispvl_message* messages,
@@ -292,7 +297,7 @@ typedef struct crispvl_result_info {
     int32_t n_prompt_tokens;
     int32_t n_tiles;             /* encoded, thumbnails included */
     int32_t width_px, height_px; /* of the only image, upright; 0 where there is not one */
-    int32_t n_columns, n_rows;   /* of its grid of tiles; 0 by lines */
+    int32_t n_columns, n_rows;   /* of its grid of tiles; 0 by lines and by blocks */
     float confidence;      /* geometric mean of the tokens' probabilities, the end's included */
     float stop_logprob;    /* of the token that ended the answer; NaN where none did */
     double image_ms;       /* decoding and tiling */
@@ -300,9 +305,10 @@ typedef struct crispvl_result_info {
     double prefill_ms;     /* the prompt's pass through the decoder */
     double decode_ms;      /* all generated tokens */
     int32_t damaged;       /* 1: an image's data is damaged; what could be decoded of it was read */
-    crispvl_layout layout; /* how it was read: CRISPVL_LAYOUT_PAGE or CRISPVL_LAYOUT_LINES */
+    crispvl_layout layout; /* how it was read: CRISPVL_LAYOUT_PAGE, LINES or BLOCKS */
     size_t n_lines;        /* of a page that was read by lines */
     size_t n_words;        /* the same */
+    int32_t unread_ink;    /* 1: there is ink on the page, and no text was read */
 } crispvl_result_info;
 
 /* The text, without special tokens. NULL for NULL. */
@@ -333,8 +339,8 @@ typedef struct crispvl_text_part {
 } crispvl_text_part;
 
 /* Line `i` of info.n_lines, or word `i` of info.n_words. `struct_size` is
- * sizeof(crispvl_text_part). There is none with CRISPVL_LAYOUT_PAGE, where the model tells no
- * places; a number beyond the last is CRISPVL_ERROR_ARGUMENT. */
+ * sizeof(crispvl_text_part). There are none unless the page was read by lines, for otherwise the
+ * model tells no places; a number beyond the last is CRISPVL_ERROR_ARGUMENT. */
 CRISPVL_API crispvl_status crispvl_result_get_line(const crispvl_result* result, size_t i,
                                                    crispvl_text_part* line, size_t struct_size);
 CRISPVL_API crispvl_status crispvl_result_get_word(const crispvl_result* result, size_t i,

@@ -290,6 +290,17 @@ class Layout:
 def find_layout(pixels: NDArray[np.uint8], cancel: CancelToken | None = None) -> Layout:
     """Finds the text of a page (csrc/layout/layout.h) in uint8 ``[h, w]`` or ``[h, w, 1|3|4]``."""
 
+def is_legible(layout: Layout, tile_px: int, max_tiles: int, min_tiles: int = 1) -> bool:
+    """Returns whether print is large enough on the tiles of the whole page."""
+
+def find_regions(
+    layout: Layout, tile_px: int, max_tiles: int, min_tiles: int = 1
+) -> list[tuple[float, float, float, float]]:
+    """Returns a page's parts as left, top, right and bottom in px (csrc/layout/regions.h)."""
+
+def is_blank(pixels: NDArray[np.uint8]) -> bool:
+    """Returns whether a page holds nothing to read (csrc/layout/blank.h)."""
+
 def cut_line(
     pixels: NDArray[np.uint8],
     line: LayoutLine,

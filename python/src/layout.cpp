@@ -3,10 +3,15 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <cmath>
+#include <tuple>
+
 #include "gil.h"
 #include "image.h"
 #include "interrupt.h"
+#include "layout/blank.h"
 #include "layout/layout.h"
+#include "layout/regions.h"
 #include "layout/strips.h"
 
 namespace crispvl::binding {
@@ -83,6 +88,31 @@ py::array_t<uint8_t> strip_of(const py::array_t<uint8_t, py::array::c_style>& pi
     return out;
 }
 
+TilingConfig tiling_of(int64_t tile_px, int64_t max_tiles, int64_t min_tiles) {
+    return {tile_px, min_tiles, max_tiles, /*thumbnail=*/true};
+}
+
+using Rectangle = std::tuple<double, double, double, double>;
+
+std::vector<Rectangle> regions_of(const Layout& layout, int64_t tile_px, int64_t max_tiles,
+                                  int64_t min_tiles) {
+    std::vector<Rectangle> rectangles;
+    for (const Region& r : find_regions(layout, tiling_of(tile_px, max_tiles, min_tiles))) {
+        rectangles.emplace_back(r.left, r.top, r.right, r.bottom);
+    }
+    return rectangles;
+}
+
+bool is_legible_on(const Layout& layout, int64_t tile_px, int64_t max_tiles, int64_t min_tiles) {
+    return is_legible(layout, tiling_of(tile_px, max_tiles, min_tiles));
+}
+
+bool has_no_ink(const py::array_t<uint8_t, py::array::c_style>& pixels) {
+    const RgbImage page = to_rgb(view_of(pixels));
+    const WithoutGil without;
+    return is_blank(page);
+}
+
 }  // namespace
 
 void bind_layout(py::module_& m) {
@@ -127,6 +157,9 @@ void bind_layout(py::module_& m) {
                 cancel, [&](Interrupt* interrupt) { return find_layout(view, interrupt); });
         },
         "pixels"_a, "cancel"_a = nullptr);
+    m.def("is_legible", &is_legible_on, "layout"_a, "tile_px"_a, "max_tiles"_a, "min_tiles"_a = 1);
+    m.def("find_regions", &regions_of, "layout"_a, "tile_px"_a, "max_tiles"_a, "min_tiles"_a = 1);
+    m.def("is_blank", &has_no_ink, "pixels"_a);
     m.def("cut_line", &strip_of, "pixels"_a, "line"_a, "height_px"_a = 26, "x_from"_a = py::none(),
           "x_to"_a = py::none(), "stretch"_a = 1.0f);
 }

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 ) = range(11)
 ENCODED, GREY, RGB, RGBA, BGR, BGRA = range(6)
 STOP, LENGTH, BY_CALLER = range(3)
-DEFAULT, PAGE, LINES, AUTO = range(4)
+DEFAULT, PAGE, LINES, AUTO, BLOCKS = range(5)
 TEXT, MARKDOWN = range(2)
 
 
@@ -126,6 +126,7 @@ ResultInfo = struct(
     layout=c_int,
     n_lines=c_size_t,
     n_words=c_size_t,
+    unread_ink=c_int32,
 )
 TextPart = struct(
     "TextPart",

@@ -33,14 +33,14 @@ def _holds(region: Rectangle, box: tuple[float, ...]) -> bool:
 
 def test_print_that_is_large_enough_is_not_cut(columns: RenderedPage) -> None:
     layout = find_layout(columns.pixels)
-    assert find_regions(layout, lambda width, height: 1.0) == [
+    assert find_regions(layout, tile_px=4096, max_tiles=1) == [
         Rectangle(0, 0, layout.width, layout.height)
     ]
 
 
 def test_small_print_is_cut_until_it_is_large_enough(columns: RenderedPage) -> None:
     layout = find_layout(columns.pixels)
-    regions = find_regions(layout, lambda width, height: 600 / max(width, height))
+    regions = find_regions(layout, tile_px=600, max_tiles=1)
     assert len(regions) == 2
     assert regions[0].right < regions[1].left  # the left column is read first
     for box in columns.lines:
@@ -48,7 +48,7 @@ def test_small_print_is_cut_until_it_is_large_enough(columns: RenderedPage) -> N
 
 
 def test_cutting_ends_however_small_the_print_remains(columns: RenderedPage) -> None:
-    regions = find_regions(find_layout(columns.pixels), lambda width, height: 0.0)
+    regions = find_regions(find_layout(columns.pixels), tile_px=1, max_tiles=1)
     assert 2 < len(regions) <= 32
     for box in columns.lines:
         assert any(_holds(region, box) for region in regions)

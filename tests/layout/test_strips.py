@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crispvl._core import LayoutLine, find_layout
-from crispvl._core import visual_spans as core_visual_spans
+from crispvl._core import LayoutLine, find_layout, visual_spans
 from crispvl.errors import ModelFileError
 from crispvl.layout.doubt import judge
 from crispvl.layout.drawn_pages import DRAWN_SCALE, is_drawn
@@ -19,7 +18,6 @@ from crispvl.layout.strip_format import STRIP_KEYS, StripFormat, strip_format
 from crispvl.layout.strips import Strip, cut_into_strips, make_tile
 from crispvl.layout.word_places import place_words
 from crispvl.model_config import ModelConfig
-from crispvl.results.word_order import visual_spans
 from rendered import RenderedPage
 
 FORM = StripFormat(tile_px=224, n_rows=8, pitch_px=28, height_px=26, left_px=6)
@@ -245,16 +243,15 @@ def test_words_that_run_from_right_to_left_are_placed_from_the_right(page: Rende
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "columns"),
     [
-        "two words",
-        "",
-        "שלום עולם",
-        "total 12 שלום 34 עולם!",
-        "סכום (12.50) USD 3",
-        "مرحبا ab 7 cd بك",
+        ("two words", [(0, 3), (4, 9)]),
+        ("", []),
+        ("שלום עולם", [(5, 9), (0, 4)]),
+        ("total 12 שלום 34 עולם!", [(0, 5), (6, 8), (18, 22), (15, 17), (9, 14)]),
+        ("סכום (12.50) USD 3", [(14, 18), (6, 13), (0, 3), (4, 5)]),
+        ("مرحبا ab 7 cd بك", [(11, 16), (3, 5), (6, 7), (8, 10), (0, 2)]),
     ],
 )
-def test_the_core_orders_words_as_results_do(text: str) -> None:
-    shown = [tuple(span) for _, *span in visual_spans(text)]
-    assert core_visual_spans(text) == shown
+def test_words_are_shown_where_unicode_puts_them(text: str, columns: list[tuple[int, int]]) -> None:
+    assert visual_spans(text) == columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from crispvl.inputs.ink import ink_pixels, is_blank
+from crispvl.inputs.ink import is_blank
 from PIL import Image, ImageDraw, ImageFont
 
 A4 = (1654, 2339)  # 200 dpi
@@ -29,7 +29,6 @@ def lit(image: Image.Image) -> Image.Image:
 def test_paper_of_any_colour_is_blank(color: int) -> None:
     assert is_blank(page(color))
     assert is_blank(page(color, (60, 28)))
-    assert ink_pixels(page(color)) == 0
 
 
 def test_noise_shade_and_dust_are_no_ink() -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +16,9 @@ from crispvl.engine.request import Request
 from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
 from crispvl.inputs.images import MIN_SIDE_PX
-from crispvl.layout.regions import find_regions
 from crispvl.options import MAX_TOKENS
 from crispvl.reading.page_window import ReadingSteps
-from crispvl.reading.pages import fill_grid, prepare_page, tile_scale
+from crispvl.reading.pages import fill_grid, page_regions, prepare_page
 from crispvl.reading.requests import PageRequest
 from crispvl.results.generation import FinishReason, Generation, Timings
 from crispvl.results.lines import Rectangle
@@ -69,7 +67,7 @@ class BlockReader:
                 raise
             self._finish_reason = "time_limit"
             return
-        regions = self._regions(layout)
+        regions = page_regions(layout, self._config, self._options)
         crops = [page]
         if regions != [(0, 0, *page.size)]:
             cut = (page.crop(_whole_px(box)) for box in regions)
@@ -111,9 +109,6 @@ class BlockReader:
             repair_loops=self._options.repair_loops,
             cancel=self._cancel,
         )
-
-    def _regions(self, layout: Layout) -> list[Rectangle]:
-        return find_regions(layout, partial(tile_scale, self._config, self._options))
 
     @property
     def generation(self) -> Generation:

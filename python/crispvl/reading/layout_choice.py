@@ -10,10 +10,9 @@ import numpy as np
 from PIL import Image
 
 from crispvl.errors import Cancelled
-from crispvl.layout.regions import READABLE_PX
 from crispvl.layout.strip_format import DEFAULT_LAYOUT_KEY
 from crispvl.options import Layout, ReadOptions
-from crispvl.reading.pages import tile_scale
+from crispvl.reading.pages import is_legible
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
@@ -84,8 +83,4 @@ def layout_for(
         if cancel is None or not cancel.expired:
             raise
         return LayoutChoice("page")  # whose reading ends at once and says why
-    if not found.lines:
-        return LayoutChoice("page", found)
-    x_height = float(np.median([line.x_height_px for line in found.lines]))
-    scale = tile_scale(model.config, options, page.width, page.height)
-    return LayoutChoice("page" if scale * x_height >= READABLE_PX else "blocks", found)
+    return LayoutChoice("page" if is_legible(found, model.config, options) else "blocks", found)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 from PIL import Image
 
 from crispvl.layout.contrast import contrast_channel
 from crispvl.layout.page_strips import PageStrips
-from crispvl.layout.regions import find_regions
 from crispvl.layout.strip_format import strip_format
 from crispvl.model_config import ModelConfig
 from crispvl.options import ReadOptions
-from crispvl.reading.pages import tile_limits, tile_scale
+from crispvl.reading.pages import page_regions, tile_limits
 from crispvl.tiling import choose_grid
 
 
@@ -54,7 +52,7 @@ def layout_costs(
     pixels = contrast_channel(page)
     layout = find_layout(pixels)
     whole = [_n_tiles(page.width, page.height, config, options)]
-    regions = find_regions(layout, partial(tile_scale, config, options))
+    regions = page_regions(layout, config, options)
     parts = [_n_tiles(r.right - r.left, r.bottom - r.top, config, options) for r in regions]
     strips = PageStrips(pixels, layout.lines, strip_format(config, metadata))
     n_strips, n_rows = len(strips.doubtful()), strip_format(config, metadata).n_rows

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from crispvl.layout.regions import find_regions
 from crispvl.model_config import ModelConfig
 from crispvl.options import ReadOptions, check_tiles
+from crispvl.results.lines import Rectangle
 from crispvl.tiling import choose_grid, cut_tiles, cut_twice
+
+if TYPE_CHECKING:
+    from crispvl._core import Layout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +52,18 @@ def fill_grid(page: Image.Image, config: ModelConfig, options: ReadOptions) -> I
     return filled
 
 
-def tile_scale(config: ModelConfig, options: ReadOptions, width: float, height: float) -> float:
-    """Returns by how much a picture of some size is enlarged on its tiles, in its tighter axis."""
+def is_legible(layout: Layout, config: ModelConfig, options: ReadOptions) -> bool:
+    """Returns whether a page's print is large enough on the tiles of the whole page."""
+    from crispvl._core import is_legible as is_large_enough
+
     min_tiles, max_tiles = tile_limits(config, options)
-    tile_px = int(config.vision.tile_px)
-    columns, rows = choose_grid(round(width), round(height), max_tiles, tile_px, min_tiles)
-    return min(columns * tile_px / width, rows * tile_px / height)
+    return is_large_enough(layout, int(config.vision.tile_px), max_tiles, min_tiles)
+
+
+def page_regions(layout: Layout, config: ModelConfig, options: ReadOptions) -> list[Rectangle]:
+    """Returns the parts of a page that are shown by themselves, in reading order."""
+    min_tiles, max_tiles = tile_limits(config, options)
+    return find_regions(layout, int(config.vision.tile_px), max_tiles, min_tiles)
 
 
 def prepare_page(

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from crispvl.inputs.ink import MAX_SIDE_PX, MIN_CONTRAST
-from crispvl.results.word_order import visual_spans
+MAX_SIDE_PX = 1600
+"""Pages are looked at in this size, in which the smallest print still shows."""
 
 _SPECK = 0.4
 """Runs of rows under this part of the usual line's height are dots and accents of a line as close
@@ -23,6 +23,7 @@ by, or else rules, which are no lines of text."""
 
 
 _PAPER_PX = 16  # of the squares whose lightest neighbour, two away at most, is the paper
+_MIN_CONTRAST = 24  # levels by which ink differs from its paper; scanner noise stays below
 _SHARE_OF_CONTRAST = 0.4  # of the darkest ink's, that makes a pixel ink
 
 
@@ -58,11 +59,13 @@ def place_words(line: TextBox) -> list[TextBox]:
     They are in the order of the text; where each is follows its script, from the right for Hebrew
     and Arabic.
     """
+    from crispvl._core import visual_spans
+
     per_character = (line.right - line.left) / len(line.text)
     spans = visual_spans(line.text)
     return [
         TextBox(word, *_across(line, start * per_character, end * per_character))
-        for word, start, end in spans
+        for word, (start, end) in zip(line.text.split(), spans, strict=True)
     ]
 
 
@@ -73,8 +76,8 @@ def _across(line: TextBox, left: float, right: float) -> tuple[float, float, flo
 def text_mask(page: Image.Image) -> NDArray[np.bool_]:
     """Returns where a page has strokes, ``[height, width]`` of the page scaled to `MAX_SIDE_PX`.
 
-    Unlike `crispvl.inputs.ink`, which must find the faintest mark, this leaves out what is pale
-    beside the page's darkest ink.
+    Unlike `crispvl.inputs.ink.is_blank`, which must find the faintest mark, this leaves out what is
+    pale beside the page's darkest ink.
     """
     grey = page.convert("L")
     grey.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Image.Resampling.BOX, reducing_gap=None)
@@ -84,7 +87,7 @@ def text_mask(page: Image.Image) -> NDArray[np.bool_]:
     paper = grey.resize(size, Image.Resampling.BOX).filter(ImageFilter.MaxFilter(5))
     paper = paper.resize(grey.size, Image.Resampling.BILINEAR)
     contrast = np.asarray(paper).astype(np.int16) - np.asarray(grey)
-    strokes: NDArray[np.bool_] = contrast > max(MIN_CONTRAST, _SHARE_OF_CONTRAST * contrast.max())
+    strokes: NDArray[np.bool_] = contrast > max(_MIN_CONTRAST, _SHARE_OF_CONTRAST * contrast.max())
     return strokes
 
 
