@@ -86,7 +86,7 @@ def read_work(text: str) -> dict[str, tuple[str, int]]:
         Name to the kind of work and its number, 1 where it has none.
 
     Raises:
-        ValueError: An unknown kind, or a number that is none or not positive.
+        ValueError: An unknown kind, or what is not a positive number.
     """
     found = {}
     for name in text.split(","):

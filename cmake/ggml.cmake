@@ -12,7 +12,7 @@ execute_process(
     OUTPUT_VARIABLE crispvl_ggml_source OUTPUT_STRIP_TRAILING_WHITESPACE
     RESULT_VARIABLE crispvl_resolve_result)
 if(NOT crispvl_resolve_result EQUAL 0)
-    message(FATAL_ERROR "ggml's source could not be resolved; the reason and the remedies stand above.")
+    message(FATAL_ERROR "ggml's source could not be resolved; see above for the reason and the remedies.")
 endif()
 message(STATUS "ggml source: ${crispvl_ggml_source}")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS

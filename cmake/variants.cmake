@@ -16,7 +16,7 @@ if(NOT CRISPVL_PORTABLE)
     return()
 endif()
 
-# What lies beside the variants is the baseline, with nothing beyond the architecture itself.
+# What is beside the variants is the baseline, with nothing beyond the architecture itself.
 set(GGML_NATIVE OFF CACHE BOOL "" FORCE)
 foreach(feature SSE42 AVX AVX2 AVX_VNNI BMI2 FMA F16C AVX512 AVX512_VBMI AVX512_VNNI AVX512_BF16)
     set(GGML_${feature} OFF CACHE BOOL "" FORCE)

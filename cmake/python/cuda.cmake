@@ -1,4 +1,4 @@
-# What crispvl-cuda says of itself, for python/crispvl/variants.py; and where its libraries lie: in
+# What crispvl-cuda says of itself, for python/crispvl/variants.py; and where its libraries are: in
 # the wheels of NVIDIA that it depends on.
 find_package(CUDAToolkit REQUIRED)
 math(EXPR cuda_version "${CUDAToolkit_VERSION_MAJOR} * 1000 + ${CUDAToolkit_VERSION_MINOR} * 10")

@@ -45,7 +45,7 @@ public:
     size_t read(size_t offset, void* out, size_t n_bytes) const;
     // What has happened to the file since it was opened; empty when nothing has.
     std::string change() const;
-    // Drops the resident pages that lie wholly in [data, data + n_bytes), where the range is this
+    // Drops the resident pages that are wholly in [data, data + n_bytes), where the range is this
     // file's; reading them again reads the file again.
     void release(const uint8_t* data, size_t n_bytes) const;
 

@@ -22,7 +22,7 @@ public:
     // The same from memory; each file's bytes are copied, and `mmproj` may be empty.
     static ModelSource open(FileBytes bytes, FileBytes mmproj);
 
-    // Canonical keys. Deduced values stand before the files' own; the first file wins.
+    // Canonical keys. Deduced values go before the files' own; the first file wins.
     bool has(std::string_view key) const;
     std::optional<GgufValue> find(std::string_view key) const;
     // Typed access; a missing key or another type is an Error{model_file} that names the key.

@@ -66,7 +66,7 @@ Error damaged() {
 }
 
 // A BMP's rows are never compressed here, so the header tells how long it must be: the bits of a
-// pixel stand at byte 28, or 24 in the oldest kind of header.
+// pixel are at byte 28, or 24 in the oldest kind of header.
 bool bmp_breaks_off(const uint8_t* data, size_t n_bytes, int width, int height) {
     if (n_bytes < 30) return false;
     const size_t at = data[14] == 12 ? 24 : 28;

@@ -46,7 +46,7 @@ public:
         skip(entry.length);
         return entry.symbol;
     }
-    // To the marker behind the data, of which nothing but padding may be left.
+    // To the marker behind the data, before which nothing but padding may be left.
     size_t finish();
     // The same, and over the marker of restart `number`.
     void restart(uint32_t number);

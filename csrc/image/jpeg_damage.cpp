@@ -26,7 +26,7 @@ public:
     }
 
 private:
-    // Goes over what stands at `at`, and returns where the next segment may begin.
+    // Goes over what is at `at`, and returns where the next segment may begin.
     size_t next(size_t at) {
         if (file_.integer(at, 1) != 0xFF) return at + 1;  // nothing to decoders
         const uint32_t marker = file_.integer(at + 1, 1);

@@ -41,7 +41,7 @@ float sample(const PixelView& page, float x, float y) {
     return above * (1 - v) + below * v;
 }
 
-// The value that `share` of the values lie below.
+// The value that `share` of the values are below.
 float quantile(std::vector<float> values, float share) {
     const auto i = static_cast<std::ptrdiff_t>(share * static_cast<float>(values.size() - 1));
     std::nth_element(values.begin(), values.begin() + i, values.end());

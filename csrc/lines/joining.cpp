@@ -96,7 +96,7 @@ std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& ro
     return read;
 }
 
-// A word from its two parts, the first of which is right of the other if mirrored.
+// A word from its two parts, whose first is right of the other if mirrored.
 ReadWord joined(const ReadWord& begin, const ReadWord& end, bool is_mirrored) {
     const Corners& left = (is_mirrored ? end : begin).quad;
     const Corners& right = (is_mirrored ? begin : end).quad;

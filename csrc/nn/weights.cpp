@@ -126,7 +126,7 @@ void Weights::finish_without_data(const Backends& backends) {
     report_problems();
     const auto tensors = placed(backends);
     for (size_t i = 0; i < tensors.size(); ++i) {
-        // An empty buffer tells the scheduler where the tensors would lie.
+        // An empty buffer tells the scheduler where the tensors would be.
         buffers_.emplace_back(ggml_backend_buft_alloc_buffer(
             ggml_backend_get_default_buffer_type(backends.all[i].get()), 0));
         ggml_backend_buffer_set_usage(buffers_.back().get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);

@@ -110,7 +110,7 @@ def prose() -> list[str]:
 
 @cache
 def code_lines() -> list[str]:
-    """Lines of Python as they stand, indentation included."""
+    """Lines of Python as they are, indentation included."""
     lines = []
     for path in library_sources():
         lines += [s.rstrip() for s in path.read_text(encoding="utf-8").splitlines()]

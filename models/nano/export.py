@@ -111,7 +111,7 @@ def write_checkpoint(
 
 
 def heads_file(folder: str | Path) -> Path:
-    """Where the dense heads lie: beside the checkpoint folder, for they only serve training."""
+    """Where the dense heads are: beside the checkpoint folder, for they only serve training."""
     return Path(folder).resolve().with_name("heads.safetensors")
 
 

@@ -34,7 +34,7 @@ class Cursor:
         return self.y + self.style.ascent + self.style.descent <= self.page.height + 1
 
     def skip(self, lines: float) -> None:
-        """Leaves a gap of so many lines."""
+        """Leaves a gap of some lines, or of part of one."""
         self.y += lines * self.leading * (self.style.ascent + self.style.descent)
 
     def put(

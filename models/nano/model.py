@@ -252,7 +252,7 @@ def attend_causally(q: Tensor, k: Tensor, v: Tensor, first: int) -> tuple[Tensor
 
 
 def future(length: int, total: int, like: Tensor) -> Tensor:
-    """Mask ``[length, total]`` of what lies after each of the last ``length`` places."""
+    """Mask ``[length, total]`` of what comes after each of the last ``length`` places."""
     mask = torch.full((length, total), float("-inf"), device=like.device, dtype=like.dtype)
     return mask.triu(total - length + 1)
 

@@ -37,7 +37,7 @@ class Truth:
 
     @classmethod
     def beside(cls, image: Path) -> Truth:
-        """Reads the truth that lies beside an image.
+        """Reads the truth that is beside an image.
 
         Raises:
             FileNotFoundError: There is none.

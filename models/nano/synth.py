@@ -3,7 +3,7 @@
 A layout (``layouts.py``) writes lines onto a page (``page.py``), which remembers where every
 character is. :func:`sample` picks everything by a seed, degrades the picture and returns the tiles
 with four kinds of truth: the text, the image token that each character of the text is in, the
-character under every patch centre, and the characters whose centres lie in every token's cell.
+character under every patch centre, and the characters whose centres are in every token's cell.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def _imported(path: Path, modules: Mapping[str, Path]) -> Iterator[str]:
 
 
 def core_includes() -> Imports:
-    """A header and its source count as one; the test programs stand outside."""
+    """A header and its source count as one; the test programs are left out."""
     if not CORE.is_dir():
         pytest.skip("this tree has no sources of the core")
     units: dict[str, set[str]] = {}

@@ -1,4 +1,4 @@
-"""Checkpoints as they lie on a disk: shards, PyTorch files, damage, and what is refused."""
+"""Checkpoints as they are on a disk: shards, PyTorch files, damage, and what is refused."""
 
 from __future__ import annotations
 

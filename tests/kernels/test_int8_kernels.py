@@ -31,7 +31,7 @@ Bytes = NDArray[np.uint8]
 QUANTISED = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k"]
 N_THREADS = st.integers(1, 5)
 SEEDS = st.integers(0, 1000)
-#: Where the halves that scale a block lie, by type: bytes from the block's start.
+#: Where the halves that scale a block are, by type: bytes from the block's start.
 SCALE_OFFSETS = {"q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0]} | {
     "q4_k": [0, 2], "q5_k": [0, 2], "q6_k": [208]
 }  # fmt: skip

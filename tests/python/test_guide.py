@@ -1,4 +1,4 @@
-"""The user guide's examples run as they stand, with the bundled model."""
+"""The user guide's examples run as they are, with the bundled model."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_threads_that_the_system_does_not_start_are_an_error(tiny: Path) -> None
 
 @linux_only
 def test_memory_stays_flat_over_many_readings(tiny: Path) -> None:
-    """The short form of `benchmarks/flat_memory.py`, whose figures stand in docs/robustness.md."""
+    """The short form of `benchmarks/flat_memory.py`, whose figures are in docs/robustness.md."""
     script = ROOT / "benchmarks" / "flat_memory.py"
     if not script.is_file():
         pytest.skip("the benchmarks are not part of this tree")

@@ -115,7 +115,7 @@ def check_user_folder(folder: Path, pin: Pin) -> Path:
 
 
 def member_target(name: str, prefix: PurePosixPath) -> PurePosixPath | None:
-    """Path of an archive member below ``<top folder>/prefix``, or None when it lies elsewhere."""
+    """Path of an archive member below ``<top folder>/prefix``, or None when it is elsewhere."""
     path = PurePosixPath(name)
     inside = PurePosixPath(*path.parts[1:])
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:

@@ -54,7 +54,7 @@ struct Scratch {
     }
 };
 
-// Rows of keys or values as BF16, where they lie or converted into `buffer`.
+// Rows of keys or values as BF16, where they are or converted into `buffer`.
 struct Bf16Rows {
     const uint16_t* first;
     int64_t stride, n_rows, d_head;
@@ -219,24 +219,30 @@ void value_block(const Scratch& s, int64_t row, int64_t i_panel, int64_t n_used,
     }
 }
 
-// A group of at most kGroupRows queries. Query r sees the keys visible(r), which end no earlier
-// than those of the query before it.
+// At most kGroupRows queries of d_head BF16 values, and where their outputs go.
+struct QueryGroup {
+    const uint16_t* q;
+    int64_t q_stride;
+    uint16_t* y;
+    int64_t y_stride;
+    int64_t n_rows, d_head;
+};
+
+// Query r sees the keys visible(r), which end no earlier than those of the query before it.
 template <typename Visible>
-void attend_group(const Scratch& s, const uint16_t* q, int64_t q_stride, int64_t n_rows,
-                  int64_t d_head, const Visible& visible, float sink, uint16_t* y,
-                  int64_t y_stride) {
-    const int64_t n_pairs = d_head / 2;
-    const float scale = kLog2E / std::sqrt(static_cast<float>(d_head));
+void attend_group(const Scratch& s, const QueryGroup& group, const Visible& visible, float sink) {
+    const int64_t n_rows = group.n_rows, n_pairs = group.d_head / 2;
+    const float scale = kLog2E / std::sqrt(static_cast<float>(group.d_head));
     const int64_t n_used = panel_count(visible(n_rows - 1).end) * kPanelWidth;
     for (int64_t p = 0; p < n_used / kPanelWidth; ++p) {
         for_row_blocks(n_rows, [&](auto rows, int64_t row) {
-            score_block<decltype(rows)::value>(q, q_stride, n_pairs, p, s, row);
+            score_block<decltype(rows)::value>(group.q, group.q_stride, n_pairs, p, s, row);
         });
     }
     for (int64_t r = 0; r < n_rows; ++r) soften(s, r, visible(r), n_used, scale, sink);
-    for (int64_t p = 0; p < d_head / kPanelWidth; ++p) {
+    for (int64_t p = 0; p < group.d_head / kPanelWidth; ++p) {
         for_row_blocks(n_rows, [&](auto rows, int64_t row) {
-            value_block<decltype(rows)::value>(s, row, p, n_used, y, y_stride);
+            value_block<decltype(rows)::value>(s, row, p, n_used, group.y, group.y_stride);
         });
     }
 }
@@ -273,8 +279,9 @@ void attention(const AttentionJob& job, void* memory, int ith, int nth) {
         uint16_t* y = job.y + i_tile * job.n_tokens * width + column;
         const auto all = [&](int64_t) { return VisibleKeys{0, job.n_tokens}; };
         for (int64_t i = first; i < last; i += kGroupRows) {
-            attend_group(s, q + i * stride, stride, group_size(i, last), job.d_head, all, kNoSink,
-                         y + i * width, width);
+            attend_group(
+                s, {q + i * stride, stride, y + i * width, width, group_size(i, last), job.d_head},
+                all, kNoSink);
         }
     };
     for_heads(job.n_tiles * job.n_heads, job.n_tokens, ith, nth, head);
@@ -307,8 +314,9 @@ void causal_attention(const CausalAttentionJob& job, void* memory, int ith, int 
                 round_rows(q, job.d_head, s.queries + r * job.d_head);
                 find_shifts(q, job.d_head, r, past(n_rows - 1).end, s);
             }
-            attend_group(s, s.queries, job.d_head, n_rows, job.d_head, past, sink,
-                         job.y + i * width + column, width);
+            attend_group(
+                s, {s.queries, job.d_head, job.y + i * width + column, width, n_rows, job.d_head},
+                past, sink);
         }
     };
     for_heads(job.n_heads, job.n_new, ith, nth, head);

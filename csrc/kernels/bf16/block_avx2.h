@@ -39,7 +39,7 @@ static inline void multiply_16(const WideRows& x, const uint16_t* panel, int64_t
     const __m256i odd = _mm256_set1_epi32(static_cast<int>(0xffff0000));
     for (int64_t i = 0; i < n_pairs; ++i) {
         const __m256i* pairs = reinterpret_cast<const __m256i*>(panel + i * kPanelWidth * 2);
-        // Its own lines of the panel lie 256 bytes apart, which not every CPU sees coming.
+        // Its own lines of the panel are 256 bytes apart, which not every CPU sees coming.
         const uint16_t* soon = panel + (i + kPairsAhead) * kPanelWidth * 2;
         _mm_prefetch(reinterpret_cast<const char*>(soon), _MM_HINT_T0);
 #pragma GCC unroll 2

@@ -39,7 +39,7 @@ inline void finish(const GemmJob& job, int64_t row, int64_t column, Floats sum) 
     }
 }
 
-// A row's 32 gates and 32 ups -> 32 outputs. Biases stand in the order of the panel's outputs.
+// A row's 32 gates and 32 ups -> 32 outputs. Biases come in the order of the panel's outputs.
 inline void finish_swiglu(const GemmJob& job, int64_t row, int64_t i_panel, Floats* sums) {
     constexpr int64_t kHalf = kPanelWidth / 2;
     const int64_t width = job.n_out / 2;

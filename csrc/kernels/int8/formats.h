@@ -142,7 +142,7 @@ struct Q8_0 : PanelTraits<8, 8, false> {
 // Four or five bits, centred by an offset or shifted by a minimum.
 template <bool kFifthBit, bool kHasMinima>
 struct Nibbles : PanelTraits<8, kFifthBit ? 5 : 4, kHasMinima> {
-    static constexpr int64_t kHigh = kHasMinima ? 4 : 2;  // where the fifth bits lie
+    static constexpr int64_t kHigh = kHasMinima ? 4 : 2;  // where the fifth bits are
     static constexpr int64_t kLow = kHigh + (kFifthBit ? 4 : 0);
     static constexpr int64_t kInputs = 32, kBytes = kLow + 16;
     static inline void unpack(RowBlocks rows, const PanelSpace& out) {

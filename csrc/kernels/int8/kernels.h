@@ -54,9 +54,9 @@ enum class RowEpilogue {
     swiglu,    // silu(gate) * up: the job has the gates' rows and the ups'
 };
 
-// ---- few rows, weights read where they lie ------------------------------------------------------
+// ---- few rows, weights read where they are ------------------------------------------------------
 
-// y = W x for a few rows of x, the weights read once where they lie.
+// y = W x for a few rows of x, the weights read once where they are.
 struct RowsJob {
     RowType type;
     const void* weights;     // [n_out rows], each `row_bytes` after the other

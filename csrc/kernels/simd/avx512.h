@@ -14,7 +14,7 @@ using Floats = __m512;
 // Vectors of sums that stay in registers beside their operands.
 constexpr int kSumsAtOnce = 12;
 
-// Lanes of the next 16 that lie within n.
+// Lanes of the next 16 that are within n.
 inline __mmask16 tail_mask(int64_t n) {
     return n >= 16 ? static_cast<__mmask16>(0xffff)
                    : static_cast<__mmask16>((1u << (n > 0 ? n : 0)) - 1);

@@ -1,6 +1,6 @@
 // Linears of the decoder on our 8-bit CPU kernels for a few tokens at once: a decode step, a batch
 // of them, a short prompt. Such a step is bound by reading the weights, so these are read once,
-// where they lie, for all tokens.
+// where they are, for all tokens.
 #pragma once
 
 #include <optional>
@@ -29,7 +29,7 @@ private:
 
 class DirectLinear {
 public:
-    // `parts` read the same input; their outputs stand one after another, except with swiglu, which
+    // `parts` read the same input; their outputs come one after another, except with swiglu, which
     // takes a gate and an up part.
     DirectLinear(const std::vector<const Linear*>& parts, kernels::RowEpilogue epilogue);
 

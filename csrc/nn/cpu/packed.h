@@ -30,7 +30,7 @@ private:
     Operand operand_;
 };
 
-// One or several Linears over the same input as one product; outputs stand one after another.
+// One or several Linears over the same input as one product; outputs come one after another.
 class PackedLinear {
 public:
     // `scale` (F32 [d_out] or null) multiplies the result before the residual is added.

@@ -16,7 +16,7 @@ namespace crispvl {
 
 class StreamedLinear {
 public:
-    // `parts` read the same input; their outputs stand one after another, except with swiglu, which
+    // `parts` read the same input; their outputs come one after another, except with swiglu, which
     // takes a gate and an up part.
     StreamedLinear(const std::vector<const Linear*>& parts, Operand operand,
                    kernels::Epilogue epilogue);

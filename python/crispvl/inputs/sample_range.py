@@ -13,7 +13,7 @@ from crispvl.errors import ImageError
 COMMON_BITS = (8, 10, 12, 14, 16)
 """Depths of scanners and cameras; values are stored in 16 or 32 bits whatever the depth is."""
 
-_OVERSHOOT = 0.01  # of white, by which floats may lie beyond their range after they were resized
+_OVERSHOOT = 0.01  # of white, by which floats may be beyond their range after they were resized
 _ROWS = 256  # scaled at a time
 
 

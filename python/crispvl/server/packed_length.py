@@ -33,7 +33,7 @@ def lzw_length(data: bytes, most: int) -> int:
 
 
 def _length(data: bytes, most: int, early: int) -> int:
-    lengths: list[int] = []  # of the entries from the first that is none of a byte
+    lengths: list[int] = []  # of the entries from the first that is not a byte's
     last = total = 0
     held = n_held = 0  # bits
     for byte in data:

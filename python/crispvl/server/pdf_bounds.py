@@ -182,7 +182,7 @@ def _weigh(stream: Stream) -> _Weight:
 
 
 def _inline_bytes(operators: bytes) -> int:
-    """Weighs images that stand among operators."""
+    """Weighs images that are written among operators."""
     n_bytes = 0
     for entries in _INLINE_IMAGE.findall(operators):
         with suppress(pikepdf.PdfError):  # no image
