@@ -228,8 +228,9 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
         return model
 
     module = types.ModuleType("crispvl._core")
+    names = "FaxGroup fax_agrees ground_of is_blank jpeg_is_damaged usable_cores visual_spans"
     with contextlib.suppress(ImportError):  # what needs no model
-        for name in ("FaxGroup", "fax_agrees", "ground_of", "jpeg_is_damaged", "usable_cores"):
+        for name in names.split():
             setattr(module, name, getattr(importlib.import_module("crispvl._core"), name))
     module.Model = types.SimpleNamespace(load=load)  # type: ignore[attr-defined]
     module.Session = types.SimpleNamespace(decode_batch=decode_batch)  # type: ignore[attr-defined]
