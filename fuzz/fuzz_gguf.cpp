@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "model/config.h"
+#include "model/read_config.h"
 #include "model/model.h"
 
 using namespace crispvl;

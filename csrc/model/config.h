@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "gguf/source.h"
 #include "nn/experts.h"
 #include "nn/norm.h"
 #include "nn/rope.h"
@@ -90,11 +88,5 @@ struct ModelConfig {
     ImageConfig image;
     ChatConfig chat;
 };
-
-// Reads and checks every switch. Throws Error{model_file} that names the key.
-ModelConfig read_config(const ModelSource& source);
-
-// `step` is how far an image token advances the position: 1, 1/2 … 1/256. Throws Error{kind}.
-void set_position_step(ModelConfig& config, double step, ErrorKind kind);
 
 }  // namespace crispvl

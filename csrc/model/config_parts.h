@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "gguf/source.h"
 #include "model/config.h"
 
 namespace crispvl {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "gguf/schema.h"
 #include "model/network.h"
+#include "model/read_config.h"
 #include "model/vocab.h"
 #include "text/make_tokenizer.h"
 
