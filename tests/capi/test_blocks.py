@@ -106,13 +106,13 @@ def test_auto_chooses_as_python_does(
 
 def test_auto_chooses_both(library: Library, whole_page_file: Path) -> None:
     page = RenderedPage(width_mm=80, height_mm=60, dpi=100)
-    page.write(5, 20, "some words", points=8)
+    page.write(5, 20, "words", points=24)
     tiny = library.load(path=str(whole_page_file))
     chosen = [
         tiny.recognize(
             page.pixels, layout=capi.AUTO, max_tiles=n, min_tiles=n, max_tokens=2
         ).info.layout
-        for n in (1, 100)
+        for n in (1, 25)
     ]
     assert chosen == [capi.BLOCKS, capi.PAGE]
 
