@@ -4,8 +4,8 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "model/read_config.h"
 #include "model/model.h"
+#include "model/read_config.h"
 
 using namespace crispvl;
 
