@@ -109,7 +109,7 @@ def test_a_missing_device_is_named(library: Library, nano: Path) -> None:
     ("field", "value"),
     [
         ("max_tokens", -1),
-        ("layout", 4),
+        ("layout", 5),
         ("layout", -1),
         ("temperature", -1.0),
         ("temperature", float("nan")),
