@@ -212,6 +212,17 @@ def test_a_fifo_is_written_through(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs in folders")
+def test_view_reads_a_fifo_once(
+    core: FakeModel, command: list[str], page: Path, tmp_path: Path
+) -> None:
+    fifo, out = tmp_path / "fifo", tmp_path / "out.html"
+    os.mkfifo(fifo)
+    threading.Thread(target=lambda: fifo.write_bytes(page.read_bytes()), daemon=True).start()
+    assert main(["view", *command[1:], str(fifo), "-o", str(out)]) == 0
+    assert out.is_file()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs in folders")
 def test_a_fifo_is_refused_where_only_a_file_will_do(
     command: list[str], page: Path, tmp_path: Path, capfd: Capture
 ) -> None:
