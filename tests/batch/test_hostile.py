@@ -19,7 +19,7 @@ pytest.importorskip("psutil")
 import pdf_files
 import psutil
 from crispvl.batch import storage
-from crispvl.batch.documents import ReadTask
+from crispvl.batch.documents import ReadTask, find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.page_reader import EnginePageReader
 from crispvl.batch.parts import identities, write_part
@@ -86,6 +86,22 @@ def test_links_that_lead_nowhere_or_in_a_circle_end_nothing(tmp_path: Path, pdf:
     (folder / "c.pdf").unlink()
     pdf("c.pdf", 2)
     assert run_on_this_machine(job(tmp_path), 1, factory=NamingReader).n_read == 2
+
+
+@posix
+def test_a_pipe_among_the_documents_is_no_document(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 1)
+    os.mkfifo(tmp_path / "in" / "b.pdf")
+    found = find_documents([str(tmp_path / "in")])
+    assert [Path(document.name).name for document in found] == ["a.pdf"]
+
+
+@pytest.mark.parametrize("content", [None, b"a\0b.pdf\n"])
+def test_a_list_that_is_none_is_refused_in_words(tmp_path: Path, content: bytes | None) -> None:
+    names = tmp_path / "names"
+    names.mkdir() if content is None else names.write_bytes(content)
+    with pytest.raises(DocumentError, match="expected a list of names"):
+        list(find_documents([f"@{names}"]))
 
 
 def test_a_name_that_leads_nowhere_is_told_before_anything_is_read(

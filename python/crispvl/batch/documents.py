@@ -58,12 +58,25 @@ def find_documents(inputs: Iterable[str]) -> Iterator[Stored]:
 
 
 def _listed(path: str) -> Iterator[Stored]:
-    with open(path, encoding="utf-8", errors="surrogateescape") as lines:
+    try:
+        lines = open(path, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+    except OSError as error:
+        raise _no_list(path, error.strerror) from error
+    with lines:
         for name in filter(None, map(str.strip, lines)):
+            if "\0" in name:
+                raise _no_list(path, "a NUL byte")
             try:
                 yield from find_documents([name])
             except DocumentError:
                 yield Stored(name, "")
+
+
+def _no_list(path: str, found: str | None) -> DocumentError:
+    return DocumentError(
+        f"[@{path}] expected a list of names; found {found}; give a text file with a name on each "
+        "line"
+    )
 
 
 def _in_folder(folder: str) -> Iterator[Stored]:

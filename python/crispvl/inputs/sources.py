@@ -10,6 +10,7 @@ import glob
 import io
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -179,7 +180,8 @@ def _found(name: str, files: Iterable[str], found_instead: str) -> list[str]:
 def files_below(folder: str) -> Iterator[str]:
     """Yields the documents in a folder and below it, in the order of the disk.
 
-    Hidden ones are left out, and links to folders, which may lead in a circle.
+    Hidden ones are left out, links to folders, which may lead in a circle, and pipes and devices,
+    which may never end.
     """
     folders = [folder]
     while folders:
@@ -189,8 +191,15 @@ def files_below(folder: str) -> Iterator[str]:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-                elif Path(entry.name).suffix.lower() in SUFFIXES and not os.path.isdir(entry.path):
+                elif Path(entry.name).suffix.lower() in SUFFIXES and _may_be_a_document(entry):
                     yield entry.path
+
+
+def _may_be_a_document(entry: os.DirEntry[str]) -> bool:
+    try:
+        return stat.S_ISREG(entry.stat().st_mode)
+    except OSError:  # a link that leads nowhere: who opens it is told
+        return True
 
 
 def _fetch(url: str, options: InputOptions) -> bytes:
