@@ -96,15 +96,6 @@ std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& ro
     return read;
 }
 
-// A word from its two parts, whose first is right of the other if mirrored.
-ReadWord joined(const ReadWord& begin, const ReadWord& end, bool is_mirrored) {
-    const Corners& left = (is_mirrored ? end : begin).quad;
-    const Corners& right = (is_mirrored ? begin : end).quad;
-    return {begin.text + end.text,
-            std::min(begin.logprob, end.logprob),
-            {left[0], right[1], right[2], left[3]}};
-}
-
 bool runs_to_left(const std::vector<const Row*>& rows) {
     std::u32string text;
     for (const Row* row : rows) text += row->text + U" ";

@@ -37,13 +37,6 @@ bool touches(const ReadWord& word, const ReadWord& mark, double x_height) {
     return std::hypot(start.x - end.x, start.y - end.y) <= kNearComma * x_height;
 }
 
-void attach(const ReadWord& mark, ReadWord& word) {
-    word.text += mark.text;
-    word.logprob = std::min(word.logprob, mark.logprob);
-    word.quad[1] = mark.quad[1];
-    word.quad[2] = mark.quad[2];
-}
-
 }  // namespace
 
 bool is_dash(std::u32string_view word) {
@@ -64,7 +57,7 @@ void settle_marks(std::vector<ReadWord>& words, double x_height) {
         if (!is_low_quoted) close_quotes(word.text, is_open);
         const bool is_stop = word.text == U"," || word.text == U".";
         if (is_stop && !settled.empty() && touches(settled.back(), word, x_height)) {
-            attach(word, settled.back());
+            settled.back() = joined(settled.back(), word, /*is_mirrored=*/false);
         } else {
             settled.push_back(std::move(word));
         }

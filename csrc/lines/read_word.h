@@ -1,6 +1,7 @@
 // A word as it was read, and where it is on the page.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -17,5 +18,14 @@ struct ReadWord {
     double logprob;       // of its least sure character
     Corners quad;
 };
+
+// A word from its two parts, whose first is right of the other if mirrored.
+inline ReadWord joined(const ReadWord& begin, const ReadWord& end, bool is_mirrored) {
+    const Corners& left = (is_mirrored ? end : begin).quad;
+    const Corners& right = (is_mirrored ? begin : end).quad;
+    return {begin.text + end.text,
+            std::min(begin.logprob, end.logprob),
+            {left[0], right[1], right[2], left[3]}};
+}
 
 }  // namespace crispvl::lines
