@@ -15,11 +15,13 @@ constexpr float kMostCounted = 8;         // letters of a line nearby
 constexpr float kSureWeightOfFew = 2.2f;  // letters, fewer than five
 constexpr float kSureWeight = 1.5f, kLeastSure = 0.25f, kPicturePrior = -3;
 
-constexpr float kRowWeight = 2;     // of being in a row with surer lines
-constexpr float kLikeRows = 0.6f;   // of the higher line's ascenders that the lower one's have
-constexpr float kSamePlace = 0.5f;  // of the smaller of two lines that both cover
-constexpr float kLikeBars = 0.8f;   // the same of single strokes, which could be anything
-constexpr float kRowReach = 15;     // in ascenders, from one line of a row to the next
+constexpr float kRowWeight = 2;       // of being in a row with surer lines
+constexpr float kLikeRows = 0.6f;     // of the higher line's ascenders that the lower one's have
+constexpr float kSamePlace = 0.5f;    // of the smaller of two lines that both cover
+constexpr float kLikeBars = 0.8f;     // the same of single strokes, which could be anything
+constexpr float kLikeColons = 0.45f;  // the same of colons, which are lower than ascenders
+constexpr float kColonDot = 0.45f;    // of a colon's height
+constexpr float kRowReach = 15;       // in ascenders, from one line of a row to the next
 constexpr float kEnoughOnPicture = 3, kSureOnPicture = 2;  // letters, and weight
 constexpr size_t kMostBarPieces = 3;
 constexpr size_t kLeastBars = 7;  // of a bar code
@@ -69,6 +71,19 @@ private:
     std::vector<int> sums_;
 };
 
+// Two dots above each other, as `find_letters` makes one letter of them.
+bool is_colon(const Components& components, const TextLine& line) {
+    if (line.pieces.size() != 2) return false;
+    const auto box = [&](size_t i) -> const Box& {
+        return components.all[static_cast<size_t>(line.pieces[i].component)].box;
+    };
+    const auto is_dot = [&](const Box& dot) {
+        const auto extent = static_cast<float>(std::max(dot.width(), dot.height()));
+        return extent <= kColonDot * static_cast<float>(line.box.height());
+    };
+    return is_dot(box(0)) && is_dot(box(1)) && y_overlap(box(0), box(1)) < 0;
+}
+
 struct Posture {
     int n_letters = 0;
     float on_base = 0;  // share of letters that end at the baseline
@@ -86,6 +101,7 @@ Posture posture_of(const Components& components, const TextLine& line) {
     }
     posture.on_base =
         static_cast<float>(n_on_base) / static_cast<float>(std::max(1, posture.n_letters));
+    if (line.colon) return {1, 1};
     return posture;
 }
 
@@ -110,7 +126,8 @@ float weigh(const Components& components, const InkSums& ink, const TextLine& li
     float sum = own >= 0.95f ? 1.7f : own >= 0.8f ? 0.0f : own >= 0.6f ? -1.0f : -2.2f;
     if (posture.n_letters >= 5) {
         const float on = posture.on_base;
-        sum += on >= 0.8f ? 0.6f : on >= 0.6f ? 0.0f : on >= 0.4f ? -1.2f : -2.5f;
+        const float most = posture.n_letters >= 8 ? 1.5f : 0.6f;
+        sum += on >= 0.8f ? most : on >= 0.6f ? 0.0f : on >= 0.4f ? -1.2f : -2.5f;
     }
     sum += std::clamp(0.3f * (odds.sum - 0.4f * odds.n), -3.0f, 6.0f);
     if (posture.n_letters < 3) sum -= 1;
@@ -131,6 +148,7 @@ std::vector<Candidate> weigh_all(const Components& components, const Pictures& p
     const InkSums dark(components, false), light(components, true);
     std::vector<Candidate> candidates;
     for (TextLine& line : lines) {
+        line.colon = is_colon(components, line);
         const Posture posture = posture_of(components, line);
         if (!is_plausible(line, posture, text_height)) continue;
         const LetterOdds odds = letter_odds(components, line);
@@ -176,27 +194,37 @@ bool in_one_row(const TextLine& a, const TextLine& b) {
     const float low = std::min(a.above, b.above), high = std::max(a.above, b.above);
     const float x = a.box.x_center();
     const int gap = -x_overlap(a.box, b.box);
-    return low > (is_bar(a) ? kLikeBars : kLikeRows) * high &&
-           static_cast<float>(gap) < kRowReach * high &&
+    const float alike = a.colon ? kLikeColons : is_bar(a) ? kLikeBars : kLikeRows;
+    return low > alike * high && static_cast<float>(gap) < kRowReach * high &&
            std::fabs(a.baseline_at(x) - b.baseline_at(x)) < 0.3f * low;
 }
 
-// Whether a line of few letters has surer ones in its row.
-bool has_row(const std::vector<Candidate>& candidates, size_t i) {
+// Calls visit(other) for what may be in the row of a line.
+template <typename Visit>
+void each_near(const std::vector<Candidate>& candidates, size_t i, Visit&& visit) {
     const TextLine& line = candidates[i].line;
     const float reach = 3 * line.above + 0.03f * static_cast<float>(line.box.width());
-    const auto supports = [&](const Candidate& other) {
-        return other.letters >= 3 && other.weight > 1 &&
-               other.on_picture == candidates[i].on_picture && in_one_row(line, other.line);
-    };
     for (size_t j = i; j-- > 0 && line.base - candidates[j].line.base < reach;) {
-        if (supports(candidates[j])) return true;
+        visit(candidates[j]);
     }
     for (size_t j = i + 1; j < candidates.size() && candidates[j].line.base - line.base < reach;
          ++j) {
-        if (supports(candidates[j])) return true;
+        visit(candidates[j]);
     }
-    return false;
+}
+
+// Whether a line of few letters has surer ones in its row; a colon, on its left, and something to
+// its right.
+bool has_row(const std::vector<Candidate>& candidates, size_t i) {
+    const TextLine& line = candidates[i].line;
+    bool is_supported = false, is_followed = !line.colon;
+    each_near(candidates, i, [&](const Candidate& other) {
+        if (other.on_picture != candidates[i].on_picture || !in_one_row(line, other.line)) return;
+        const bool is_right = other.line.box.left > line.box.right;
+        is_followed |= is_right && !other.line.colon;
+        is_supported |= other.letters >= 3 && other.weight > 1 && !(line.colon && is_right);
+    });
+    return is_supported && is_followed;
 }
 
 // The halo of dark letters is no light print, nor are the counters of light ones dark: of two lines
@@ -242,6 +270,7 @@ void keep_text(const Components& components, const Pictures& pictures, int text_
     const float prior = sure < kLeastSure * total ? kPicturePrior : 0.0f;
     for (size_t i = 0; i < candidates.size(); ++i) {
         const bool row = prior == 0 && candidates[i].letters < 3 && has_row(candidates, i);
+        if (candidates[i].line.colon && !row) continue;
         const bool doubtful = !row && (candidates[i].letters < kEnoughOnPicture ||
                                        candidates[i].weight < kSureOnPicture);
         if (doubtful && candidates[i].on_picture) continue;

@@ -45,7 +45,7 @@ Components components_of(const Ink& ink) {
 // Returns the typical height of letters.
 int mend(Ink& ink) {
     const int height = typical_height(components_of(ink).all);
-    if (height == 0 || height > kMostBrokenHeight) return height;
+    if (height > kMostBrokenHeight) return height;
     Ink whole{closed(ink.dark), ink.light};
     const int whole_height = typical_height(components_of(whole).all);
     if (static_cast<float>(whole_height) < kBroken * static_cast<float>(height)) return height;
@@ -156,6 +156,7 @@ LayoutLine to_page_line(const TextLine& line, const Frame& to_page) {
     out.band_above = scale * std::clamp(line.above, 1.55f * line.x_height, 2 * line.x_height);
     out.band_below = scale * std::clamp(line.below, 0.6f * line.x_height, 0.9f * line.x_height);
     out.inverse = line.light;
+    out.colon = line.colon;
     out.room_step = scale;
     for (const float over : line.room_over) out.room_over.push_back(scale * over);
     for (const float under : line.room_under) out.room_under.push_back(scale * under);
@@ -164,7 +165,8 @@ LayoutLine to_page_line(const TextLine& line, const Frame& to_page) {
     for (const Word& word : line.words) {
         out.words.push_back(
             {scale * (word.left - left), scale * (word.right - left),
-             quad_of(to_page, word.left, word.right, word.top, word.top, word.bottom - word.top)});
+             quad_of(to_page, word.left, word.right, word.top, word.top, word.bottom - word.top),
+             word.density()});
     }
     return out;
 }

@@ -21,6 +21,7 @@ using Quad = std::array<layout::Point, 4>;
 struct LayoutWord {
     float from, to;  // px along the line, from the left edge of its quad
     Quad quad;       // of its ink
+    float density;   // share of the quad that is ink
 };
 
 struct LayoutCell {
@@ -34,6 +35,7 @@ struct LayoutLine {
     float stroke;                           // mean width of its strokes, px
     float band_above, band_below;  // px over and under the baseline that a strip of it shows
     bool inverse;                  // light on dark
+    bool colon;                    // nothing but a colon, which needs no reading
     // How far over and under the baseline other lines have no ink, at steps along the line; px
     std::vector<float> room_over, room_under;
     float room_step;

@@ -1,6 +1,8 @@
 // One line of text in the upright working image: its pieces of ink, and where its letters sit.
 #pragma once
 
+#include <algorithm>
+
 #include "layout/components.h"
 #include "layout/sets.h"
 
@@ -15,6 +17,9 @@ struct Piece {
 // Start and end of a word, and its ink's top and bottom, in px of the upright image.
 struct Word {
     float left, right, top, bottom;
+    float area = 0;  // of its ink, px
+
+    float density() const { return area / std::max(1.0f, (right - left) * (bottom - top)); }
 };
 
 constexpr float kEndless = 1e9f;
@@ -23,6 +28,7 @@ struct TextLine {
     std::vector<Piece> pieces;
     Box box;                     // of all ink
     bool light = false;          // letters lighter than their paper
+    bool colon = false;          // nothing but a colon
     float slope = 0;             // px down per px to the right
     float base = 0;              // y of the baseline at the left of the box
     float core = 0;              // height of the letters' densest zone: x-height or cap height, px

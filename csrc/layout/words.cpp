@@ -173,6 +173,7 @@ void split(const Components& components, const std::vector<Gap>& gaps,
         Word& word = *(after - 1);
         word.top = std::min(word.top, static_cast<float>(run.y));
         word.bottom = std::max(word.bottom, static_cast<float>(run.y + 1));
+        word.area += static_cast<float>(run.to - run.from);
     });
 }
 

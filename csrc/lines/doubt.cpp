@@ -11,7 +11,10 @@ namespace crispvl::lines {
 namespace {
 
 // Mean log-probability of a row's tokens from which on it is believed at once.
-const double kSure = std::log(0.9);
+const double kSure = std::log(0.96);
+
+// Mean log-probability of a line's characters from which on it may be signs alone.
+const double kSureSigns = std::log(0.9);
 
 // Log-probability under which a single character is worth a second look.
 const double kLeastCharacter = std::log(0.4);
@@ -56,7 +59,7 @@ Reading judge(const Strip& strip, Row row, double x_height) {
 
 bool is_credible(std::u32string_view text, double logprob) {
     const bool has_words = std::any_of(text.begin(), text.end(), is_letter_or_digit);
-    return logprob >= (has_words ? kLeastLine : kSure);
+    return logprob >= (has_words ? kLeastLine : kSureSigns);
 }
 
 }  // namespace crispvl::lines

@@ -30,7 +30,15 @@ public:
             }
             tops_.push_back(top);
             bottoms_.push_back(bottom);
+            densities_.push_back(static_cast<double>(word.density));
         }
+    }
+
+    // What is shown where a word has one word of ink for itself.
+    OwnInk own(int i_word, const Place& place, const Corners& quad) const {
+        return {std::hypot(quad[1].x - quad[0].x, quad[1].y - quad[0].y),
+                std::hypot(quad[3].x - quad[0].x, quad[3].y - quad[0].y),
+                densities_.at(static_cast<size_t>(i_word + place.first))};
     }
 
     // The place of a word, whose numbers count words of ink from `i_word` on.
@@ -54,17 +62,13 @@ private:
     double x_, y_;                        // of the left end of the baseline
     Corner along_;                        // the line's direction, of length 1
     std::vector<double> tops_, bottoms_;  // of the words, under the baseline
+    std::vector<double> densities_;       // of these
 };
 
 // Whether no other word has a part in the ink of word `k`.
 bool has_own_ink(const std::vector<Place>& places, size_t k) {
     return (k == 0 || places[k - 1].last < places[k].first) &&
            (k + 1 == places.size() || places[k].last < places[k + 1].first);
-}
-
-OwnInk size_of(const Corners& quad) {
-    return {std::hypot(quad[1].x - quad[0].x, quad[1].y - quad[0].y),
-            std::hypot(quad[3].x - quad[0].x, quad[3].y - quad[0].y)};
 }
 
 // The words of a strip in the order of its text, whatever way they run.
@@ -87,9 +91,10 @@ std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& ro
                  *std::min_element(sure + static_cast<std::ptrdiff_t>(word.first),
                                    sure + static_cast<std::ptrdiff_t>(word.end)),
                  ink.quad(strip.i_word, places[k])};
-        if (is_dash(found.text) && has_own_ink(places, k)) {
-            found.text = dash_shown(found.text, size_of(found.quad), x_height);
-        }
+        if (!has_own_ink(places, k)) continue;
+        const OwnInk own = ink.own(strip.i_word, places[k], found.quad);
+        if (is_dash(found.text)) found.text = dash_shown(found.text, own, x_height);
+        if (is_bullet(found.text)) found.text = bullet_shown(own);
     }
     const auto is_none = [](const ReadWord& word) { return word.text.empty(); };
     read.erase(std::remove_if(read.begin(), read.end(), is_none), read.end());
@@ -130,6 +135,11 @@ size_t ReadLine::n_tokens() const {
     size_t n = 0;
     for (const Row& row : rows) n += row.ids.size();
     return n;
+}
+
+ReadLine colon_line(const LayoutLine& line) {
+    const Corners quad = corners_of(line.quad);
+    return {{{U":", 0.0, quad}}, 0.0, quad, {}, line.block};
 }
 
 ReadLine join_strips(const LayoutLine& line, const std::vector<const Strip*>& strips,

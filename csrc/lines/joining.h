@@ -24,6 +24,9 @@ struct ReadLine {
     size_t n_tokens() const;
 };
 
+// A line that is a colon, told by its ink.
+ReadLine colon_line(const LayoutLine& line);
+
 // A line from its strips, from left to right, and the row that was read for each.
 ReadLine join_strips(const LayoutLine& line, const std::vector<const Strip*>& strips,
                      const std::vector<const Row*>& rows);

@@ -11,8 +11,11 @@ PageStrips::PageStrips(const PixelView& page, const std::vector<LayoutLine>& lin
     : page_(page), lines_(lines), form_(form), first_of_line_{0} {
     const double scale = is_drawn(page) ? kDrawnScale : 1.0;
     for (size_t i = 0; i < lines.size(); ++i) {
-        std::vector<Strip> cut = cut_into_strips(page, static_cast<int>(i), lines[i], form, scale);
-        std::move(cut.begin(), cut.end(), std::back_inserter(strips_));
+        if (!lines[i].colon) {
+            std::vector<Strip> cut =
+                cut_into_strips(page, static_cast<int>(i), lines[i], form, scale);
+            std::move(cut.begin(), cut.end(), std::back_inserter(strips_));
+        }
         first_of_line_.push_back(static_cast<int>(strips_.size()));
     }
     best_.resize(strips_.size());
@@ -76,6 +79,7 @@ void PageStrips::take(const std::vector<int>& numbers, std::vector<Row> rows, bo
 
 ReadLine PageStrips::join(int i_line) const {
     const auto i = static_cast<size_t>(i_line);
+    if (lines_.at(i).colon) return colon_line(lines_[i]);
     std::vector<const Strip*> strips;
     std::vector<const Row*> rows;
     for (int number = first_of_line_.at(i); number < first_of_line_.at(i + 1); ++number) {

@@ -26,7 +26,11 @@ std::vector<std::u32string> settled(const std::vector<PlacedText>& placed, doubl
 
 std::u32string dash_shown(const std::u32string& dash, double width, double height,
                           double x_height) {
-    return lines::dash_shown(dash, {width, height}, x_height);
+    return lines::dash_shown(dash, {width, height, 1}, x_height);
+}
+
+std::u32string bullet_shown(double density) {
+    return lines::bullet_shown({1, 1, density});
 }
 
 }  // namespace
@@ -34,6 +38,8 @@ std::u32string dash_shown(const std::u32string& dash, double width, double heigh
 void bind_marks(py::module_& m) {
     m.def("settled_marks", &settled, "words"_a, "x_height"_a);
     m.def("dash_shown", &dash_shown, "dash"_a, "width"_a, "height"_a, "x_height"_a);
+    m.def("is_bullet", [](const std::u32string& word) { return lines::is_bullet(word); });
+    m.def("bullet_shown", &bullet_shown, "density"_a);
 }
 
 }  // namespace crispvl::binding

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from crispvl import _core
-from PIL import Image, ImageFilter
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from rendered import RenderedPage, box_of
 
 
@@ -70,6 +73,49 @@ def test_a_colon_far_from_its_label_belongs_to_the_label() -> None:
     page.write(42, 40, ":")
     (line,) = _core.find_layout(page.pixels).lines
     assert len(line.words) == 2
+
+
+def test_a_colon_between_a_label_and_its_value_is_a_line_of_its_own() -> None:
+    page = RenderedPage()
+    for i, (label, value) in enumerate([("Total", "16.00"), ("Cash", "20.00"), ("Change", "4.00")]):
+        page.write(25, 40 + 12 * i, label)
+        page.write(60, 40 + 12 * i, ":")
+        page.write(85, 40 + 12 * i, value)
+    assert len(_core.find_layout(page.pixels).lines) == 9
+
+
+def test_dots_above_each_other_that_part_no_texts_are_specks() -> None:
+    page = RenderedPage()
+    page.write(25, 40, "Total")
+    page.write(60, 40, ":")
+    page.write(25, 52, "Cash")
+    page.write(60, 100, ":")
+    assert len(_core.find_layout(page.pixels).lines) == 2
+
+
+def dot_matrix(texts: Sequence[str], pitch_px: int, dot_px: int, lost: float) -> NDArray[np.uint8]:
+    """Lines of a printer with pins: dots on a grid, a share of them lost, on noisy paper."""
+    glyphs = Image.new("L", (230, 14 * len(texts) + 20), 255)
+    for i, text in enumerate(texts):
+        position = (20, 8 + 14 * i)
+        ImageDraw.Draw(glyphs).text(position, text, font=ImageFont.load_default_imagefont(), fill=0)
+    random = np.random.default_rng(3)
+    page = np.full([pitch_px * side for side in np.shape(glyphs)], 235.0)
+    for y, x in np.argwhere(np.asarray(glyphs) < 128) * pitch_px:
+        if random.random() >= lost:
+            page[y : y + dot_px, x : x + dot_px] = 90
+    page += random.normal(0, 6, page.shape)
+    return np.repeat(page.clip(0, 255).astype(np.uint8)[..., None], 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("pitch_px", "dot_px", "lost"), [(3, 2, 0.0), (4, 3, 0.0), (3, 3, 0.3), (4, 4, 0.3)]
+)
+def test_print_of_dots_is_text(pitch_px: int, dot_px: int, lost: float) -> None:
+    texts = ["GST NO: 000394528768", "RECEIPT #: CSP0388298", "SALESPERSON : AH002"]
+    texts += ["SIMPLIFIED TAX INVOICE", "TEL: 012 - 6651783"]
+    page = dot_matrix(texts, pitch_px, dot_px, lost)
+    assert len(_core.find_layout(page).lines) == len(texts)
 
 
 def test_a_picture_beside_text_is_told_and_gives_no_lines() -> None:

@@ -31,6 +31,28 @@ def test_a_hyphen_by_itself_is_read_as_a_hyphen() -> None:
     assert read.pages[0].lines[0].text == "Paris - London"
 
 
+def test_a_lone_colon_is_read_between_a_label_and_its_value() -> None:
+    page = RenderedPage(height_mm=70, dpi=150)
+    for i, (label, value) in enumerate([("Total", "16.00"), ("Change", "4.00")]):
+        page.write(25, 20 + 12 * i, label)
+        page.write(60, 20 + 12 * i, ":")
+        page.write(85, 20 + 12 * i, value)
+    with CrispOCR(threads=1) as ocr:
+        read = ocr.recognize(page.pixels, layout="lines")
+    assert read.text.split() == ["Total", ":", "16.00", "Change", ":", "4.00"]
+    colon = read.pages[0].lines[1]
+    assert colon.text == ":"
+    assert page.px(59) < colon.box[0] < colon.box[2] < page.px(63)
+
+
+@own
+@pytest.mark.parametrize("read", ["•", "*"])
+def test_a_bullet_is_full_and_an_asterisk_is_not(read: str) -> None:
+    assert kernels.is_bullet(read)
+    assert kernels.bullet_shown(0.79) == "•"
+    assert kernels.bullet_shown(0.45) == "*"
+
+
 @own
 @pytest.mark.parametrize(
     ("width", "height", "shown"), [(5, 2, "-"), (10, 2, "–"), (14, 12, ""), (30, 8, "–")]
