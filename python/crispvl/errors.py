@@ -72,6 +72,10 @@ class WorkerDiedError(CrispVLError, RuntimeError):
     """A process that read a page ended, or said nothing for too long."""
 
 
+class ClusterError(CrispVLError, ConnectionError):
+    """A Ray cluster cannot be started, does not answer, or failed."""
+
+
 class Cancelled(CrispVLError):  # noqa: N818 (it is an event, not a fault)
     """A `CancelToken` stopped the work.
 

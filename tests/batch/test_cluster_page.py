@@ -82,9 +82,9 @@ def test_the_plans_of_the_guide_are_made(
     shutil.copy(bundled.path(), "model.gguf")
     convert_header(released(80, 8192, 64, 29568), Path("78b.gguf"))
     found = list(commands("plan"))
-    assert len(found) == 2
+    assert len(found) == 3
     for command in found:
         assert main(command) == 0
     told = capsys.readouterr().out
-    assert told.count("workers per machine") == 2
+    assert told.count("workers per machine") == 3
     assert "GPUs per worker     3" in told

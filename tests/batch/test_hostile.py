@@ -221,7 +221,7 @@ def test_a_full_disk_ends_the_run_in_words_and_the_next_one_goes_on(
         patch.setattr(storage.os, "fsync", full)
         with pytest.raises(OutputError, match="No space left on device"):
             run_on_this_machine(read, 1, factory=NamingReader)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
     assert run_on_this_machine(read, 1, factory=NamingReader).n_read == 3
 
 

@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("pyarrow")
 pytest.importorskip("moto.server")
 import pdf_files
-from crispvl.batch.documents import content, find_documents
+from crispvl.batch.contents import content
+from crispvl.batch.documents import find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.parts import identities
 from crispvl.batch.run import run_on_this_machine

@@ -109,7 +109,8 @@ def test_a_document_that_ends_its_opener_costs_no_other(
     summary = run_on_ray(job(tmp_path, attempts=2), 1, SlowReader, dying_opener)
     assert summary.failures == {"WorkerDiedError": 1, "PasswordError": 1}
     assert summary.n_read == 4
-    assert run_on_ray(job(tmp_path), 1, refused, dying_opener).n_read == 0
+    again = run_on_ray(job(tmp_path), 1, refused, dying_opener)
+    assert (again.n_read, again.n_kept_failed) == (0, 2)
 
 
 def test_a_changed_document_is_read_again_alone(
@@ -121,7 +122,8 @@ def test_a_changed_document_is_read_again_alone(
     (tmp_path / "read.log").unlink()
     pdf("b.pdf", 2, width=301)
     assert run_on_ray(job(tmp_path), 2, SlowReader).n_read == 2
-    assert (tmp_path / "read.log").read_text().splitlines() == ["b.pdf 1", "b.pdf 2"]
+    # two workers, in either order
+    assert sorted((tmp_path / "read.log").read_text().splitlines()) == ["b.pdf 1", "b.pdf 2"]
 
 
 def test_what_ends_the_job_is_raised_as_without_ray(
@@ -130,9 +132,11 @@ def test_what_ends_the_job_is_raised_as_without_ray(
     pdf("a.pdf", 1)
     with pytest.raises(ValueError, match="expected no worker"):
         run_on_ray(job(tmp_path), 1, refused)
+    (tmp_path / "out").mkdir()
     (tmp_path / "out" / "other.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(OutputError, match=r"other\.parquet, which cannot be read"):
         run_on_ray(job(tmp_path), 1, SlowReader)
+    (tmp_path / "x").mkdir()
     with pytest.raises(DocumentError, match="found none"):
         run_on_ray(Job(inputs=(str(tmp_path / "x"),), out=str(tmp_path / "out")), 1, SlowReader)
 

@@ -96,3 +96,10 @@ def dying_opener(job: Job, found: Stored) -> ReadTask | Row:
     if "deadly" in found.name:
         os._exit(9)
     return opened(job, found)
+
+
+def hanging_opener(job: Job, found: Stored) -> ReadTask | Row:
+    """Says beside the output that it has begun, and nothing more."""
+    Path(job.out).with_name("opening").write_text(str(os.getpid()))
+    time.sleep(3600)
+    return opened(job, found)

@@ -391,6 +391,36 @@ def test_single_images_are_documents_of_one_page() -> None:
         open_source(None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("content", "found"), [(b"", "0 bytes"), (b"<html>404</html>", "16 bytes of another kind")]
+)
+def test_what_is_called_a_pdf_and_is_none_is_told_so(
+    tmp_path: Path, content: bytes, found: str
+) -> None:
+    path = tmp_path / "scan.PDF"
+    path.write_bytes(content)
+    for document in (path, path.open("rb")):
+        with pytest.raises(DocumentError, match=f"expected a PDF, as its name says; found {found}"):
+            open_source(document)
+
+
+def test_an_image_that_is_called_a_pdf_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "scan.pdf"
+    PICTURES[0].save(path, "PNG")
+    assert greys(path) == [10]
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ImageError, match="expected an image"):  # such as begins it
+        greys(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")
+def test_a_link_that_leads_nowhere_is_called_one(tmp_path: Path) -> None:
+    path = tmp_path / "scan.pdf"
+    path.symlink_to("gone.pdf")
+    with pytest.raises(FileNotFoundError, match=r"a link to 'gone\.pdf', which leads nowhere"):
+        open_source(path)
+
+
 def test_folders_and_patterns_stand_for_their_files(tmp_path: Path) -> None:
     for name in ["b.png", "a.PDF", "notes.txt", ".hidden.png", "deep/c.jpg", ".git/d.png"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)

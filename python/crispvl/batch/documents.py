@@ -1,23 +1,26 @@
-"""The documents of a batch, and the pages of each."""
+"""The documents of a batch, by name, and pages of one as a worker is given them."""
 
 from __future__ import annotations
 
 import fnmatch
 import glob
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from crispvl.batch.storage import Stored, file_system, file_version, is_remote, stored
+from crispvl.batch.storage import (
+    Stored,
+    check_address,
+    file_system,
+    file_version,
+    is_remote,
+    stored,
+)
 from crispvl.errors import DocumentError
-from crispvl.hub.hashing import file_sha256
-from crispvl.inputs.sources import SUFFIXES, expand, files_below, open_source
-from crispvl.options import ReadOptions
-from crispvl.options.page_ranges import select_pages
+from crispvl.inputs.sources import SUFFIXES, expand, files_below
 
 _MAGIC = frozenset("*?[")
 
@@ -30,6 +33,12 @@ def check_inputs(inputs: Iterable[str]) -> None:
     """
     for name in inputs:
         path = name.removeprefix("@")
+        if not path:
+            raise DocumentError(
+                f"[batch] expected a file, folder, pattern or address; found {name!r}, an empty "
+                "name; leave it out, or fill the variable that it comes from"
+            )
+        check_address(path)
         if not (is_remote(path) or os.path.lexists(path) or glob.has_magic(path)):
             raise DocumentError(
                 f"[{name}] expected a file or a folder; found neither; check the path"
@@ -62,14 +71,18 @@ def _listed(path: str) -> Iterator[Stored]:
         lines = open(path, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
     except OSError as error:
         raise _no_list(path, error.strerror) from error
+    is_empty = True
     with lines:
         for name in filter(None, map(str.strip, lines)):
+            is_empty = False
             if "\0" in name:
                 raise _no_list(path, "a NUL byte")
             try:
                 yield from find_documents([name])
             except DocumentError:
                 yield Stored(name, "")
+    if is_empty:
+        raise _no_list(path, "an empty file")
 
 
 def _no_list(path: str, found: str | None) -> DocumentError:
@@ -92,10 +105,7 @@ def _in_folder(folder: str) -> Iterator[Stored]:
 
 
 def _local(path: str) -> Stored:
-    try:
-        return Stored(path, file_version(path))
-    except OSError:  # a link that leads nowhere or in a circle, or a file that has gone
-        return Stored(path, "")
+    return Stored(path, file_version(path))
 
 
 def _remote(address: str) -> Iterator[Stored]:
@@ -158,43 +168,3 @@ class ReadTask:
 
 Parcel: TypeAlias = tuple[ReadTask, ...]
 """What a worker is given at once: pages of one document, or of several small ones."""
-
-
-def content(source: str) -> Path | bytes:
-    """What `open_source` opens: a path on a disk, the bytes of an object store's document."""
-    if not is_remote(source):
-        return Path(source)
-    system, path = file_system(source)
-    with system.open_input_stream(path) as stream:
-        data: bytes = stream.read()
-    return data
-
-
-def all_pages(found: Stored, data: Path | bytes, digest: str, options: ReadOptions) -> ReadTask:
-    """Opens a document and returns the pages to read of it.
-
-    Args:
-        found: What it is called.
-        data: Its `content`.
-        digest: The `content_hash` of that.
-        options: Its password, and which pages.
-
-    Raises:
-        CrispVLError, OSError, ValueError: It cannot be opened, or has no page of the range.
-    """
-    with open_source(data, options) as source:
-        pages = tuple(select_pages(options.pages, source.n_pages, found.name))
-        return ReadTask(
-            source=found.name,
-            version=found.version,
-            document=digest,
-            n_pages=source.n_pages,
-            pages=pages,
-        )
-
-
-def content_hash(data: Path | bytes) -> str:
-    """SHA-256 of a document."""
-    if isinstance(data, bytes):
-        return hashlib.sha256(data).hexdigest()
-    return file_sha256(data)

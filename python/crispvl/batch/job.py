@@ -22,11 +22,17 @@ PartFormat: TypeAlias = Literal["parquet", "jsonl"]
 
 _DECISIVE = ("exact", "tokenizer", "kv_cache", "image_position_step")
 """Options of loading that decide what is read."""
+MOST_SECONDS = 1e6
+"""Of silence: eleven days; systems cannot wait for much longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One batch. Frozen and picklable: it is sent to every worker."""
+    """One batch. Frozen and picklable: it is sent to every worker.
+
+    Raises:
+        ValueError: A value that its option of the command does not take.
+    """
 
     inputs: tuple[str, ...]
     """Files, folders, patterns, ``@LIST`` files, and addresses of object stores."""
@@ -50,15 +56,13 @@ class Job:
 
     def __post_init__(self) -> None:
         if not self.out:
-            raise ValueError("[batch] expected a folder for the table; found no name; give one")
+            raise ValueError("[--out] expected a folder for the table; found no name; give one")
         if self.attempts < 1:
+            raise ValueError(f"[--attempts] expected at least 1; found {self.attempts}; raise it")
+        if not 0 < self.page_timeout <= MOST_SECONDS:
             raise ValueError(
-                f"[batch] expected at least 1 attempt; found {self.attempts}; raise attempts"
-            )
-        if not self.page_timeout > 0:
-            raise ValueError(
-                f"[batch] expected a page timeout over 0 s; found {self.page_timeout}; raise "
-                "page_timeout"
+                f"[--page-timeout] expected over 0 and at most {MOST_SECONDS:.0f} seconds; found "
+                f"{self.page_timeout:g}; change it"
             )
 
     @cached_property

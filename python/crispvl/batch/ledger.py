@@ -19,7 +19,7 @@ from crispvl.inputs.utf8 import path_name
 _TABLES = """
     pragma journal_mode=off;
     pragma synchronous=off;
-    create table pages (key text primary key) without rowid;
+    create table pages (key text primary key, failed int, wanted int) without rowid;
     create table read (source text, version text, page int, n_pages int, failed int,
                        primary key (source, version, page)) without rowid;
     create table claims (key text primary key, claimant text) without rowid;
@@ -51,7 +51,10 @@ class Ledger:
 
     def add(self, row: Row) -> bool:
         """Notes a row of the table; returns whether its page is new."""
-        known = self._index.execute("insert or ignore into pages values (?)", [row["key"]])
+        failed = row["error_type"] is not None
+        known = self._index.execute(
+            "insert or ignore into pages values (?, ?, 0)", [row["key"], failed]
+        )
         if self._job.is_of(row):
             self._index.execute(
                 "insert or ignore into read values (?, ?, ?, ?, ?)",
@@ -60,7 +63,7 @@ class Ledger:
                     row["version"],
                     row["page"],
                     row["n_pages"],
-                    row["error_type"] is not None,
+                    failed,
                 ],
             )
         return bool(known.rowcount)
@@ -77,8 +80,12 @@ class Ledger:
 
     @property
     def n_failed(self) -> int:
-        """Of those, the ones that are recorded with an error."""
-        return self._count("read where failed")
+        """Of those, the ones recorded with an error that belong to the documents of this run.
+
+        Complete when `missing` and `has` were asked about all documents that are not done.
+        """
+        done = "read join found using (source, version) where found.done and read.failed"
+        return self._count(done) + self._count("pages where failed and wanted")
 
     def expect(self, documents: Iterable[Stored]) -> None:
         """Notes documents to be read, after the rows of the table.
@@ -120,9 +127,9 @@ class Ledger:
         return task.only(page for page, key in keys.items() if not self.has(key))
 
     def has(self, key: str) -> bool:
-        """Whether a page was read."""
-        known = "select 1 from pages where key = ?"
-        return self._index.execute(known, [key]).fetchone() is not None
+        """Whether a page was read; notes that this run wants it."""
+        known = self._index.execute("update pages set wanted = 1 where key = ?", [key])
+        return bool(known.rowcount)
 
     def claim(self, key: str, claimant: str) -> bool:
         """Whether this claimant is the first to ask for a key; it may ask again."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias
 
-from crispvl.batch.documents import Parcel, ReadTask, content, content_hash
+from crispvl.batch.contents import content, content_hash, named
+from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, failed_row, page_row
 from crispvl.batch.storage import file_version, is_remote
@@ -72,17 +73,17 @@ class EnginePageReader:
             for task, pages in zip(tasks, left, strict=True):
                 yield from self._failed(task, pages, error)
 
-    def _content(self, task: ReadTask) -> Path | bytes:
+    def _content(self, task: ReadTask) -> Path | BinaryIO:
         """What is to be read; the last document of an object store is kept for its next pages."""
         _refuse_changed(task)
         if not is_remote(task.source):
-            return content(task.source)
+            return named(content(task.source), task.source)
         if self._kept[0] != task.document:
             data = content(task.source)
             if content_hash(data) != task.document:
                 raise _changed(task)
             self._kept = task.document, data
-        return self._kept[1]
+        return named(self._kept[1], task.source)
 
     def _row(self, task: ReadTask, page: Page) -> Row:
         try:

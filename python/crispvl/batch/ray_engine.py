@@ -8,11 +8,9 @@ twice is one part.
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -24,6 +22,7 @@ from crispvl.batch.documents import check_inputs, find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
 from crispvl.batch.parts import ROWS_PER_PART
+from crispvl.batch.ray_cluster import connect, own_errors
 from crispvl.batch.ray_stages import (
     DocumentOpener,
     ParcelReader,
@@ -34,9 +33,8 @@ from crispvl.batch.ray_stages import (
 )
 from crispvl.batch.storage import Folder
 from crispvl.batch.summary import Summary
-from crispvl.batch.table import write_settings
+from crispvl.batch.table import settings_written
 from crispvl.batch.tasks import MOST_PAGES, Opener, Shares, opened
-from crispvl.errors import CrispVLError, WorkerDiedError
 
 _DOCUMENTS_PER_CALL = 1000
 _DOCUMENTS_PER_BLOCK = 8
@@ -68,7 +66,7 @@ def run_on_ray(
         DocumentError: There is no document.
         OutputError: The table cannot be read or written to.
         ModelFileError: The model is unusable.
-        WorkerDiedError: The cluster itself failed.
+        ClusterError: The cluster cannot be reached or started, or failed.
         ValueError: Another run writes to the table, or this machine alone has no room for a reader.
     """
     check_inputs(job.inputs)
@@ -76,8 +74,8 @@ def run_on_ray(
     folder = Folder(job.out)
     named = Pool("cpu", n_workers), Pool("gpu", n_gpu_workers, worker_gpus)
     pools = [pool for pool in named if pool.n_workers]
-    with folder.claimed(), _own_errors():
-        _connect(pools, job.load.threads or 1)
+    with folder.claimed(), own_errors():
+        connect(pools, job.load.threads or 1)
         shared: Any = SharedLedger  # which Ray's decorator made an actor's class
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         ledger = shared.options(scheduling_strategy=here).remote(job)
@@ -85,52 +83,25 @@ def run_on_ray(
         documents = find_documents(job.inputs)
         while some := list(islice(documents, _DOCUMENTS_PER_CALL)):
             ray.get(ledger.expect.remote(some))
-        n_kept, n_failed, n_documents = ray.get(ledger.counts.remote())
+        n_kept, n_documents = ray.get(ledger.counts.remote())
         shares = Shares(n_documents, n_workers + n_gpu_workers)
         summary = Summary(
             n_workers=shares.n_workers,
             n_kept=n_kept,
-            n_kept_failed=n_failed,
             n_documents=n_documents,
         )
         if n_documents:
-            write_settings(job, folder)
             written = Written()
-            parts = _parts(job, ledger, shares, pools, factory, opener)
-            for batch in parts.iter_batches(batch_size=None):
-                for told in batch["written"]:
-                    written.add(pickle.loads(told))
+            with settings_written(job, folder):
+                parts = _parts(job, ledger, shares, pools, factory, opener)
+                for batch in parts.iter_batches(batch_size=None):
+                    for told in batch["written"]:
+                        written.add(pickle.loads(told))
             summary.n_read, summary.failures = written.n_rows, written.failures
             summary.n_workers = min(len(written.readers), shares.n_workers) or shares.n_workers
+        summary.n_kept_failed = ray.get(ledger.n_failed.remote())
     summary.seconds = time.monotonic() - begun
     return summary
-
-
-def _connect(pools: Sequence[Pool], n_threads: int) -> None:
-    """Connects to a cluster; where there is none, Ray starts one of this machine."""
-    if ray.is_initialized():
-        return
-    try:
-        ray.init(address="auto")
-    except ConnectionError:
-        if "RAY_ADDRESS" in os.environ:
-            raise
-        ray.init(address="local")
-        _check_room(pools, n_threads)
-
-
-def _check_room(pools: Sequence[Pool], n_threads: int) -> None:
-    """Refuses to wait for machines that will not come."""
-    resources: Callable[[], dict[str, float]] = ray.cluster_resources  # Ray gives it no types
-    has = resources()
-    n_cpus, n_gpus = has.get("CPU", 0.0), has.get("GPU", 0.0)
-    for pool in pools:
-        if n_threads > n_cpus or pool.n_gpus > n_gpus:
-            raise ValueError(
-                f"[ray] expected CPUs and GPUs for a worker, {n_threads} and {pool.n_gpus:g}; "
-                f"found {n_cpus:g} and {n_gpus:g} on this machine; ask for less, or name a "
-                "cluster in RAY_ADDRESS"
-            )
 
 
 def _parts(
@@ -185,25 +156,3 @@ def _helpers(n_readers: int) -> dict[str, Any]:
     """Actors that mostly wait: as they ask for no CPU, they have a place beside busy readers."""
     most = math.ceil(n_readers / _READERS_PER_HELPER)
     return {"compute": ActorPoolStrategy(min_size=1, max_size=most), "num_cpus": 0}
-
-
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """Raises what Ray wraps in errors of its own."""
-    try:
-        yield
-    except ray.exceptions.RayError as error:
-        raise _ours(error) from error
-
-
-def _ours(error: BaseException) -> Exception:
-    cause: BaseException | None = error
-    while cause is not None:
-        is_rays = isinstance(cause, ray.exceptions.RayError)
-        if isinstance(cause, (CrispVLError, OSError, ValueError)) and not is_rays:
-            return cause
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return WorkerDiedError(
-        f"[ray] expected a cluster that keeps its workers; found {error}; look at its dashboard "
-        "and run the batch again, which reads only what is missing"
-    )

@@ -56,9 +56,12 @@ class SharedLedger:
     def expect(self, found: list[Stored]) -> None:
         self._ledger.expect(found)
 
-    def counts(self) -> tuple[int, int, int]:
-        """Pages of the table, of these the failed ones, and documents that may have others."""
-        return self._ledger.n_kept, self._ledger.n_failed, self._ledger.n_unfinished
+    def counts(self) -> tuple[int, int]:
+        """Pages of the table, and documents that may have others."""
+        return self._ledger.n_kept, self._ledger.n_unfinished
+
+    def n_failed(self) -> int:
+        return self._ledger.n_failed
 
     def block_starts(self, n: int) -> list[int]:
         """Where blocks of ``n`` such documents begin."""

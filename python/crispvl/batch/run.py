@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 from crispvl.batch.documents import ReadTask, check_inputs, find_documents
 from crispvl.batch.job import Job
@@ -14,7 +15,7 @@ from crispvl.batch.parts import ROWS_PER_PART, write_part
 from crispvl.batch.rows import Row
 from crispvl.batch.storage import Folder, Stored
 from crispvl.batch.summary import Summary
-from crispvl.batch.table import note_table, write_settings
+from crispvl.batch.table import note_table, settings_written
 from crispvl.batch.tasks import IsolatedOpener, Opener, Shares, opened, still_to_do
 from crispvl.extras import need_all
 
@@ -55,22 +56,19 @@ def run_on_this_machine(
         summary = Summary(
             n_workers=n_workers,
             n_kept=ledger.n_kept,
-            n_kept_failed=ledger.n_failed,
             n_documents=ledger.n_unfinished,
         )
-        if summary.n_documents:
-            write_settings(job, folder)
         shares = Shares(summary.n_documents, n_workers)
         tasks = _tasks(ledger, open_document, shares, summary)
-        parts = _Parts(folder, job, summary)
-        try:
-            for rows in read_locally(job, shares.parcels(tasks), n_workers, factory):
+        read = read_locally(job, shares.parcels(tasks), n_workers, factory)
+        settings = settings_written(job, folder) if summary.n_documents else nullcontext()
+        with settings, _Parts(folder, job, summary) as parts:
+            for rows in read:
                 parts.add(rows)
                 summary.n_done += len(rows)
                 summary.seconds = time.monotonic() - begun
                 on_rows(summary)
-        finally:
-            parts.flush()
+        summary.n_kept_failed = ledger.n_failed
     summary.seconds = time.monotonic() - begun
     return summary
 
@@ -93,7 +91,7 @@ def _tasks(
 
 
 class _Parts:
-    """Collects rows and writes them as parts."""
+    """Collects rows and writes them as parts; as a context, the last ones at its end."""
 
     def __init__(self, folder: Folder, job: Job, summary: Summary) -> None:
         self._folder, self._job, self._summary = folder, job, summary
@@ -106,6 +104,12 @@ class _Parts:
         waited = time.monotonic() - self._since
         if len(self._rows) >= ROWS_PER_PART or waited > _SECONDS_PER_PART:
             self.flush()
+
+    def __enter__(self) -> _Parts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
 
     def flush(self) -> None:
         """Writes what there is."""

@@ -33,12 +33,12 @@ def file_system(name: str) -> tuple[Any, str]:
 
     Raises:
         DocumentError: Neither pyarrow nor fsspec, where it is installed, knows such addresses, or
-            an address lacks a slash.
+            an address is not complete.
     """
     from pyarrow import ArrowInvalid, fs
 
+    check_address(name)
     if not is_remote(name):
-        _check_path(name)
         return fs.LocalFileSystem(), os.path.abspath(name)
     try:
         found: tuple[Any, str] = fs.FileSystem.from_uri(name)
@@ -53,13 +53,22 @@ def file_system(name: str) -> tuple[Any, str]:
     return found
 
 
-def _check_path(name: str) -> None:
-    """Refuses an address that lacks a slash, which would become a folder on this disk."""
-    scheme, colon, rest = name.partition(":")
-    if colon and rest.startswith("/") and len(scheme) > 1 and not os.path.exists(f"{scheme}:"):
+def check_address(name: str) -> None:
+    """Refuses an address without a bucket, or one slash short: it would be a name on this disk.
+
+    Raises:
+        DocumentError: It is one of these.
+    """
+    if is_remote(name) and not name.partition("://")[2].strip("/"):
         raise DocumentError(
-            f"[{name}] expected a folder, or an address such as s3://bucket/folder; found one "
-            f"slash after {scheme}:; write {scheme}:/{rest}, or ./{name} for a folder"
+            f"[{name}] expected an address such as s3://bucket/folder; found no bucket; add it"
+        )
+    scheme, colon, rest = name.partition(":")
+    lacks_slash = colon and rest.startswith("/") and not rest.startswith("//")
+    if lacks_slash and len(scheme) > 1 and not os.path.exists(f"{scheme}:"):
+        raise DocumentError(
+            f"[{name}] expected a path, or an address such as s3://bucket/folder; found one "
+            f"slash after {scheme}:; write {scheme}:/{rest}, or ./{name} for a path"
         )
 
 
@@ -86,14 +95,14 @@ class Stored:
 
 
 def file_version(path: str) -> str:
-    """The version of a file on a disk.
+    """The version of a file on a disk; empty where it cannot be looked at.
 
     The time of the last change of its entry counts too, since no program can set that one back.
-
-    Raises:
-        OSError: It cannot be looked at.
     """
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except OSError:  # a link that leads nowhere or in a circle, or a file that has gone
+        return ""
     return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
 
@@ -119,8 +128,8 @@ class Folder:
     def claimed(self) -> Iterator[None]:
         """Makes the folder, and keeps other runs from it meanwhile.
 
-        Takes away what a killed run left half written. An object store has neither folders to make
-        nor locks.
+        Takes away what a killed run left half written, and at the end folders that were made for
+        nothing. An object store has neither folders to make nor locks.
 
         Raises:
             OutputError: The folder cannot be made or written to.
@@ -131,6 +140,7 @@ class Folder:
             return
         folder = Path(self._root)
         with self._errors_named("a folder that can be written to"):
+            made = [each for each in (folder, *folder.parents) if not each.exists()]
             folder.mkdir(parents=True, exist_ok=True)
             lock = open_locked(folder / _LOCK)
         try:
@@ -141,6 +151,9 @@ class Folder:
             with suppress(OSError):
                 (folder / _LOCK).unlink()
             lock.close()
+            with suppress(OSError):  # those that hold something
+                for each in made:
+                    each.rmdir()
 
     def files(self, suffix: str) -> Iterator[str]:
         """Names of the finished files with a suffix, sorted."""

@@ -18,7 +18,7 @@ class Summary:
     n_kept: int = 0
     """Pages that the table had before."""
     n_kept_failed: int = 0
-    """Of these, the ones that are recorded with an error."""
+    """Of these, the ones of this run's documents that are recorded with an error."""
     n_documents: int = 0
     """That may have pages to read."""
     n_opened: int = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from crispvl._version import __version__
@@ -32,14 +34,18 @@ def _again(job: Job, row: Row) -> bool:
     return not job.resume or (job.retry_failed and row["error_type"] is not None)
 
 
-def write_settings(job: Job, folder: Folder) -> None:
+@contextmanager
+def settings_written(job: Job, folder: Folder) -> Iterator[None]:
     """Writes what the hashes in the rows stand for; finds out early whether writing is allowed.
 
+    Takes it away again where the block fails without having written a part.
+
     Raises:
-        OutputError: It is not.
+        OutputError: Writing is not allowed.
     """
     name = f"_settings-{job.settings_hash[:16]}-{job.model_hash[:16]}.json"
     if folder.has(name):
+        yield
         return
     facts = {
         "model": job.model_hash,
@@ -48,4 +54,15 @@ def write_settings(job: Job, folder: Folder) -> None:
         "model_name": None if job.model is None else Path(path_name(job.model)).name,
         "read_with": job.settings,
     }
+    n_parts = _n_parts(job, folder)
     folder.write(name, json.dumps(facts, indent=1, ensure_ascii=False).encode())
+    try:
+        yield
+    except BaseException:
+        if _n_parts(job, folder) == n_parts:
+            folder.remove(name)
+        raise
+
+
+def _n_parts(job: Job, folder: Folder) -> int:
+    return sum(1 for _ in folder.files(f".{job.format}"))

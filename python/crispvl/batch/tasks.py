@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from crispvl.batch.documents import Parcel, ReadTask, all_pages, content, content_hash
+from crispvl.batch.contents import all_pages, content, content_hash
+from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, unopened_row
 from crispvl.batch.storage import Stored
 from crispvl.batch.worker_process import WorkerProcess
-from crispvl.errors import CrispVLError, WorkerDiedError
+from crispvl.errors import CrispVLError, WorkerDiedError, explained
 
 MOST_PAGES = 8
 """In a parcel: enough to fill a worker's running batch."""
@@ -30,7 +31,7 @@ def opened(job: Job, found: Stored) -> ReadTask | Row:
         digest = content_hash(data)
         return all_pages(found, data, digest, job.read)
     except (CrispVLError, OSError, ValueError, MemoryError) as error:
-        return unopened_row(job, found, error, digest)
+        return unopened_row(job, found, explained(error, found.name), digest)
 
 
 class IsolatedOpener:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -69,7 +70,8 @@ class WorkerProcess:
                     "[batch] expected a running batch; found it ending; start it again"
                 )
             self._process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
-            self._process.start()
+            with _interrupts_held():
+                self._process.start()
         theirs.close()
         self._pipe = ours
         try:
@@ -113,6 +115,19 @@ class WorkerProcess:
             self._process = None
 
 
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keeps a Ctrl-C, which goes to all processes of a terminal, from one that is started here."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _in_words(exit_code: int) -> str:
     if exit_code >= 0:
         return f"exit code {exit_code}"
@@ -124,6 +139,7 @@ def _in_words(exit_code: int) -> str:
 def _serve(pipe: Connection, make: Callable[[], Answering]) -> None:
     """The process: makes what answers, says so, and answers items until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         answers = make()
     except (CrispVLError, OSError, ValueError, ImportError) as error:
@@ -135,3 +151,11 @@ def _serve(pipe: Connection, make: Callable[[], Answering]) -> None:
             for answer in answers(pipe.recv()):
                 pipe.send((answer,))
             pipe.send(None)
+
+
+def _end_with_parent() -> None:
+    """Ends this process with the one that started it, which may be killed while a page is read."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -96,8 +96,6 @@ def run(args: argparse.Namespace) -> int:
     _check_workers(args, n_workers)
     if args.price is not None and not 0 <= args.price < math.inf:
         raise ValueError(f"[--price] expected a price of 0 or more; found {args.price}; change it")
-    if args.model is None:
-        bundled.verified_path()  # says once what it is; workers are silent
     job = Job(
         inputs=tuple(args.inputs),
         out=args.out,
@@ -112,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
         resume=args.resume,
         retry_failed=args.retry_failed,
     )
+    if args.model is None:
+        bundled.verified_path()  # says once what it is; workers are silent
     if args.engine == "ray":
         need_all("ray", "batch --engine ray")
         from crispvl.batch.ray_engine import run_on_ray
@@ -128,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         write_json(sys.stdout, summary.to_dict(args.price), indent=None)
     else:
         sys.stderr.writelines(f"{line}\n" for line in summary.lines(args.price))
-    return SOME_FAILED if summary.failures else DONE
+    return SOME_FAILED if summary.failures or summary.n_kept_failed else DONE
 
 
 def _check_workers(args: argparse.Namespace, n_workers: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import add_options, read_options, readable
 from crispvl.cli.output import write_json
+from crispvl.hub import bundled
 from crispvl.inputs.images import open_image
 from crispvl.model_config import ModelConfig
 from crispvl.options import LoadOptions, ReadOptions
@@ -33,7 +34,12 @@ _NO_MATTER = ("threads", "tokenizer", "image_position_step", "mmap")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="GGUF file; its header is enough")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="GGUF file; its header is enough (default: the bundled model)",
+    )
     parser.add_argument("--mmproj", metavar="FILE", help="projector of a model in two files")
     parser.add_argument(
         "--pages",
@@ -73,6 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.model is None:
+        args.model = bundled.verified_path()
     if args.rate is not None:
         return _run_fleet(args)
     plan = plan_model(

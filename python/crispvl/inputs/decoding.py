@@ -189,6 +189,13 @@ def _describe(data: bytes) -> str:
         return "a PDF, whose pages CrispOCR reads but which is no single image"
     if is_tiff(data):
         return _describe_tiff(data)
+    return describe_bytes(data)
+
+
+def describe_bytes(data: bytes) -> str:
+    """Returns in words what is of no kind that is known."""
+    if not data:
+        return "0 bytes"
     return f"{len(data)} bytes of another kind, beginning with {data[:8]!r}"
 
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 from crispvl.errors import DocumentError, ImageError
 from crispvl.inputs.data_uri import decode_data_uri, is_data_uri
-from crispvl.inputs.decoding import Frames
+from crispvl.inputs.decoding import Frames, describe_bytes
 from crispvl.inputs.images import (
     ImageLike,
     checked_path,
@@ -33,6 +33,7 @@ from crispvl.inputs.images import (
 )
 from crispvl.inputs.pdf import PdfFile
 from crispvl.inputs.urls import fetch, is_url
+from crispvl.inputs.utf8 import path_name
 from crispvl.options import InputOptions
 from crispvl.options.page_ranges import select_pages
 
@@ -135,11 +136,16 @@ def is_pdf(document: Path | bytes) -> bool:
         with document.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     place = head.find(b"%PDF")
-    return place == 0 or (place > 0 and not _IMAGE_MARKS.match(head) and not _is_image(document))
+    return place == 0 or (place > 0 and not _may_be_an_image(head, document))
 
 
-def _is_image(document: Path | bytes) -> bool:
-    """Returns whether Pillow takes a file for an image; some kinds begin like anything else."""
+def _may_be_an_image(head: bytes, document: Path | bytes) -> bool:
+    """Returns whether a file begins as images do, or Pillow takes it for one.
+
+    Some kinds begin like anything else.
+    """
+    if _IMAGE_MARKS.match(head):
+        return True
     try:
         with Image.open(io.BytesIO(document) if isinstance(document, bytes) else document):
             return True
@@ -211,8 +217,24 @@ def _fetch(url: str, options: InputOptions) -> bytes:
     return fetch(url)
 
 
+def check_there(path: Path) -> None:
+    """Refuses a path at which there is nothing to open, in words that tell why.
+
+    Raises:
+        FileNotFoundError: There is nothing, or a link to nothing.
+    """
+    if path.exists():
+        return
+    found, do = "nothing there", "check the path"
+    if path.is_symlink():
+        found = f"a link to '{path_name(path.readlink())}', which leads nowhere"
+        do = "mend the link"
+    raise FileNotFoundError(f"[{path}] expected an image or a PDF file; found {found}; {do}")
+
+
 def _from_path(path: Path, options: InputOptions) -> Source:
-    if path.is_dir() or not path.exists():
+    check_there(path)
+    if path.is_dir():
         open_image(path)  # raises what fits
     if not path.is_file():  # a pipe, which can be read once only
         return _from_data(path.read_bytes(), str(path), options)
@@ -233,6 +255,12 @@ def _from_pdf(source: Path | bytes, name: str, options: InputOptions) -> Source:
 
 
 def _from_images(data: bytes, name: str) -> Source:
+    promises_pdf = name.lower().endswith(".pdf")
+    if promises_pdf and not _may_be_an_image(data[:_HEAD_BYTES], data):
+        raise DocumentError(
+            f"[{name}] expected a PDF, as its name says; found {describe_bytes(data)}; save or "
+            "download it again"
+        )
     frames = Frames(data, name)
     if frames.n_frames < 1:
         raise ImageError(f"[{name}] expected at least one picture; found none; check the file")

@@ -1,0 +1,88 @@
+"""A cluster that cannot be started or reached is told in a line, with Ray's reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray", reason="needs crispvl[ray]")
+import ray
+from crispvl.batch.ray_cluster import connect
+from crispvl.batch.ray_stages import Pool
+from crispvl.cli import main
+from crispvl.errors import ClusterError
+
+MakePdf = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, **errors: Exception) -> None:
+    """Lets Ray fail with one error where it looks for a cluster, and another where it starts it."""
+
+    def init(address: str) -> None:
+        raise errors[address]
+
+    monkeypatch.setattr(ray, "init", init)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("Failed to start GCS.\nLast 20 lines of its log:\n" + "x" * 10_000),
+        OSError(28, "No space left on device"),
+        ValueError("Attempting to start Ray with port 6379 that is in use"),
+        Exception("The current node timed out during startup."),
+        ray.exceptions.RaySystemError("System error: no redis"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_cluster_that_does_not_start_is_one_line_of_the_command(
+    tmp_path: Path,
+    pdf: MakePdf,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    failing(monkeypatch, auto=ConnectionError("Could not find any running Ray"), local=error)
+    out = tmp_path / "out"
+    assert main(["batch", str(pdf("a.pdf", 1)), "--out", str(out), "--engine", "ray"]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith("crispvl: [ray] expected that Ray starts on this machine; found ")
+    assert str(error).split("\n")[0] in told
+    assert len(told) < 1000
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("error", [ConnectionError("refused"), RuntimeError("Version mismatch")])
+def test_a_named_cluster_that_does_not_answer_is_never_replaced(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    failing(monkeypatch, auto=error)
+    with pytest.raises(ClusterError, match=rf"answers at 10\.0\.0\.1:6379; found {error}"):
+        connect([Pool("cpu", 1)], 1)
+
+
+def test_a_cluster_of_another_version_is_not_replaced_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failing(monkeypatch, auto=RuntimeError("Version mismatch"))
+    with pytest.raises(ClusterError, match="answers at its address; found Version mismatch"):
+        connect([Pool("cpu", 1)], 1)
+
+
+def test_a_cluster_of_this_machine_alone_is_looked_at_for_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    monkeypatch.setattr(ray, "init", lambda address: None)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    with pytest.raises(ValueError, match="3 and 0; found 2 and 0"):
+        connect([Pool("cpu", 1)], 3)
