@@ -86,11 +86,11 @@ ggml_tensor* Attention::attend_past(Graph& g, Qkv qkv, const Rope& rope, ggml_te
                                     const std::vector<SequenceStep>& steps, size_t i_layer) const {
     qkv.q = rope(g, qkv.q, positions);
     qkv.k = rope(g, qkv.k, positions);
-    for (const SequenceStep& step : steps) store(g, qkv, step, i_layer);
     if (steps.front().kernel == PastKernel::cached) {
-        return CachedAttention::apply(g, qkv.q, {config_.n_kv_heads, config_.window, sinks_}, steps,
-                                      i_layer);
+        return CachedAttention::apply(g, qkv.q, qkv.k, qkv.v,
+                                      {config_.n_kv_heads, config_.window, sinks_}, steps, i_layer);
     }
+    for (const SequenceStep& step : steps) store(g, qkv, step, i_layer);
     ggml_tensor* all = nullptr;
     for (const SequenceStep& step : steps) {
         ggml_tensor* y = attend_sequence(g, qkv, step, i_layer);

@@ -1,5 +1,6 @@
-// Attention of a decode step on our CPU kernels: one operation for all sequences' new tokens, each
-// over its own KV cache.
+// Attention of a decode step on our CPU kernels: two operations for all sequences' new tokens. One
+// appends their keys and values to the caches, the other attends to these. Each operation of a
+// graph ends in a barrier, which costs more than a small model's work on one sequence.
 #pragma once
 
 #include <vector>
@@ -19,16 +20,26 @@ public:
         int64_t window;            // newest keys that a query sees; 0: all
         const ggml_tensor* sinks;  // F32 [n_heads]; null: none
     };
-    // q F32 [d_head, n_heads, n_tokens], the caches holding the new tokens when it is computed ->
-    // F32 [d_head * n_heads, n_tokens]
-    static ggml_tensor* apply(Graph& g, ggml_tensor* q, const Layer& layer,
-                              const std::vector<SequenceStep>& steps, size_t i_layer);
+    // The new tokens' q [d_head, n_heads, n_tokens], k and v [d_head, n_kv_heads, n_tokens], all
+    // F32
+    // -> F32 [d_head * n_heads, n_tokens]
+    static ggml_tensor* apply(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
+                              const Layer& layer, const std::vector<SequenceStep>& steps,
+                              size_t i_layer);
 
 private:
-    static void compute(ggml_tensor* y, int ith, int nth, void* self);
+    static void append(ggml_tensor* y, int ith, int nth, void* self);
+    static void attend(ggml_tensor* y, int ith, int nth, void* self);
+
+    // A sequence's cache, and the batch's columns that go into it.
+    struct Cache {
+        ggml_fp16_t *k, *v;
+        int64_t n_past, n_new, i_first;
+    };
 
     int64_t n_heads_, d_head_;
     Layer layer_;
+    std::vector<Cache> caches_;
     std::vector<kernels::CachedSequence> sequences_;
 };
 
