@@ -138,7 +138,7 @@ def test_what_ends_the_job_is_raised_as_without_ray(
         run_on_ray(job(tmp_path), 1, SlowReader)
     (tmp_path / "x").mkdir()
     with pytest.raises(DocumentError, match="found none"):
-        run_on_ray(Job(inputs=(str(tmp_path / "x"),), out=str(tmp_path / "out")), 1, SlowReader)
+        run_on_ray(Job(inputs=(str(tmp_path / "x"),), out=str(tmp_path / "y")), 1, SlowReader)
 
 
 def test_workers_for_which_this_machine_alone_has_no_room_are_refused(
