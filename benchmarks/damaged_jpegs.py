@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
-from crispvl.inputs.damage import is_damaged_jpeg
+from crispvl.inputs.damaged_data import is_damaged_jpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 

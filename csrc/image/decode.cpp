@@ -189,8 +189,9 @@ RgbImage decode_image(const uint8_t* data, size_t n_bytes) {
     *image = squared(std::move(*image), pixel_density(data, n_bytes));
     *image = turn_upright(std::move(*image), Exif(data, n_bytes).orientation());
     const Bytes file = bytes_of(data, n_bytes);
-    image->is_damaged =
-        file.begins("\x89PNG") ? png_is_damaged(file) : jpeg_is_damaged(data, n_bytes);
+    image->is_damaged = file.begins("\x89PNG") ? png_is_damaged(file)
+                        : file.begins("GIF8")  ? damaged_gif_frame(data, n_bytes, 1).has_value()
+                                               : jpeg_is_damaged(data, n_bytes);
     return std::move(*image);
 }
 

@@ -1,4 +1,4 @@
-// Where the first frame of a GIF file (GIF89a) is, and what is beside it.
+// Where the first frame of a GIF file (GIF89a) is, what is beside it, and which frames are damaged.
 #pragma once
 
 #include <array>
@@ -16,6 +16,10 @@ struct GifFrame {
 
 // Nothing where the file breaks off before the frame's last block of data.
 std::optional<GifFrame> first_gif_frame(const uint8_t* data, size_t n_bytes);
+
+// The first of the first `n_frames` frames whose data is damaged, counted from 0; of a file that
+// breaks off, the one behind those that are whole. Nothing where there is none.
+std::optional<size_t> damaged_gif_frame(const uint8_t* data, size_t n_bytes, size_t n_frames);
 
 // Colours what the frame leaves free of its screen.
 void fill_beside(const GifFrame& frame, RgbImage& screen);

@@ -4,8 +4,10 @@
 
 #include "gil.h"
 #include "image/fax_damage.h"
+#include "image/gif_frame.h"
 #include "image/ground.h"
 #include "image/jpeg_damage.h"
+#include "image/lzw_damage.h"
 #include "image/tiling.h"
 
 namespace crispvl::binding {
@@ -57,6 +59,24 @@ void bind_image(py::module_& m) {
             return jpeg_is_damaged(reinterpret_cast<const uint8_t*>(view.data()), view.size());
         },
         "data"_a);
+    m.def(
+        "damaged_gif_frame",
+        [](const py::bytes& data) {
+            const std::string_view view = data;
+            const WithoutGil without;
+            return damaged_gif_frame(reinterpret_cast<const uint8_t*>(view.data()), view.size(),
+                                     view.size());
+        },
+        "data"_a);
+    m.def(
+        "count_lzw_values",
+        [](const py::bytes& data, bool is_widened_early, int64_t most) {
+            const std::string_view view = data;
+            const WithoutGil without;
+            return count_lzw_values(reinterpret_cast<const uint8_t*>(view.data()), view.size(),
+                                    {8, /*high_bits_first=*/true, is_widened_early}, most);
+        },
+        "data"_a, "is_widened_early"_a, "most"_a);
     py::enum_<FaxGroup>(m, "FaxGroup")
         .value("ROWS", FaxGroup::rows)
         .value("GROUP_3", FaxGroup::group3)

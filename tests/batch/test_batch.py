@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pyarrow")
-from crispvl.batch.documents import ReadTask
+from crispvl.batch.documents import ReadTask, find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.ledger import Ledger
 from crispvl.batch.parts import ROWS_PER_PART, identities, write_part
@@ -173,6 +173,19 @@ def test_names_come_from_a_list_too(tmp_path: Path, pdf: MakePdf) -> None:
     names.write_text(f"{pdf('a.pdf', 1)}\n\n{pdf('b.pdf', 2)}\n")
     listed = Job(inputs=(f"@{names}",), out=str(tmp_path / "out"))
     assert run_on_this_machine(listed, 1, factory=NamingReader).n_read == 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_may_begin_with_a_byte_order_mark(
+    tmp_path: Path, pdf: MakePdf, encoding: str
+) -> None:
+    names = tmp_path / "names.txt"
+    pages = [str(pdf(name, 1)) for name in ("a.pdf", "ä.pdf")]
+    names.write_text("".join(f"{name}\n" for name in pages), encoding)
+    assert [found.name for found in find_documents([f"@{names}"])] == pages
+    names.write_bytes(b"\xff\xfe" + b"a\0b")
+    with pytest.raises(DocumentError, match="expected a list of names"):
+        list(find_documents([f"@{names}"]))
 
 
 DRIVER = """

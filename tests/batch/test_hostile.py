@@ -25,11 +25,12 @@ from crispvl.batch.page_reader import EnginePageReader
 from crispvl.batch.parts import identities, write_part
 from crispvl.batch.rows import NO_PAGE
 from crispvl.batch.run import run_on_this_machine
-from crispvl.batch.storage import Folder, Stored, file_version
+from crispvl.batch.storage import Folder, Stored
 from crispvl.batch.tasks import Shares, opened
 from crispvl.cli import main
 from crispvl.errors import DocumentError, ModelFileError, OutputError
 from crispvl.hub import bundled
+from crispvl.inputs.versions import file_version
 from crispvl.options import LoadOptions, ReadOptions
 from test_batch import expected, job, rows, texts
 from worker_readers import NamingReader, SlowReader, dying_opener, refused
@@ -382,3 +383,15 @@ def test_parts_are_read_ahead_and_told_by_name(tmp_path: Path, pdf: MakePdf) -> 
     parts = dict(identities(Folder(str(tmp_path / "out")), "parquet"))
     assert sorted(parts) == sorted(path.name for path in (tmp_path / "out").glob("part-*"))
     assert len({row["key"] for found in parts.values() for row in found}) == 3
+
+
+@posix
+def test_a_pipe_is_refused_and_one_in_a_list_fails_alone(tmp_path: Path, pdf: MakePdf) -> None:
+    pipe, names = tmp_path / "pipe.png", tmp_path / "names.txt"
+    os.mkfifo(pipe)
+    with pytest.raises(DocumentError, match="found a pipe or a device"):
+        run_on_this_machine(Job(inputs=(str(pipe),), out=str(tmp_path / "out")), 1)
+    names.write_text(f"{pipe}\n{pdf('a.pdf', 1)}\n")
+    listed = Job(inputs=(f"@{names}",), out=str(tmp_path / "out"))
+    assert run_on_this_machine(listed, 1, factory=NamingReader).n_read == 2
+    assert sorted(str(row["error_type"]) for row in rows(tmp_path)) == ["DocumentError", "None"]

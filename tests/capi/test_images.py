@@ -369,6 +369,16 @@ def test_a_png_whose_checksum_is_wrong_is_flagged(kind: bytes, model: LoadedMode
     assert model.recognize(damaged, max_tokens=1).info.damaged == 1
 
 
+def test_a_gif_with_too_many_pixels_is_flagged(model: LoadedModel) -> None:
+    data = encoded(noise("L"), "GIF")
+    assert model.recognize(data, max_tokens=1).info.damaged == 0
+    *_, at = (
+        i for i in range(len(data)) if data[i : i + 1] == b"," and data[i + 1 : i + 5] == bytes(4)
+    )
+    lower = data[: at + 7] + bytes([data[at + 7] - 1]) + data[at + 8 :]
+    assert model.recognize(lower, max_tokens=1).info.damaged == 1
+
+
 def test_what_only_tells_about_a_png_may_be_damaged(model: LoadedModel) -> None:
     data = encoded(noise("RGB"), "PNG", dpi=(100, 100))
     end = data.index(b"pHYs") + 4 + 9

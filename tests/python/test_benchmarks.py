@@ -266,10 +266,11 @@ def test_files_of_another_kind_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DocumentError, match=r"expected .*; found none"):
         read_benchmark(name, tmp_path)
     LAYOUTS[name][0](tmp_path)
-    for file in tmp_path.rglob("*.json"):
-        file.write_text('[{"x": 1}]')
-    with pytest.raises(DocumentError, match="as published"):
-        read_benchmark(name, tmp_path)
+    for content in ('[{"x": 1}]', "[" * 100_000, '[{"x'):
+        for file in tmp_path.rglob("*.json"):
+            file.write_text(content)
+        with pytest.raises(DocumentError, match="as published"):
+            read_benchmark(name, tmp_path)
 
 
 def test_questions_whose_answers_are_secret_are_refused(tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def test_an_empty_page_comes_from_a_standard_input_that_is_closed(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert main([*command, "-"]) == 1
-    assert "crispvl: [image] expected an image; found 0 bytes" in capsys.readouterr().err
+    assert "crispvl: [-] expected an image; found 0 bytes" in capsys.readouterr().err
 
 
 def test_output_is_utf8_whatever_the_locale(

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import random
+import struct
 import subprocess
 import sys
 import zlib
@@ -103,6 +104,32 @@ def jpeg(page: Image.Image) -> bytes:
     return file.getvalue()
 
 
+def packed(page: Image.Image, compression: str, rows: int = 300) -> bytes:
+    file = io.BytesIO()
+    page.save(file, "TIFF", compression=compression, tiffinfo={278: rows})
+    return file.getvalue()
+
+
+def jbig2(page: Image.Image) -> bytes:
+    """A page of one region, whose rows are coded as a fax (ITU-T T.88)."""
+    whole = struct.pack(">4I", *page.size, 0, 0)
+    parts = [
+        (48, whole + bytes(3)),
+        (38, whole + b"\0\1" + strip(group_4(page, page.height, 0))),
+        (49, b""),
+    ]
+    return b"".join(
+        struct.pack(">IBBBI", i, kind, 0, 1, len(part)) + part
+        for i, (kind, part) in enumerate(parts)
+    )
+
+
+def jpeg_2000(page: Image.Image) -> bytes:
+    file = io.BytesIO()
+    page.save(file, "JPEG2000")
+    return file.getvalue()
+
+
 GREY = b"/ColorSpace/DeviceGray/BitsPerComponent "
 PDF_IMAGES = {
     "JPEG": (jpeg(written()), b"/ColorSpace/DeviceRGB/BitsPerComponent 8/Filter/DCTDecode"),
@@ -114,6 +141,12 @@ PDF_IMAGES = {
                        GREY + b"1/Filter/CCITTFaxDecode/DecodeParms<</K 4/Columns 400/Rows 300>>"),
     "deflated": (zlib.compress(written().convert("L").tobytes()),
                  GREY + b"8/Filter/FlateDecode"),
+    "LZW": (strip(packed(written().convert("L"), "tiff_lzw")), GREY + b"8/Filter/LZWDecode"),
+    "runs": (strip(packed(written().convert("L"), "packbits")),
+             GREY + b"8/Filter/RunLengthDecode"),
+    "JBIG2": (jbig2(written()), GREY + b"1/Filter/JBIG2Decode"),
+    "bytes": (written().convert("L").tobytes(), GREY + b"8"),
+    "JPEG 2000": (jpeg_2000(written()), b"/Filter/JPXDecode"),
     "deflated JPEG": (zlib.compress(jpeg(written())),
                       b"/ColorSpace/DeviceRGB/BitsPerComponent 8/Filter[/FlateDecode/DCTDecode]"),
 }  # fmt: skip
@@ -125,7 +158,7 @@ def test_a_page_of_a_pdf_is_flagged_where_an_image_on_it_is_damaged(kind: str) -
     data, entries = PDF_IMAGES[kind]
     middle = len(data) // 2
     damaged = data[:middle] + data[middle + 40 :]
-    for stream, expected in ((data, False), (damaged, True)):
+    for stream, expected in ((data, False), (damaged, True), (data[:40], True)):
         with open_source(pdf_files.page_of(stream, (400, 300), entries)) as source:
             (page,) = source.pages()
             assert (DAMAGED in page.load().info) == expected
@@ -266,6 +299,69 @@ def test_a_deflated_tiff_is_flagged_where_its_checksum_is_wrong(mode: str) -> No
         at, n_bytes = (image.tag_v2[tag][-1] for tag in (273, 279))  # type: ignore[attr-defined]
     for place in range(at + n_bytes // 2, at + n_bytes, 7):
         assert is_found(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+
+@pytest.mark.parametrize("rows", [300, 64])
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P", "CMYK"])
+@pytest.mark.parametrize("compression", ["tiff_lzw", "packbits"])
+def test_a_tiff_is_flagged_where_a_strip_holds_too_little_or_too_much(
+    compression: str, mode: str, rows: int
+) -> None:
+    pytest.importorskip("crispvl._core")
+    for page in (written((401, 300)), Image.effect_noise((97, 81), 255)):
+        assert not is_flagged(packed(page.convert(mode), compression, rows))
+    data = packed(written((401, 300)).convert(mode), compression, rows)
+    with Image.open(io.BytesIO(data)) as image:
+        places, sizes = (image.tag_v2[tag] for tag in (273, 279))  # type: ignore[attr-defined]
+    at, end = places[-1], places[-1] + sizes[-1]
+    n_found = sum(
+        is_found(data[:place] + data[place + 9 : end] + data[place : place + 9] + data[end:])
+        for place in range(at, end - 9, sizes[-1] // 20)
+    )
+    assert n_found >= 17
+
+
+def gif(pages: list[Image.Image], **options: object) -> bytes:
+    file = io.BytesIO()
+    pages[0].save(file, "GIF", save_all=True, append_images=pages[1:], **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("interlace", [0, 1])
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P"])
+def test_a_gif_is_flagged_where_it_has_too_few_or_too_many_pixels(
+    mode: str, interlace: int
+) -> None:
+    pytest.importorskip("crispvl._core")
+    for page in (written(), Image.effect_noise((97, 81), 255), Image.new("L", (3000, 20), 255)):
+        assert not is_flagged(gif([page.convert(mode)], interlace=interlace))
+    data = gif([written().convert(mode)], interlace=interlace)
+    places = range(len(data) // 3, len(data) - 20, len(data) // 30)
+    n_found = sum(is_found(data[:at] + b"\x55" * 8 + data[at + 8 :]) for at in places)
+    assert n_found >= len(places) - 1
+
+
+def test_pages_of_a_gif_are_flagged_from_the_damage_on() -> None:
+    pytest.importorskip("crispvl._core")
+    page = written()
+    pages = [page, page.rotate(90), page.rotate(180)]
+    data = gif(pages, optimize=False)
+
+    def flags(data: bytes) -> list[bool]:
+        frames = Frames(data)
+        found = []
+        for i_frame in range(frames.n_frames):
+            try:
+                found.append(DAMAGED in frames.load(i_frame).info)
+            except ImageError:  # the decoder has found it
+                found.append(True)
+        return found
+
+    assert flags(data) == [False] * 3
+    second = len(data) // 2
+    assert flags(data[:second] + b"\x55" * 8 + data[second + 8 :]) == [False, True, True]
+    assert flags(data[: len(data) * 3 // 4])[-2:] == [False, True], "it breaks off"
+    assert flags(data[:-1]) == [False] * 3, "only its end mark is missing"
 
 
 COMPLAINS = """

@@ -15,7 +15,8 @@ import crispvl
 import pytest
 from crispvl import CrispOCR
 from crispvl.cli import main
-from crispvl.errors import OutOfMemoryError
+from crispvl.errors import DocumentError, OutOfMemoryError
+from crispvl.inputs.images import open_image
 from crispvl.reading import whole_page_reader
 from PIL import Image
 
@@ -170,3 +171,17 @@ def test_a_pipe_is_read_once(command: list[str], page: Path, tmp_path: Path, for
     assert main([*command, str(pipe), "--format", form, "-o", str(out)]) == 0
     writer.join(10)
     assert out.read_bytes().startswith(b"%PDF" if form == "pdf" else (b"Hello", b"{"))
+
+
+@posix
+def test_a_pipe_without_end_is_its_own_documents_failure(
+    command: list[str], page: Path, tmp_path: Path, capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("crispvl.inputs.pipes.MAX_STREAM_BYTES", 1 << 20)
+    assert main([*command, "/dev/zero", str(page)]) == 1
+    told = capsys.readouterr()
+    assert told.out == "Hello\n"
+    assert "[/dev/zero] expected a pipe of at most 1 MiB; found more" in told.err
+    with pytest.raises(DocumentError, match="found more"):
+        open_image("/dev/zero")

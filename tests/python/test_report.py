@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import math
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,27 @@ def test_a_byte_order_mark_is_no_error_and_a_file_that_is_no_utf8_is_named(
     assert main(arguments) == 2
     assert f"[{truth}] expected text in UTF-8; found byte 0xe9 at 3" in capsys.readouterr().err
     assert not core.prompts[3:]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_text_of_another_encoding_is_not_scored(
+    core: FakeModel, page: Path, tmp_path: Path, capsys: Capture, encoding: str
+) -> None:
+    truth = tmp_path / "page.txt"
+    truth.write_bytes("Hello".encode(encoding))
+    assert main(["eval", str(tmp_path), "-m", str(page)]) == 2
+    assert f"[{truth}] expected text in UTF-8; found NUL as character" in capsys.readouterr().err
+    assert not core.prompts
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
+def test_a_pipe_among_the_images_is_no_image(
+    core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "page.txt").write_text("Hello")
+    os.mkfifo(tmp_path / "other.png")  # type: ignore[attr-defined, unused-ignore]
+    (tmp_path / "other.txt").write_text("Hello")
+    assert [image.name for image, _ in find_pairs(tmp_path)] == ["page.png"]
 
 
 def test_eval_tells_models_apart_that_are_called_the_same(

@@ -279,6 +279,14 @@ def test_a_line_from_right_to_left_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ocrmypdf")
+def test_a_file_opened_for_text_is_a_type_error(tmp_path: Path) -> None:
+    scan = tmp_path / "scan.png"
+    page_with_lines(1).save(scan)
+    with scan.open(encoding="utf-8") as file, pytest.raises(TypeError, match="mode 'rb'"):
+        document("one").to_pdf(tmp_path / "out.pdf", file)
+
+
+@pytest.mark.usefixtures("ocrmypdf")
 def test_the_command_ocrmypdf_takes_recorded_pages(tmp_path: Path) -> None:
     source, out = tmp_path / "book.pdf", tmp_path / "out.pdf"
     source.write_bytes(pdf_files.pdf([page_with_lines(2), page_with_lines(1)]))

@@ -15,6 +15,7 @@ from crispvl.cli import main
 from crispvl.cli.output import names_in_folder
 from crispvl.cli.records import RecordFile
 from crispvl.inputs.utf8 import path_name
+from PIL import Image
 
 from .conftest import FakeModel
 
@@ -229,3 +230,65 @@ def test_a_manifest_of_anything_else_is_passed_over(
     (out / name).write_text("nobody's")
     assert main([*command, str(page), "-o", str(out), "--resume"]) == 0
     assert (out / name).read_text() != "nobody's"
+
+
+def changed(file: Path, data: bytes) -> None:
+    file.write_bytes(data)
+    os.utime(file, ns=(1, 1))  # whatever the clock says
+
+
+@pytest.mark.parametrize("form", ["text", "jsonl", "markdown"])
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_file_that_changed_since_it_was_read_is_read_again(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path, capsys: Capture,
+    form: str, folder: bool,
+) -> None:  # fmt: skip
+    if form != "jsonl" and not folder:
+        pytest.skip("only records are continued within a file")
+    files = [tmp_path / f"{name}.png" for name in "ab"]
+    for file in files:
+        file.write_bytes(page.read_bytes())
+    out = f"{tmp_path / 'out'}/" if folder else str(tmp_path / "out.jsonl")
+    job = [*command, *map(str, files), "--format", form, "-o", out, "--resume"]
+    assert main(job) == main(job) == 0
+    assert "changed since" not in capsys.readouterr().err
+    changed(files[0], page.read_bytes() + b"\0")
+    core.answer = list(b"Other")
+    assert main(job) == 0
+    assert f"{files[0]}: changed since it was read" in capsys.readouterr().err
+    assert len(core.prompts) == 3
+    found = sorted(Path(out).glob("[ab].*")) if folder else [Path(out)]
+    texts = [line for file in found for line in file.read_text().splitlines() if line]
+    if form == "jsonl":
+        texts = [json.loads(text)["text"] for text in texts]
+    assert texts == ["Other", "Hello"]
+    assert main(job) == 0
+    assert len(core.prompts) == 3
+
+
+def test_no_page_of_an_older_version_of_a_document_is_left(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path
+) -> None:
+    out, scan = tmp_path / "out.jsonl", tmp_path / "scan.tif"
+    frames = [Image.new("RGB", (60, 40), (0, 0, i)) for i in range(3)]
+    frames[0].save(scan, save_all=True, append_images=frames[1:])
+    job = [*command, str(scan), str(page), "--no-skip-blank", "--format", "jsonl", "-o", str(out)]
+    assert main(job) == 0
+    frames[0].save(scan, save_all=True, append_images=frames[1:2])
+    assert main([*job, "--resume"]) == 0
+    found = [(record["source"], record["number"]) for record in records(out)]
+    assert found == [(str(scan), 1), (str(scan), 2), (str(page), 1)]
+    assert len(core.prompts) == 6
+
+
+def test_records_without_a_version_are_continued_by_name(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    job = [*command, str(page), "--format", "jsonl", "-o", str(out)]
+    assert main(job) == 0
+    (record,) = records(out)
+    assert record.pop("version")
+    out.write_text(json.dumps(record) + "\n")
+    assert main([*job, "--resume"]) == 0
+    assert len(core.prompts) == 1

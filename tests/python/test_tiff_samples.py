@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import struct
 from dataclasses import replace
@@ -167,3 +169,44 @@ def test_directories_without_end_are_refused_or_end() -> None:
     end = 10 + 12 * struct.unpack_from("<H", data, 8)[0]
     data[end : end + 4] = struct.pack("<I", 8)  # it leads back to itself
     assert Frames(bytes(data)).n_frames == 1
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_big_tiff_is_read_in_both_orders(form: str, order: str) -> None:
+    grey, rgb = PAGE[..., None], np.stack([PAGE, PAGE, NONE], axis=2)
+    for samples, photometric in ((grey, GREY), (rgb, RGB)):
+        for of in ("uint8", "uint16", "float32"):
+            told = replace(FORMS[form], photometric=photometric, order=order, big=True)
+            if told.predictor == 2 and of == "float32":
+                told = replace(told, predictor=3)
+            image = np.asarray(open_image(told.encode(TYPES[of](samples)))).astype(int)
+            assert np.abs(image - samples).max() <= 1, of
+
+
+def test_pages_of_a_big_tiff_are_found() -> None:
+    plain = Tiff(order=">", big=True), np.full((30, 40, 1), 10, np.uint8)
+    copy = Tiff(order=">", big=True, tags=((254, 1),)), np.full((15, 20, 1), 10, np.uint8)
+    rgb = Tiff(order=">", big=True, photometric=RGB, rows=9), np.stack([PAGE] * 3, axis=2)
+    frames = Frames(document([plain, copy, rgb, plain]))
+    assert [frames.load(i).size for i in range(frames.n_frames)] == [(40, 30), (203, 71), (40, 30)]
+
+
+def test_a_big_tiff_may_be_packed_by_libtiff() -> None:
+    file = io.BytesIO()
+    page = Image.fromarray(PAGE)
+    page.save(file, "TIFF", compression="tiff_lzw")
+    with Image.open(file) as packed:
+        (at,), (n_bytes,) = (packed.tag_v2[tag] for tag in (273, 279))  # type: ignore[attr-defined]
+    strip = file.getvalue()[at : at + n_bytes]
+    told = Tiff(order=">", big=True, coded=(5, strip))
+    assert np.array_equal(np.asarray(open_image(told.encode(PAGE[..., None])))[..., 0], PAGE)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_damaged_numbers_of_a_big_tiff_are_refused(order: str) -> None:
+    data = Tiff(order=order, big=True, rows=9).encode(PAGE[..., None])
+    for at in range(8, 16 + 8 + 20 * 12, 4):
+        for value in (b"\xff" * 4, b"\x7f\xff\xff\xff", bytes(4)):
+            with contextlib.suppress(ImageError):
+                Frames(data[:at] + value + data[at + 4 :]).load(0)

@@ -21,6 +21,8 @@ class Tiff:
         rows: Of a strip; 0 for one strip.
         packed_bits: Of a sample, where they are not those of the array's type.
         tags: More of them, of type LONG.
+        big: As a BigTIFF.
+        coded: Compression and data of a strip, instead of the samples.
     """
 
     photometric: int = 1
@@ -33,6 +35,8 @@ class Tiff:
     rows: int = 0
     packed_bits: int = 0
     tags: tuple[tuple[int, int], ...] = ()
+    big: bool = False
+    coded: tuple[int, bytes] | None = None
 
     def encode(self, samples: NDArray[Any]) -> bytes:
         """Returns a file of samples, ``[height, width, n_samples]``."""
@@ -42,10 +46,13 @@ class Tiff:
         """Returns a page as it is at an offset of its file: directory, arrays and pieces."""
         height, width, n_samples = samples.shape
         pieces = [self._packed(piece) for piece in self._pieces(samples)]
+        compression = 8 if self.deflate else 1
+        if self.coded is not None:
+            compression, pieces = self.coded[0], [self.coded[1]]
         form = {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
         bits = self.packed_bits or 8 * samples.dtype.itemsize
         entries = {
-            256: [width], 257: [height], 258: [bits] * n_samples, 259: [8 if self.deflate else 1],
+            256: [width], 257: [height], 258: [bits] * n_samples, 259: [compression],
             262: [self.photometric], 277: [n_samples], 284: [2 if self.planar else 1],
             317: [self.predictor], 339: [form] * n_samples,
         }  # fmt: skip
@@ -102,25 +109,33 @@ class Tiff:
         is_last: bool,
     ) -> bytes:
         entries |= {places[0]: [0] * len(pieces), places[1]: [len(piece) for piece in pieces]}
-        begin = at + 2 + 12 * len(entries) + 4  # of the arrays
-        end = begin + sum(4 * len(values) for values in entries.values() if len(values) > 1)
+        count, offset, n_inline, kind = ("Q", "Q", 8, 16) if self.big else ("H", "I", 4, 4)
+        n_bytes = struct.calcsize(f"={count}{offset}") + len(entries) * (4 + 2 * n_inline)
+        begin = at + n_bytes  # of the arrays
+        sizes = (n_inline * len(values) for values in entries.values() if len(values) > 1)
+        end = begin + sum(sizes)
         for i_piece, piece in enumerate(pieces):
             entries[places[0]][i_piece] = end
             end += len(piece)
-        directory, arrays = struct.pack(self.order + "H", len(entries)), b""
+        directory, arrays = struct.pack(self.order + count, len(entries)), b""
         for tag, values in sorted(entries.items()):
-            packed = struct.pack(f"{self.order}{len(values)}I", *values)
+            packed = struct.pack(f"{self.order}{len(values)}{offset}", *values)
             if len(values) > 1:
-                packed, arrays = struct.pack(self.order + "I", begin + len(arrays)), arrays + packed
-            directory += struct.pack(self.order + "HHI", tag, 4, len(values)) + packed
-        following = struct.pack(self.order + "I", 0 if is_last else end)
+                start = struct.pack(self.order + offset, begin + len(arrays))
+                packed, arrays = start, arrays + packed
+            directory += struct.pack(f"{self.order}HH{offset}", tag, kind, len(values)) + packed
+        following = struct.pack(self.order + offset, 0 if is_last else end)
         return directory + following + arrays + b"".join(pieces)
 
 
 def document(pages: Sequence[tuple[Tiff, NDArray[Any]]]) -> bytes:
     """Returns a file of several pages, all in one order of bytes."""
     order = pages[0][0].order
-    data = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+    data = b"II" if order == "<" else b"MM"
+    if pages[0][0].big:
+        data += struct.pack(order + "HHHQ", 43, 8, 0, 16)
+    else:
+        data += struct.pack(order + "HI", 42, 8)
     for i_page, (form, samples) in enumerate(pages):
         data += form.directory(samples, len(data), i_page == len(pages) - 1)
     return data

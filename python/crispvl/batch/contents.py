@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from crispvl.batch.documents import ReadTask
+from crispvl.batch.documents import ReadTask, no_file
 from crispvl.batch.storage import Stored, file_system, is_remote
 from crispvl.errors import DocumentError
 from crispvl.hub.hashing import file_sha256
+from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.sources import check_there, open_source
 from crispvl.inputs.utf8 import path_name
 from crispvl.options import ReadOptions
@@ -24,14 +25,17 @@ def content(source: str) -> Path | bytes:
 
     Raises:
         FileNotFoundError: There is nothing of this name on the disk.
-        DocumentError: The object store does not hand it out.
+        DocumentError: It is a pipe or a device, or the object store does not hand it out.
     """
     if not is_remote(source):
-        check_there(Path(source))
-        return Path(source)
+        path = Path(source)
+        check_there(path)
+        if is_stream(path):
+            raise no_file(source)
+        return path
     with _readable(source):
-        system, path = file_system(source)
-        with system.open_input_stream(path) as stream:
+        system, key = file_system(source)
+        with system.open_input_stream(key) as stream:
             data: bytes = stream.read()
     return data
 

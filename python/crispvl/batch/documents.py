@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -15,12 +16,14 @@ from crispvl.batch.storage import (
     Stored,
     check_address,
     file_system,
-    file_version,
     is_remote,
     stored,
 )
 from crispvl.errors import DocumentError
+from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.sources import SUFFIXES, expand, files_below
+from crispvl.inputs.text_files import text_encoding
+from crispvl.inputs.versions import file_version
 
 _MAGIC = frozenset("*?[")
 
@@ -43,6 +46,16 @@ def check_inputs(inputs: Iterable[str]) -> None:
             raise DocumentError(
                 f"[{name}] expected a file or a folder; found neither; check the path"
             )
+        if path == name and not is_remote(path) and is_stream(Path(path)):
+            raise no_file(name)
+
+
+def no_file(name: str) -> DocumentError:
+    """Returns the error for what can be opened once only."""
+    return DocumentError(
+        f"[{name}] expected a file that can be read again; found a pipe or a device; save it as a "
+        "file first"
+    )
 
 
 def find_documents(inputs: Iterable[str]) -> Iterator[Stored]:
@@ -67,22 +80,31 @@ def find_documents(inputs: Iterable[str]) -> Iterator[Stored]:
 
 
 def _listed(path: str) -> Iterator[Stored]:
-    try:
-        lines = open(path, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
-    except OSError as error:
-        raise _no_list(path, error.strerror) from error
     is_empty = True
-    with lines:
-        for name in filter(None, map(str.strip, lines)):
-            is_empty = False
-            if "\0" in name:
-                raise _no_list(path, "a NUL byte")
-            try:
-                yield from find_documents([name])
-            except DocumentError:
-                yield Stored(name, "")
+    for name in _lines(path):
+        is_empty = False
+        if "\0" in name:
+            raise _no_list(path, "a NUL byte")
+        try:
+            yield from find_documents([name])
+        except DocumentError:
+            yield Stored(name, "")
     if is_empty:
         raise _no_list(path, "an empty file")
+
+
+def _lines(path: str) -> Iterator[str]:
+    """Yields what stands on the lines of a list; names in UTF-8 may hold other bytes as well."""
+    try:
+        with open(path, "rb") as file:  # once: it may be a pipe
+            encoding = text_encoding(file.peek(4))
+            errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
+            lines = io.TextIOWrapper(file, encoding, errors)
+            yield from filter(None, map(str.strip, lines))
+    except UnicodeDecodeError as error:
+        raise _no_list(path, str(error)) from error
+    except OSError as error:
+        raise _no_list(path, error.strerror) from error
 
 
 def _no_list(path: str, found: str | None) -> DocumentError:

@@ -11,11 +11,12 @@ from crispvl.batch.contents import content, content_hash, named
 from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, failed_row, page_row
-from crispvl.batch.storage import file_version, is_remote
+from crispvl.batch.storage import is_remote
 from crispvl.errors import CrispVLError, DocumentError, ModelFileError
 from crispvl.events import DocumentDone, PageDone
 from crispvl.hub import bundled
 from crispvl.hub.hashing import file_sha256
+from crispvl.inputs.versions import file_version
 from crispvl.reading.ocr import CrispOCR
 from crispvl.results.page import Page
 

@@ -94,18 +94,6 @@ class Stored:
     """Changes whenever the file does: its size and times. Empty where it could not be looked at."""
 
 
-def file_version(path: str) -> str:
-    """The version of a file on a disk; empty where it cannot be looked at.
-
-    The time of the last change of its entry counts too, since no program can set that one back.
-    """
-    try:
-        status = os.stat(path)
-    except OSError:  # a link that leads nowhere or in a circle, or a file that has gone
-        return ""
-    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
-
-
 def stored(name: str, info: FileInfo) -> Stored:
     """A file of a listing, under the name that leads to it again.
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from crispvl.cli import complain
 from crispvl.cli.arguments import read_options
-from crispvl.cli.records import Record, RecordFile
+from crispvl.cli.records import Record, RecordFile, tell_change
+from crispvl.inputs.versions import file_version
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading.document_reader import settings
 from crispvl.reading.ocr import CrispOCR
@@ -58,17 +59,21 @@ def answer_all(
         about = settings(options, args.prompt, ocr.model.metadata)
         facts = document_facts(Document(source="", model=ocr.model.file, settings=about))
         found: dict[str, Record] = {}
+        versions = {task.key: file_version(task.image) for task in tasks}
         records = None
         if path is not None:
-            records = stack.enter_context(RecordFile(path, args.resume, args.retry_failed))
+            file = RecordFile(path, args.resume, args.retry_failed, versions)
+            records = stack.enter_context(file)
             records.check_same(facts)
+            for key in sorted(records.changed):
+                tell_change(key)
             found = {r["source"]: r for r in records.found if records.holds(r["source"])}
         left = [task for task in tasks if task.key not in found]
         for prompt, group in groupby(left, key=lambda task: task.prompt):
             same = list(group)
             documents = ocr.recognize_many([task.image for task in same], prompt, options=options)
             for task, document in zip(same, documents, strict=True):
-                record = {**_record(task, document), **facts}
+                record = {**_record(task, document), **facts, "version": versions[task.key]}
                 found[task.key] = record
                 if records is not None:
                     records.append(record)

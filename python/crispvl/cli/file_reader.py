@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,11 +16,11 @@ from crispvl.cli.sinks import Sink
 from crispvl.errors import CrispVLError, DocumentError
 from crispvl.events import DocumentDone, Event, PageDone, PageStarted, TextRead
 from crispvl.inputs.images import source_name
+from crispvl.inputs.pipes import is_stream, read_bounded
 from crispvl.options import ReadOptions
 from crispvl.reading.ocr import CrispOCR
 from crispvl.results.document import Document
 from crispvl.results.markdown import remarks
-from crispvl.results.outputs import is_stream
 from crispvl.results.page import PAGE_BREAK, Page
 
 _SELF_EXPLAINING = (CrispVLError, OSError, ValueError)
@@ -132,21 +131,35 @@ class FileReader:
                 complain(f"{file}: {remark}")
 
 
-class _Kept(io.BytesIO):
-    """What can be read once only, such as a pipe, under its name."""
+class KeptInput:
+    """What can be read once only, such as a pipe: read when it is opened, and kept.
 
-    name = ""
+    Attributes:
+        name: What it is called in messages and records.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._data: bytes | None = None
+
+    def read(self) -> bytes:
+        """Returns all of it, each time.
+
+        Raises:
+            DocumentError: It is more than a document.
+        """
+        if self._data is None:
+            if self.name == "-":
+                self._data = read_bounded(sys.stdin.buffer, self.name)
+            else:
+                with open(self.name, "rb") as file:
+                    self._data = read_bounded(file, self.name)
+        return self._data
 
 
 def kept_input(file: str) -> Any:
-    """Returns a file, or what it holds where it can be read once only."""
-    if file == "-":
-        return sys.stdin.buffer.read()
+    """Returns a file, or what keeps it where it can be read once only."""
     try:
-        if not is_stream(Path(file)):
-            return file
-        kept = _Kept(Path(file).read_bytes())
+        return KeptInput(file) if file == "-" or is_stream(Path(file)) else file
     except OSError:  # reported where it is opened
         return file
-    kept.name = file
-    return kept

@@ -11,6 +11,7 @@ from typing import Any
 
 from crispvl.cli.records import check_same, write_whole
 from crispvl.inputs.images import source_name
+from crispvl.inputs.versions import was_changed
 
 
 class Manifest:
@@ -41,16 +42,19 @@ class Manifest:
         """Returns whether a file holds another document."""
         return output in self._by_output and not self.has(output, source)
 
+    def was_changed(self, output: str, version: str) -> bool:
+        """Returns whether a file holds another version of its document."""
+        return was_changed(self._by_output[output].get("version"), version)
+
     def check_same(self, outputs: Iterable[str], facts: Mapping[str, Any]) -> None:
         """Raises ValueError where one of the files was made with another model or settings."""
         found = [self._by_output[name] for name in outputs if name in self._by_output]
         check_same(self._path, found, facts)
 
-    def add(self, source: str, output: str, facts: Mapping[str, Any]) -> None:
+    def add(self, source: str, version: str, output: str, facts: Mapping[str, Any]) -> None:
         """Notes that a file holds a document, whole."""
-        line = json.dumps(
-            {"source": source_name(source), "output": output, **facts}, ensure_ascii=False
-        )
+        entry = {"source": source_name(source), "version": version, "output": output, **facts}
+        line = json.dumps(entry, ensure_ascii=False)
         with self._path.open("ab", buffering=0) as file:
             write_whole(file, f"{line}\n".encode())
 

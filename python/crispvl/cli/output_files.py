@@ -11,8 +11,10 @@ from typing import Any, TypeAlias
 
 from crispvl.cli import complain
 from crispvl.cli.manifest import Manifest
+from crispvl.cli.records import tell_change
 from crispvl.cli.sinks import KEEP_PAGES, SeveralSinks, Sink, open_sink
 from crispvl.inputs.images import source_name
+from crispvl.inputs.versions import file_version
 
 Paths: TypeAlias = Mapping[str, Path | None]
 """The file of each format; None is standard output."""
@@ -48,6 +50,7 @@ class Outputs(ExitStack):
     def __init__(self, files: Sequence[str], paths: Sequence[Paths], wanted: OutputRequest) -> None:
         super().__init__()
         self._files = files
+        self._versions = [file_version(file) for file in files]  # before they are read
         self._paths = paths
         self._wanted = wanted
         self.keeps_pages = not KEEP_PAGES.isdisjoint(wanted.formats)
@@ -60,12 +63,13 @@ class Outputs(ExitStack):
     def done(self, i_file: int) -> None:
         """Called when nothing more comes of a file."""
 
-    def _open(self, stack: ExitStack, paths: Paths, files: Sequence[str]) -> Sink:
-        wanted, names = self._wanted, [source_name(file) for file in files]
+    def _open(self, stack: ExitStack, paths: Paths, files: slice) -> Sink:
+        wanted, names = self._wanted, map(source_name, self._files[files])
+        sources = [*zip(names, self._versions[files], strict=True)]
         sinks = [
             stack.enter_context(
                 open_sink(
-                    form, path, names, wanted.facts, wanted.resume, wanted.retry_failed,
+                    form, path, sources, wanted.facts, wanted.resume, wanted.retry_failed,
                     wanted.password,
                 )
             )
@@ -81,7 +85,7 @@ class OneOutput(Outputs):
 
     def __enter__(self) -> OneOutput:
         super().__enter__()
-        self._sink = self._open(self, self._paths[0], self._files)
+        self._sink = self._open(self, self._paths[0], slice(None))
         return self
 
     def sink(self, i_file: int) -> Sink | None:
@@ -108,9 +112,9 @@ class FolderOutputs(Outputs):
         if i_file not in self._sinks:
             if self._is_done(i_file):
                 return None
-            stack, file = self.enter_context(ExitStack()), self._files[i_file]
+            stack, this = self.enter_context(ExitStack()), slice(i_file, i_file + 1)
             try:
-                self._sinks[i_file] = self._open(stack, self._paths[i_file], [file]), stack
+                self._sinks[i_file] = self._open(stack, self._paths[i_file], this), stack
             except OSError as error:
                 self._fail(i_file, error)
                 return None
@@ -122,20 +126,23 @@ class FolderOutputs(Outputs):
             stack.close()
             for path in self._paths[i_file].values():
                 if sink.n_opened > 0 and path is not None and path.exists():
-                    self._manifest.add(self._files[i_file], path.name, self._wanted.facts)
+                    file, version = self._files[i_file], self._versions[i_file]
+                    self._manifest.add(file, version, path.name, self._wanted.facts)
         except OSError as error:
             self._fail(i_file, error)
 
     def _is_done(self, i_file: int) -> bool:
-        paths = self._paths[i_file]
+        paths, file = self._paths[i_file], self._files[i_file]
         if not self._wanted.resume or "jsonl" in paths:  # whose records tell which pages are done
             return False
-        return all(
-            path is not None
-            and path.exists()
-            and self._manifest.has(path.name, self._files[i_file])
-            for path in paths.values()
-        )
+        found = [path.name for path in paths.values() if path is not None and path.exists()]
+        if len(found) < len(paths) or not all(self._manifest.has(name, file) for name in found):
+            return False
+        version = self._versions[i_file]
+        was_changed = any(self._manifest.was_changed(name, version) for name in found)
+        if was_changed:
+            tell_change(source_name(file))
+        return not was_changed
 
     def _fail(self, i_file: int, error: OSError) -> None:
         """Counts an output that cannot be written; a full disk concerns all of them."""

@@ -64,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="continue where the output ends: jsonl page by page, a folder file by file, by name",
+        help="continue where the output ends: jsonl page by page, a folder file by file; a file "
+        "that was changed since is read again",
     )
     parser.add_argument(
         "--retry-failed",

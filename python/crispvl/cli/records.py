@@ -12,9 +12,12 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from crispvl.cli import complain
 from crispvl.errors import DocumentError
 from crispvl.file_lock import open_locked
-from crispvl.results.outputs import is_stream, whole_file
+from crispvl.inputs.pipes import is_stream
+from crispvl.inputs.versions import UNKNOWN, was_changed
+from crispvl.results.outputs import whole_file
 
 Record = Mapping[str, Any]
 Key: TypeAlias = tuple[str, int | None]
@@ -30,14 +33,25 @@ class RecordFile:
         path: The file; made if it is not there, and emptied unless ``resume`` is set.
         resume: Keep the records that are there, and know which pages they hold.
         retry_failed: Know nothing of those among them that failed.
+        versions: Of documents, by name; what was read of another version is to be read again.
+
+    Attributes:
+        changed: Documents of which another version was read.
 
     Raises:
         DocumentError: The file holds something else than records.
         ValueError: Another run writes it.
     """
 
-    def __init__(self, path: Path, resume: bool = False, retry_failed: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        resume: bool = False,
+        retry_failed: bool = False,
+        versions: Mapping[str, str] | None = None,
+    ) -> None:
         self._path = path
+        self._versions = {_same(name): version for name, version in (versions or {}).items()}
         self._n_bytes = 0
         self._is_crowded = False  # some pages have several records
         self._found: dict[Key, Record] = {}
@@ -51,8 +65,13 @@ class RecordFile:
             except BaseException:
                 self._file.close()
                 raise
+        self.changed = {
+            source for (source, _), record in self._found.items() if self._is_old(source, record)
+        }
         self._done = {
-            key for key, record in self._found.items() if not (retry_failed and record["error"])
+            key
+            for key, record in self._found.items()
+            if key[0] not in self.changed and not (retry_failed and record["error"])
         }
 
     def _begin(self, resume: bool) -> None:
@@ -61,6 +80,9 @@ class RecordFile:
             self._found = _newest(records)
             self._is_crowded = len(self._found) < len(records)
         self._file.truncate(self._n_bytes)
+
+    def _is_old(self, source: str, record: Record) -> bool:
+        return was_changed(record.get("version"), self._versions.get(source, UNKNOWN))
 
     def _read(self) -> tuple[list[Record], int]:
         self._file.seek(0)
@@ -103,6 +125,7 @@ class RecordFile:
         self._n_bytes += len(line)
         key = _key(record["source"], record["number"])
         self._is_crowded |= key in self._found or (key[0], None) in self._found
+        self._is_crowded |= key[0] in self.changed
 
     def __enter__(self) -> RecordFile:
         return self
@@ -113,6 +136,11 @@ class RecordFile:
                 _write(self._path, _newest(self._read()[0]).values())
         finally:
             self._file.close()
+
+
+def tell_change(source: str) -> None:
+    """Says why a document that was read is read again."""
+    complain(f"{source}: changed since it was read, and read again")
 
 
 def check_same(path: Path, records: Iterable[Record], facts: Mapping[str, Any]) -> None:
@@ -135,18 +163,29 @@ def write_whole(file: IO[bytes], data: bytes) -> None:
 
 
 def _key(source: str, number: int | None) -> Key:
-    return os.path.normpath(source), number
+    return _same(source), number
+
+
+def _same(source: str) -> str:
+    return os.path.normpath(source)
 
 
 def _newest(records: Iterable[Record]) -> dict[Key, Record]:
-    """Returns the last record of each page, in the order in which the pages came first."""
-    newest: dict[Key, Record] = {}
+    """Returns the last record of each page, in the order in which documents and pages came first.
+
+    Those of a document that was changed since are left out.
+    """
+    newest: dict[str, dict[int | None, Record]] = {}
+    versions: dict[str, str] = {}
     for record in records:
         source, number = _key(record["source"], record["number"])
+        pages, version = newest.setdefault(source, {}), record.get("version") or UNKNOWN
+        if was_changed(versions.get(source), version):
+            pages.clear()
         if number is not None:
-            newest.pop((source, None), None)  # it could be opened this time
-        newest[source, number] = record
-    return newest
+            pages.pop(None, None)  # it could be opened this time
+        pages[number], versions[source] = record, version
+    return {(source, number): r for source, pages in newest.items() for number, r in pages.items()}
 
 
 def _read(data: bytes, path: Path) -> tuple[list[Record], int]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from crispvl.cli import complain
 from crispvl.cli.output import open_output, write_json
-from crispvl.cli.records import RecordFile
+from crispvl.cli.records import RecordFile, tell_change
 from crispvl.errors import DocumentError
 from crispvl.inputs.images import ImageLike
 from crispvl.results.document import Document
@@ -194,8 +193,6 @@ class PdfSink(Sink):
     def document(self, document: Document) -> None:
         if document.error is not None:
             return
-        if isinstance(self.source, io.BytesIO):
-            self.source.seek(0)  # it was read before
         try:
             kept = document.to_pdf(self._path, self.source, self._password)
         except (OSError, ValueError) as error:
@@ -209,27 +206,31 @@ class RecordSink(Sink):
     """Writes a line of JSON per page, to a file that a later run can continue or to a stream."""
 
     def __init__(
-        self, out: RecordFile | IO[str], facts: Mapping[str, Any], sources: Collection[str]
+        self, out: RecordFile | IO[str], facts: Mapping[str, Any], versions: Mapping[str, str]
     ) -> None:
         super().__init__()
         self._out = out
         self._facts = facts
+        self._versions = versions
         if isinstance(out, RecordFile):
             out.check_same(facts)
-            self.n_failed_before = out.n_failed(sources)
+            self.n_failed_before = out.n_failed(versions)
+            for source in sorted(out.changed):
+                tell_change(source)
 
     def holds(self, source: str, number: int | None = None) -> bool:
         return isinstance(self._out, RecordFile) and self._out.holds(source, number)
 
     def page(self, source: str, page: Page) -> None:
-        self._write({"source": source, **page.to_dict(), **self._facts})
+        self._write(source, {"source": source, **page.to_dict(), **self._facts})
 
     def document(self, document: Document) -> None:
         if document.error is not None:
             for record in page_records(document):
-                self._write(record)
+                self._write(document.source, record)
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def _write(self, source: str, record: dict[str, Any]) -> None:
+        record["version"] = self._versions[source]
         if isinstance(self._out, RecordFile):
             self._out.append(record)
         else:
@@ -240,7 +241,7 @@ class RecordSink(Sink):
 def open_sink(
     form: str,
     path: Path | None,
-    sources: Sequence[str],
+    sources: Sequence[tuple[str, str]],
     facts: Mapping[str, Any],
     resume: bool,
     retry: bool,
@@ -251,7 +252,7 @@ def open_sink(
     Args:
         form: Key of `crispvl.results.formats.FORMATS`.
         path: Of the file, which appears when it is complete; records appear one by one.
-        sources: The documents that it will take.
+        sources: The names and versions of the documents that it will take.
         facts: What the records of all pages have in common.
         resume: Continue the records that are there.
         retry: Forget those among them that failed.
@@ -262,8 +263,8 @@ def open_sink(
         yield PdfSink(path, password)
         return
     if form == "jsonl" and path is not None:
-        with RecordFile(path, resume, retry) as records:
-            yield RecordSink(records, facts, sources)
+        with RecordFile(path, resume, retry, dict(sources)) as records:
+            yield RecordSink(records, facts, dict(sources))
         return
     sink: Sink
     # Without any text, a later --resume must find nothing that looks done.
@@ -271,7 +272,7 @@ def open_sink(
         if form == "json":
             sink = JsonSink(stream, len(sources))
         elif form == "jsonl":
-            sink = RecordSink(stream, facts, sources)
+            sink = RecordSink(stream, facts, dict(sources))
         else:
             sink = _text_sink(FORMATS[form], stream)
         yield sink

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import webbrowser
 from pathlib import Path
 
@@ -42,8 +41,6 @@ def run(args: argparse.Namespace) -> int:
     with CrispOCR(args.model, args.mmproj, load=read_options(args, LoadOptions)) as ocr:
         read = kept_input(args.page)
         document = ocr.recognize(read, args.prompt, options=options)
-    if isinstance(read, io.BytesIO):
-        read.seek(0)
     with open_source(read, options) as source:
         numbers = {page.number for page in document.pages if page.width_px}
         # A page that could not be loaded has no picture to show; its remark is on the terminal.

@@ -65,7 +65,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _shards(folder: Path, index: Path) -> list[Path]:
     try:
-        shards = json.loads(index.read_text("utf-8"))["weight_map"].values()
+        shards = json.loads(index.read_text("utf-8-sig"))["weight_map"].values()
         names = sorted({text(name, index.name) for name in shards})
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise ModelFileError(

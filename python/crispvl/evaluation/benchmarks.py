@@ -5,15 +5,13 @@ Where a benchmark publishes a way to add up its scores, it is that which is used
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from crispvl.errors import DocumentError
 from crispvl.evaluation import answer_scores
-from crispvl.inputs.text_files import read_text
+from crispvl.inputs.text_files import read_json
 
 SHORT_ANSWER = "Answer the question using a single word or phrase."
 """What the evaluation of the InternVL models adds to a question (OpenGVLab/InternVL, eval/vqa)."""
@@ -102,7 +100,7 @@ def total_score(name: str, questions: Sequence[Question], scores: Sequence[float
 def _ocrbench(folder: Path) -> Iterator[Question]:
     file = _first(folder, "OCRBench.json", "OCRBench/OCRBench.json")
     roots = [folder, *(folder / name for name in ("data", "OCRBench_Images", "images"))]
-    for i, entry in enumerate(_load(file)):
+    for i, entry in enumerate(read_json(file)):
         answers = entry["answers"]
         is_formula = entry["dataset_name"] == FORMULA_DATASET
         yield Question(
@@ -129,7 +127,7 @@ def _docvqa(folder: Path) -> Iterator[Question]:
     names = ("val_v1.0_withQT.json", "val_v1.0.json")
     file = _first(folder, *names, *(f"spdocvqa_qas/{name}" for name in names))
     roots = [folder, folder / "spdocvqa_images", file.parent]
-    for entry in _load(file)["data"]:
+    for entry in read_json(file)["data"]:
         image = entry["image"]
         if "answers" in entry:
             yield Question(
@@ -145,7 +143,7 @@ def _docvqa(folder: Path) -> Iterator[Question]:
 def _chartqa(folder: Path) -> Iterator[Question]:
     root = _first(folder, "test/test_human.json", "ChartQA Dataset/test/test_human.json").parent
     for half in ("human", "augmented"):
-        for i, entry in enumerate(_load(_first(root, f"test_{half}.json"))):
+        for i, entry in enumerate(read_json(_first(root, f"test_{half}.json"))):
             yield Question(
                 key=f"{half}/{i}",
                 image=_image([root / "png"], entry["imgname"]),
@@ -159,7 +157,7 @@ def _chartqa(folder: Path) -> Iterator[Question]:
 def _textvqa(folder: Path) -> Iterator[Question]:
     file = _first(folder, "TextVQA_0.5.1_val.json")
     roots = [folder / name for name in ("train_images", "train_val_images/train_images")]
-    for entry in _load(file)["data"]:
+    for entry in read_json(file)["data"]:
         yield Question(
             key=str(entry["question_id"]),
             image=_image(roots, f"{entry['image_id']}.jpg"),
@@ -203,7 +201,3 @@ def _image(roots: Sequence[Path], *names: str) -> Path:
     """Returns an image's path; where it would be, if it is not there."""
     places = [root / name for root in roots for name in names]
     return next((place for place in places if place.is_file()), places[0])
-
-
-def _load(file: Path) -> Any:
-    return json.loads(read_text(file))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from crispvl.errors import DocumentError
 from crispvl.extras import need
+from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.sources import SUFFIXES
 
 TRUTH_SUFFIXES = (".gt.txt", ".txt")
@@ -98,7 +99,7 @@ def find_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
     """
     n_pairs = 0
     for image in sorted(folder.rglob("*")):
-        if image.suffix.lower() not in SUFFIXES:
+        if image.suffix.lower() not in SUFFIXES or is_stream(image):
             continue
         for suffix in TRUTH_SUFFIXES:
             truth = image.with_name(image.stem + suffix)

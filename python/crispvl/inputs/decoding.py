@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
 from crispvl.errors import ImageError
 from crispvl.extras import install_line
-from crispvl.inputs.damage import DAMAGED, is_damaged
+from crispvl.inputs.damage import DAMAGED, damaged_from, is_damaged
 from crispvl.inputs.pixels import MAX_PIXELS, to_rgb
 from crispvl.inputs.png_samples import is_wide_png, use_range
 from crispvl.inputs.tiff import is_tiff, page_offsets, with_first
@@ -53,7 +54,8 @@ class Frames:
             ImageError: It is damaged, or too large.
         """
         if self._offsets:
-            return _decode(with_first(self._data, self._offsets[i_frame]), self._where)
+            page = with_first(self._data, self._offsets[i_frame], self._where)
+            return _decode(page, self._where)
         if self.n_frames == 1:
             return _decode(self._data, self._where)
         with decoding(self._data, self._where):
@@ -67,13 +69,23 @@ class Frames:
                 self._image = None  # a decoder that failed half way is of no more use
                 raise
         picture = to_rgb(self._image, self._where)
-        return picture.copy() if picture is self._image else picture  # it goes on to the next
+        if picture is self._image:  # which goes on to the next
+            picture = picture.copy()
+        if self._damaged_from is not None and self._damaged_from <= i_frame:
+            picture.info[DAMAGED] = True
+        return picture
+
+    @cached_property
+    def _damaged_from(self) -> int | None:
+        """The first frame of a GIF that is damaged; what breaks off is told with the last one."""
+        i_frame = damaged_from(self._data)
+        return None if i_frame is None else min(i_frame, self.n_frames - 1)
 
 
 def decode(data: bytes, where: str = "image") -> Image.Image:
     """Returns the only or first picture of an image file, as `Frames.load` does."""
     offsets = page_offsets(data, where) if is_tiff(data) else []
-    return _decode(with_first(data, offsets[0]) if offsets else data, where)
+    return _decode(with_first(data, offsets[0], where) if offsets else data, where)
 
 
 def _decode(data: bytes, where: str) -> Image.Image:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -19,6 +20,7 @@ from crispvl.errors import ImageError
 from crispvl.inputs.damage import DAMAGED
 from crispvl.inputs.data_uri import data_uri_name, decode_data_uri, is_data_uri
 from crispvl.inputs.decoding import decode
+from crispvl.inputs.pipes import read_bounded
 from crispvl.inputs.pixels import to_rgb
 from crispvl.inputs.tiff_messages import TiffMessages
 from crispvl.inputs.utf8 import encodable, path_name
@@ -158,11 +160,18 @@ def _read_file(path: Path) -> bytes:
     if path.is_dir():
         raise ImageError(f"[{path}] expected an image file; found a folder; name its files")
     try:
-        return path.read_bytes()
+        return read_path(path)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"[{path}] expected an image file; found nothing there; check the path"
         ) from None
+
+
+def read_path(path: Path) -> bytes:
+    """Returns what a file holds, or a pipe, within `read_bounded`'s bounds."""
+    with path.open("rb") as file:
+        is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return file.read() if is_file else read_bounded(file, source_name(path))
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:

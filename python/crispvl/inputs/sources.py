@@ -28,6 +28,7 @@ from crispvl.inputs.images import (
     checked_path,
     open_image,
     read_file,
+    read_path,
     source_name,
     unknown_source,
 )
@@ -237,7 +238,7 @@ def _from_path(path: Path, options: InputOptions) -> Source:
     if path.is_dir():
         open_image(path)  # raises what fits
     if not path.is_file():  # a pipe, which can be read once only
-        return _from_data(path.read_bytes(), str(path), options)
+        return _from_data(read_path(path), source_name(path), options)
     if is_pdf(path):
         return _from_pdf(path, source_name(path), options)  # PDFium reads what it needs of it
     return _from_images(path.read_bytes(), source_name(path))

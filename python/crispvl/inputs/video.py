@@ -13,6 +13,7 @@ from PIL import Image
 from crispvl.errors import DocumentError
 from crispvl.extras import need
 from crispvl.inputs.images import ImageLike
+from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.pixels import square_pixels
 from crispvl.thread_stack import require_stack
 
@@ -61,6 +62,11 @@ def video_frames(video: Any, n_frames: int = DEFAULT_FRAMES) -> Sequence[ImageLi
 def _read(path: Path, n_frames: int) -> list[ImageLike]:
     require_stack()
     av = need("av", "video", "pass a list of images")
+    if is_stream(path):
+        raise DocumentError(
+            f"[{path}] expected a file that can be read twice; found a pipe or a device; save it "
+            "as a file first"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"[{path}] expected a video; found nothing there; check the path")
     try:

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 
 from crispvl._version import __version__
 from crispvl.inputs.pdf import POINTS_PER_INCH, PdfFile
+from crispvl.inputs.text_files import read_text
 from crispvl.inputs.utf8 import path_name
 from crispvl.integrations import glyphless_font
 from crispvl.integrations.placed_text import line_elements, placed_line, recorded_lines
@@ -155,7 +156,7 @@ def _recorded(path: str, document: str) -> dict[int, dict[str, Any]]:
         BadArgsError: Nothing of the kind is in the file, or several documents and not this one.
     """
     try:
-        lines = Path(path).read_text("utf-8").split("\n")  # a text may hold other line breaks
+        lines = read_text(path).split("\n")  # a text may hold other line breaks
         records = [json.loads(line) for line in lines if line]
         sources = {record.get("source") for record in records}
         if len(sources) > 1:

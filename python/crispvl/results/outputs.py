@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
+from crispvl.inputs.pipes import is_stream
+
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
@@ -121,11 +123,6 @@ def _sync_folder(folder: Path) -> None:
 def resolve_links(path: PathLike) -> Path:
     """Returns the file that is written where a path is a link to it."""
     return Path(os.path.realpath(path))
-
-
-def is_stream(path: Path) -> bool:
-    """Returns whether something is there that is neither file nor folder, like a FIFO."""
-    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _opened(part: Path, path: Path) -> IO[bytes]:

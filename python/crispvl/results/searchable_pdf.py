@@ -18,13 +18,14 @@ from PIL import Image
 from crispvl.errors import DocumentError, PasswordError
 from crispvl.extras import need
 from crispvl.inputs.data_uri import decode_data_uri, is_data_uri
-from crispvl.inputs.images import ImageLike
+from crispvl.inputs.images import ImageLike, read_file
 from crispvl.inputs.pdf import POINTS_PER_INCH, PdfFile
+from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.sources import is_pdf, open_source
 from crispvl.inputs.urls import is_url
 from crispvl.options import InputOptions
 from crispvl.results.json_lines import to_jsonl
-from crispvl.results.outputs import is_stream, whole_file
+from crispvl.results.outputs import whole_file
 from crispvl.results.page import DocumentLike
 from crispvl.thread_stack import require_stack
 
@@ -161,7 +162,7 @@ def _whole(source: Any) -> Any:
             )
         return Path(source)
     if hasattr(source, "read"):
-        return source.read()
+        return read_file(source)
     return bytes(source) if isinstance(source, (bytearray, memoryview)) else source
 
 

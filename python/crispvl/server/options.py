@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crispvl.inputs.text_files import read_text
+
 
 def _option(default: Any, help_text: str, metavar: str = "") -> Any:
     return field(default=default, metadata={"help": help_text, "parse": None, "metavar": metavar})
@@ -90,11 +92,12 @@ class ServerOptions:
 
         Raises:
             OSError: The key file cannot be read.
+            DocumentError: It is no text.
             ValueError: A key is empty, or the key file holds none.
         """
         keys = list(self.api_key)
         if self.api_key_file is not None:
-            lines = Path(self.api_key_file).read_text("utf-8").split()
+            lines = read_text(self.api_key_file).split()
             if not lines:
                 raise ValueError(
                     f"[serve] expected a key per line in {self.api_key_file}; found none; write one"

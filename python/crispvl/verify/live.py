@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from crispvl.convert.hf_layout import HF_MODELS
 from crispvl.engine.model import Model
 from crispvl.errors import ModelFileError
 from crispvl.extras import need
+from crispvl.inputs.text_files import read_json
 from crispvl.verify.expected import Array, Expected, ExpectedPrompt
 
 _N_TOKENS = 16
@@ -78,7 +78,7 @@ def _check_layout(folder: Path) -> None:
             f"[verify] expected a checkpoint folder with config.json; found none at '{folder}'; "
             "give the folder of an -hf checkpoint"
         )
-    config = json.loads(config_path.read_text("utf-8"))
+    config = read_json(config_path)
     if str(config.get("model_type")) not in HF_MODELS:
         raise ModelFileError(
             "[verify] expected a checkpoint in the -hf layout, which transformers runs itself; "
