@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 from typing import get_args
@@ -135,6 +136,14 @@ def test_a_files_name_in_a_folder_comes_from_its_path_alone() -> None:
     assert names_in_folder(folder, ["z/1.png", "b/1.png", "a/1.png"], ".md")[:0:-1] == names[:2]
     upper, lower = names_in_folder(folder, ["A.png", "a.png"], ".md")
     assert upper.name.lower() != lower.name.lower()
+
+
+def test_what_has_no_name_of_its_own_is_given_one(tmp_path: Path) -> None:
+    uri = "data:image/png;base64,iVBORw0KGgo/AAAA" + "/abcd" * 100
+    names = names_in_folder(tmp_path, ["-", uri, f"{uri}a", "a.png"], ".txt")
+    assert names[0].name == "stdin.txt"
+    assert all(re.fullmatch(r"image-[0-9a-f]{8}[.]txt", name.name) for name in names[1:3])
+    assert names[1] != names[2]
 
 
 def test_a_file_that_is_named_twice_is_written_once_into_a_folder(

@@ -279,6 +279,19 @@ def test_a_line_from_right_to_left_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ocrmypdf")
+def test_numbers_within_words_from_right_to_left_are_not_mirrored(tmp_path: Path) -> None:
+    import pypdfium2
+
+    out = tmp_path / "out.pdf"
+    lines = {"קפה-20": "20", "2026-ב": "2026", "ב12:30": "12:30", "שלוםabc": "abc", "ס7.5": "7.5"}
+    document("\n".join(lines)).to_pdf(out, page_with_lines(len(lines)))
+    opened = pypdfium2.PdfDocument(out)
+    text = opened[0].get_textpage()
+    assert [word for word in lines.values() if text.search(word).get_next() is None] == []
+    opened.close()
+
+
+@pytest.mark.usefixtures("ocrmypdf")
 def test_a_file_opened_for_text_is_a_type_error(tmp_path: Path) -> None:
     scan = tmp_path / "scan.png"
     page_with_lines(1).save(scan)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from crispvl.cli.manifest import Manifest
+from crispvl.inputs.data_uri import is_data_uri
 from crispvl.results.formats import FORMATS
 from crispvl.results.outputs import whole_file
 
@@ -69,7 +70,7 @@ def names_in_folder(
     digests = [""] * len(inputs)
     while True:
         names = [
-            _with_suffix(Path(source).stem, digest, suffix)
+            _with_suffix(_stem(source), digest, suffix)
             for source, digest in zip(inputs, digests, strict=True)
         ]
         shared = Counter(map(str.casefold, names))
@@ -83,6 +84,17 @@ def names_in_folder(
             return [folder / name for name in names]
         for i in unclear:
             digests[i] = f"-{sha256(os.fsencode(inputs[i])).hexdigest()[:8]}"
+
+
+def output_name(source: str, suffix: str) -> str:
+    """Returns what a document's output is called: its name with another suffix."""
+    return _with_suffix(_stem(source), "", suffix)
+
+
+def _stem(source: str) -> str:
+    if source == "-":
+        return "stdin"
+    return "image" if is_data_uri(source) else Path(source).stem
 
 
 _MAX_NAME_BYTES = 255

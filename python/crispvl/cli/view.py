@@ -9,7 +9,7 @@ from pathlib import Path
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.file_reader import kept_input
-from crispvl.cli.output import open_output
+from crispvl.cli.output import open_output, output_name
 from crispvl.inputs.sources import open_source
 from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import LoadOptions, ReadOptions
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     options = read_options(args, ReadOptions)
-    output = args.output or Path(f"{Path(args.page).stem}.html")
+    output = args.output or Path(output_name(args.page, ".html"))
     check_outputs([output], [args.page, args.model, args.mmproj])
     with CrispOCR(args.model, args.mmproj, load=read_options(args, LoadOptions)) as ocr:
         read = kept_input(args.page)

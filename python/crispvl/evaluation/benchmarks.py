@@ -69,6 +69,8 @@ def read_benchmark(name: str, folder: Path, suffix: str | None = None) -> list[Q
             replace(question, prompt=f"{question.prompt} {suffix}".rstrip())
             for question in BENCHMARKS[name].read(folder)
         ]
+    except DocumentError:
+        raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DocumentError(
             f"[{folder}] expected {name} as published ({layout}); found something else "

@@ -31,6 +31,7 @@ from crispvl.inputs.text_files import read_text
 from crispvl.inputs.utf8 import path_name
 from crispvl.integrations import glyphless_font
 from crispvl.integrations.placed_text import line_elements, placed_line, recorded_lines
+from crispvl.integrations.word_elements import word_elements
 from crispvl.reading.ocr import CrispOCR
 from crispvl.results.text_lines import TextBox, place_lines, place_words
 
@@ -128,10 +129,7 @@ def _line(line: TextBox) -> OcrElement:
     highest = max(width, _MOST_HEIGHT * width / len(line.text))
     if height > highest:
         line = replace(line, top=line.bottom - highest)
-    words = [
-        OcrElement(ocr_class=OcrClass.WORD, bbox=_box(word), text=word.text)
-        for word in place_words(line)
-    ]
+    words = [part for word in place_words(line) for part in word_elements(word.text, _box(word))]
     return OcrElement(ocr_class=OcrClass.LINE, bbox=_box(line), children=words)
 
 

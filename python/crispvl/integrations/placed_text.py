@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ocrmypdf import Baseline, BoundingBox, OcrClass, OcrElement
 
+from crispvl.integrations.word_elements import word_elements
 from crispvl.results.lines import Line, Quad
 
 _DESCENDING = frozenset("gjpqyQ,;()[]{}|$@_")
@@ -79,10 +80,9 @@ def _element(line: PlacedText, words: Sequence[PlacedText], turn: int, scale: fl
     height = float(np.linalg.norm(corners[3] - corners[0]))
     lowest = float(upright[:, 1].max())
     children = [
-        OcrElement(
-            ocr_class=OcrClass.WORD, bbox=_box(scale * np.asarray(word.quad)), text=word.text
-        )
+        element
         for word in words
+        for element in word_elements(word.text, _box(scale * np.asarray(word.quad)))
     ]
     return OcrElement(
         ocr_class=OcrClass.LINE,
