@@ -37,8 +37,9 @@ std::optional<size_t> behind_whole_image(const Bytes& file, size_t at) {
     std::string codes;
     const std::optional<size_t> end = behind_blocks(file, at + 1, &codes);
     if (n_bits < 1 || n_bits > 8) return std::nullopt;
-    const std::optional<int64_t> n = count_lzw_values(
-        reinterpret_cast<const uint8_t*>(codes.data()), codes.size(), LzwForm{n_bits, false, false}, n_px);
+    const std::optional<int64_t> n =
+        count_lzw_values(reinterpret_cast<const uint8_t*>(codes.data()), codes.size(),
+                         LzwForm{n_bits, false, false}, n_px);
     return n == n_px ? end : std::nullopt;
 }
 
