@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import ray
 from crispvl.batch.ray_cluster import connect
 from crispvl.batch.ray_stages import Pool
 from crispvl.cli import main
+from crispvl.cli.signals import Terminated, ended_by_signals
 from crispvl.errors import ClusterError
 
 MakePdf = Callable[..., Path]
@@ -76,6 +78,16 @@ def test_a_cluster_of_another_version_is_not_replaced_either(
     failing(monkeypatch, auto=RuntimeError("Version mismatch"))
     with pytest.raises(ClusterError, match="answers at its address; found Version mismatch"):
         connect([Pool("cpu", 1)], 1)
+
+
+def test_a_signal_ends_a_run_on_ray_as_it_ends_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        ray, "init", lambda address: signal.signal(signal.SIGTERM, lambda number, _: None)
+    )
+    with ended_by_signals():
+        connect([Pool("cpu", 1)], 1)
+        with pytest.raises(Terminated):
+            signal.raise_signal(signal.SIGTERM)
 
 
 def test_a_cluster_of_this_machine_alone_is_looked_at_for_room(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -28,6 +29,22 @@ def connect(pools: Sequence[Pool], n_threads: int) -> None:
     """
     if ray.is_initialized():
         return
+    with _signals_kept():
+        _connect(pools, n_threads)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Leaves the command's own way of ending on SIGTERM in its place; Ray puts another there."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if callable(before) and signal.getsignal(signal.SIGTERM) is not before:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _connect(pools: Sequence[Pool], n_threads: int) -> None:
     named = os.environ.get("RAY_ADDRESS", "")
     if named != "local":
         try:
