@@ -139,6 +139,18 @@ def test_a_folder_is_not_continued_with_another_prompt(
     assert main([*job, "--prompt", "What is the total?"]) == 0
 
 
+def test_a_document_called_like_the_manifest_is_written_beside_it(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path
+) -> None:
+    scan, out = tmp_path / ".crispvl.png", tmp_path / "out"
+    scan.write_bytes(page.read_bytes())
+    job = [*command, str(scan), "--format", "jsonl", "-o", f"{out}/", "--resume"]
+    assert main(job) == main(job) == 0
+    assert len(core.prompts) == 1
+    (made,) = out.glob(".crispvl-*.jsonl")
+    assert [record["text"] for record in records(made)] == ["Hello"]
+
+
 def test_a_name_that_looks_like_one_of_ours_loses_no_document(tmp_path: Path) -> None:
     twins = ["a/x.png", "b/x.png"]
     made = names_in_folder(tmp_path, twins, ".txt")

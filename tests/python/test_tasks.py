@@ -365,7 +365,7 @@ def test_json_is_found_in_what_models_write(text: str) -> None:
     ['{"items": [{"a": 1}', '{"items": [{"a": 1}], "b": }', 'So: {"items": {"a": 1}, and',
      '<think>{"a": 1}</think>', '<think>Perhaps {"a": 1}', 'Perhaps {"a": 1}</think>No.',
      "As in [1], nothing.", "See [1] and [2, 3].", '```json\n{"a": 1}\n```\nNo:\n```json\n{"a": [',
-     '{"a: 1} {"b": {"a": 1}', '{"a": NaN}', 'It is {"a": -Infinity}.'],
+     '{"a: 1} {"b": {"a": 1}', '{"a": NaN}', 'It is {"a": -Infinity}.', '{"a": 1e999}'],
 )  # fmt: skip
 def test_what_is_within_a_broken_value_or_a_draft_or_prose_is_no_answer(text: str) -> None:
     with pytest.raises(ValueError, match="no JSON was found"):
@@ -388,3 +388,9 @@ def test_the_last_complete_object_is_the_answer(text: str) -> None:
 def test_a_list_is_an_answer_where_it_has_its_lines_to_itself() -> None:
     assert find_json("The numbers [1]:\n[2,\n 3]\n") == [2, 3]
     assert find_json('{"a": "</think>"}') == {"a": "</think>"}
+
+
+def test_half_a_surrogate_pair_is_no_json() -> None:
+    assert find_json(r'{"a": "\ud83d\ude00"}') == {"a": "\U0001f600"}
+    with pytest.raises(ValueError, match="expected Unicode characters"):
+        find_json(r'{"a": "\ud83d"}')

@@ -24,8 +24,10 @@ class Manifest:
         folder: Where the outputs are.
     """
 
+    NAME = ".crispvl.jsonl"
+
     def __init__(self, folder: Path) -> None:
-        self._path = folder / ".crispvl.jsonl"
+        self._path = folder / self.NAME
         self._by_output: dict[str, Mapping[str, Any]] = {}
         for line in self._path.read_bytes().splitlines() if self._path.is_file() else ():
             with suppress(ValueError, KeyError, TypeError, RecursionError):

@@ -73,7 +73,7 @@ def names_in_folder(
             _with_suffix(_stem(source), digest, suffix)
             for source, digest in zip(inputs, digests, strict=True)
         ]
-        shared = Counter(map(str.casefold, names))
+        shared = Counter(map(str.casefold, [*names, Manifest.NAME]))
         unclear = [
             i
             for i, name in enumerate(names)

@@ -7,16 +7,25 @@ damaged, a draft in ``<think>``, a fence that a later one replaces, a reference 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
+
+from crispvl.inputs.utf8 import check_encodable
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)  # Python would take NaN and Infinity
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refuse(number)
+
+
+# Python would take NaN and Infinity, and make the latter of 1e999.
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 _THOUGHT = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL)  # many templates open it themselves
 _FENCE = re.compile(r"```([^\n`]*)\n(.*?)(?:```|\Z)", re.DOTALL)
 _JSON_FENCES = ("", "json", "json5", "jsonc")
@@ -26,10 +35,12 @@ def find_json(text: str) -> Any:
     """Returns the JSON value that an answer gives: all of it, its last fence, or its last object.
 
     Raises:
-        ValueError: There is none, or it is nested too deeply.
+        ValueError: There is none, it is nested too deeply, or holds what is no Unicode.
     """
     try:
-        return _find(text)
+        value = _find(text)
+        check_encodable(json.dumps(value, ensure_ascii=False))  # an escape may be half a pair
+        return value
     except RecursionError:
         raise ValueError("no JSON was found (it is nested too deeply)") from None
 
