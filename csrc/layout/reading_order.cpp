@@ -15,6 +15,7 @@ using Indices = std::vector<int>;
 constexpr float kStray = 2;       // in x-heights, by which a line may reach into a gutter
 constexpr float kGutter = 2.5f;   // in x-heights, beyond the least that lines reach
 constexpr float kLeastWidth = 4;  // in x-heights, of lines that tell where columns are
+constexpr float kLeastColumn = 16, kLeastRow = 8;  // the same, of columns of prose and their rows
 
 struct Stretch {
     int from = 0, to = 0;
@@ -74,10 +75,12 @@ bool is_prose(const std::vector<TextLine>& lines, const Indices& members, float 
     if (rows.size() < 4) return false;
     Box column = rows.front();
     for (const Box& row : rows) column.include(row);
-    if (static_cast<float>(column.width()) < 16 * x_height) return false;
+    if (static_cast<float>(column.width()) < kLeastColumn * x_height) return false;
     const auto near = [&](int x, int y) { return static_cast<float>(std::abs(x - y)) < x_height; };
+    // Labels are often of one width by chance, as short words are.
     const auto flush = [&](const Box& a, const Box& b) {
-        return near(a.left, b.left) && near(a.right, b.right);
+        return static_cast<float>(a.width()) >= kLeastRow * x_height && near(a.left, b.left) &&
+               near(a.right, b.right);
     };
     size_t n_full = 0;
     for (size_t k = 0; k < rows.size(); ++k) {

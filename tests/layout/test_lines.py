@@ -123,3 +123,15 @@ def test_part_of_a_line_is_cut_with_a_small_margin() -> None:
 
 def test_a_blank_page_has_no_lines() -> None:
     assert _core.find_layout(RenderedPage().pixels).lines == []
+
+
+def test_labels_that_are_of_one_width_by_chance_are_no_column() -> None:
+    page = RenderedPage()
+    labels = ["Road 1:", "Road 2:", "Road 3:", "Road 4:", "Number of reference:"]
+    values = ["109 Window Road", "118 Window Road", "127 Window Road", "136 Window Road"]
+    values.append("4159552-K, 1979-08-18")
+    for i, (label, value) in enumerate(zip(labels, values, strict=True)):
+        page.write(25, 40 + 6 * i, label)
+        page.write(75, 40 + 6 * i, value)
+    boxes = [box_of(line.quad) for line in _core.find_layout(page.pixels).lines]
+    assert [box[0] < page.px(50) for box in boxes] == [True, False] * len(labels)
