@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -74,6 +75,13 @@ def test_two_runs_of_one_process_do_not_share_an_output(tmp_path: Path) -> None:
     with RecordFile(out) as file:
         file.append({"source": "a", "number": 1, "error": None})
     assert len(records(out)) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a disk that is full")
+def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
+    with RecordFile(Path("/dev/full")) as file, pytest.raises(OSError, match="/dev/full") as caught:
+        file.append({"source": "a", "number": 1, "error": None})
+    assert caught.value.errno == errno.ENOSPC
 
 
 def test_records_of_failures_that_are_not_tried_again_stay(

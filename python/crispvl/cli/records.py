@@ -118,10 +118,10 @@ class RecordFile:
         line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
         try:
             write_whole(self._file, line)
-        except OSError:
+        except OSError as error:
             if not self._is_stream:
                 self._file.truncate(self._n_bytes)  # no part of a record is left
-            raise
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
         self._n_bytes += len(line)
         key = _key(record["source"], record["number"])
         self._is_crowded |= key in self._found or (key[0], None) in self._found
