@@ -220,7 +220,9 @@ def test_a_page_that_holds_its_text_keeps_it_and_that_is_said(
 
 
 @pytest.mark.usefixtures("ocrmypdf")
-def test_lines_of_a_form_are_put_on_its_fields(tmp_path: Path) -> None:
+def test_lines_of_a_form_are_put_on_its_fields(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     import pypdfium2
 
     content = b"40 560 300 40 re f"
@@ -229,6 +231,7 @@ def test_lines_of_a_form_are_put_on_its_fields(tmp_path: Path) -> None:
     )
     out = tmp_path / "out.pdf"
     document("printed\nfilled in").to_pdf(out, source)
+    assert not caplog.records, "OCRmyPDF's advice about its own options"
     opened = pypdfium2.PdfDocument(out)
     search = opened[0].get_textpage().search("filled")
     at, _ = search.get_next()

@@ -8,8 +8,11 @@ where they tell a credible one.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,24 +108,37 @@ def _run(
     ocrmypdf: Any, pages: Path, output: Path, numbers: list[int], records: Path, mode: str
 ) -> None:
     try:
-        ocrmypdf.ocr(
-            pages,
-            output,
-            plugins=["crispvl.integrations.ocrmypdf"],
-            crispvl_records=str(records),
-            pages=",".join(map(str, numbers)),
-            mode=mode,
-            output_type="pdf",
-            rasterizer="pypdfium",
-            optimize=0,
-            jobs=1,
-            progress_bar=False,
-        )
+        with _without_advice():
+            ocrmypdf.ocr(
+                pages,
+                output,
+                plugins=["crispvl.integrations.ocrmypdf"],
+                crispvl_records=str(records),
+                pages=",".join(map(str, numbers)),
+                mode=mode,
+                output_type="pdf",
+                rasterizer="pypdfium",
+                optimize=0,
+                jobs=1,
+                progress_bar=False,
+            )
     except Exception as error:  # its own, and what the libraries beneath it raise
         raise DocumentError(
             f"[{pages.name}] expected a PDF that OCRmyPDF can work on; found "
             f"{str(error).strip() or type(error).__name__}; repair it, for instance with qpdf"
         ) from error
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keeps OCRmyPDF's advice about its own options from the terminal; its errors are raised."""
+    logger = logging.getLogger("ocrmypdf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _write_pages(source: ImageLike, path: Path, password: str | None) -> None:
