@@ -70,7 +70,7 @@ def _connect(pools: Sequence[Pool], n_threads: int) -> None:
 
 
 def _unusable(expected: str, error: Exception, do: str) -> ClusterError:
-    told = " ".join(str(error).split()) or type(error).__name__
+    told = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return ClusterError(f"[ray] expected {expected}; found {told[:_MOST_TOLD]}; {do}")
 
 
