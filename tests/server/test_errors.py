@@ -109,6 +109,8 @@ def test_a_body_must_say_that_it_is_json(client: httpx.Client, kind: str | None)
         "https://example.org/x.png",
         "ftp://example.org/x.png",
         "file:///etc/passwd",
+        "file://[x",
+        "https://[x",
         "javascript:alert(1)",
         "",
     ],
@@ -131,7 +133,7 @@ def test_a_model_that_is_not_here_is_a_404(client: httpx.Client, receipt: bytes)
 
 
 def test_a_path_that_is_not_here_is_a_404(client: httpx.Client) -> None:
-    check(client.get("/v1/nothing"), 404)
+    assert check(client.get("/v1/nothing"), 404)["message"].startswith("[path] expected ")
     check(client.get(PATH), 405)
 
 
@@ -155,6 +157,15 @@ def test_a_target_that_is_no_path_is_an_error_of_its_sender(
 ) -> None:
     answer = talk(server.url, line + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 40")
+
+
+@pytest.mark.parametrize(
+    "head", [b"garbage", b"GET / HTTP/1.1", b"\x16\x03\x01\x02", b"GET /\xff HTTP/1.1"]
+)
+def test_what_is_no_http_is_told_so_in_json(server: RunningServer, head: bytes) -> None:
+    answer = talk(server.url, head + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "bad_request"
 
 
 def test_a_body_of_two_lengths_is_refused_and_nothing_behind_it_is_read(

@@ -11,6 +11,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -80,12 +81,43 @@ def test_a_key_opens_the_door_as_a_token_or_as_a_password(guarded: RunningServer
 
 def test_pages_of_other_sites_are_refused(client: httpx.Client, receipt: bytes) -> None:
     body = asking(receipt, max_tokens=1)
-    for origin in ("https://evil.example", "null", "http://localhost:1"):
+    for origin in ("https://evil.example", "null", "http://localhost:1", "http://[", "http://x:y"):
         response = client.post(CHAT, json=body, headers={"origin": origin})
         assert response.status_code == 403
     own = str(client.base_url).rstrip("/")
     assert client.post(CHAT, json=body, headers={"origin": own}).status_code == 200
     assert "access-control-allow-origin" not in client.get("/v1/models").headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "status"),
+    [
+        ("https://localhost", "localhost:443", 200),
+        ("http://localhost:80", "LOCALHOST", 200),
+        ("http://localhost", "localhost:443", 403),
+        ("http://localhost", "localhost:8000", 403),
+        ("ftp://localhost", "localhost", 403),
+    ],
+)
+def test_behind_a_proxy_the_usual_port_may_be_written_or_not(
+    client: httpx.Client, origin: str, host: str, status: int
+) -> None:
+    response = client.get("/v1/models", headers={"origin": origin, "host": host})
+    assert response.status_code == status
+
+
+def test_an_allowed_site_may_send_the_headers_of_its_client(
+    serve: Callable[..., RunningServer],
+) -> None:
+    server = serve("--allow-origin", "https://good.example", "--api-key", KEY)
+    headers = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,x-stainless-os",
+    }
+    for origin, status in (("https://good.example", 200), ("https://evil.example", 400)):
+        asked = httpx.options(server.url + CHAT, headers={**headers, "origin": origin})
+        assert asked.status_code == status
+        assert ("access-control-allow-origin" in asked.headers) == (status == 200)
 
 
 def test_a_server_without_a_key_answers_to_names_of_this_machine_only(
@@ -408,6 +440,28 @@ def test_a_server_that_is_told_to_end_finishes_what_it_has_begun(
         rest = list(lines)
     assert rest[-2] == "data: [DONE]"
     assert server.process.wait(60) == 0
+
+
+def test_what_waits_when_the_server_ends_is_told_so(serve: Callable[..., RunningServer]) -> None:
+    server = serve("--max-running", "1", "--shutdown-time-limit", "1")
+    body = {"prompt": "a", "max_tokens": 3500, "temperature": 1.5, "ignore_eos": True}
+    client = httpx.Client(base_url=server.url, timeout=60)
+    with ThreadPoolExecutor() as pool, client:
+        with client.stream("POST", "/v1/completions", json={**body, "stream": True}) as first:
+            lines = first.iter_lines()
+            next(lines)
+            asks = [pool.submit(client.post, "/v1/completions", json=body) for _ in range(2)]
+            while 'crispvl_requests_waiting{model="crispvl-nano"} 2.0' not in (
+                client.get("/metrics").text
+            ):
+                time.sleep(0.1)
+            server.process.terminate()
+            assert any("shutting_down" in line for line in lines)
+        for ask in asks:
+            assert ask.result().status_code == 503
+            assert ask.result().json()["error"]["code"] == "shutting_down"
+    assert server.process.wait(60) == 0
+    assert not any("Traceback" in line for line in server.lines)
 
 
 def test_the_address_of_data_is_not_repeated_in_errors(client: httpx.Client) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from crispvl.server.errors import ApiError
+from crispvl.server.errors import ApiError, shutting_down
 
 MAX_RETRY_AFTER_S = 60
 """OpenAI's clients heed no longer one."""
@@ -53,16 +53,28 @@ class Admission:
         self._turns = asyncio.Semaphore(n_running)
         self._n_most_waiting = n_waiting
         self._time_limit = time_limit
-        self.n_waiting = 0
+        self._waiting: set[anyio.CancelScope] = set()
+        self._is_closed = False
         self.n_running = 0
         self._mean_s = 1.0
+
+    @property
+    def n_waiting(self) -> int:
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Gives no more turns; who waits for one is told so."""
+        self._is_closed = True
+        for waiting in self._waiting:
+            waiting.cancel()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn]:
         """Waits for a turn, and yields it. It ends with the context, if it has not ended before.
 
         Raises:
-            ApiError: 429 where too many wait already, 503 where the turn did not come in time.
+            ApiError: 429 where too many wait already, 503 where the turn did not come in time,
+                or where there are no more.
         """
         started = time.monotonic()
         await self._wait()
@@ -83,6 +95,8 @@ class Admission:
         self._mean_s += 0.1 * (seconds - self._mean_s)
 
     async def _wait(self) -> None:
+        if self._is_closed:
+            raise shutting_down()
         if self._turns.locked() and self.n_waiting >= self._n_most_waiting:
             raise ApiError(
                 429,
@@ -90,19 +104,21 @@ class Admission:
                 "queue_full",
                 retry_after=self._retry_after(),
             )
-        self.n_waiting += 1
-        try:
-            with anyio.fail_after(self._time_limit):
+        with anyio.move_on_after(self._time_limit) as waiting:
+            self._waiting.add(waiting)
+            try:
                 await self._turns.acquire()
-        except TimeoutError:
-            raise ApiError(
-                503,
-                "[server] expected a turn within the time limit; found none; try again later",
-                "queue_timeout",
-                retry_after=self._retry_after(),
-            ) from None
-        finally:
-            self.n_waiting -= 1
+            finally:
+                self._waiting.discard(waiting)
+            return
+        if self._is_closed:
+            raise shutting_down()
+        raise ApiError(
+            503,
+            "[server] expected a turn within the time limit; found none; try again later",
+            "queue_timeout",
+            retry_after=self._retry_after(),
+        )
 
     def _retry_after(self) -> int:
         """Returns seconds until the queue of now will have been worked off."""

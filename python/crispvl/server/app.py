@@ -45,7 +45,7 @@ def create_app(
     """Returns the application of a server; its models are loaded once it runs.
 
     Raises:
-        OSError, ValueError: A key cannot be read.
+        ValueError: A key cannot be read.
     """
     keys = options.keys()
     state = _new_state(options, sources, load)
@@ -125,7 +125,8 @@ def _add_middleware(app: FastAPI, state: ServerState, keys: tuple[str, ...]) -> 
             CORSMiddleware,
             allow_origins=options.allow_origin,
             allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type"],
+            allow_headers=["*"],  # OpenAI's clients send some of their own
+            expose_headers=["retry-after", "x-request-id", "x-should-retry"],
         )
     app.add_middleware(PathNormaliser)
     app.add_middleware(HeadRequests)

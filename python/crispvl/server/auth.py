@@ -22,6 +22,8 @@ from crispvl.server.errors import ApiError
 OPEN_PATHS = frozenset(("/health", "/health/live", "/health/ready"))
 """What load balancers ask, which have no key."""
 
+_PORTS = {"http": 80, "https": 443}
+
 _SIGN_IN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>crispvl</title>
 <h1>This server asks for a key</h1>
 <p>Reload the page, leave the name empty and give the key as the password.</p></html>"""
@@ -105,7 +107,7 @@ class CallerCheck:
                 "another; start it with --allow-host for this name, or with a key",
                 "host_not_allowed",
             )
-        if origin is not None and origin not in self._origins and urlsplit(origin).netloc != host:
+        if origin is not None and origin not in self._origins and not _is_own_page(origin, host):
             return ApiError(
                 403,
                 "[origin] expected a page of this server; found one of another site; start the "
@@ -130,6 +132,19 @@ def _hostname(host: str) -> str | None:
         return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
+
+
+def _is_own_page(origin: str, host: str) -> bool:
+    """Whether a page's site is this server; a port that is usual for the scheme may be left out."""
+    try:
+        page, server = urlsplit(origin), urlsplit(f"//{host}")
+        usual = _PORTS[page.scheme]
+        return page.hostname is not None and (page.hostname, page.port or usual) == (
+            server.hostname,
+            server.port or usual,
+        )
+    except (ValueError, KeyError):
+        return False
 
 
 def _digest(key: str) -> bytes:

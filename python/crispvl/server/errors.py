@@ -112,6 +112,16 @@ def too_long(n_characters: int, param: str) -> ApiError:
     )
 
 
+def shutting_down() -> ApiError:
+    """Returns the error for requests that a server which ends does not finish."""
+    return ApiError(
+        503,
+        "[server] expected a running server; found it shutting down; try again later",
+        "shutting_down",
+        retry_after=10,
+    )
+
+
 def clean(text: str) -> str:
     """Returns a text without addresses in memory, in at most 1000 characters."""
     text = _ADDRESS_IN_MEMORY.sub("…", text)
@@ -144,6 +154,18 @@ def as_api_error(error: Exception, param: str | None = None) -> ApiError:
     )
 
 
+_HTTP_ERRORS = {
+    404: (
+        "not_found",
+        "[path] expected one that this server has; found another; see /openapi.json",
+    ),
+    405: (
+        "method_not_allowed",
+        "[method] expected one that this path has; found another; see the header Allow",
+    ),
+}
+
+
 def install(app: FastAPI) -> None:
     """Makes every error of an application an `ApiError`'s answer."""
 
@@ -156,8 +178,8 @@ def install(app: FastAPI) -> None:
 
     async def answer_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-        response = ApiError(error.status_code, str(error.detail), code).response()
+        code, text = _HTTP_ERRORS.get(error.status_code, ("bad_request", str(error.detail)))
+        response = ApiError(error.status_code, text, code).response()
         response.headers.update(error.headers or {})
         return response
 

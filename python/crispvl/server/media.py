@@ -90,8 +90,8 @@ class Media:
             ) from None
 
     def _read(self, address: str, param: str) -> bytes:
-        parts = urlsplit(address)
         try:
+            parts = urlsplit(address)
             path = Path(unquote(parts.path)).resolve(strict=True)  # follows links
             if parts.netloc not in ("", "localhost"):
                 raise ValueError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,17 @@ from crispvl.inputs.text_files import read_text
 
 def _option(default: Any, help_text: str, metavar: str = "") -> Any:
     return field(default=default, metadata={"help": help_text, "parse": None, "metavar": metavar})
+
+
+_KEY = re.compile(r"[!-~]+")
+"""What every client can send in a header."""
+
+_FORMS = {
+    "allow_host": (re.compile(r"[^\s:/@*]+"), "example.org, without a port"),
+    "allow_origin": (re.compile(r"https?://[^\s/@*]+"), "https://example.org or with :PORT"),
+    "allow_media_domain": (re.compile(r"(\*\.)?[^\s:/@*]+"), "example.org or *.example.org"),
+}
+"""What else would never match, and nobody would be told why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +92,10 @@ class ServerOptions:
                 raise _out_of_range(f"{name}_time_limit", "over 0", value)
         if self.port > 65535:
             raise _out_of_range("port", "at most 65535", self.port)
+        for name, (form, like) in _FORMS.items():
+            for value in getattr(self, name):
+                if not form.fullmatch(value):
+                    raise _out_of_range(name, f"like {like}", value)
         for folder in self.allow_media_path:
             if not Path(folder).is_dir():
                 raise ValueError(
@@ -91,21 +107,33 @@ class ServerOptions:
         """Returns all keys, those of the key file included; none means that anybody may come.
 
         Raises:
-            OSError: The key file cannot be read.
-            DocumentError: It is no text.
-            ValueError: A key is empty, or the key file holds none.
+            DocumentError: The key file is no text.
+            ValueError: It cannot be read or holds none, or a key is one that not every client can
+                send.
         """
         keys = list(self.api_key)
         if self.api_key_file is not None:
-            lines = read_text(self.api_key_file).split()
-            if not lines:
-                raise ValueError(
-                    f"[serve] expected a key per line in {self.api_key_file}; found none; write one"
-                )
-            keys += lines
-        if not all(key.strip() for key in keys):
-            raise ValueError("[serve] expected api_key to be a key; found an empty one; choose one")
+            keys += _keys_in(self.api_key_file)
+        if not all(_KEY.fullmatch(key) for key in keys):
+            raise ValueError(
+                "[serve] expected keys of ASCII letters, digits and signs; found an empty one, or "
+                "one with spaces or other characters; choose another"
+            )
         return tuple(keys)
+
+
+def _keys_in(path: str) -> list[str]:
+    try:
+        lines = [line.strip() for line in read_text(path).splitlines()]
+    except OSError as error:
+        raise ValueError(
+            f"[serve] expected api_key_file to be a text file; found {error.strerror}: {path}; "
+            "name another"
+        ) from error
+    keys = [line for line in lines if line]
+    if not keys:
+        raise ValueError(f"[serve] expected a key per line in {path}; found none; write one")
+    return keys
 
 
 def _out_of_range(name: str, expected: str, found: object) -> ValueError:

@@ -11,12 +11,14 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+import h11
 import uvicorn
 from sse_starlette.sse import AppStatus
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from crispvl.options import LoadOptions
 from crispvl.server.app import create_app
+from crispvl.server.errors import ApiError
 from crispvl.server.options import ServerOptions
 from crispvl.server.pool import ModelSource
 from crispvl.server.state import ServerState
@@ -39,8 +41,8 @@ def serve(options: ServerOptions, sources: Mapping[str, ModelSource], load: Load
     """Serves until SIGINT or SIGTERM; then finishes what runs, within the options' limit.
 
     Raises:
-        OSError: The port is taken, or a key file cannot be read.
-        ValueError: An option is out of range.
+        OSError: The port is taken.
+        ValueError: An option is out of range, or a key file cannot be read.
     """
     app = create_app(options, sources, load)
     _raise_file_limit()
@@ -86,7 +88,7 @@ class _Server(uvicorn.Server):
         state = self._state
         state.is_draining = True
         limit = state.options.shutdown_time_limit
-        timer = asyncio.get_running_loop().call_later(limit, state.worker.stop)
+        timer = asyncio.get_running_loop().call_later(limit, state.end)
         n_running = sum(model.admission.n_running for model in state.models.loaded)
         _log.warning("crispvl: ending; %d requests have %g s to finish", n_running, limit)
         await super().shutdown(sockets)
@@ -94,7 +96,7 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """HTTP with limits of time.
+    """HTTP with limits of time, whose own errors are JSON as well.
 
     One is for the head of a request, also of the first on a connection. Another is for callers that
     do not take their answers, which would fill the server's memory.
@@ -102,6 +104,21 @@ class _Protocol(H11Protocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP, of which no endpoint hears."""
+        body = ApiError(
+            400, "[request] expected HTTP/1.1; found something else; correct it", "bad_request"
+        ).json()
+        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+        events = (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=body.encode()),
+            h11.EndOfMessage(),
+        )
+        for event in events:
+            self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()

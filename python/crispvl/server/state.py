@@ -44,6 +44,12 @@ class ServerState:
     def conversations(self) -> ConversationBuilder:
         return ConversationBuilder(self.media, self.decoders)
 
+    def end(self) -> None:
+        """Stops what runs, and refuses what waits."""
+        for model in self.models.loaded:
+            model.admission.close()
+        self.worker.stop()
+
     @property
     def is_ready(self) -> bool:
         """Whether a request that comes now would be answered."""

@@ -12,19 +12,12 @@ from crispvl.engine.engine import Engine
 from crispvl.engine.handle import Handle
 from crispvl.engine.request import Request
 from crispvl.errors import Cancelled
-from crispvl.server.errors import ApiError
+from crispvl.server.errors import ApiError, shutting_down
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
 
 Item = TypeVar("Item")
-
-_SHUTTING_DOWN = ApiError(
-    503,
-    "[server] expected a running server; found it shutting down; try again later",
-    "shutting_down",
-    retry_after=10,
-)
 
 
 class Running(Generic[Item]):
@@ -104,6 +97,7 @@ class Worker:
         self._time_limit = time_limit
         self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="crispvl-page")
         self._running: set[Running[Any]] = set()
+        self._has_stopped = False
 
     @asynccontextmanager
     async def in_thread(
@@ -152,6 +146,8 @@ class Worker:
     @asynccontextmanager
     async def _known(self, running: Running[Item]) -> AsyncIterator[Running[Item]]:
         self._running.add(running)
+        if self._has_stopped:
+            running.end(shutting_down())
         try:
             yield running
         finally:
@@ -159,9 +155,10 @@ class Worker:
             self._running.discard(running)
 
     def stop(self) -> None:
-        """Stops everything that runs."""
+        """Stops everything that runs, and what is begun later."""
+        self._has_stopped = True
         for running in list(self._running):
-            running.end(_SHUTTING_DOWN)
+            running.end(shutting_down())
 
     def close(self) -> None:
         self.stop()

@@ -1,0 +1,63 @@
+"""What a server is told at its start: what could never work is refused then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crispvl.server.options import ServerOptions
+
+
+@pytest.mark.parametrize("text", ["one\ntwo\n", "\ufeffone\r\n\r\n  two \r\n"])
+def test_a_key_file_has_a_key_per_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_text(text, "utf-8")
+    assert ServerOptions(api_key_file=str(file)).keys() == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    "data", [b"# our keys\nabc\n", b"abc def\n", b"\xffabc", b"\n", "é".encode()]
+)
+def test_a_key_file_that_holds_something_else_is_refused(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match=r"^\[.*\] expected "):
+        ServerOptions(api_key_file=str(file)).keys()
+
+
+def test_a_key_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ValueError, match=r"^\[serve\] expected .*; found .*; name another"):
+            ServerOptions(api_key_file=str(path)).keys()
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", " a", "ключ"])
+def test_a_key_that_clients_cannot_send_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match=r"^\[serve\] expected keys "):
+        ServerOptions(api_key=(key,)).keys()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"allow_origin": ("*",)},
+        {"allow_origin": ("https://example.org/",)},
+        {"allow_origin": ("example.org",)},
+        {"allow_host": ("example.org:8000",)},
+        {"allow_host": ("https://example.org",)},
+        {"allow_media_domain": ("https://example.org/",)},
+        {"allow_media_domain": ("*",)},
+    ],
+)
+def test_a_name_that_would_never_match_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^\[serve\] expected allow_"):
+        ServerOptions(**fields)
+
+
+def test_names_of_sites_and_hosts_are_taken() -> None:
+    ServerOptions(
+        allow_origin=("https://example.org", "http://localhost:3000", "http://[::1]:80"),
+        allow_host=("example.org",),
+        allow_media_domain=("example.org", "*.example.org"),
+    )
