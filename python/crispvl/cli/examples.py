@@ -9,7 +9,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "crispvl recognize scans -m text.gguf --mmproj mmproj.gguf --format jsonl -o all.jsonl"
         " --resume",
         "crispvl recognize scan.pdf --format pdf -o searchable.pdf",
-        "crispvl recognize form.png --prompt 'What is the total?'",
+        "crispvl recognize form.png -m internvl3-1b.gguf --prompt 'What is the total?'",
     ),
     "serve": (
         "crispvl serve",
