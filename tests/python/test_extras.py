@@ -174,6 +174,15 @@ def test_who_lacks_an_extra_is_told_the_line_that_installs_it(
     assert install_line(name) in told + capsys.readouterr().err
 
 
+def test_who_lacks_torch_and_transformers_is_told_the_extra_that_brings_both(
+    core: FakeModel, page: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    for package in EXTRAS["verify"].packages:
+        monkeypatch.setitem(sys.modules, package, None)
+    compare(core, page)
+    assert install_line("verify") in capsys.readouterr().err
+
+
 def test_a_package_that_is_there_but_broken_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,7 +108,9 @@ def test_the_cache_is_listed_used_offline_checked_and_emptied(cache: dict[str, s
     model, projector = map(Path, pulled.stdout.split())
     assert (model.name, projector.name) == ("model-Q8_0.gguf", "mmproj-model-Q8_0.gguf")
 
-    assert crispvl(cache, "pull", "org/absent").returncode == 2
+    absent = crispvl(cache, "pull", "org/absent")
+    assert absent.returncode == 2
+    assert len(absent.stderr.splitlines()) == 1, absent.stderr
     assert crispvl(cache, "pull", "model.gguf").returncode == 2
     blob = model.resolve()
     blob.write_bytes(b"damaged")
@@ -118,7 +120,22 @@ def test_the_cache_is_listed_used_offline_checked_and_emptied(cache: dict[str, s
 
     assert crispvl(cache, "remove", "org/absent").returncode == 2
     assert crispvl(cache, "remove", "OpenGVLab/InternVL3-1B-Instruct").returncode == 0
-    assert crispvl(cache, "list").stdout == ""
+    empty = crispvl(cache, "list")
+    assert empty.stdout == ""
+    assert "crispvl pull" in empty.stderr
+
+
+def test_a_checkpoint_from_a_hub_that_is_not_reached_is_refused_in_one_line(
+    tmp_path: Path,
+) -> None:
+    unreachable = {
+        **os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_CACHE": str(tmp_path),
+        "HF_HUB_OFFLINE": "0", "PYTHONPATH": os.pathsep.join(sys.path),
+    }  # fmt: skip
+    output = str(tmp_path / "absent.gguf")
+    done = crispvl(unreachable, "convert", "--model", "org/absent", "--output", output)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_files_without_a_hash_are_not_judged(tmp_path: Path) -> None:

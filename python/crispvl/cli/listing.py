@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from crispvl.cli import DONE
+from crispvl.cli import DONE, complain
 from crispvl.cli.output import write_json
 from crispvl.hub.cache import cached_files
 
@@ -25,4 +25,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         for file in files:
             print(f"{file.n_bytes / 2**20:10,.1f} MiB  {file.repo}  {file.name}")
+        if not files:
+            complain("the cache has no models; crispvl pull ORG/REPO downloads one")
     return DONE

@@ -152,7 +152,7 @@ def _download(name: str) -> CheckpointFiles:
             folder = Path(snapshot_download(name, allow_patterns=[*_HUB_PATTERNS, "*.bin"]))
     except Exception as error:  # the client's own, network and disk errors alike
         raise ModelFileError(
-            f"[convert] expected to download '{name}'; found {error}; check the name and the "
-            "network, or give a local folder"
+            f"[convert] expected to download '{name}'; found {' '.join(str(error).split())}; "
+            "check the name and the network, or give a local folder"
         ) from error
     return CheckpointFiles(folder, name, folder.name)

@@ -32,8 +32,9 @@ def compute_expected(model: Model, checkpoint: str | Path) -> Expected:
     """
     folder = Path(checkpoint)
     _check_layout(folder)
-    torch = need("torch", "verify --against", "use --golden")
+    # first the one that the extra torch lacks: the line that installs it brings both
     transformers = need("transformers", "verify --against", "use --golden")
+    torch = need("torch", "verify --against", "use --golden")
     reference: Any = transformers.AutoModelForImageTextToText.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
     )
