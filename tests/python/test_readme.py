@@ -90,7 +90,8 @@ def test_the_extras_that_the_readme_installs_exist() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    named = {name for words in commands() for name in re.findall(r"\.\[(.*)\]", " ".join(words))}
+    typed = " ".join(word for words in commands() for word in words)
+    named = set(re.findall(r"(?:\.|crispvl)\[(.*?)\]", typed))
     assert {"server", "hub", "test"} <= named <= set(extras)
 
 
