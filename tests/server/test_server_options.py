@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +63,12 @@ def test_names_of_sites_and_hosts_are_taken() -> None:
         allow_host=("example.org",),
         allow_media_domain=("example.org", "*.example.org"),
     )
+
+
+def test_a_model_that_is_none_ends_the_server(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"no model at all")
+    command = [sys.executable, "-m", "crispvl", "serve", "--port", "0", "-m", "model.gguf"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "[model] expected a GGUF file" in done.stderr
+    assert "Traceback" not in done.stderr

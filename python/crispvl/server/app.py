@@ -141,7 +141,6 @@ async def _load_default(state: ServerState) -> None:
             _log.info("%s is ready, with %d places", model.name, model.admission.n_places)
     except Exception as error:
         state.failure = error
-        _log.error("the model cannot be loaded: %s", error)
 
 
 async def _unload_idle(models: ModelPool) -> None:

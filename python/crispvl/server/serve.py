@@ -41,10 +41,12 @@ def serve(options: ServerOptions, sources: Mapping[str, ModelSource], load: Load
     """Serves until SIGINT or SIGTERM; then finishes what runs, within the options' limit.
 
     Raises:
-        OSError: The port is taken.
+        CrispVLError: The default model cannot be loaded.
+        OSError: The port is taken, or the default model cannot be read.
         ValueError: An option is out of range, or a key file cannot be read.
     """
     app = create_app(options, sources, load)
+    state: ServerState = app.state.server
     _raise_file_limit()
     AppStatus.enable_automatic_graceful_drain = False  # streams end when their answers do
     config = uvicorn.Config(
@@ -69,7 +71,9 @@ def serve(options: ServerOptions, sources: Mapping[str, ModelSource], load: Load
             "crispvl: anybody who reaches this address may use it; --api-key asks for a key"
         )
     with listener, suppress(KeyboardInterrupt):
-        _Server(config, app.state.server).run(sockets=[listener])
+        _Server(config, state).run(sockets=[listener])
+    if state.failure is not None:
+        raise state.failure
 
 
 class _Server(uvicorn.Server):
@@ -83,6 +87,10 @@ class _Server(uvicorn.Server):
         """Ends in an orderly way, and therefore with exit code 0; at the second Ctrl-C at once."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ends where the default model cannot be loaded, which the caller is told."""
+        return await super().on_tick(counter) or self._state.failure is not None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         state = self._state
