@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,13 +64,51 @@ def test_a_cluster_that_does_not_start_is_one_line_of_the_command(
     assert not out.exists()
 
 
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A port of this machine that is bound; nothing listens on it until the test does."""
+    monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", f"localhost:{bound.getsockname()[1]}")
+        yield bound
+
+
 @pytest.mark.parametrize("error", [ConnectionError("refused"), RuntimeError("Version mismatch")])
 def test_a_named_cluster_that_does_not_answer_is_never_replaced(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+    monkeypatch: pytest.MonkeyPatch, port: socket.socket, error: Exception
 ) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    port.listen()
     failing(monkeypatch, auto=error)
-    with pytest.raises(ClusterError, match=rf"answers at 10\.0\.0\.1:6379; found {error}"):
+    with pytest.raises(ClusterError, match=rf"answers at localhost:\d+; found {error}"):
+        connect([Pool("cpu", 1)], 1)
+
+
+def test_an_address_that_nothing_listens_on_is_told_without_waiting_for_ray(
+    monkeypatch: pytest.MonkeyPatch, port: socket.socket
+) -> None:
+    failing(monkeypatch, auto=AssertionError("Ray was asked, which waits for minutes"))
+    with pytest.raises(ClusterError, match=r"answers at localhost:\d+; found .*refused"):
+        connect([Pool("cpu", 1)], 1)
+
+
+@pytest.mark.parametrize("address", ["localhost:70000", f"{'x' * 70}.invalid:1"])
+def test_an_address_that_cannot_be_is_told_in_the_same_words(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    failing(monkeypatch, auto=AssertionError("Ray was asked, which waits for minutes"))
+    with pytest.raises(ClusterError, match=f"answers at {address}; found (?!Ray)"):
+        connect([Pool("cpu", 1)], 1)
+
+
+@pytest.mark.parametrize("address", ["auto", "ray://127.0.0.1:1", "nonsense"])
+def test_an_address_that_is_no_host_and_port_is_for_ray_to_judge(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    failing(monkeypatch, auto=ValueError("Invalid address format"))
+    with pytest.raises(ClusterError, match=f"answers at {address}; found Invalid address format"):
         connect([Pool("cpu", 1)], 1)
 
 

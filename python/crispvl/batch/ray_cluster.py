@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,6 +15,8 @@ from crispvl.errors import ClusterError, CrispVLError
 
 _MOST_TOLD = 500
 """Characters of an error of Ray's, which may hold pages of its logs."""
+_CONNECT_SECONDS = 10.0
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def connect(pools: Sequence[Pool], n_threads: int) -> None:
@@ -46,17 +49,14 @@ def _signals_kept() -> Iterator[None]:
 
 def _connect(pools: Sequence[Pool], n_threads: int) -> None:
     named = os.environ.get("RAY_ADDRESS", "")
+    _check_listens(named)
     if named != "local":
         try:
             ray.init(address="auto")
             return
         except Exception as error:  # Ray raises what its many parts stumble over
             if named or not isinstance(error, ConnectionError):
-                raise _unusable(
-                    f"a cluster that answers at {named or 'its address'}",
-                    error,
-                    "correct RAY_ADDRESS, or set it to local for a cluster of this machine alone",
-                ) from error
+                raise _unanswering(named or "its address", error) from error
     try:
         ray.init(address="local")
     except Exception as error:
@@ -67,6 +67,28 @@ def _connect(pools: Sequence[Pool], n_threads: int) -> None:
             "--engine ray",
         ) from error
     _check_room(pools, n_threads)
+
+
+def _check_listens(address: str) -> None:
+    """Refuses a host and port that nothing listens on, for which Ray would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "://" in host or not port.isdecimal():
+        return  # Ray tells at once what it makes of these
+    host = host.strip("[]")
+    try:
+        if host in _LOOPBACK:
+            host = ray.util.get_node_ip_address()  # which Ray puts in its place
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise _unanswering(address, error) from error
+
+
+def _unanswering(address: str, error: Exception) -> ClusterError:
+    return _unusable(
+        f"a cluster that answers at {address}",
+        error,
+        "correct RAY_ADDRESS, or set it to local for a cluster of this machine alone",
+    )
 
 
 def _unusable(expected: str, error: Exception, do: str) -> ClusterError:
