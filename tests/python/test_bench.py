@@ -66,7 +66,8 @@ def test_profile_tells_each_phase_by_operation_the_longest_first(
         seconds = [times["seconds"] for times in operations.values()]
         assert seconds == sorted(seconds, reverse=True)
         assert all(times["calls"] > 0 for times in operations.values())
-    assert "SET_ROWS" in found["decode"]  # of the KV cache, whatever the kernels
+    # Of the KV cache, by our kernels or by ggml's.
+    assert {"cache append", "SET_ROWS"} & set(found["decode"])
 
 
 def test_profile_names_operations_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,8 @@ DEPENDENCIES = {
     "PIL", "crispvl", "crispvl_cuda", "gguf", "jinja2", "numpy", "psutil", "pypdfium2", "tqdm",
 }  # fmt: skip
 BROUGHT_ALONG = {
-    "anyio": "server", "fontTools": "ocrmypdf", "jsonschema_specifications": "extract",
+    "anyio": "server", "fontTools": "ocrmypdf", "h11": "server",
+    "jsonschema_specifications": "extract",
     "pydantic_core": "server", "referencing": "extract", "starlette": "server",
 }  # fmt: skip
 """Packages that the packages of an extra need themselves."""

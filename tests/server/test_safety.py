@@ -418,8 +418,9 @@ def test_more_requests_than_may_wait_are_told_when_to_come_back(
     serve: Callable[..., RunningServer], receipt: bytes
 ) -> None:
     server = serve("--max-running", "1", "--max-waiting", "0")
-    body = asking(receipt, max_tokens=3500, temperature=1.5, ignore_eos=True, stream=True)
+    long = {"layout": "page", "max_tokens": 3500, "temperature": 1.5, "ignore_eos": True}
     client = httpx.Client(base_url=server.url, timeout=120)
+    body = asking(receipt, stream=True, **long)
     with client, client.stream("POST", CHAT, json=body) as first:
         next(first.iter_lines())
         second = client.post(CHAT, json=asking(receipt, max_tokens=1))

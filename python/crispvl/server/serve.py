@@ -98,7 +98,7 @@ class _Server(uvicorn.Server):
         limit = state.options.shutdown_time_limit
         timer = asyncio.get_running_loop().call_later(limit, state.end)
         n_running = sum(model.admission.n_running for model in state.models.loaded)
-        _log.warning("crispvl: ending; %d requests have %g s to finish", n_running, limit)
+        _log.warning("crispvl: shutting down; %d running requests have %g s left", n_running, limit)
         await super().shutdown(sockets)
         timer.cancel()
 
