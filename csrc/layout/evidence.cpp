@@ -90,6 +90,7 @@ struct Posture {
 };
 
 Posture posture_of(const Components& components, const TextLine& line) {
+    if (line.colon) return {1, 1};  // one sign, whose dots are no letters
     Posture posture;
     int n_on_base = 0;
     for (const Piece& piece : line.pieces) {
@@ -101,7 +102,6 @@ Posture posture_of(const Components& components, const TextLine& line) {
     }
     posture.on_base =
         static_cast<float>(n_on_base) / static_cast<float>(std::max(1, posture.n_letters));
-    if (line.colon) return {1, 1};
     return posture;
 }
 

@@ -92,24 +92,30 @@ def test_an_address_that_nothing_listens_on_is_told_without_waiting_for_ray(
         connect([Pool("cpu", 1)], 1)
 
 
+def expect_told(
+    monkeypatch: pytest.MonkeyPatch, address: str, error: Exception, found: str
+) -> None:
+    """Connects to an address where Ray, if it is asked, fails with an error."""
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    failing(monkeypatch, auto=error)
+    with pytest.raises(ClusterError, match=f"answers at {address}; found {found}"):
+        connect([Pool("cpu", 1)], 1)
+
+
 @pytest.mark.parametrize("address", ["localhost:70000", f"{'x' * 70}.invalid:1"])
 def test_an_address_that_cannot_be_is_told_in_the_same_words(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", address)
-    failing(monkeypatch, auto=AssertionError("Ray was asked, which waits for minutes"))
-    with pytest.raises(ClusterError, match=f"answers at {address}; found (?!Ray)"):
-        connect([Pool("cpu", 1)], 1)
+    unasked = AssertionError("Ray was asked, which waits for minutes")
+    expect_told(monkeypatch, address, unasked, "(?!Ray)")
 
 
 @pytest.mark.parametrize("address", ["auto", "ray://127.0.0.1:1", "nonsense"])
 def test_an_address_that_is_no_host_and_port_is_for_ray_to_judge(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", address)
-    failing(monkeypatch, auto=ValueError("Invalid address format"))
-    with pytest.raises(ClusterError, match=f"answers at {address}; found Invalid address format"):
-        connect([Pool("cpu", 1)], 1)
+    error = ValueError("Invalid address format")
+    expect_told(monkeypatch, address, error, "Invalid address format")
 
 
 def test_a_cluster_of_another_version_is_not_replaced_either(

@@ -26,7 +26,7 @@ ggml_tensor* CachedAttention::apply(Graph& g, ggml_tensor* q, ggml_tensor* k, gg
     for (const SequenceStep& step : steps) {
         auto* keys = static_cast<ggml_fp16_t*>(step.cache->k(i_layer)->data);
         auto* values = static_cast<ggml_fp16_t*>(step.cache->v(i_layer)->data);
-        made.caches_.push_back({keys, values, step.n_past, step.n_new, step.i_first});
+        made.caches_.push_back({keys, values});
         made.sequences_.push_back({keys, values, step.n_past, step.n_new, step.i_first});
     }
     const CachedAttention* attention = g.keep(std::move(made));
@@ -45,9 +45,11 @@ void CachedAttention::append(ggml_tensor* y, int ith, int nth, void* self) {
             static_cast<const char*>(rows->data) + static_cast<size_t>(i) * rows->nb[2];
         ggml_cpu_fp32_to_fp16(reinterpret_cast<const float*>(row), to, width);
     };
-    for (const Cache& cache : attention.caches_) {
-        for (int64_t i = 0; i < cache.n_new; ++i) {
-            const int64_t column = cache.i_first + i, at = (cache.n_past + i) * width;
+    for (size_t k = 0; k < attention.sequences_.size(); ++k) {
+        const kernels::CachedSequence& sequence = attention.sequences_[k];
+        const Cache& cache = attention.caches_[k];
+        for (int64_t i = 0; i < sequence.n_new; ++i) {
+            const int64_t column = sequence.i_first + i, at = (sequence.n_past + i) * width;
             if (column % nth != ith) continue;
             put(y->src[0], column, cache.k + at);
             put(y->src[1], column, cache.v + at);

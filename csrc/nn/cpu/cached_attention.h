@@ -20,9 +20,8 @@ public:
         int64_t window;            // newest keys that a query sees; 0: all
         const ggml_tensor* sinks;  // F32 [n_heads]; null: none
     };
-    // The new tokens' q [d_head, n_heads, n_tokens], k and v [d_head, n_kv_heads, n_tokens], all
-    // F32
-    // -> F32 [d_head * n_heads, n_tokens]
+    // Of the new tokens, all F32: q [d_head, n_heads, n_tokens], k and v
+    // [d_head, n_kv_heads, n_tokens] -> [d_head * n_heads, n_tokens]
     static ggml_tensor* apply(Graph& g, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v,
                               const Layer& layer, const std::vector<SequenceStep>& steps,
                               size_t i_layer);
@@ -31,15 +30,14 @@ private:
     static void append(ggml_tensor* y, int ith, int nth, void* self);
     static void attend(ggml_tensor* y, int ith, int nth, void* self);
 
-    // A sequence's cache, and the batch's columns that go into it.
+    // Where a sequence's new keys and values go.
     struct Cache {
         ggml_fp16_t *k, *v;
-        int64_t n_past, n_new, i_first;
     };
 
     int64_t n_heads_, d_head_;
     Layer layer_;
-    std::vector<Cache> caches_;
+    std::vector<Cache> caches_;  // of the sequences in their order
     std::vector<kernels::CachedSequence> sequences_;
 };
 
