@@ -11,15 +11,17 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
-import os
 import signal
 import sys
 import warnings
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from typing import IO
 
 from crispvl._version import __version__
 from crispvl.cli.examples import BEGIN, EXIT_CODES, epilog
 from crispvl.cli.signals import Terminated, ended_by_signals
+from crispvl.cli.streams import abandon_what_cannot_be_written, output_error, settle_streams
 from crispvl.errors import CrispVLError, explained
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -58,21 +60,14 @@ DONE, SOME_FAILED, UNUSABLE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    _settle_streams()
+    settle_streams()
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     warnings.formatwarning = lambda message, *_: f"crispvl: {message}\n"  # without our source line
     try:
         with ended_by_signals():
-            if not arguments:
-                print(BEGIN)
-                return DONE
-            called = [argument for argument in arguments if argument in COMMANDS][:1]
-            args = make_parser(called).parse_args(arguments)
-            code: int = args.run(args)
+            code = _run(arguments)
             sys.stdout.flush()
             return code
-    except SystemExit as stop:  # argparse, after its own message
-        return stop.code if isinstance(stop.code, int) else UNUSABLE
     except Terminated as stop:
         complain(f"ended by {signal.Signals(stop.number).name}")
         return 128 + stop.number
@@ -80,39 +75,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # Python would flush standard output once more at exit, and fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except (CrispVLError, OSError, ValueError, ImportError) as error:
+    except (CrispVLError, ValueError, ImportError) as error:
         complain(str(error))
+        return UNUSABLE
+    except OSError as error:
+        complain(output_error(error))
         return UNUSABLE
     except MemoryError as error:
         complain(str(explained(error, "memory")))
         return UNUSABLE
+    finally:
+        abandon_what_cannot_be_written()
 
 
-def _settle_streams() -> None:
-    """Puts the null device where a standard stream is closed; the others write UTF-8."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-        elif mode == "w" and hasattr(stream, "reconfigure"):
-            # A path that is no UTF-8 must not end the command that names it.
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments:
+        print(BEGIN)
+        return DONE
+    called = [argument for argument in arguments if argument in COMMANDS][:1]
+    try:
+        args = make_parser(called).parse_args(arguments)
+    except SystemExit as stop:  # argparse, after its own message
+        return stop.code if isinstance(stop.code, int) else UNUSABLE
+    code: int = args.run(args)
+    return code
 
 
 def complain(message: str) -> None:
-    """Writes a line to standard error, above a progress line if there is one."""
+    """Writes a line to standard error, above a progress line if there is one.
+
+    Where that cannot be written, such as a log on a full disk, the work goes on without it.
+    """
     from tqdm import tqdm
 
-    with tqdm.external_write_mode(sys.stderr):
+    with suppress(OSError), tqdm.external_write_mode(sys.stderr):
         print(f"crispvl: {message}", file=sys.stderr, flush=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that tells where its help cannot be written, which argparse keeps to itself."""
+
+    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+        if file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
 
 def make_parser(called: Collection[str]) -> argparse.ArgumentParser:
     """Returns the parser of all commands, with the options of those that are called."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="crispvl",
         description="Reads documents with InternVL vision-language models. For details, run "
         "crispvl COMMAND --help.",

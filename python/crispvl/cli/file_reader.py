@@ -12,7 +12,7 @@ from typing import Any
 from crispvl.cli import complain
 from crispvl.cli.output_files import Outputs
 from crispvl.cli.progress import ProgressLine
-from crispvl.cli.sinks import Sink
+from crispvl.cli.sinks import NoSink, Sink
 from crispvl.errors import CrispVLError, DocumentError
 from crispvl.events import DocumentDone, Event, PageDone, PageStarted, TextRead
 from crispvl.inputs.images import source_name
@@ -84,11 +84,16 @@ class FileReader:
                     n_begun, n_done = i_document + 1, 0
                     self._begin(file)
                 n_done += isinstance(event, PageDone)
+                try:
+                    if isinstance(event, DocumentDone):
+                        self._end(file, event.document, sink, n_done)
+                    else:
+                        self._hand_over(file, event, sink)
+                except OSError as error:
+                    outputs.failed(i_file, error)
+                    wanted[i_document] = i_file, file, NoSink()
                 if isinstance(event, DocumentDone):
-                    self._end(file, event.document, sink, n_done)
                     outputs.done(i_file)
-                else:
-                    self._hand_over(file, event, sink)
 
     def _begin(self, file: str) -> None:
         if self._show_name:

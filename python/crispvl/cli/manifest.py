@@ -12,6 +12,7 @@ from typing import Any
 from crispvl.cli.records import check_same, write_whole
 from crispvl.inputs.images import source_name
 from crispvl.inputs.versions import was_changed
+from crispvl.results.outputs import naming
 
 
 class Manifest:
@@ -57,7 +58,7 @@ class Manifest:
         """Notes that a file holds a document, whole."""
         entry = {"source": source_name(source), "version": version, "output": output, **facts}
         line = json.dumps(entry, ensure_ascii=False)
-        with self._path.open("ab", buffering=0) as file:
+        with naming(self._path), self._path.open("ab", buffering=0) as file:
             write_whole(file, f"{line}\n".encode())
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +14,7 @@ from crispvl.cli.records import tell_change
 from crispvl.cli.sinks import KEEP_PAGES, SeveralSinks, Sink, open_sink
 from crispvl.inputs.images import source_name
 from crispvl.inputs.versions import file_version
+from crispvl.results.outputs import concerns_all
 
 Paths: TypeAlias = Mapping[str, Path | None]
 """The file of each format; None is standard output."""
@@ -59,6 +59,14 @@ class Outputs(ExitStack):
     def sink(self, i_file: int) -> Sink | None:
         """Returns where a file's text goes; None where it is there already."""
         raise NotImplementedError
+
+    def failed(self, i_file: int, error: OSError) -> None:
+        """Called where a file's text cannot be written.
+
+        Raises:
+            OSError: That of others cannot be written either.
+        """
+        raise error
 
     def done(self, i_file: int) -> None:
         """Called when nothing more comes of a file."""
@@ -116,11 +124,19 @@ class FolderOutputs(Outputs):
             try:
                 self._sinks[i_file] = self._open(stack, self._paths[i_file], this), stack
             except OSError as error:
-                self._fail(i_file, error)
+                self._count(i_file, error)
                 return None
         return self._sinks[i_file][0]
 
+    def failed(self, i_file: int, error: OSError) -> None:
+        _, stack = self._sinks.pop(i_file)
+        with suppress(OSError):  # what was written so far is given up
+            stack.__exit__(type(error), error, error.__traceback__)
+        self._count(i_file, error)
+
     def done(self, i_file: int) -> None:
+        if i_file not in self._sinks:  # it failed
+            return
         sink, stack = self._sinks.pop(i_file)
         try:
             stack.close()
@@ -129,7 +145,7 @@ class FolderOutputs(Outputs):
                     file, version = self._files[i_file], self._versions[i_file]
                     self._manifest.add(file, version, path.name, self._wanted.facts)
         except OSError as error:
-            self._fail(i_file, error)
+            self._count(i_file, error)
 
     def _is_done(self, i_file: int) -> bool:
         paths, file = self._paths[i_file], self._files[i_file]
@@ -144,9 +160,9 @@ class FolderOutputs(Outputs):
             tell_change(source_name(file))
         return not was_changed
 
-    def _fail(self, i_file: int, error: OSError) -> None:
+    def _count(self, i_file: int, error: OSError) -> None:
         """Counts an output that cannot be written; a full disk concerns all of them."""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if concerns_all(error):
             raise error
         complain(f"{source_name(self._files[i_file])}: {error}")
         self.n_failed += 1

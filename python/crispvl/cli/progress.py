@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from crispvl.cli import complain
 from crispvl.events import Event, PageDone
 from crispvl.progress import ProgressMeter
 
@@ -93,7 +94,7 @@ class ProgressLine(StatusLine):
         if self.is_drawn:
             self.show(self._line())
         elif self._shown and isinstance(event, PageDone):
-            print(f"crispvl: {self._line()}", file=sys.stderr, flush=True)
+            complain(self._line())
 
     def _line(self) -> str:
         which = f"[{self._i_document}/{self._n_documents}] " if self._n_documents > 1 else ""

@@ -17,7 +17,7 @@ from crispvl.errors import DocumentError
 from crispvl.file_lock import open_locked
 from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.versions import UNKNOWN, was_changed
-from crispvl.results.outputs import whole_file
+from crispvl.results.outputs import naming, whole_file
 
 Record = Mapping[str, Any]
 Key: TypeAlias = tuple[str, int | None]
@@ -117,11 +117,12 @@ class RecordFile:
         """Writes a record, to the disk's own cache at least."""
         line = (json.dumps(record, ensure_ascii=False) + "\n").encode()
         try:
-            write_whole(self._file, line)
-        except OSError as error:
+            with naming(self._path):
+                write_whole(self._file, line)
+        except OSError:
             if not self._is_stream:
                 self._file.truncate(self._n_bytes)  # no part of a record is left
-            raise OSError(error.errno, error.strerror, str(self._path)) from error
+            raise
         self._n_bytes += len(line)
         key = _key(record["source"], record["number"])
         self._is_crowded |= key in self._found or (key[0], None) in self._found

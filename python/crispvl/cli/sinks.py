@@ -10,11 +10,12 @@ from typing import IO, Any
 from crispvl.cli import complain
 from crispvl.cli.output import open_output, write_json
 from crispvl.cli.records import RecordFile, tell_change
-from crispvl.errors import DocumentError
+from crispvl.errors import DocumentError, explained
 from crispvl.inputs.images import ImageLike
 from crispvl.results.document import Document
 from crispvl.results.formats import FORMATS, Format
 from crispvl.results.json_lines import page_records
+from crispvl.results.outputs import concerns_all
 from crispvl.results.page import Page
 
 Write = Callable[[Sequence[Document]], str]
@@ -55,6 +56,13 @@ class Sink:
 
     def end(self) -> None:
         """Writes what is left."""
+
+
+class NoSink(Sink):
+    """Takes what cannot be written, and wants no more of it."""
+
+    def holds(self, source: str, number: int | None = None) -> bool:
+        return True
 
 
 class TextSink(Sink):
@@ -183,6 +191,7 @@ class PdfSink(Sink):
 
     Raises:
         DocumentError: From `document`, where it cannot be written.
+        OSError: From `document`, where no other can be written either.
     """
 
     def __init__(self, path: Path, password: str | None) -> None:
@@ -195,8 +204,10 @@ class PdfSink(Sink):
             return
         try:
             kept = document.to_pdf(self._path, self.source, self._password)
-        except (OSError, ValueError) as error:
-            raise DocumentError(str(error)) from error
+        except (OSError, ValueError, MemoryError) as error:
+            if isinstance(error, OSError) and concerns_all(error):
+                raise
+            raise DocumentError(str(explained(error, document.source))) from error
         if kept:
             numbers = ", ".join(map(str, kept))
             complain(f"{document.source}: text is there already and is kept, on page {numbers}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 from crispvl.inputs.pipes import is_stream
 
@@ -67,7 +69,7 @@ def whole_file(path: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[
             yield stream
         return
     with whole_files([path]) as [part]:
-        with _opened(part, path) as file:
+        with io.BufferedWriter(_PartFile(part, path)) as file:
             yield file
         if not keep():
             part.unlink()
@@ -125,11 +127,31 @@ def resolve_links(path: PathLike) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _opened(part: Path, path: Path) -> IO[bytes]:
+class _PartFile(io.FileIO):
+    """A new file, whose errors name the one that was asked for."""
+
+    def __init__(self, part: Path, path: Path) -> None:
+        self._path = path
+        with naming(path):
+            super().__init__(part, "x")
+
+    def write(self, data: Any, /) -> int:
+        with naming(self._path):
+            return super().write(data)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Puts a file's name into the system's errors about it."""
     try:
-        return part.open("xb")
-    except OSError as error:  # names the file that was asked for, not ours
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def concerns_all(error: OSError) -> bool:
+    """Returns whether no further file can be written either, as on a full disk."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def _identity(path: PathLike) -> tuple[int, int] | None:

@@ -28,7 +28,7 @@ from crispvl.inputs.sources import is_pdf, open_source
 from crispvl.inputs.urls import is_url
 from crispvl.options import InputOptions
 from crispvl.results.json_lines import to_jsonl
-from crispvl.results.outputs import whole_file
+from crispvl.results.outputs import concerns_all, whole_file
 from crispvl.results.page import DocumentLike
 from crispvl.thread_stack import require_stack
 
@@ -123,6 +123,9 @@ def _run(
                 progress_bar=False,
             )
     except Exception as error:  # its own, and what the libraries beneath it raise
+        is_full = isinstance(error, OSError) and concerns_all(error)
+        if is_full or isinstance(error, MemoryError):  # nothing is wrong with the PDF
+            raise
         raise DocumentError(
             f"[{pages.name}] expected a PDF that OCRmyPDF can work on; found "
             f"{str(error).strip() or type(error).__name__}; repair it, for instance with qpdf"
