@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
 import signal
 import sys
-import warnings
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import IO
+from typing import Any
 
 from crispvl._version import __version__
 from crispvl.cli.examples import BEGIN, EXIT_CODES, epilog
+from crispvl.cli.messages import settle_messages
 from crispvl.cli.signals import Terminated, ended_by_signals
 from crispvl.cli.streams import abandon_what_cannot_be_written, output_error, settle_streams
 from crispvl.errors import CrispVLError, explained
@@ -61,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     settle_streams()
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    warnings.formatwarning = lambda message, *_: f"crispvl: {message}\n"  # without our source line
+    settle_messages()
     try:
         with ended_by_signals():
             code = _run(arguments)
@@ -116,7 +114,7 @@ def complain(message: str) -> None:
 class _Parser(argparse.ArgumentParser):
     """A parser that tells where its help cannot be written, which argparse keeps to itself."""
 
-    def _print_message(self, message: str, file: IO[str] | None = None) -> None:
+    def _print_message(self, message: str, file: Any = None) -> None:
         if file is sys.stdout:
             file.write(message)
         else:
