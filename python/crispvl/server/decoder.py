@@ -19,7 +19,16 @@ from crispvl.inputs.damage import DAMAGED
 from crispvl.inputs.sources import Source, is_pdf, open_source
 from crispvl.options import InputOptions
 from crispvl.server.pdf_bounds import PdfBounds
-from crispvl.server.process_limits import BYTES_PER_PIXEL, SPARE_BYTES, allow_formats, bound
+from crispvl.server.process_limits import (
+    BYTES_PER_PIXEL,
+    SPARE_BYTES,
+    allow_formats,
+    bound,
+    bounded_time,
+)
+
+CPU_LIMIT_S = 10.0
+"""For opening a document, and for each of its pages."""
 
 
 class Decoder:
@@ -63,7 +72,8 @@ def serve(requests: BinaryIO, replies: BinaryIO, max_pixels: int) -> None:
         request = json.loads(line)
         data = requests.read(request["n_bytes"])
         try:
-            reply, payload = decoder.answer(request, data)
+            with bounded_time(CPU_LIMIT_S):
+                reply, payload = decoder.answer(request, data)
         except Exception as error:
             reply, payload = _describe(error), b""
         head = json.dumps({**reply, "n_bytes": len(payload)})
@@ -74,7 +84,8 @@ def serve(requests: BinaryIO, replies: BinaryIO, max_pixels: int) -> None:
 def _describe(error: Exception) -> dict[str, Any]:
     if isinstance(error, MemoryError):
         error = ImageError(
-            "[image] expected fewer pixels; found too many for the memory; scale it down"
+            "[image] expected a file that takes less memory to decode; found one that takes too "
+            "much; scale its pictures down"
         )
     if isinstance(error, CrispVLError | ValueError):
         return {"error": type(error).__name__, "message": str(error)}

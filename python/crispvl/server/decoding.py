@@ -21,7 +21,8 @@ from crispvl.options import InputOptions
 from crispvl.server.errors import ApiError, as_api_error
 
 TIME_LIMIT_S = 30.0
-"""For opening a document, and for each of its pages."""
+"""For opening a document, and for each of its pages; the process itself has a limit of its CPU's
+time, which is met before unless the machine is busy."""
 
 _BUFFER_BYTES = 1 << 20
 
@@ -174,7 +175,10 @@ class _BrokenError(ApiError):
     """The process ended or hangs: it has met a file that breaks decoders."""
 
     def __init__(self, param: str) -> None:
-        message = f"[{param}] expected a file that can be decoded; found another; save it again"
+        message = (
+            f"[{param}] expected a file that can be decoded, in little time and memory; found "
+            "another; save it again, or send its pages as pictures"
+        )
         super().__init__(400, message, "invalid_image", param)
 
 

@@ -21,14 +21,16 @@ from pikepdf import Array, Dictionary, Name, Object, Stream, StreamDecodeLevel
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from crispvl.errors import CrispVLError, DocumentError, ImageError, PasswordError
+from crispvl.errors import CrispVLError, DocumentError, ImageError
 from crispvl.server.packed_length import lzw_length, run_length
+from crispvl.server.pdf_forms import FormLengths
+from crispvl.server.pdf_structure import MAX_STREAM_BYTES, damaged, open_pdf
 
 IMAGE_BYTES_PER_PIXEL = 8
 """Of all pictures on a page, per pixel of the largest image by itself: A3 at 600 dpi in colour is
 read where A4 is. They are drawn row by row, so this bounds time more than memory."""
 
-MAX_TEXT_BYTES = 64 << 20
+MAX_TEXT_BYTES = MAX_STREAM_BYTES
 """Of a page's operators, fonts, and all that is no picture, unpacked."""
 
 MAX_OLD_BYTES = 4 << 20
@@ -37,10 +39,13 @@ MAX_OLD_BYTES = 4 << 20
 MAX_OBJECTS = 100_000
 """That a page leads to."""
 
-_MAX_FILTERS = 4
+MAX_PARTS = 10_000
+"""Streams that a page's operators are in, and inline images in each."""
+
 _MAX_PARENTS = 64
 
-_INLINE_IMAGE = re.compile(rb"(?<!\S)BI(?=[\s/])(.{0,4096}?)\sID(?!\S)", re.DOTALL)
+# Begins with letters, which are found fast; what is before them is looked at afterwards.
+_INLINE_IMAGE = re.compile(rb"BI(?<!\SBI)(?=[\s/])(.{0,4096}?)\sID(?!\S)", re.DOTALL)
 _JPEG_START = b"\xff\xd8"
 _HEADED = frozenset(("/DCTDecode", "/DCT", "/JPXDecode"))
 _MEASURES = {
@@ -69,21 +74,15 @@ class PdfBounds:
         max_pixels: Of an image by itself.
 
     Raises:
-        DocumentError: The file cannot be taken apart.
+        PasswordError: The file is encrypted, and the password is missing or wrong.
+        DocumentError: The file cannot be taken apart, or not in reasonable time.
     """
 
     def __init__(self, data: bytes, password: str | None, max_pixels: int) -> None:
-        _bound_qpdf()
         self._max_image_bytes = IMAGE_BYTES_PER_PIXEL * max_pixels
         self._weights: dict[tuple[int, int], _Weight] = {}
-        try:
-            self._pdf = pikepdf.open(io.BytesIO(data), password=password or "")
-        except pikepdf.PasswordError as error:
-            raise PasswordError(
-                "[document] expected the document's password; found another or none; pass password"
-            ) from error
-        except pikepdf.PdfError as error:
-            raise _damaged() from error
+        self._pdf = open_pdf(data, password)
+        self._forms = FormLengths(_unpacked, MAX_TEXT_BYTES)
 
     def check(self, number: int) -> None:
         """Passes pages that can be drawn within bounds.
@@ -94,16 +93,26 @@ class PdfBounds:
         """
         try:
             page = self._pdf.pages[number - 1].obj
-            operators = b"\n".join(map(_unpacked, _contents(page)))
+            operators = self._operators(page)
             image, text = _inline_bytes(operators), len(operators)
             self._hold(image, text)
             for weight in map(self._weight, _streams(page)):
                 image, text = image + weight.image, text + weight.text
                 self._hold(image, text)
+            self._hold(image, self._forms.length(operators, _resources(page)))
         except CrispVLError:
             raise
         except (pikepdf.PdfError, IndexError, TypeError, ValueError) as error:
-            raise _damaged() from error
+            raise damaged() from error
+
+    def _operators(self, page: Object) -> bytes:
+        """Returns the operators of a page; an image among them may begin in one stream and end in
+        the next."""
+        operators = bytearray()
+        for part in _contents(page):
+            operators += _unpacked(part) + b"\n"
+            self._hold(0, len(operators))
+        return bytes(operators)
 
     def _hold(self, image: int, text: int) -> None:
         if image > self._max_image_bytes:
@@ -122,14 +131,6 @@ class PdfBounds:
         return found
 
 
-def _bound_qpdf() -> None:
-    """Bounds what qpdf unpacks at once, in this process."""
-    with suppress(AttributeError):  # of Python 3.10's pikepdf; the process' own bound remains
-        pikepdf.settings.set_qpdf_limits(
-            flate_max_memory=MAX_TEXT_BYTES, max_stream_filters=_MAX_FILTERS
-        )
-
-
 def _streams(page: Object) -> Iterator[Stream]:
     """Yields all streams that drawing a page may need beside its operators, each once."""
     seen: set[tuple[int, int]] = set()
@@ -140,11 +141,7 @@ def _streams(page: Object) -> Iterator[Stream]:
         if not isinstance(one, (Array, Dictionary, Stream)):
             continue
         n_objects += 1
-        if n_objects > MAX_OBJECTS:
-            raise DocumentError(
-                f"[document] expected at most {MAX_OBJECTS} objects on a page; found more; send it "
-                "as a picture"
-            )
+        _hold_number(n_objects, MAX_OBJECTS, "objects")
         if one.is_indirect:
             if one.objgen in seen:
                 continue
@@ -159,6 +156,7 @@ def _drawn(page: Any) -> list[Any]:
     found = []
     annotations = page.get("/Annots")
     if isinstance(annotations, Array):
+        _hold_number(len(annotations), MAX_OBJECTS, "objects")
         found += [one.get("/AP") for one in annotations if isinstance(one, Dictionary)]
     for _ in range(_MAX_PARENTS):
         if not isinstance(page, Dictionary):
@@ -168,9 +166,19 @@ def _drawn(page: Any) -> list[Any]:
     return found
 
 
+def _resources(page: Any) -> Any:
+    """Returns what a page's operators name, its own or the nearest parent's."""
+    for _ in range(_MAX_PARENTS):
+        if not isinstance(page, Dictionary) or "/Resources" in page:
+            break
+        page = page.get("/Parent")
+    return page.get("/Resources") if isinstance(page, Dictionary) else None
+
+
 def _contents(page: Object) -> list[Stream]:
     found = page.get("/Contents")
-    parts = [found] if isinstance(found, Stream) else list(found or [])
+    parts = found if isinstance(found, Array) else [found]
+    _hold_number(len(parts), MAX_PARTS, "streams")
     return [part for part in parts if isinstance(part, Stream)]
 
 
@@ -183,6 +191,7 @@ def _weigh(stream: Stream) -> _Weight:
 
 def _inline_bytes(operators: bytes) -> int:
     """Weighs images that are written among operators."""
+    _hold_number(operators.count(b"BI"), MAX_PARTS, "inline images")
     n_bytes = 0
     for entries in _INLINE_IMAGE.findall(operators):
         with suppress(pikepdf.PdfError):  # no image
@@ -275,7 +284,8 @@ def _too_much() -> DocumentError:
     )
 
 
-def _damaged() -> DocumentError:
-    return DocumentError(
-        "[document] expected a complete PDF; found a damaged one; repair it, for instance with qpdf"
-    )
+def _hold_number(found: int, most: int, what: str) -> None:
+    if found > most:
+        raise DocumentError(
+            f"[document] expected at most {most} {what} on a page; found more; send it as a picture"
+        )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 import warnings
+from collections.abc import Iterator
 
 from PIL import Image
 
@@ -29,6 +32,25 @@ def bound(max_bytes: int, max_file_bytes: int = 0) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (in_use + max_bytes, in_use + max_bytes))
         resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@contextlib.contextmanager
+def bounded_time(seconds: float) -> Iterator[None]:
+    """Ends this process where something takes more time of the CPU; that is not to be caught.
+
+    What others do on the machine does not count, unlike with a clock.
+    """
+    try:
+        import resource
+    except ImportError:
+        yield
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
 
 
 def allow_formats(max_pixels: int) -> None:
