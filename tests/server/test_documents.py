@@ -10,9 +10,16 @@ import psutil
 import pytest
 from crispvl import CrispOCR
 from crispvl.inputs.pdf import PdfFile
+from crispvl.results.document import Document
+from crispvl.results.page import Page
 from crispvl.server import pdf_writing
 from crispvl.server.errors import ApiError
-from crispvl.server.kept import BYTES_PER_TOKEN, KeptDocuments
+from crispvl.server.kept import (
+    BYTES_PER_DOCUMENT,
+    BYTES_PER_PAGE,
+    BYTES_PER_TOKEN,
+    KeptDocuments,
+)
 from crispvl.server.pdf_writing import PdfWriters
 from crispvl.server.uploads import Upload
 from crispvl.server.wire.ocr import OcrFields
@@ -125,9 +132,18 @@ async def test_a_pdf_that_cannot_be_written_ends_its_own_process_alone(
 def test_what_is_kept_is_bounded_by_all_that_it_takes(ocr: CrispOCR, receipt: bytes) -> None:
     document = ocr.recognize(receipt)
     n_tokens = sum(len(page.generation.ids) for page in document.pages if page.generation)
-    kept = KeptDocuments(max_bytes=2 * (BYTES_PER_TOKEN * n_tokens + 10))
+    n_bytes = BYTES_PER_DOCUMENT + BYTES_PER_PAGE + BYTES_PER_TOKEN * n_tokens + 10 + len("x")
+    kept = KeptDocuments(max_bytes=2 * n_bytes)
     names = [kept.keep(document, Upload(bytes(10), "x", OcrFields())) for _ in range(3)]
     assert [kept.find(name) is not None for name in names] == [False, True, True]
+
+
+def test_documents_that_hold_nothing_take_room_too() -> None:
+    kept = KeptDocuments(max_bytes=1 << 20)
+    nothing = Document(source="", pages=(Page(number=1),))
+    names = [kept.keep(nothing, Upload(b"", "", OcrFields())) for _ in range(1000)]
+    assert sum(kept.find(name) is not None for name in names) < 250
+    assert kept.find(names[-1]) is not None
 
 
 def test_pages_are_read_like_the_document_without_a_server(
@@ -166,6 +182,40 @@ def test_a_document_that_is_kept_can_be_had_in_other_formats(
     markdown = client.get(f"{PATH}/{reply['id']}", params={"format": "markdown"})
     assert markdown.headers["content-type"].startswith("text/markdown")
     assert client.get(f"{PATH}/another").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["json", "text", "markdown", "hocr"])
+def test_a_header_tells_where_a_document_is_kept(
+    client: httpx.Client, receipt: bytes, expected: str, kind: str
+) -> None:
+    fields = {"keep": "true", "format": kind}
+    response = client.post(PATH, files={"file": receipt}, data=fields)
+    name = response.headers["x-document-id"]
+    assert client.get(f"{PATH}/{name}").text == expected
+    assert kind != "json" or response.json()["id"] == name
+    not_kept = client.post(PATH, files={"file": receipt}, data={"format": kind})
+    assert "x-document-id" not in not_kept.headers
+
+
+def test_a_document_without_a_table_makes_no_empty_csv(
+    client: httpx.Client, receipt: bytes
+) -> None:
+    response = client.post(PATH, files={"file": receipt}, data={"format": "csv"})
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "no_table")
+    assert "x-document-id" not in response.headers
+    table = (EXAMPLES / "table.png").read_bytes()
+    fields = {"format": "csv", "task": "table", "keep": "true"}
+    response = client.post(PATH, files={"file": table}, data=fields)
+    assert response.status_code == 200
+    assert response.text.count("\n") > 2
+    again = client.get(f"{PATH}/{response.headers['x-document-id']}", params={"format": "csv"})
+    assert again.text == response.text
+
+
+def test_formats_of_a_document_that_is_kept_are_checked(
+    client: httpx.Client, receipt: bytes
+) -> None:
+    reply = client.post(PATH, files={"file": receipt}, data={"keep": "true"}).json()
     assert client.get(f"{PATH}/{reply['id']}", params={"format": "doc"}).status_code == 400
 
 

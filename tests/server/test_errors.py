@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
-from .conftest import RunningServer, asking, data_address
+from .conftest import RunningServer, asking, data_address, encoded
 from .test_safety import talk
 
 PATH = "/v1/chat/completions"
@@ -127,6 +129,19 @@ def test_a_cut_picture_is_a_400(client: httpx.Client, receipt: bytes) -> None:
     check(client.post(PATH, json=asking(receipt[: len(receipt) // 2])), 400, "invalid_image")
 
 
+def test_too_many_pixels_are_told_by_the_bound_in_force(
+    serve: Callable[..., RunningServer],
+) -> None:
+    server = serve("--max-pixels", "10000")
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        for kind, mode in (("PNG", "L"), ("TIFF", "I;16")):  # Pillow's and our own check
+            picture = encoded(Image.new(mode, (200, 60)), kind)
+            error = check(client.post(PATH, json=asking(picture)), 400, "invalid_image")
+            assert error["message"] == (
+                "[image] expected at most 10000 pixels; found more; scale the image down"
+            )
+
+
 def test_a_model_that_is_not_here_is_a_404(client: httpx.Client, receipt: bytes) -> None:
     check(client.post(PATH, json=asking(receipt, model="gpt-9")), 404, "model_not_found")
     check(client.get("/v1/models/gpt-9"), 404, "model_not_found")
@@ -166,6 +181,14 @@ def test_what_is_no_http_is_told_so_in_json(server: RunningServer, head: bytes) 
     answer = talk(server.url, head + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "bad_request"
+
+
+def test_a_request_to_upgrade_is_answered_as_any_other(server: RunningServer) -> None:
+    head = "GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\n"
+    upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n"
+    answer = talk(server.url, (head + upgrade).encode())
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert not any("pip install" in line or "WebSocket" in line for line in server.lines)
 
 
 def test_a_body_of_two_lengths_is_refused_and_nothing_behind_it_is_read(

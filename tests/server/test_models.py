@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 
 import crispvl
 import httpx
 import pytest
+from crispvl.options import LoadOptions
+from crispvl.server import pool
+from crispvl.server.admission import Admission
 
 from .conftest import RunningServer, asking
 
@@ -48,6 +53,43 @@ def test_models_are_loaded_when_they_are_asked_for_and_make_room(
             assert reply["model"] == name
         cards = client.get("/v1/models").json()["data"]
         assert [card["max_model_len"] is None for card in cards] == [False, True, False]
+
+
+@pytest.mark.anyio
+async def test_a_model_whose_caller_leaves_while_it_is_loaded_is_loaded_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[object] = []
+    may_end = threading.Event()
+
+    class Slow:
+        def __init__(self, *_: object, **__: object) -> None:
+            begun.append(self)
+            may_end.wait(30)
+
+        def close(self) -> None:
+            begun.remove(self)
+
+    monkeypatch.setattr(pool, "CrispOCR", Slow)
+    sources = {"a": pool.ModelSource("none"), "b": pool.ModelSource("none")}
+    models = pool.ModelPool(sources, LoadOptions(), lambda n: Admission(n, 1, 1.0), 1, None, 60.0)
+
+    async def ask() -> object:
+        async with models.use("b") as model:
+            return model.ocr
+
+    leaving = asyncio.ensure_future(ask())
+    while not begun:
+        await asyncio.sleep(0.01)
+    leaving.cancel()
+    await asyncio.wait((leaving,))
+    staying = [asyncio.ensure_future(ask()) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    may_end.set()
+    assert await asyncio.gather(*staying) == begun * 2
+    assert len(begun) == 1
+    await models.close()
+    assert begun == []
 
 
 def test_metrics_count_what_was_asked(client: httpx.Client, receipt: bytes) -> None:

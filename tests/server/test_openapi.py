@@ -27,6 +27,9 @@ def test_every_endpoint_is_described(document: dict[str, Any]) -> None:
     assert set(PATHS) <= set(document["paths"])
     body = document["paths"]["/v1/ocr"]["post"]["requestBody"]["content"]
     assert {"application/json", "multipart/form-data"} <= set(body)
+    answer = document["paths"]["/v1/ocr"]["post"]["responses"]["200"]
+    assert "x-document-id" in answer["headers"]
+    assert {"application/json", "text/plain", "application/pdf"} <= set(answer["content"])
 
 
 def shorten(body: Any, name: str) -> None:

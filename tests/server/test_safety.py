@@ -129,6 +129,14 @@ def test_a_server_without_a_key_answers_to_names_of_this_machine_only(
         assert client.get("/v1/models", headers={"host": host}).status_code == 200
 
 
+def test_a_server_that_others_reach_without_a_key_says_so(
+    serve: Callable[..., RunningServer],
+) -> None:
+    for arguments, is_open in (((), True), (("--api-key", KEY), False)):
+        lines = serve("--host", "0.0.0.0", *arguments).lines
+        assert any("--api-key-file" in line for line in lines) == is_open
+
+
 def test_files_are_read_below_allowed_folders_only(
     serve: Callable[..., RunningServer], tmp_path: Path, receipt: bytes
 ) -> None:

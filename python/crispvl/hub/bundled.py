@@ -16,7 +16,7 @@ SHA256 = "8f0739534b62f74128e38bed95b5dbe00628e2d73cada3450d162c36ace1cedc"
 NOTICE = (
     "crispvl: reading with the bundled model, which is small and reads printed Latin text. For "
     "handwriting, formulas and questions, name an InternVL model: CrispOCR('model.gguf'), or "
-    "crispvl recognize -m model.gguf"
+    "-m model.gguf on the command line"
 )
 
 _log = logging.getLogger("crispvl")

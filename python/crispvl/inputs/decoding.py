@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from crispvl.errors import ImageError
 from crispvl.extras import install_line
 from crispvl.inputs.damage import DAMAGED, damaged_from, is_damaged
-from crispvl.inputs.pixels import MAX_PIXELS, to_rgb
+from crispvl.inputs.pixels import most_pixels, to_rgb
 from crispvl.inputs.png_samples import is_wide_png, use_range
 from crispvl.inputs.tiff import is_tiff, page_offsets, with_first
 from crispvl.inputs.tiff_messages import TiffMessages
@@ -134,10 +134,9 @@ def decoding(data: bytes, where: str) -> Iterator[None]:
         raise ImageError(
             f"[{where}] expected an image; found {_describe(data)}; save it as PNG or JPEG"
         ) from None
-    except Image.DecompressionBombError as error:
+    except Image.DecompressionBombError:
         raise ImageError(
-            f"[{where}] expected at most {MAX_PIXELS} pixels; found more ({error}); scale the "
-            "image down, or open it yourself and pass the PIL image"
+            f"[{where}] expected at most {most_pixels()} pixels; found more; scale the image down"
         ) from None
     except (ImageError, MemoryError):
         raise
@@ -157,7 +156,7 @@ def _open(data: bytes) -> Image.Image:
 
 def _check_size(size: tuple[int, int]) -> None:
     width, height = size
-    if width * height > MAX_PIXELS:
+    if width * height > most_pixels():
         raise Image.DecompressionBombError(f"{width}×{height} px")
 
 

@@ -13,7 +13,7 @@ from crispvl.inputs.sample_range import eight_bits, white_level
 from crispvl.inputs.transparency import on_ground
 
 MAX_PIXELS = 178_956_970
-"""Most pixels of an encoded image; Pillow refuses as a decompression bomb what is larger."""
+"""Most pixels of an encoded image, as Pillow has it; `most_pixels` heeds who has bound Pillow."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -41,6 +41,12 @@ _CENTIMETRE = 3  # EXIF's unit of resolution; the others are taken for inches
 
 _WIDTH, _HEIGHT, _PHOTOMETRIC, _MAX_SAMPLE_VALUE = 256, 257, 262, 281  # TIFF tags
 _WHITE_IS_ZERO = 0
+
+
+def most_pixels() -> int:
+    """Returns most pixels of an encoded image, in this process."""
+    warned = Image.MAX_IMAGE_PIXELS  # Pillow refuses twice as many
+    return MAX_PIXELS if warned is None else min(MAX_PIXELS, 2 * warned)
 
 
 def to_rgb(image: Image.Image, where: str) -> Image.Image:

@@ -126,7 +126,7 @@ def _add_middleware(app: FastAPI, state: ServerState, keys: tuple[str, ...]) -> 
             allow_origins=options.allow_origin,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],  # OpenAI's clients send some of their own
-            expose_headers=["retry-after", "x-request-id", "x-should-retry"],
+            expose_headers=["retry-after", "x-request-id", "x-should-retry", ocr.KEPT_HEADER],
         )
     app.add_middleware(PathNormaliser)
     app.add_middleware(HeadRequests)

@@ -6,6 +6,7 @@ import anyio.to_thread
 
 from crispvl.results.document import Document
 from crispvl.results.formats import FORMATS
+from crispvl.server.errors import ApiError
 from crispvl.server.pdf_writing import PdfWriters
 from crispvl.server.uploads import Upload
 from crispvl.server.wire.ocr import OutputFormat
@@ -34,4 +35,12 @@ async def write(
     to_text = FORMATS[kind].write
     if to_text is None:
         return await writers.write(document, upload)
-    return await anyio.to_thread.run_sync(lambda: to_text([document]).encode())
+    text = await anyio.to_thread.run_sync(to_text, [document])
+    if kind == "csv" and not text:  # as on the command line: no table is no empty table
+        raise ApiError(
+            422,
+            "[format] expected a table in this document; found none; ask for another format",
+            "no_table",
+            "format",
+        )
+    return text.encode()

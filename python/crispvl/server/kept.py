@@ -16,21 +16,23 @@ MAX_AGE_S = 1800.0
 BYTES_PER_TOKEN = 500
 """Of what was read: its tokens, words and lines."""
 
+BYTES_PER_PAGE = 2048
+BYTES_PER_DOCUMENT = 4096
+"""Even of an empty one."""
+
 
 @dataclass(frozen=True)
 class KeptDocument:
-    """A document that was read, what it was read from, and since when it is kept."""
+    """A document that was read, what it was read from, and since when it is kept.
+
+    Attributes:
+        n_bytes: About as much memory as it takes.
+    """
 
     document: Document
     upload: Upload
     kept_at: float
-
-    @property
-    def n_bytes(self) -> int:
-        """About as much memory as it takes."""
-        generations = [page.generation for page in self.document.pages if page.generation]
-        n_tokens = sum(len(generation.ids) for generation in generations)
-        return len(self.upload.data) + BYTES_PER_TOKEN * n_tokens
+    n_bytes: int
 
 
 class KeptDocuments:
@@ -45,11 +47,14 @@ class KeptDocuments:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._kept: OrderedDict[str, KeptDocument] = OrderedDict()
+        self._n_bytes = 0
 
     def keep(self, document: Document, upload: Upload) -> str:
         """Takes a document, and returns its id."""
         name = secrets.token_urlsafe(18)
-        self._kept[name] = KeptDocument(document, upload, time.monotonic())
+        n_bytes = _n_bytes(document, upload)
+        self._kept[name] = KeptDocument(document, upload, time.monotonic(), n_bytes)
+        self._n_bytes += n_bytes
         self._forget()
         return name
 
@@ -59,10 +64,22 @@ class KeptDocuments:
 
     def _forget(self) -> None:
         oldest = time.monotonic() - self._max_age_s
-        n_bytes = sum(kept.n_bytes for kept in self._kept.values())
         while self._kept:
             first = next(iter(self._kept.values()))
-            if first.kept_at >= oldest and n_bytes <= self._max_bytes:
+            if first.kept_at >= oldest and self._n_bytes <= self._max_bytes:
                 return
-            n_bytes -= first.n_bytes
+            self._n_bytes -= first.n_bytes
             self._kept.popitem(last=False)
+
+
+def _n_bytes(document: Document, upload: Upload) -> int:
+    generations = [page.generation for page in document.pages if page.generation]
+    n_tokens = sum(len(generation.ids) for generation in generations)
+    texts = upload.name, upload.fields.prompt or ""
+    return (
+        BYTES_PER_DOCUMENT
+        + BYTES_PER_PAGE * len(document.pages)
+        + BYTES_PER_TOKEN * n_tokens
+        + len(upload.data)
+        + sum(len(text.encode()) for text in texts)
+    )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from crispvl.results.document import Document
+from crispvl.results.formats import FORMATS
 from crispvl.server.errors import ApiError
 from crispvl.server.events import event_stream
 from crispvl.server.formats import media_type, write
@@ -18,6 +19,9 @@ from crispvl.server.state import ServerState, server_state
 from crispvl.server.uploads import Upload, read_upload
 from crispvl.server.wire import ocr as wire
 from crispvl.server.wire.common import ERRORS
+
+KEPT_HEADER = "x-document-id"
+"""Names a document that is kept, in whatever format it was sent."""
 
 router = APIRouter(tags=["documents"], responses=ERRORS)
 
@@ -30,12 +34,24 @@ _BODY = {
     "application/pdf": {"schema": _FILE},
     "image/*": {"schema": _FILE},
 }
+_HEADERS = {
+    KEPT_HEADER: {
+        "description": "With keep: where the document is kept, /v1/ocr/ID?format=…",
+        "schema": {"type": "string"},
+    }
+}
+_FORMATS = {
+    named.media_type: {"schema": {"type": "string"}}
+    for kind, named in FORMATS.items()
+    if kind != "json"
+}
 
 
 @router.post(
     "/v1/ocr",
     response_model=wire.OcrReply,
     openapi_extra={"requestBody": {"required": True, "content": _BODY}},
+    responses={200: {"headers": _HEADERS, "content": _FORMATS}},
 )
 async def read_document(request: Request) -> Any:
     """Reads a document; ``format`` says what comes back, ``stream`` sends events page by page."""
@@ -54,9 +70,15 @@ async def read_document(request: Request) -> Any:
         return event_stream(run.events())
     document = await run.read()
     if fields.format == "json":
-        reply = await run.reply()
-        return Response(reply.model_dump_json(), media_type=media_type("json"))
-    return await _written(state, document, upload, fields.format)
+        name = run.keep()
+        reply = await run.reply(name)
+        response = Response(reply.model_dump_json(), media_type=media_type("json"))
+    else:
+        response = await _written(state, document, upload, fields.format)
+        name = run.keep()
+    if name is not None:
+        response.headers[KEPT_HEADER] = name
+    return response
 
 
 @router.get("/v1/ocr/{name}", response_class=Response)

@@ -93,11 +93,20 @@ class DocumentRun:
                 described = self._describe(number, event)
                 if described is not None:
                     yield described
-        yield "done", await self.reply()
+        yield "done", await self.reply(self.keep())
 
-    async def reply(self) -> wire.OcrReply:
-        """Returns the answer in JSON; keeps the document where that was asked for."""
-        document, fields = self.document, self._upload.fields
+    def keep(self) -> str | None:
+        """Keeps the document where that was asked for, and returns its id."""
+        wanted = self._upload.fields.keep
+        return self._state.kept.keep(self.document, self._upload) if wanted else None
+
+    async def reply(self, name: str | None) -> wire.OcrReply:
+        """Returns the answer in JSON.
+
+        Args:
+            name: The document's id; None where it is not kept.
+        """
+        document = self.document
         facts = await anyio.to_thread.run_sync(document.to_dict)  # hashes the model's file once
         usage = wire.OcrUsage(
             pages_processed=len(document.pages),
@@ -106,7 +115,7 @@ class DocumentRun:
             completion_tokens=facts["tokens"],
         )
         named = {
-            "id": self._state.kept.keep(document, self._upload) if fields.keep else None,
+            "id": name,
             "model": self._model.name,
             "model_file": facts["model"],
             "pages": [_page(page) for page in document.pages],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from crispvl.reading.ocr import CrispOCR
 from crispvl.reading.stream_count import stream_count
 from crispvl.server.admission import Admission
 from crispvl.server.errors import ApiError
+
+_log = logging.getLogger("crispvl.server")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class ModelPool:
         self._idle_limit = idle_limit
         self._loaded: dict[str, ServedModel] = {}
         self._loading = asyncio.Lock()
+        self._arriving: dict[str, asyncio.Task[None]] = {}
         self.default = next(iter(sources))
 
     @property
@@ -98,7 +102,8 @@ class ModelPool:
                 "model_not_found",
                 "model",
             )
-        model = self._loaded.get(name) or await self._load_model(name)
+        while (model := self._loaded.get(name)) is None:
+            await self._load_model(name)
         model.n_users += 1
         try:
             yield model
@@ -119,19 +124,28 @@ class ModelPool:
             for model in list(self._loaded.values()):
                 self._unload(model)
 
-    async def _load_model(self, name: str) -> ServedModel:
+    async def _load_model(self, name: str) -> None:
+        """Waits until a model is loaded, which goes on where whoever waits goes away."""
+        task = self._arriving.get(name)
+        if task is None:
+            task = self._arriving[name] = asyncio.create_task(self._load_now(name))
+            task.add_done_callback(lambda done: self._has_arrived(name, done))
+        await asyncio.shield(task)
+
+    def _has_arrived(self, name: str, task: asyncio.Task[None]) -> None:
+        del self._arriving[name]
+        if not task.cancelled() and task.exception() is not None:  # somebody may have waited or not
+            _log.info("%s was not loaded: %s", name, task.exception())
+
+    async def _load_now(self, name: str) -> None:
         async with self._loading:
-            if name in self._loaded:  # somebody else was waiting for it, too
-                return self._loaded[name]
             source = self._sources[name]
             self._make_room(source.n_bytes)
             ocr = await anyio.to_thread.run_sync(
                 lambda: CrispOCR(source.model, source.mmproj, load=self._load)
             )
             n_running = self._n_running or stream_count(ocr.model, ReadOptions())
-            model = ServedModel(name, ocr, self._new_admission(n_running))
-            self._loaded[name] = model
-            return model
+            self._loaded[name] = ServedModel(name, ocr, self._new_admission(n_running))
 
     def _make_room(self, n_bytes: int) -> None:
         if self._max_bytes is None:

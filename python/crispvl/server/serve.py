@@ -68,7 +68,8 @@ def serve(options: ServerOptions, sources: Mapping[str, ModelSource], load: Load
     _log.warning("crispvl: serving %s at http://%s:%d", ", ".join(sources), shown, port)
     if not options.keys() and not _is_loopback(host):
         _log.warning(
-            "crispvl: anybody who reaches this address may use it; --api-key asks for a key"
+            "crispvl: other machines can reach this server, and it asks for no key; start it with "
+            "--api-key-file FILE to require one"
         )
     with listener, suppress(KeyboardInterrupt):
         _Server(config, state).run(sockets=[listener])
@@ -127,6 +128,9 @@ class _Protocol(H11Protocol):
         for event in events:
             self.transport.write(self.conn.send(event))
         self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answers a request to upgrade as if it were none (RFC 9110, 7.8); that is no fault."""
 
     def pause_writing(self) -> None:
         super().pause_writing()

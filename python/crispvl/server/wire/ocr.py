@@ -24,7 +24,7 @@ class OcrFields(Sampling, Reading):
     """Whether events hold the pages as pictures."""
     keep: bool = False
     """Whether the document can be had in other formats for half an hour, by the ``id`` of the
-    answer."""
+    answer, which its header ``x-document-id`` tells too."""
 
 
 class DocumentAddress(Wire):
