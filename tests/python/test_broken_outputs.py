@@ -195,3 +195,18 @@ def test_what_is_short_while_a_pdf_is_written_is_not_its_fault(
     told = capsys.readouterr().err
     assert "repair" not in told
     assert told.count("No space" if code == 2 else "enough memory") == (1 if code == 2 else 3)
+
+
+def test_where_one_of_several_files_cannot_be_written_all_old_ones_stay(
+    command: list[str], page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("crispvl.cli.sinks.write_json", fail)
+    old = [tmp_path / f"out.{suffix}" for suffix in ("txt", "json", "tsv")]
+    for path in old:
+        path.write_text("old")
+    job = [*command, str(page), "--format", "text,json,tsv", "-o", str(tmp_path / "out")]
+    assert main(job) == 2
+    assert [path.read_text() for path in old] == ["old"] * 3

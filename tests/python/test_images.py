@@ -230,6 +230,22 @@ def test_a_tiff_that_cannot_be_read_is_described(
         open_image(buffer.getvalue())
 
 
+@pytest.mark.parametrize("part", [0.1, 0.6, 0.95])
+def test_a_tiff_whose_directory_was_cut_off_is_a_damaged_one(part: float) -> None:
+    data = encoded(Image.effect_noise((64, 64), 90), "TIFF", compression="tiff_lzw")
+    with pytest.raises(ImageError, match="found a damaged TIFF; save it"):
+        open_image(data[: int(len(data) * part)])
+
+
+def test_an_avif_that_was_cut_off_is_called_one() -> None:
+    try:
+        data = encoded(Image.effect_noise((64, 64), 90), "AVIF")
+    except (KeyError, OSError):
+        pytest.skip("this Pillow writes no AVIF")
+    with pytest.raises(ImageError, match="an AVIF that is damaged"):
+        open_image(data[: len(data) // 2])
+
+
 def test_a_truncated_file_that_pillow_opened_is_an_image_error() -> None:
     with Image.open(io.BytesIO(PNG[: len(PNG) // 2])) as image, pytest.raises(ImageError):
         open_image(image)

@@ -135,7 +135,8 @@ def test_a_stated_range_counts_in_every_sample() -> None:
 @pytest.mark.parametrize(
     "values",
     [np.full((9, 9, 1), np.nan, np.float32), np.full((9, 9, 1), 1e9, np.float32),
-     np.full((9, 9, 1), -1, np.float64), np.full((9, 9, 1), 1 << 20, np.uint32)],
+     np.full((9, 9, 1), -1, np.float64), np.full((9, 9, 1), 1 << 20, np.uint32),
+     np.linspace(0, 1e-3, 81, dtype=np.float32).reshape(9, 9, 1)],
 )  # fmt: skip
 def test_values_of_no_known_range_are_refused(values: NDArray[Any]) -> None:
     with pytest.raises(ImageError, match="expected grey values of 8 to 16 bits"):

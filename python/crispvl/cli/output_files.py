@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -84,8 +84,15 @@ class Outputs(ExitStack):
             for form, path in paths.items()
         ]  # fmt: skip
         sink = sinks[0] if len(sinks) == 1 else SeveralSinks(sinks)
+        stack.enter_context(_ended(sink))  # all are written before the first file gets its name
         self.n_failed += sink.n_failed_before
         return sink
+
+
+@contextmanager
+def _ended(sink: Sink) -> Iterator[None]:
+    yield
+    sink.end()
 
 
 class OneOutput(Outputs):

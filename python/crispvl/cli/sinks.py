@@ -55,7 +55,7 @@ class Sink:
         """Takes a document that is done, after its pages."""
 
     def end(self) -> None:
-        """Writes what is left."""
+        """Writes what is left, when all documents were taken."""
 
 
 class NoSink(Sink):
@@ -167,6 +167,10 @@ class SeveralSinks(Sink):
                 failures.append(failure)
         if failures:
             raise failures[0]
+
+    def end(self) -> None:
+        for sink in self._sinks:
+            sink.end()
 
 
 class JsonSink(Sink):
@@ -287,7 +291,6 @@ def open_sink(
         else:
             sink = _text_sink(FORMATS[form], stream)
         yield sink
-        sink.end()
 
 
 def _text_sink(form: Format, stream: IO[str]) -> Sink:

@@ -22,6 +22,8 @@ from crispvl.thread_stack import require_stack
 
 _NO_MEMORY = "out of memory"  # of an OSError, what a decoder of Pillow answers in C
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+_SIDES = 256, 257  # of a TIFF, which has both
 
 
 class Frames:
@@ -200,6 +202,8 @@ def _describe(data: bytes) -> str:
         return "a PDF, whose pages CrispOCR reads but which is no single image"
     if is_tiff(data):
         return _describe_tiff(data)
+    if data[4:8] == b"ftyp" and data[8:12] in _AVIF_BRANDS:
+        return "an AVIF that is damaged, or that this Pillow cannot decode"
     return describe_bytes(data)
 
 
@@ -213,6 +217,8 @@ def describe_bytes(data: bytes) -> str:
 def _describe_tiff(data: bytes) -> str:
     try:
         tags: Any = first_directory(data)
+        if any(tags.get(side) is None for side in _SIDES):
+            return "a damaged TIFF"
         bits, photometric = tags.get(258, (1,)), _PHOTOMETRICS.get(tags.get(262), "unknown colours")
         form = {2: "signed", 3: "floating-point"}.get(tags.get(339, (1,))[0], "unsigned")
         alpha = " with alpha" if 338 in tags else ""

@@ -42,7 +42,8 @@ def white_level(values: NDArray[Any], depth: int, where: str, stated: object = N
         whites.append(full)
     slack = _OVERSHOOT if is_float else 0.0
     white = next((white for white in whites if greatest <= white * (1 + slack)), None)
-    if white is not None and least >= -white * slack:
+    is_black = white is not None and is_float and 0 < greatest < white / 255
+    if white is not None and not is_black and least >= -white * slack:
         return white
     raise ImageError(
         f"[{where}] expected grey values of 8 to 16 bits; found {values.dtype} from {least:g} to "
