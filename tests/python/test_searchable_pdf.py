@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,32 @@ def test_a_pdf_looks_as_before_and_holds_its_text(core: FakeModel, tmp_path: Pat
     assert 640 - 122 <= bottom < top <= 640 - 66
     for pdf in (before, after):
         pdf.close()
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_standard_error_is_the_callers_after_a_pdf_was_written(tmp_path: Path) -> None:
+    source, before = tmp_path / "book.pdf", sys.stderr
+    source.write_bytes(pdf_files.pdf([page_with_lines(1)]))
+    document("Hello").to_pdf(tmp_path / "out.pdf", source)
+    assert sys.stderr is before
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_a_pdf_is_written_without_threads_that_an_interrupt_could_leave_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    start = threading.Thread.start
+
+    def noted(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", noted)
+    source = tmp_path / "book.pdf"
+    source.write_bytes(pdf_files.pdf([page_with_lines(1), page_with_lines(2)]))
+    document("Hello").to_pdf(tmp_path / "out.pdf", source)
+    assert started == []
 
 
 @pytest.mark.usefixtures("ocrmypdf")

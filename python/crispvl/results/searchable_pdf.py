@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ MIN_SIDE_PT, MAX_SIDE_PT = 3, 14_400
 STRAY = 0.25
 """A page that holds less text than this part of what was read, as a stamp or a page number is, gets
 the text that was read; one that holds more keeps its own."""
+
+
+_PLUGINS = "crispvl.integrations.ocrmypdf", "crispvl.integrations.ocrmypdf_serial"
 
 
 def write_pdf(
@@ -108,11 +112,12 @@ def _run(
     ocrmypdf: Any, pages: Path, output: Path, numbers: list[int], records: Path, mode: str
 ) -> None:
     try:
-        with _without_advice():
+        # pikepdf leaves a stream of its own as sys.stderr where it checks a file.
+        with _without_advice(), redirect_stderr(sys.stderr):
             ocrmypdf.ocr(
                 pages,
                 output,
-                plugins=["crispvl.integrations.ocrmypdf"],
+                plugins=list(_PLUGINS),
                 crispvl_records=str(records),
                 pages=",".join(map(str, numbers)),
                 mode=mode,
