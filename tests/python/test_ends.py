@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import crispvl
@@ -18,6 +20,7 @@ from crispvl.cli import main
 from crispvl.errors import DocumentError, OutOfMemoryError
 from crispvl.inputs.images import open_image
 from crispvl.reading import whole_page_reader
+from crispvl.results.outputs import whole_files
 from PIL import Image
 
 from .conftest import FakeModel
@@ -69,6 +72,51 @@ def test_a_signal_that_nohup_ignores_stays_ignored(
         assert main([*command, str(page)]) == 0
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@posix
+def test_a_signal_waits_until_all_files_have_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def interrupted(part: Path, target: Path) -> Path:
+        os.kill(os.getpid(), signal.SIGINT)
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    files = [tmp_path / name for name in "abc"]
+
+    def write() -> None:
+        with whole_files(files) as parts:
+            for part in parts:
+                part.write_text("new")
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert sorted(tmp_path.iterdir()) == files
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@posix
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_while_temporary_files_are_removed_leaves_none(
+    command: list[str], page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    pytest.importorskip("ocrmypdf")
+    number, removed = signal.Signals[name], []
+
+    def interrupted(path: Any, *arguments: Any, **options: Any) -> None:
+        if Path(path).name.startswith("crispvl-"):
+            removed.append(Path(path))
+            os.kill(os.getpid(), number)
+        shutil.rmtree(path, *arguments, **options)
+
+    monkeypatch.setattr("tempfile._shutil", SimpleNamespace(rmtree=interrupted))
+    job = [*command, str(page), "--format", "pdf", "-o", str(tmp_path / "out.pdf")]
+    assert main(job) == 128 + number
+    assert removed
+    assert not any(folder.exists() for folder in removed)
 
 
 INTERRUPT = """

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from crispvl.held_signals import held_signals
 from crispvl.inputs.pipes import is_stream
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -94,14 +95,16 @@ def whole_files(paths: Sequence[Path], *, durable: bool = False) -> Iterator[lis
         for part, _ in written if durable else ():
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
-        for part, target in written:
-            part.replace(target)
+        with held_signals():  # all or none
+            for part, target in written:
+                part.replace(target)
         for folder in {target.parent for _, target in written} if durable else ():
             _sync_folder(folder)
     finally:
-        for part in parts:
-            with suppress(OSError):  # of a disk that fails, the first error tells more
-                part.unlink(missing_ok=True)
+        with held_signals():
+            for part in parts:
+                with suppress(OSError):  # of a disk that fails, the first error tells more
+                    part.unlink(missing_ok=True)
 
 
 def _part_beside(path: Path) -> Path:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from crispvl.errors import DocumentError, PasswordError
 from crispvl.extras import need
+from crispvl.held_signals import held_signals
 from crispvl.inputs.data_uri import decode_data_uri, is_data_uri
 from crispvl.inputs.images import ImageLike, read_file
 from crispvl.inputs.pdf import POINTS_PER_INCH, PdfFile
@@ -69,10 +70,10 @@ def write_pdf(
     """
     require_stack()
     ocrmypdf = need("ocrmypdf", "pdf")
-    with tempfile.TemporaryDirectory(prefix="crispvl-") as folder:
-        pages = Path(folder) / "pages.pdf"
-        records = Path(folder) / "records.jsonl"
-        made = Path(folder) / "made.pdf"
+    with _temporary_folder() as folder:
+        pages, records, made = (
+            folder / name for name in ("pages.pdf", "records.jsonl", "made.pdf")
+        )
         _write_pages(source, pages, password)
         records.write_text(to_jsonl(document), "utf-8")
         kept, mode = _held_already(pages, document)
@@ -84,6 +85,16 @@ def write_pdf(
         with whole_file(output) as stream:
             stream.write(made.read_bytes())  # the folders may be on different disks
     return kept
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    folder = tempfile.TemporaryDirectory(prefix="crispvl-")
+    try:
+        yield Path(folder.name)
+    finally:
+        with held_signals():
+            folder.cleanup()
 
 
 def _held_already(path: Path, document: DocumentLike) -> tuple[tuple[int, ...], str]:
