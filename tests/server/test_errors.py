@@ -87,6 +87,24 @@ def test_a_field_of_several_types_is_told_by_what_it_came_nearest_to(
     assert f": {found}" in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("part", "where"),
+    [
+        ({"type": "image_url", "image_url": None}, "image_url"),
+        ({"type": "image_url", "image_url": {"url": 5}}, "image_url.url"),
+        ({"type": "image_url", "image_url": {}}, "image_url.url"),
+        ({"type": "file", "file": {"file_id": "x"}}, "file.file_data"),
+        ({"type": "text"}, "text"),
+    ],
+)
+def test_a_field_of_a_part_is_named_as_it_was_sent(
+    client: httpx.Client, part: object, where: str
+) -> None:
+    error = check(client.post(PATH, json=asking(part)), 400)
+    assert error["param"] == f"messages.0.content.0.{where}"
+    assert error["message"].startswith(f"[{error['param']}] expected ")
+
+
 def test_a_packed_body_is_a_415(client: httpx.Client) -> None:
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     check(client.post(PATH, content=gzip.compress(b"{}"), headers=headers), 415)
@@ -172,6 +190,13 @@ def test_a_target_that_is_no_path_is_an_error_of_its_sender(
 ) -> None:
     answer = talk(server.url, line + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 40")
+
+
+def test_a_target_may_name_the_server(server: RunningServer) -> None:
+    for path, status in ((b"/version", b"200"), (b"", b"200"), (b"/nothing", b"404")):
+        line = b"GET http://localhost" + path + b" HTTP/1.1\r\n"
+        answer = talk(server.url, line + b"Host: localhost\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 " + status)
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,10 @@ def test_a_form_that_leads_nowhere_is_said(client: httpx.Client, receipt: bytes)
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     response = client.post(CHAT, json=asking(receipt, response_format=form))
     assert response.status_code == 422
+    form["json_schema"]["schema"] = {"enum": ["x" * 300_000]}  # type: ignore[index]
+    response = client.post(CHAT, json=asking(receipt, response_format=form))
+    assert (response.status_code, response.json()["error"]["param"]) == (422, "response_format")
+    assert "characters" in response.json()["error"]["message"]
     choices = ["x" * 10_000 + str(i) for i in range(100)]
     response = client.post(CHAT, json=asking(receipt, guided_choice=choices))
     assert response.status_code == 400

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -164,9 +165,98 @@ def test_what_is_wrong_is_said_aloud(page: Any) -> None:
     drop(page, "broken.png", b"\x89PNG\r\n\x1a\n" + bytes(50), "image/png")
     alert = page.wait_for_selector("#error:not([hidden])")
     assert alert.get_attribute("role") == "alert"
-    assert "broken.png was not read" in alert.inner_text()
+    assert "broken.png was not read. Expected an image" in alert.inner_text()
     assert "save it as PNG or JPEG" in alert.inner_text()
+    assert page.is_visible("#drop")  # for the next one
+    assert page.title() == "crispvl"
     page.wrong.clear()  # the browser notes every 400
+
+
+def test_a_locked_document_asks_for_its_password(page: Any) -> None:
+    pikepdf = pytest.importorskip("pikepdf", reason="pikepdf is not installed")
+    plain = encoded(Image.open(EXAMPLES / "receipt.png").convert("RGB"), "PDF")
+    locked = io.BytesIO()
+    with pikepdf.open(io.BytesIO(plain)) as pdf:
+        pdf.save(locked, encryption=pikepdf.Encryption(owner="o", user="open"))
+    drop(page, "locked.pdf", locked.getvalue(), "application/pdf")
+    page.wait_for_selector("#locked[open]")
+    assert violations(page) == []
+    page.keyboard.type("shut")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#wrong:not([hidden])")
+    page.keyboard.type("open")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(READ)
+    assert "CORNER CAFE" in page.inner_text("#text")
+    page.fill("#question", "OCR")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".turn:not(.mine):not(.live)")
+    assert page.is_hidden("#error")
+    drop(page, "locked.pdf", locked.getvalue(), "application/pdf")
+    page.wait_for_selector("#locked[open]")
+    page.keyboard.press("Escape")
+    assert page.is_visible("#drop")
+    page.wrong.clear()  # the browser notes every 422
+
+
+def test_a_server_that_ends_in_the_middle_leaves_what_was_read(
+    browser: Any, serve: Callable[..., RunningServer]
+) -> None:
+    server = serve()
+    receipt = Image.open(EXAMPLES / "receipt.png").convert("RGB")
+    data = encoded(
+        receipt, "TIFF", save_all=True, append_images=[receipt] * 40, compression="tiff_deflate"
+    )
+    with opened(browser, server.url) as page:
+        drop(page, "many.tif", data, "image/tiff")
+        page.wait_for_selector("#text .row")
+        server.process.kill()
+        alert = page.wait_for_selector("#error:not([hidden])")
+        assert "many.tif was not read to the end. The server cannot" in alert.inner_text()
+        assert page.is_enabled("#copy")
+        assert page.is_hidden("#stop")
+        page.click("#again")
+        page.click("#sample")
+        assert page.is_visible("#drop")
+        page.wrong.clear()  # the browser notes what it cannot reach
+
+
+def test_a_document_is_named_however_long_its_name_is(page: Any, receipt: bytes) -> None:
+    name = "a-name-" * 50 + ".png"
+    for width in (1280, 320):
+        page.set_viewport_size({"width": width, "height": 700})
+        drop(page, name, receipt, "image/png")
+        page.wait_for_selector(READ)
+        assert page.inner_text("#name") == name
+        assert page.title() == f"{name} – crispvl"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert width < 1280 or page.locator(".bar").bounding_box()["height"] < 60
+
+
+def test_each_line_is_written_in_its_own_direction(page: Any, receipt: bytes) -> None:
+    drop(page, "receipt.png", receipt, "image/png")
+    page.wait_for_selector(READ)
+    left = page.evaluate(
+        r"""() => {
+            const text = "\u0645\u0631\u062d\u0628\u0627\nHello";
+            viewer.finish({ ...viewer.page(1).result, text, lines: [], words: [] });
+            return [0, 6].map((at) => {
+                const range = document.createRange();
+                const letters = find("text").firstChild.nextSibling || find("text").firstChild;
+                range.setStart(letters, at);
+                range.setEnd(letters, at + 1);
+                return range.getBoundingClientRect().left;
+            });
+        }"""
+    )
+    assert left[0] > left[1] + 100
+
+
+def test_a_page_without_text_has_no_confidence(page: Any) -> None:
+    drop(page, "blank.png", encoded(Image.new("RGB", (300, 400), "white"), "PNG"), "image/png")
+    page.wait_for_selector(READ)
+    assert page.inner_text("#facts").startswith("No text")
+    assert page.inner_text("#text").strip() == "This page is blank."
 
 
 def test_reading_can_be_stopped(page: Any, client: httpx.Client) -> None:

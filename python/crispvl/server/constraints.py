@@ -19,6 +19,9 @@ ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 
 MOST_CHOICES_LENGTH = 100_000
 
+MOST_SCHEMA_LENGTH = 200_000
+"""In characters of JSON. Larger ones take seconds, only to be too large to be followed."""
+
 Form = Mapping[str, Any] | str
 """A JSON schema, or a regular expression."""
 
@@ -62,6 +65,14 @@ def make_constraint(form: Form, model: Model, options: ReadOptions) -> Constrain
     try:
         if isinstance(form, str):
             return RegexConstraint(model, form, options.temperature, options.seed)
+        if len(json.dumps(form)) > MOST_SCHEMA_LENGTH:
+            raise ApiError(
+                422,
+                f"[response_format] expected a schema of at most {MOST_SCHEMA_LENGTH} characters; "
+                "found a longer one; shorten it",
+                "invalid_schema",
+                "response_format",
+            )
         return JsonConstraint(model, form, options.temperature, options.seed)
     except ValueError as error:
         raise ApiError(422, str(error), "invalid_schema", "response_format") from error

@@ -210,16 +210,30 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     )
 
 
-def _most_telling(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Returns the first error, or one of the same field that found the type right at least.
+_PART_KINDS = frozenset(("text", "image", "file", "input_file"))
+_TYPE_NAMES = frozenset(("body", "query", "str", "int", "float", "bool"))
 
-    Where a field may be of several types, it has an error for each of them.
+
+def _most_telling(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Returns the first error, or one of the same field that got further into it.
+
+    Where a field may be of several types, it has an error for each of them; the one that found the
+    type right, or went deepest, is about what was meant.
     """
     same = [error for error in errors if _place(error)[:1] == _place(errors[0])[:1]]
-    return next((error for error in same if not error["type"].endswith("_type")), errors[0])
+    return max(same, key=lambda error: (not error["type"].endswith("_type"), len(_place(error))))
 
 
 def _place(error: Mapping[str, Any]) -> list[str]:
-    """Returns where an error is, without pydantic's names of types, such as ``list[str]``."""
-    parts = [str(part) for part in error["loc"] if part not in ("body", "query")]
-    return [part for part in parts if part.isidentifier() or part.isdigit()]
+    """Returns where an error is, without pydantic's names of types: ``list[str]``, ``ImageUrl``,
+    and the kind of a part behind its number."""
+    found: list[str] = []
+    before: object = None
+    for part in error["loc"]:
+        name = str(part)
+        is_kind = isinstance(before, int) and name in _PART_KINDS
+        is_type = name in _TYPE_NAMES or name[:1].isupper() or not name.replace("_", "a").isalnum()
+        if not (is_kind or is_type):
+            found.append(name)
+        before = part
+    return found

@@ -1,8 +1,13 @@
-"""Paths as clients write them: with a slash at the end, or without ``/v1``."""
+"""Paths as clients write them: whole addresses, with a slash at the end, or without ``/v1``."""
 
 from __future__ import annotations
 
+import re
+
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+_SITE = re.compile(r"\Ahttps?://[^/]+", re.IGNORECASE)
+"""Which a request may name before the path (RFC 9112, 3.2.2); its header ``Host`` says the same."""
 
 _OF_V1 = frozenset(("chat", "completions", "models", "ocr"))
 
@@ -15,7 +20,7 @@ class PathNormaliser:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            path = scope["path"].rstrip("/") or "/"
+            path = _SITE.sub("", scope["path"], count=1).rstrip("/") or "/"
             if path[1:].partition("/")[0] in _OF_V1:
                 path = f"/v1{path}"
             scope["path"] = path

@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 
 _VIEWER = ("dom.js", "sheet.js", "text.js", "viewer.js", "downloads.js")
-_SERVER = (*_VIEWER, "stream.js", "questions.js", "reader.js")
+_SERVER = (*_VIEWER, "stream.js", "questions.js", "password.js", "reader.js")
 _FILE = (*_VIEWER, "opened.js")
 
 

@@ -28,9 +28,10 @@ function say(text) {
 
 /** Shows what went wrong, until it is closed. */
 function fail(error) {
+  const said = make("span", { dir: "auto" }, error.message);
   const close = make("button", { type: "button", "aria-label": "Close" }, "×");
   close.addEventListener("click", () => { find("error").hidden = true; });
-  find("error").replaceChildren(close, error.message);
+  find("error").replaceChildren(close, said);
   find("error").hidden = false;
 }
 

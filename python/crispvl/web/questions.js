@@ -23,7 +23,7 @@ class Questions {
   }
 
   async ask(question) {
-    const { file, number, model } = this.about();
+    const { file, number, model, password } = this.about();
     if (number !== this.number) this.turns = []; // another page is another conversation
     this.number = number;
     this.form.question.value = "";
@@ -36,7 +36,7 @@ class Questions {
       const turns = [...this.turns, { role: "user", content: question }];
       const messages = turns.map((turn, i) =>
         i ? turn : { role: "user", content: [...first, { type: "text", text: turn.content }] });
-      const body = { model, messages, pages: String(number), layout: "page", stream: true };
+      const body = { model, password, messages, pages: String(number), layout: "page", stream: true };
       const init = {
         body: JSON.stringify(body), headers: { "Content-Type": "application/json" }, signal: this.running.signal,
       };

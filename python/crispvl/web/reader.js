@@ -3,48 +3,76 @@
 
 const viewer = new Viewer();
 let file = null; // the document that is shown
+let password = ""; // of the document
 let result = null; // what was read of it
 let reading = null; // stops the request that runs
 
 const questions = new Questions(find("ask"), find("turns"), () => ({
-  file, number: viewer.current, model: find("model").value || undefined,
+  file, number: viewer.current, model: find("model").value || undefined, password: password || undefined,
 }));
 new Downloads(FORMATS.map(([kind]) => kind), () => result, async (kind) => {
-  let response = await fetch(`v1/ocr/${result.id}?format=${kind}`);
+  let response = await reached(fetch(`v1/ocr/${result.id}?format=${kind}`));
   if (response.status === 404) { // kept no longer, or by another replica
-    response = await fetch("v1/ocr", { method: "POST", body: form({ format: kind }) });
+    response = await reached(fetch("v1/ocr", { method: "POST", body: form({ format: kind }) }));
   }
   if (!response.ok) throw await problem(response);
   return response.blob();
 });
 
-async function read(next) {
+/** Has a document read; a further one takes the place of the first. */
+async function read(next, key = "") {
   stop();
   file = next;
+  password = key;
   result = null;
+  nameDocument(file.name);
   viewer.clear();
   questions.clear();
   find("error").hidden = true;
   for (const [id, shown] of [["welcome", 0], ["work", 1], ["tools", 1], ["talk", 0], ["save", 0]]) find(id).hidden = !shown;
   find("copy").disabled = true;
+  find("work").scrollTop = 0;
   setBusy(true);
   const own = reading = new AbortController();
   try {
     await follow(own);
   } catch (error) {
     if (own !== reading) return;
-    if (error.name === "AbortError") stopped();
-    else { find("facts").textContent = ""; fail(new Error(`${file.name} was not read. ${error.message}`)); }
+    await endEarly(error);
   } finally {
     if (own === reading) { reading = null; setBusy(false); }
   }
+}
+
+/** Says why a document was not read to its end, and leaves what was. */
+async function endEarly(error) {
+  if (error.code === "password_required") return unlock();
+  const isStopped = error.name === "AbortError";
+  const isOpen = viewer.pages.size > 0;
+  const name = file.name;
+  if (isStopped || isOpen) leave(isStopped ? "Stopped." : "Not read to the end.");
+  else startAgain();
+  if (!isStopped) fail(new Error(`${name} was not read${isOpen ? " to the end" : ""}. ${error.message}`));
+}
+
+/** Asks for the password of a document and has it read with that. */
+async function unlock() {
+  const [locked, wasWrong] = [file, password !== ""];
+  startAgain();
+  const key = await askPassword(locked.name, wasWrong);
+  if (key) read(locked, key);
+}
+
+function nameDocument(name) {
+  find("name").textContent = name;
+  document.title = name ? `${name} – crispvl` : "crispvl";
 }
 
 /** Returns the document and what is wanted of it. */
 function form(fields) {
   const data = new FormData();
   data.append("file", file, file.name);
-  const chosen = { layout: find("layout").value, model: find("model").value };
+  const chosen = { layout: find("layout").value, model: find("model").value, password };
   for (const [name, value] of Object.entries({ ...chosen, ...fields })) data.append(name, value);
   return data;
 }
@@ -67,7 +95,7 @@ const handlers = {
   },
   started(data) {
     viewer.begin(data);
-    find("facts").textContent = `Reading page ${data.number}…`;
+    tellProgress();
   },
   tiles(data) {
     viewer.update(data.number, (page) => { page.tiles = [data.n_done, data.n_tiles]; });
@@ -85,6 +113,7 @@ const handlers = {
   page(data) {
     viewer.finish(data);
     setProgress(data.number, 1);
+    tellProgress();
   },
   done(data) {
     result = { ...data, stem: stem(file.name) };
@@ -104,6 +133,11 @@ function setProgress(number, done) {
   find("progress").firstElementChild.style.width = `${percent}%`;
 }
 
+function tellProgress() {
+  const done = [...share.values()].filter((part) => part === 1).length;
+  find("facts").textContent = share.size === 1 ? "Reading…" : `${done} of ${share.size} pages read…`;
+}
+
 function setBusy(busy) {
   find("stop").hidden = find("progress").hidden = !busy;
   find("progress").setAttribute("aria-valuenow", 0);
@@ -116,16 +150,18 @@ function stop() {
   questions.stop();
 }
 
-function stopped() {
+/** Leaves what was read so far, to be copied. */
+function leave(why) {
   for (const node of document.querySelectorAll("#text .live")) node.classList.remove("live");
-  find("facts").textContent = "Stopped.";
+  find("facts").textContent = why;
   result = { text: viewer.read };
   find("copy").disabled = !result.text;
-  say("Stopped.");
+  say(why);
 }
 
 function startAgain() {
   stop();
+  nameDocument("");
   for (const [id, shown] of [["welcome", 1], ["work", 0], ["tools", 0]]) find(id).hidden = !shown;
   find("file").value = "";
   find("file").focus();
@@ -136,8 +172,12 @@ find("again").addEventListener("click", startAgain);
 for (const id of ["layout", "model"]) find(id).addEventListener("change", () => { if (file) read(file); });
 find("file").addEventListener("change", (event) => { if (event.target.files[0]) read(event.target.files[0]); });
 find("sample").addEventListener("click", async () => {
-  const response = await fetch("static/sample.png");
-  read(new File([await response.blob()], "sample.png", { type: "image/png" }));
+  try {
+    const response = await reached(fetch("static/sample.png"));
+    read(new File([await response.blob()], "sample.png", { type: "image/png" }));
+  } catch (error) {
+    fail(error);
+  }
 });
 document.addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("over"); });
 document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("over"); });
@@ -153,7 +193,7 @@ document.addEventListener("paste", (event) => {
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && reading) stop(); });
 
 async function listModels() {
-  const response = await fetch("v1/models");
+  const response = await reached(fetch("v1/models"));
   if (!response.ok) throw await problem(response);
   const cards = (await response.json()).data;
   find("model").replaceChildren(...cards.map((card) => make("option", { value: card.id }, card.id)));

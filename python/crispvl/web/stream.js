@@ -1,12 +1,27 @@
 "use strict";
 // Requests to the server, and the events that come back.
 
-/** What went wrong, in the server's words. */
+/** What went wrong, in the server's words and with its code for it. */
 async function problem(response) {
   try {
-    return new Error((await response.json()).error.message);
+    return told((await response.json()).error);
   } catch {
     return new Error(`The server answered ${response.status}.`);
+  }
+}
+
+/** Makes a sentence of "[where] expected this; found that; do so": where is for programs. */
+function told({ message, code }) {
+  const said = message.replace(/^\[[^\]]*\] /, "");
+  return Object.assign(new Error(`${said.charAt(0).toUpperCase()}${said.slice(1)}.`), { code });
+}
+
+/** Waits for the network; what a browser says about it is no help to anybody. */
+async function reached(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Error("The server cannot be reached. Try again later.");
   }
 }
 
@@ -16,7 +31,7 @@ async function* events(response) {
   const reader = response.body.getReader();
   let held = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reached(reader.read());
     if (done) return;
     held += decoder.decode(value, { stream: true });
     const blocks = held.split("\n\n");
@@ -33,14 +48,17 @@ async function* events(response) {
   }
 }
 
-/** Posts and yields events; throws what the server says is wrong. */
+/** Posts and yields events; throws what the server says is wrong, or where it falls silent. */
 async function* ask(path, init) {
-  const response = await fetch(path, { method: "POST", ...init });
+  const response = await reached(fetch(path, { method: "POST", ...init }));
   if (!response.ok) throw await problem(response);
+  let isWhole = false;
   for await (const [name, data] of events(response)) {
-    if (data.error && (name === "error" || name === "message")) throw new Error(data.error.message);
+    if (data.error && (name === "error" || name === "message")) throw told(data.error);
+    isWhole = name === "done" || data === "[DONE]";
     yield [name, data];
   }
+  if (!isWhole) throw new Error("The server ended in the middle. Try again later.");
 }
 
 function asDataAddress(file) {

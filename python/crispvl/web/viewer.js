@@ -100,10 +100,19 @@ class Viewer {
     page.outlines = [];
     for (const name of ["lines", "words", "boxes"]) page[name] = result[name] || [];
     if (result.width_px) [page.width, page.height, page.grid] = [result.width_px, result.height_px, result.grid];
+    if (page.error) this.mark(result.number);
     if (result.number !== this.current) return;
     if (page.error) this.sheet.draw(page);
     this.sheet.drawShapes(page);
     this.drawText();
+  }
+
+  /** Marks a page that could not be read in the list. */
+  mark(number) {
+    const button = document.querySelector(`[data-page="${number}"]`);
+    if (!button) return;
+    button.classList.add("failed");
+    button.append(" failed");
   }
 
   /** Lights up the line that something belongs to, on both sides. */
@@ -147,9 +156,10 @@ class Viewer {
 /** Says how much was read, and how sure the model was. */
 function facts({ text, confidence, timings }) {
   const words = text.split(/\s+/).filter(Boolean).length;
-  const percent = confidence === 1 ? "100" : Math.min(100 * confidence, 99.9).toFixed(1);
   const seconds = (timings.total_ms / 1000).toFixed(1);
-  return `${words} words · ${percent}% sure · ${seconds} s`;
+  if (!words) return `No text · ${seconds} s`;
+  const percent = confidence === 1 ? "100" : Math.min(100 * confidence, 99.9).toFixed(1);
+  return `${words} word${words === 1 ? "" : "s"} · ${percent}% sure · ${seconds} s`;
 }
 
 /** Shows what a page cost. */
