@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -149,6 +150,37 @@ def test_a_pdf_looks_as_before_and_holds_its_text(core: FakeModel, tmp_path: Pat
     assert 640 - 122 <= bottom < top <= 640 - 66
     for pdf in (before, after):
         pdf.close()
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+@pytest.mark.parametrize(
+    "crop", [(100, 50, 900, 690), (900, 690, 100, 50), (100, 50, 5000, 690), None]
+)
+def test_the_text_of_a_page_that_is_shown_in_part_is_on_its_ink(
+    core: FakeModel, tmp_path: Path, crop: tuple[int, ...] | None
+) -> None:
+    pikepdf, pypdfium2 = pytest.importorskip("pikepdf"), pytest.importorskip("pypdfium2")
+    core.answer = list(b"Total\nThank you")
+    source, out, model = (tmp_path / name for name in ("book.pdf", "out.pdf", "model.gguf"))
+    model.touch()
+    picture = Image.new("L", (900, 690), 255)
+    picture.paste(page_with_lines(2), (100, 0))
+    with pikepdf.open(io.BytesIO(pdf_files.pdf([picture]))) as pdf:
+        if crop is not None:
+            pdf.pages[0].cropbox = list(crop)
+        pdf.save(source)
+    CrispOCR(model).recognize(source, dpi=72).to_pdf(out)
+    with pikepdf.open(source) as before, pikepdf.open(out) as after:
+        for box in ("/MediaBox", "/CropBox"):
+            boxes = [pdf.pages[0].obj.get(box) for pdf in (before, after)]
+            if boxes[0] is not None:
+                assert sorted(map(int, boxes[0])) == sorted(map(int, boxes[1]))
+    pdf = pypdfium2.PdfDocument(out)
+    text_page = pdf[0].get_textpage()
+    left, bottom, right, top = text_page.get_charbox(0)  # T
+    pdf.close()
+    assert 138 <= left < right <= 230
+    assert 690 - 122 <= bottom < top <= 690 - 66
 
 
 @pytest.mark.usefixtures("ocrmypdf")

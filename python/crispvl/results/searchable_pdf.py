@@ -32,6 +32,7 @@ from crispvl.options import InputOptions
 from crispvl.results.json_lines import to_jsonl
 from crispvl.results.outputs import concerns_all, whole_file
 from crispvl.results.page import DocumentLike
+from crispvl.results.page_boxes import Boxes, narrow_boxes, restore_boxes
 from crispvl.thread_stack import require_stack
 
 DEFAULT_DPI = 200
@@ -74,7 +75,7 @@ def write_pdf(
         pages, records, made = (
             folder / name for name in ("pages.pdf", "records.jsonl", "made.pdf")
         )
-        _write_pages(source, pages, password)
+        boxes = _write_pages(source, pages, password)
         records.write_text(to_jsonl(document), "utf-8")
         kept, mode = _held_already(pages, document)
         numbers = [page.number for page in document.pages if page.text and page.number not in kept]
@@ -82,6 +83,8 @@ def write_pdf(
             _run(ocrmypdf, pages, made, numbers, records, mode)
         else:
             made = pages
+        if boxes:
+            restore_boxes(made, boxes)
         with whole_file(output) as stream:
             stream.write(made.read_bytes())  # the folders may be on different disks
     return kept
@@ -160,17 +163,19 @@ def _without_advice() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _write_pages(source: ImageLike, path: Path, password: str | None) -> None:
-    """Writes a document as a PDF that is not encrypted."""
+def _write_pages(source: ImageLike, path: Path, password: str | None) -> Boxes:
+    """Writes a document as a PDF that is not encrypted, of what viewers show of its pages."""
     whole = _whole(source)
     if not isinstance(whole, (Path, bytes)) or not is_pdf(whole):
         path.write_bytes(_images_as_pdf(whole))
-        return
+        return {}
     pikepdf = need("pikepdf", "pdf")
     try:
         opened = whole if isinstance(whole, Path) else io.BytesIO(whole)
         with pikepdf.open(opened, password=password or "") as pdf:
+            boxes = narrow_boxes(pdf)
             pdf.save(path, encryption=False)
+            return boxes
     except pikepdf.PasswordError as error:
         raise PasswordError(
             "[pdf] expected the document's password; found another, or none; pass password="
