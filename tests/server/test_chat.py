@@ -278,6 +278,34 @@ def test_a_model_of_lines_reads_pages_by_their_lines_where_their_text_is_asked_f
     assert found[-1]["choices"][0]["layout"] == "lines"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_fits_of_a_page_comes_where_few_tokens_are_asked_for(
+    client: httpx.Client, receipt: bytes, stream: bool
+) -> None:
+    whole = client.post(PATH, json=asking(receipt, prompt="OCR")).json()["choices"][0]
+    text = whole["message"]["content"]
+    for n_tokens in (1, 5, 30):
+        body = asking(receipt, prompt="OCR", max_tokens=n_tokens, stream=stream)
+        if stream:
+            body["stream_options"] = {"include_usage": True}
+            sent = chunks(client, body)
+            found = "".join(
+                choice["delta"].get("content") or "" for c in sent for choice in c["choices"]
+            )
+            reason, usage = sent[-2]["choices"][0]["finish_reason"], sent[-1]["usage"]
+        else:
+            reply = client.post(PATH, json=body).json()
+            found, usage = reply["choices"][0]["message"]["content"], reply["usage"]
+            reason = reply["choices"][0]["finish_reason"]
+        assert found
+        assert text.startswith(found)
+        assert reason == "length"
+        assert usage["completion_tokens"] == n_tokens
+    enough = client.post(PATH, json=asking(receipt, prompt="OCR", max_tokens=4000)).json()
+    assert enough["choices"][0]["message"]["content"] == text
+    assert enough["choices"][0]["finish_reason"] == whole["finish_reason"] == "stop"
+
+
 def test_a_model_of_lines_sees_a_page_as_any_model_does_where_something_else_is_asked(
     client: httpx.Client, ocr: CrispOCR
 ) -> None:

@@ -24,6 +24,7 @@ from crispvl.server.answers import Piece, WrittenAnswer
 from crispvl.server.conversation import Turn
 from crispvl.server.reading_prompts import preface, reading_task
 from crispvl.server.sampling import check_layout
+from crispvl.server.token_budget import TokenBudget
 from crispvl.server.worker import Worker
 
 if TYPE_CHECKING:
@@ -92,14 +93,14 @@ async def write_pages(
 ) -> AsyncIterator[AsyncIterator[Piece]]:
     """Reads pages one after another, while the context lasts; their texts are the answer."""
     read: list[Document] = []
+    budget = TokenBudget(ocr.model, reading.options.max_tokens)
+    options = replace(reading.options, max_tokens=None)  # would leave out whole lines
 
     def work(cancel: CancelToken, give: Callable[[str], None]) -> None:
-        if reading.preface:
-            give(reading.preface)
         for page in reading.pages:
             if read:
                 give(PAGE_BREAK)
-            stream = ocr.stream(page, reading.prompt, options=reading.options, cancel=cancel)
+            stream = ocr.stream(page, reading.prompt, options=options, cancel=cancel)
             try:
                 for text in stream:
                     give(text)
@@ -108,12 +109,13 @@ async def write_pages(
                 read.append(stream.result)
 
     async def pieces() -> AsyncIterator[Piece]:
+        yield Piece(answer.stops.push(reading.preface))
         async for text in running:
-            yield Piece(answer.stops.push(text))
-            if answer.stops.found is not None:
+            yield Piece(answer.stops.push(budget.take(text)))
+            if answer.stops.found is not None or budget.is_spent:
                 break
         await running.stop()
-        answer.result = _answer(read)
+        answer.result = _answer(read, reading.options.max_tokens, budget.is_spent)
         answer.layout = next((page.layout for page in read[0].pages), answer.layout)
         yield Piece(answer.stops.finish())
 
@@ -122,17 +124,19 @@ async def write_pages(
         yield pieces()
 
 
-def _answer(read: Sequence[Document]) -> Answer:
-    """Returns what was read as one answer."""
+def _answer(read: Sequence[Document], most_tokens: int | None, is_cut: bool) -> Answer:
+    """Returns what was read as one answer, with the tokens that were wanted."""
     pages = [page for document in read for page in document.pages]
     generations = [page.generation for page in pages if page.generation]
     reasons: list[FinishReason] = [page.finish_reason or "stop" for page in pages]
     cut: FinishReason = next((reason for reason in reasons if reason != "stop"), "stop")
     timings = sum((document.timings for document in read[1:]), read[0].timings)
+    ids = [token_id for generation in generations for token_id in generation.ids]
+    logprobs = [logprob for generation in generations for logprob in generation.logprobs]
     whole = Generation(
-        ids=[token_id for generation in generations for token_id in generation.ids],
-        logprobs=[logprob for generation in generations for logprob in generation.logprobs],
-        finish_reason=cut,
+        ids=ids[:most_tokens],
+        logprobs=logprobs[:most_tokens],
+        finish_reason="length" if is_cut else cut,
         text=PAGE_BREAK.join(document.text for document in read),
         timings=timings,
         n_prompt_tokens=sum(generation.n_prompt_tokens for generation in generations),
