@@ -23,9 +23,10 @@ lines::StripFormat strip_format_of(const Model& model) {
     const auto hint = [&](const char* key) {
         return source.has(key) ? std::optional<int64_t>(source.integer(key)) : std::nullopt;
     };
-    return lines::strip_format(model.config().vision.tile_px, model.config().image.tokens_per_tile,
-                               {hint(schema::kStripRows), hint(schema::kStripPitch),
-                                hint(schema::kStripHeight), hint(schema::kStripLeft)});
+    return lines::strip_format(
+        model.config().vision.tile_px, model.config().image.tokens_per_tile,
+        {hint(schema::kStripRows), hint(schema::kStripPitch), hint(schema::kStripHeight),
+         hint(schema::kStripLeft), hint(schema::kStripGap)});
 }
 
 layout::GreyImage legible(RgbImage page) {
@@ -76,7 +77,7 @@ public:
 private:
     // Shows strips to the model, and takes what it reads.
     void show(const lines::Look& look) {
-        const std::vector<std::vector<int>> tiles = strips_.shown_to(look);
+        const std::vector<lines::TileRows> tiles = strips_.shown_to(look);
         size_t n_read = 0;
         const auto draw = [&](size_t i) {
             Clock clock;
@@ -87,7 +88,7 @@ private:
         };
         const auto take = [&](TileAnswer answer) {
             const bool is_whole = answer.finish == Finish::stop;
-            strips_.take(tiles[answer.i_tile], std::move(answer.rows), is_whole);
+            strips_.take(tiles[answer.i_tile], answer.rows, is_whole);
             ++reading_.n_tiles;
             ++n_read;
             if (callbacks_.on_tiles) {

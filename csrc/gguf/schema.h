@@ -79,6 +79,7 @@ inline constexpr const char* kStripRows = "crispvl.strips.rows";
 inline constexpr const char* kStripPitch = "crispvl.strips.pitch_px";
 inline constexpr const char* kStripHeight = "crispvl.strips.height_px";
 inline constexpr const char* kStripLeft = "crispvl.strips.left_px";
+inline constexpr const char* kStripGap = "crispvl.strips.gap_px";
 inline constexpr const char* kSourceRepository = "crispvl.source.repository";
 inline constexpr const char* kSourceRevision = "crispvl.source.revision";
 inline constexpr const char* kSourceLayout = "crispvl.source.layout";

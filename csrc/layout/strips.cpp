@@ -91,7 +91,18 @@ float middle_of(int64_t px, int i, int n) {
     return static_cast<float>(px) + (static_cast<float>(i) + 0.5f) / static_cast<float>(n);
 }
 
+// Strip px per page px, across the line.
+float px_per_px(const LayoutLine& line, const StripOptions& options) {
+    return static_cast<float>(options.height_px) / (line.band_above + line.band_below);
+}
+
 }  // namespace
+
+int64_t cut_width(const LayoutLine& line, const StripOptions& options) {
+    const float scale = px_per_px(line, options) * options.stretch;
+    const float width = (options.to - options.from) * scale + 2 * kMarginPx;
+    return std::clamp<int64_t>(std::lround(width), 1, kMostWidth);
+}
 
 Strip cut_line(const PixelView& page, const LayoutLine& line, const StripOptions& options) {
     if (options.height_px < 4 || !(options.to > options.from) || !(options.stretch >= 0.1f)) {
@@ -102,17 +113,13 @@ Strip cut_line(const PixelView& page, const LayoutLine& line, const StripOptions
                         " to " + std::to_string(options.to) + ", " +
                         std::to_string(options.stretch) + "; change them");
     }
-    const float band = line.band_above + line.band_below;
-    // Strip px per page px, across the line and along it.
-    const float scale = static_cast<float>(options.height_px) / band;
-    const float scale_along = scale * options.stretch;
+    const float scale = px_per_px(line, options), scale_along = scale * options.stretch;
     const layout::Point start = line.baseline[0], end = line.baseline[1];
     const float length = std::max(1e-3f, std::hypot(end.x - start.x, end.y - start.y));
     const float ux = (end.x - start.x) / length, uy = (end.y - start.y) / length;
-    const float width = (options.to - options.from) * scale_along + 2 * kMarginPx;
     Strip strip;
     strip.height = options.height_px;
-    strip.width = std::clamp<int64_t>(std::lround(width), 1, kMostWidth);
+    strip.width = cut_width(line, options);
     const int n_across = samples_per_px(scale), n_along = samples_per_px(scale_along);
     const bool is_smooth = std::min(n_across, n_along) >= kSmoothSamples;
     const float n = static_cast<float>(n_across * n_along);

@@ -22,4 +22,7 @@ struct Strip {
 };
 Strip cut_line(const PixelView& page, const LayoutLine& line, const StripOptions& options);
 
+// The width of that strip, px.
+int64_t cut_width(const LayoutLine& line, const StripOptions& options);
+
 }  // namespace crispvl

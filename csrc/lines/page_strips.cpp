@@ -37,14 +37,29 @@ std::vector<int> PageStrips::unread() const {
     return numbers;
 }
 
-std::vector<std::vector<int>> PageStrips::shown_to(const Look& look) const {
+std::vector<TileRows> PageStrips::shown_to(const Look& look) const {
     const std::vector<int> wanted = look.at_unread ? unread() : doubtful();
     const auto n_rows =
         static_cast<size_t>(look.n_rows == 0 ? form_.n_rows : std::min(look.n_rows, form_.n_rows));
-    std::vector<std::vector<int>> tiles;
-    for (size_t i = 0; i < wanted.size(); ++i) {
-        if (i % n_rows == 0) tiles.emplace_back();
-        tiles.back().push_back(wanted[i]);
+    const bool shares = look.is_dense && form_.gap_px > 0;
+    std::vector<TileRows> tiles;
+    std::vector<int64_t> ends;  // of the rows of the last tile, px
+    for (const int number : wanted) {
+        const int64_t width = drawn_px(number, look.drawing);
+        const auto row = std::find_if(ends.begin(), ends.end(), [&](int64_t end) {
+            return shares && end + form_.gap_px + width <= form_.width_px();
+        });
+        if (row != ends.end()) {
+            tiles.back()[static_cast<size_t>(row - ends.begin())].push_back(number);
+            *row += form_.gap_px + width;
+            continue;
+        }
+        if (tiles.empty() || ends.size() == n_rows) {
+            tiles.emplace_back();
+            ends.clear();
+        }
+        tiles.back().push_back({number});
+        ends.push_back(width);
     }
     return tiles;
 }
@@ -59,22 +74,40 @@ bool PageStrips::settled(const std::vector<int>& i_lines) const {
     });
 }
 
-StripTile PageStrips::tile(const std::vector<int>& numbers, const Drawing& drawing) const {
-    std::vector<const Strip*> strips;
-    for (const int number : numbers) strips.push_back(&strip(number));
-    return make_tile(page_, lines_, strips, form_, drawing);
+StripTile PageStrips::tile(const TileRows& numbers, const Drawing& drawing) const {
+    std::vector<StripRow> rows;
+    for (const std::vector<int>& row : numbers) {
+        rows.emplace_back();
+        for (const int number : row) rows.back().push_back(&strip(number));
+    }
+    return make_tile(page_, lines_, rows, form_, drawing);
 }
 
-void PageStrips::take(const std::vector<int>& numbers, std::vector<Row> rows, bool whole) {
-    if (rows.size() == numbers.size() + 1 && rows.back().text.empty()) rows.pop_back();
-    if (rows.size() != numbers.size() || !whole) return;
-    for (size_t i = 0; i < rows.size(); ++i) {
-        const Strip& shown = strip(numbers[i]);
-        const float x_height = lines_.at(static_cast<size_t>(shown.i_line)).x_height;
-        Reading reading = judge(shown, std::move(rows[i]), x_height);
-        std::optional<Reading>& known = best_[static_cast<size_t>(numbers[i])];
-        if (!known || reading.score() > known->score()) known = std::move(reading);
+void PageStrips::take(const TileRows& numbers, const std::vector<Row>& rows, bool whole) {
+    const size_t n = numbers.size();
+    const bool has_end = rows.size() == n + 1 && rows.back().text.empty();
+    if ((rows.size() != n && !has_end) || !whole) return;
+    for (size_t i = 0; i < n; ++i) {
+        std::vector<Strip> shown;
+        std::vector<int64_t> widths;
+        for (const int number : numbers[i]) {
+            shown.push_back(strip(number));
+            widths.push_back(drawn_px(number, {}));
+        }
+        std::vector<Row> parts = parts_of(rows[i], shown, widths);
+        for (size_t k = 0; k < parts.size(); ++k) keep(numbers[i][k], std::move(parts[k]));
     }
+}
+
+void PageStrips::keep(int number, Row row) {
+    const Strip& shown = strip(number);
+    Reading reading = judge(shown, std::move(row), line_of(shown).x_height);
+    std::optional<Reading>& known = best_[static_cast<size_t>(number)];
+    if (!known || reading.score() > known->score()) known = std::move(reading);
+}
+
+int64_t PageStrips::drawn_px(int number, const Drawing& drawing) const {
+    return lines::drawn_px(line_of(strip(number)), strip(number), form_, drawing);
 }
 
 ReadLine PageStrips::join(int i_line) const {

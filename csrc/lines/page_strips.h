@@ -6,20 +6,25 @@
 
 #include "lines/doubt.h"
 #include "lines/joining.h"
+#include "lines/shared_rows.h"
 
 namespace crispvl::lines {
 
 // How strips are shown to the model.
 struct Look {
     Drawing drawing;
-    int64_t n_rows;  // most strips of a tile; 0: as many as it holds
+    int64_t n_rows;  // most rows of a tile; 0: as many as it holds
     bool at_unread;  // only strips are shown for which nothing credible was read
+    bool is_dense;   // short strips share a row, where the model's file says that they may
 };
 
 // At every strip; at those in doubt again, lower and wider, which suits narrow letters; at what is
 // left, in other company.
 inline constexpr std::array<Look, 3> kLooks = {
-    {{{1, 1}, 0, false}, {{0.9, 1.2}, 0, false}, {{1, 1}, 4, true}}};
+    {{{1, 1}, 0, false, true}, {{0.9, 1.2}, 0, false, false}, {{1, 1}, 4, true, false}}};
+
+// The rows of a tile from top to bottom: the numbers of the strips of each, from left to right.
+using TileRows = std::vector<std::vector<int>>;
 
 class PageStrips {
 public:
@@ -29,22 +34,27 @@ public:
 
     std::vector<int> doubtful() const;  // strips that are to be read, or read again
     std::vector<int> unread() const;    // strips for which nothing was read that they could show
-    // The tiles of a look: the numbers of the strips on each.
-    std::vector<std::vector<int>> shown_to(const Look& look) const;
+    std::vector<TileRows> shown_to(const Look& look) const;  // the tiles of a look
     // Whether some lines were read beyond doubt.
     bool settled(const std::vector<int>& i_lines) const;
-    StripTile tile(const std::vector<int>& numbers, const Drawing& drawing) const;
+    StripTile tile(const TileRows& numbers, const Drawing& drawing) const;
 
     // Keeps the rows of an answer where they are surer than what was read before. An answer with
-    // another number of rows than there were strips does not tell which row is whose, and is not
-    // used, nor is one that is not `whole`, as it did not come to its end.
-    void take(const std::vector<int>& numbers, std::vector<Row> rows, bool whole);
+    // another number of rows than were shown does not tell which row is whose, and is not used, nor
+    // is one that is not `whole`, as it did not come to its end.
+    void take(const TileRows& numbers, const std::vector<Row>& rows, bool whole);
 
     // A line as it was read; strips without a reading that fits them are left out. Of a line that
     // is not credible nothing is left.
     ReadLine join(int i_line) const;
 
 private:
+    // Keeps a reading of a strip where it is surer than what was read before.
+    void keep(int number, Row row);
+    int64_t drawn_px(int number, const Drawing& drawing) const;
+    const LayoutLine& line_of(const Strip& strip) const {
+        return lines_.at(static_cast<size_t>(strip.i_line));
+    }
     const Strip& strip(int number) const { return strips_.at(static_cast<size_t>(number)); }
     const std::optional<Reading>& best(int number) const {
         return best_.at(static_cast<size_t>(number));

@@ -14,7 +14,8 @@ constexpr int64_t kLeastWidthPx = 16;  // of a strip, which has 3 px of white be
 bool fits(const StripFormat& form) {
     return form.height_px >= 4 && form.height_px <= form.pitch_px && form.n_rows >= 1 &&
            form.pitch_px <= form.tile_px && form.n_rows <= form.tile_px / form.pitch_px &&
-           form.left_px >= 0 && form.left_px < form.tile_px / 4 && form.width_px() >= kLeastWidthPx;
+           form.left_px >= 0 && form.gap_px >= 0 && form.left_px < form.tile_px / 4 &&
+           form.width_px() >= kLeastWidthPx;
 }
 
 }  // namespace
@@ -29,6 +30,7 @@ StripFormat strip_format(int64_t tile_px, int64_t tokens_per_tile, const StripHi
         pitch_px,
         hints.height_px.value_or(pitch_px - 2),
         hints.left_px.value_or(pitch_px / 4 - 1),
+        hints.gap_px.value_or(0),
     };
     if (fits(form)) return form;
     throw Error(ErrorKind::model_file,

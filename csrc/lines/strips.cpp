@@ -77,17 +77,34 @@ std::vector<double> cuts(const PixelView& page, const LayoutLine& line, Span wor
     return edges;
 }
 
-crispvl::Strip draw(const PixelView& page, const LayoutLine& line, const Strip& strip,
-                    const StripFormat& form, const Drawing& drawing) {
+int64_t height_px(const Strip& strip, const StripFormat& form, const Drawing& drawing) {
     const double wanted = static_cast<double>(form.height_px) * strip.scale * drawing.scale;
-    const int64_t least = std::min(kLeastHeightPx, form.pitch_px);
-    const int64_t height = std::max(least, static_cast<int64_t>(wanted));
+    return std::max(std::min(kLeastHeightPx, form.pitch_px), static_cast<int64_t>(wanted));
+}
+
+// How a strip is cut out of its line.
+StripOptions cutting(const LayoutLine& line, const Strip& strip, const StripFormat& form,
+                     const Drawing& drawing) {
+    const int64_t height = height_px(strip, form, drawing);
     const double width = strip.width() * static_cast<double>(height) / band_px(line);
     const double room = static_cast<double>(form.width_px() - 2 * kMarginPx) / width;
     const double stretch = std::max(1.0, std::min(drawing.stretch, room));
-    return cut_line(page, line,
-                    {height, static_cast<float>(strip.x_from), static_cast<float>(strip.x_to),
-                     static_cast<float>(stretch)});
+    return {height, static_cast<float>(strip.x_from), static_cast<float>(strip.x_to),
+            static_cast<float>(stretch)};
+}
+
+// Copies what a line's cut shows to a tile, from px `left` on; returns how wide that is.
+int64_t paste(const crispvl::Strip& cut, const StripFormat& form, int64_t i_row, int64_t left,
+              std::vector<uint8_t>& pixels) {
+    const int64_t width = std::min(cut.width, form.tile_px - left);
+    const int64_t top = form.top_px(i_row, cut.height);
+    for (int64_t y = 0; y < cut.height; ++y) {
+        uint8_t* to = pixels.data() + ((top + y) * form.tile_px + left) * 3;
+        for (int64_t x = 0; x < width; ++x) {
+            std::fill_n(to + 3 * x, 3, cut.grey[static_cast<size_t>(y * cut.width + x)]);
+        }
+    }
+    return width;
 }
 
 }  // namespace
@@ -128,29 +145,33 @@ std::vector<Strip> cut_into_strips(const PixelView& page, int i_line, const Layo
     return strips;
 }
 
+int64_t drawn_px(const LayoutLine& line, const Strip& strip, const StripFormat& form,
+                 const Drawing& drawing) {
+    return cut_width(line, cutting(line, strip, form, drawing));
+}
+
 StripTile make_tile(const PixelView& page, const std::vector<LayoutLine>& lines,
-                    const std::vector<const Strip*>& strips, const StripFormat& form,
+                    const std::vector<StripRow>& rows, const StripFormat& form,
                     const Drawing& drawing) {
-    if (static_cast<int64_t>(strips.size()) > form.n_rows) {
+    if (static_cast<int64_t>(rows.size()) > form.n_rows) {
         throw Error(ErrorKind::argument, "[strips] expected at most " +
                                              std::to_string(form.n_rows) +
-                                             " strips on a tile; found " +
-                                             std::to_string(strips.size()) + "; draw fewer");
+                                             " rows of strips on a tile; found " +
+                                             std::to_string(rows.size()) + "; draw fewer");
     }
     const auto tile_px = static_cast<size_t>(form.tile_px);
     StripTile tile{std::vector<uint8_t>(tile_px * tile_px * 3, 255), {}};
-    for (size_t i_row = 0; i_row < strips.size(); ++i_row) {
-        const LayoutLine& line = lines.at(static_cast<size_t>(strips[i_row]->i_line));
-        const crispvl::Strip cut = draw(page, line, *strips[i_row], form, drawing);
-        const int64_t width = std::min(cut.width, form.tile_px - form.left_px);
-        const int64_t top = form.top_px(static_cast<int64_t>(i_row), cut.height);
-        for (int64_t y = 0; y < cut.height; ++y) {
-            uint8_t* to = tile.pixels.data() + ((top + y) * form.tile_px + form.left_px) * 3;
-            for (int64_t x = 0; x < width; ++x) {
-                std::fill_n(to + 3 * x, 3, cut.grey[static_cast<size_t>(y * cut.width + x)]);
-            }
+    for (size_t i_row = 0; i_row < rows.size(); ++i_row) {
+        int64_t left = form.left_px;
+        double aspect = 0;
+        for (const Strip* strip : rows[i_row]) {
+            const LayoutLine& line = lines.at(static_cast<size_t>(strip->i_line));
+            const crispvl::Strip cut = cut_line(page, line, cutting(line, *strip, form, drawing));
+            const int64_t width = paste(cut, form, static_cast<int64_t>(i_row), left, tile.pixels);
+            left += width + form.gap_px;
+            aspect += static_cast<double>(width) / static_cast<double>(cut.height);
         }
-        tile.aspects.push_back(static_cast<double>(width) / static_cast<double>(cut.height));
+        tile.aspects.push_back(aspect);
     }
     return tile;
 }

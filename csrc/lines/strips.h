@@ -39,16 +39,24 @@ struct Drawing {
     double scale = 1, stretch = 1;
 };
 
+// The strips of one row of a tile, from left to right.
+using StripRow = std::vector<const Strip*>;
+
+// The width of a strip on a tile, px.
+int64_t drawn_px(const LayoutLine& line, const Strip& strip, const StripFormat& form,
+                 const Drawing& drawing);
+
 struct StripTile {
     std::vector<uint8_t> pixels;  // [tile_px, tile_px, 3]
-    std::vector<double> aspects;  // of each strip, from top to bottom, its width by its height
+    std::vector<double> aspects;  // of each row, from top to bottom, its width by its height
 
     int64_t most_tokens() const;  // of an answer to it
 };
 
-// Draws at most n_rows strips of the page's lines on a tile. Throws Error{argument} for more.
+// Draws at most n_rows rows of strips of the page's lines on a tile. Throws Error{argument} for
+// more.
 StripTile make_tile(const PixelView& page, const std::vector<LayoutLine>& lines,
-                    const std::vector<const Strip*>& strips, const StripFormat& form,
+                    const std::vector<StripRow>& rows, const StripFormat& form,
                     const Drawing& drawing);
 
 }  // namespace crispvl::lines

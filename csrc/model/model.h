@@ -66,6 +66,8 @@ public:
 
     // Tiles that one graph encodes: parts of this size are encoded alike.
     int64_t tiles_per_graph() const;
+    // Callers whose graphs are computed at once, with a thread each, where there are several.
+    int n_lanes() const { return executor().n_lanes(); }
 
 private:
     const Network& network() const;

@@ -1,7 +1,7 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
-#include <chrono>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -45,9 +45,6 @@ int useful_threads(ggml_cgraph* graph, int n_threads) {
     return n_useful < n_threads ? static_cast<int>(n_useful) : n_threads;
 }
 
-// How long a call waits for another's graph before it looks whether it should go on waiting.
-constexpr std::chrono::milliseconds kPatience{10};
-
 // What decides which tensors may share memory: the operations in order and which results are kept.
 uint64_t signature(ggml_cgraph* graph) {
     uint64_t hash = 14695981039346656037ull;  // FNV-1a
@@ -87,23 +84,42 @@ void throw_if_requested(Interrupt* interrupt) {
     }
 }
 
-Executor::Executor(Backends& backends, size_t max_nodes, std::function<void()> check)
+Executor::Executor(Backends& backends, size_t max_nodes, int n_lanes, std::function<void()> check)
     : backends_(backends),
       max_nodes_(max_nodes),
       check_(std::move(check)),
-      process_(current_process()) {
-    make_scheduler();
+      n_lanes_(n_lanes),
+      turns_(std::make_unique<Turns>(n_lanes)),
+      all_(std::make_unique<Lane>(make_lane(/*is_narrow=*/false))),
+      lanes_(static_cast<size_t>(n_lanes)),
+      process_(current_process()) {}
+
+Executor::Lane Executor::make_lane(bool is_narrow) const {
+    Lane lane{nullptr, backends_.cpu(), nullptr};
+    std::vector<ggml_backend_t> backends;
+    if (is_narrow) {
+        lane.own_cpu.reset(ggml_backend_cpu_init());
+        lane.cpu = lane.own_cpu.get();
+        if (lane.cpu != nullptr) ggml_backend_cpu_set_n_threads(lane.cpu, 1);
+        backends = {lane.cpu};
+    } else {
+        for (const ggml_backend_ptr& backend : backends_.all) backends.push_back(backend.get());
+    }
+    if (lane.cpu != nullptr) {
+        lane.sched.reset(ggml_backend_sched_new(backends.data(), nullptr,
+                                                static_cast<int>(backends.size()), max_nodes_,
+                                                /*parallel=*/false, /*op_offload=*/true));
+    }
+    if (lane.sched) return lane;
+    throw Error(ErrorKind::memory,
+                "[engine] expected memory for the graph scheduler; found none; free memory");
 }
 
-void Executor::make_scheduler() {
-    std::vector<ggml_backend_t> all;
-    for (const ggml_backend_ptr& backend : backends_.all) all.push_back(backend.get());
-    sched_.reset(ggml_backend_sched_new(all.data(), nullptr, static_cast<int>(all.size()),
-                                        max_nodes_,
-                                        /*parallel=*/false, /*op_offload=*/true));
-    if (!sched_)
-        throw Error(ErrorKind::memory,
-                    "[engine] expected memory for the graph scheduler; found none; free memory");
+Executor::Lane& Executor::lane_of(const Turns::Turn& turn) {
+    if (turn.has_all_threads()) return *all_;
+    std::unique_ptr<Lane>& lane = lanes_[turn.i_lane()];
+    if (!lane) lane = std::make_unique<Lane>(make_lane(/*is_narrow=*/true));
+    return *lane;
 }
 
 // The threads of the pool are not in the child, and a mutex may be held by one that is not. What
@@ -113,48 +129,51 @@ void Executor::renew_after_fork() {
     std::lock_guard<std::mutex> lock(renewing);
     if (process_ == current_process()) return;
     backends_.renew_after_fork();
-    sched_.release();
-    make_scheduler();
+    all_.release();
+    all_ = std::make_unique<Lane>(make_lane(/*is_narrow=*/false));
     set_callback();
-    allocated_ = 0;
-    mutex_.release();
-    mutex_ = std::make_unique<std::timed_mutex>();
+    for (std::unique_ptr<Lane>& lane : lanes_) lane.release();
+    turns_.release();
+    turns_ = std::make_unique<Turns>(n_lanes_);
     process_ = current_process();
-}
-
-std::unique_lock<std::timed_mutex> Executor::take_turn(Interrupt* interrupt) {
-    std::unique_lock<std::timed_mutex> turn(*mutex_, std::defer_lock);
-    // By the system's clock: waiting by the steady one is a lock that ThreadSanitizer does not see.
-    while (!turn.try_lock_until(std::chrono::system_clock::now() + kPatience)) {
-        throw_if_requested(interrupt);
-    }
-    return turn;
 }
 
 void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
                    const std::function<void()>& read_outputs, Interrupt* interrupt) {
     if (process_ != current_process()) renew_after_fork();
-    const std::unique_lock<std::timed_mutex> turn = take_turn(interrupt);
+    const bool is_alone = is_watched_ || !measured_bytes_.empty();
+    const Turns::Turn turn = turns_->take(is_alone, interrupt);
     throw_if_requested(interrupt);
     check_();
     if (!measured_bytes_.empty()) return measure(graph);
-    if (const uint64_t found = signature(graph.cgraph()); found != allocated_) {
-        forget_allocation();
-        allocated_ = found;
-    }
-    ggml_backend_sched_reset(sched_.get());
-    if (!ggml_backend_sched_alloc_graph(sched_.get(), graph.cgraph())) {
-        allocated_ = 0;  // what there is of a plan is incomplete
-        throw Error(ErrorKind::memory,
-                    "[engine] expected memory for the compute buffers; found " + take_log_error() +
-                        "; lower max_tiles or the context, or close other models");
-    }
+    Lane& lane = lane_of(turn);
+    allocate(lane, graph);
     graph.set_constants();
     set_inputs();
-    ggml_backend_cpu_set_n_threads(backends_.cpu(),
-                                   useful_threads(graph.cgraph(), backends_.n_threads));
-    AbortGuard guard(backends_.cpu(), interrupt);
-    const ggml_status status = ggml_backend_sched_graph_compute(sched_.get(), graph.cgraph());
+    compute(lane, graph, interrupt);
+    read_outputs();
+}
+
+void Executor::allocate(Lane& lane, Graph& graph) const {
+    if (const uint64_t found = signature(graph.cgraph()); found != lane.allocated) {
+        lane.forget_allocation();
+        lane.allocated = found;
+    }
+    ggml_backend_sched_reset(lane.sched.get());
+    if (ggml_backend_sched_alloc_graph(lane.sched.get(), graph.cgraph())) return;
+    lane.allocated = 0;  // what there is of a plan is incomplete
+    throw Error(ErrorKind::memory, "[engine] expected memory for the compute buffers; found " +
+                                       take_log_error() +
+                                       "; lower max_tiles or the context, or close other models");
+}
+
+void Executor::compute(Lane& lane, Graph& graph, Interrupt* interrupt) const {
+    if (!lane.own_cpu) {
+        ggml_backend_cpu_set_n_threads(lane.cpu,
+                                       useful_threads(graph.cgraph(), backends_.n_threads));
+    }
+    AbortGuard guard(lane.cpu, interrupt);
+    const ggml_status status = ggml_backend_sched_graph_compute(lane.sched.get(), graph.cgraph());
     if (status == GGML_STATUS_ABORTED) {
         throw Error(ErrorKind::cancelled, "[engine] stopped by the caller");
     }
@@ -168,52 +187,44 @@ void Executor::run(Graph& graph, const std::function<void()>& set_inputs,
                                            " to compute the graph; found " + take_log_error() +
                                            "; try device=\"cpu\"");
     }
-    read_outputs();
 }
 
 // ggml's allocator takes a graph with as many nodes as the last one for the same graph. One with
 // another number makes it plan anew; its buffers stay.
-void Executor::forget_allocation() {
+void Executor::Lane::forget_allocation() {
     Graph other(/*max_nodes=*/8);
     other.output(ggml_dup(other.ctx(), other.input(GGML_TYPE_F32, 1)));
-    ggml_backend_sched_reserve(sched_.get(), other.cgraph());
+    ggml_backend_sched_reserve(sched.get(), other.cgraph());
 }
 
 void Executor::measure(Graph& graph) {
     std::vector<size_t> n_bytes(measured_bytes_.size());
-    ggml_backend_sched_reserve_size(sched_.get(), graph.cgraph(), n_bytes.data());
+    ggml_backend_sched_reserve_size(all_->sched.get(), graph.cgraph(), n_bytes.data());
     for (size_t i = 0; i < n_bytes.size(); ++i) {
         measured_bytes_[i] = std::max(measured_bytes_[i], n_bytes[i]);
     }
 }
 
 void Executor::observe(Observer observer) {
-    std::lock_guard<std::timed_mutex> lock(*mutex_);
+    const Turns::Turn turn = turns_->take(/*alone=*/true, nullptr);
     observer_ = std::move(observer);
     set_callback();
 }
 
 void Executor::profile(Profile* profile) {
-    std::lock_guard<std::timed_mutex> lock(*mutex_);
+    const Turns::Turn turn = turns_->take(/*alone=*/true, nullptr);
     profile_ = profile;
     set_callback();
 }
 
 void Executor::set_callback() {
+    is_watched_ = profile_ != nullptr || observer_;
     if (profile_ != nullptr) {
-        ggml_backend_sched_set_eval_callback(sched_.get(), time_node, profile_);
+        ggml_backend_sched_set_eval_callback(all_->sched.get(), time_node, profile_);
     } else {
-        ggml_backend_sched_set_eval_callback(sched_.get(), observer_ ? show_product : nullptr,
+        ggml_backend_sched_set_eval_callback(all_->sched.get(), observer_ ? show_product : nullptr,
                                              &observer_);
     }
-}
-
-size_t Executor::buffer_bytes() const {
-    size_t n_bytes = 0;
-    for (const ggml_backend_ptr& backend : backends_.all) {
-        n_bytes += ggml_backend_sched_get_buffer_size(sched_.get(), backend.get());
-    }
-    return n_bytes;
 }
 
 }  // namespace crispvl

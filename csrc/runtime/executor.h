@@ -1,17 +1,17 @@
-// Runs graphs on a model's backends, one at a time. Sessions of one model share it.
+// Runs graphs on a model's backends. Sessions of one model share it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "base/interrupt.h"
 #include "runtime/device.h"
 #include "runtime/graph.h"
 #include "runtime/profile.h"
+#include "runtime/turns.h"
 
 namespace crispvl {
 
@@ -20,9 +20,12 @@ public:
     // Sees each matrix product right after it was computed, its operands still readable.
     using Observer = std::function<void(const ggml_tensor& product)>;
 
-    // `max_nodes`: the largest graph that will come. `check` is called before each graph runs and
-    // throws where its weights cannot be read.
-    Executor(Backends& backends, size_t max_nodes, std::function<void()> check);
+    // `max_nodes`: the largest graph that will come. `n_lanes`: graphs of several callers that may
+    // be computed at once, with a thread each; more than one only on a CPU. `check` is called
+    // before each graph runs and throws where its weights cannot be read.
+    Executor(Backends& backends, size_t max_nodes, int n_lanes, std::function<void()> check);
+
+    int n_lanes() const { return n_lanes_; }
 
     // Allocates the graph, calls `set_inputs`, computes, calls `read_outputs`.
     // Throws Error{memory, cancelled, device} and what `check` throws. Thread-safe; `interrupt`,
@@ -43,25 +46,34 @@ public:
     // Per backend, the compute buffer that the largest graph so far needs; for measure_only().
     const std::vector<size_t>& measured_bytes() const { return measured_bytes_; }
 
-    // Bytes of compute buffers held at present.
-    size_t buffer_bytes() const;
-
 private:
-    void make_scheduler();
+    // What one graph at a time is computed with.
+    struct Lane {
+        ggml_backend_ptr own_cpu;  // of one thread; none: the model's backends
+        ggml_backend_t cpu;
+        ggml_backend_sched_ptr sched;
+        uint64_t allocated = 0;  // signature of the graph that the buffers are planned for
+
+        void forget_allocation();
+    };
+
+    Lane make_lane(bool is_narrow) const;
+    Lane& lane_of(const Turns::Turn& turn);
+    void allocate(Lane& lane, Graph& graph) const;
+    void compute(Lane& lane, Graph& graph, Interrupt* interrupt) const;
     void renew_after_fork();
-    // Waits for the graphs of others. Throws Error{cancelled}.
-    std::unique_lock<std::timed_mutex> take_turn(Interrupt* interrupt);
     void measure(Graph& graph);
-    void forget_allocation();
     void set_callback();
 
     Backends& backends_;
     size_t max_nodes_;
     std::function<void()> check_;
-    ggml_backend_sched_ptr sched_;
-    std::unique_ptr<std::timed_mutex> mutex_ = std::make_unique<std::timed_mutex>();
-    std::atomic<int> process_;  // the one that the scheduler and the mutex belong to
-    uint64_t allocated_ = 0;    // signature of the graph that the buffers are planned for
+    int n_lanes_;
+    std::unique_ptr<Turns> turns_;
+    std::unique_ptr<Lane> all_;                 // of all threads and devices
+    std::vector<std::unique_ptr<Lane>> lanes_;  // each made when it is first needed
+    std::atomic<int> process_;                  // the one that these belong to
+    std::atomic<bool> is_watched_ = false;      // by an observer or a profile
     Observer observer_;
     Profile* profile_ = nullptr;
     std::vector<size_t> measured_bytes_;

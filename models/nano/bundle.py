@@ -18,8 +18,8 @@ from crispvl.hub.hashing import file_sha256
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parent.parent / "python" / "crispvl"
 PROMPTS = {"text": "OCR", "markdown": "Markdown"}
-STRIPS = {"n_rows": 8, "pitch_px": 28, "height_px": 26, "left_px": 6}
-"""How it was trained to see lines: one to a row of image tokens."""
+STRIPS = {"n_rows": 8, "pitch_px": 28, "height_px": 26, "left_px": 6, "gap_px": 20}
+"""How it was trained to see lines: one to a row of image tokens, or as far apart as columns."""
 
 
 def main() -> None:

@@ -81,6 +81,10 @@ class Model:
     @property
     def tiles_per_graph(self) -> int: ...
     @property
+    def n_lanes(self) -> int:
+        """Callers whose graphs are computed at once, where there are several."""
+
+    @property
     def kv_bytes(self) -> int:
         """Of keys and values of one token, all layers."""
 
@@ -317,7 +321,7 @@ def cut_line(
     the width by as much and ``stretch``, with 3 px beside the text on both sides.
     """
 
-StripForm: TypeAlias = tuple[int, int, int, int, int]
+StripForm: TypeAlias = tuple[int, int, int, int, int, int]
 """The fields of `crispvl.layout.strip_format.StripFormat` in their order."""
 
 QuadOfPoints: TypeAlias = tuple[
@@ -344,6 +348,7 @@ def strip_format(
     pitch_px: int | None = None,
     height_px: int | None = None,
     left_px: int | None = None,
+    gap_px: int | None = None,
 ) -> StripForm:
     """Returns how strips fill a tile: what is told, or else what the tile suggests.
 
@@ -392,7 +397,7 @@ class StripTile:
 
     Attributes:
         pixels: uint8 ``[tile_px, tile_px, 3]``.
-        aspects: Of each strip, from top to bottom, its width by its height.
+        aspects: Of each row, from top to bottom, its width by its height.
         most_tokens: Of an answer to it.
     """
 
@@ -555,10 +560,10 @@ class PageStrips:
     ) -> None: ...
     def doubtful(self) -> list[int]: ...
     def unread(self) -> list[int]: ...
-    def shown_to(self, look: Look) -> list[list[int]]: ...
+    def shown_to(self, look: Look) -> list[list[list[int]]]: ...
     def settled(self, i_lines: Sequence[int]) -> bool: ...
-    def tile(self, numbers: Sequence[int], look: Look) -> StripTile: ...
-    def take(self, numbers: Sequence[int], rows: Sequence[Row], whole: bool) -> None: ...
+    def tile(self, numbers: Sequence[Sequence[int]], look: Look) -> StripTile: ...
+    def take(self, numbers: Sequence[Sequence[int]], rows: Sequence[Row], whole: bool) -> None: ...
     def join(self, i_line: int) -> ReadLine: ...
 
 @final

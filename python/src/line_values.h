@@ -18,12 +18,12 @@ namespace py = pybind11;
 using Pixels = py::array_t<uint8_t, py::array::c_style>;
 using Pair = std::tuple<double, double>;
 using Quad4 = std::tuple<Pair, Pair, Pair, Pair>;
-// tile_px, n_rows, pitch_px, height_px, left_px
-using Form = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
+// tile_px, n_rows, pitch_px, height_px, left_px, gap_px
+using Form = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
 
 inline lines::StripFormat form_of(const Form& form) {
-    const auto& [tile_px, n_rows, pitch_px, height_px, left_px] = form;
-    return {tile_px, n_rows, pitch_px, height_px, left_px};
+    const auto& [tile_px, n_rows, pitch_px, height_px, left_px, gap_px] = form;
+    return {tile_px, n_rows, pitch_px, height_px, left_px, gap_px};
 }
 
 inline Pair pair_of(const lines::Corner& corner) {

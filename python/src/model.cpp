@@ -135,6 +135,7 @@ void bind_model(py::module_& m) {
                                })
         .def_property_readonly("kernels", &Model::kernels)
         .def_property_readonly("tiles_per_graph", &Model::tiles_per_graph)
+        .def_property_readonly("n_lanes", &Model::n_lanes)
         .def_property_readonly("kv_bytes", &Model::kv_bytes_per_token)
         .def_property_readonly("threads",
                                [](const Model& self) { return self.backends().n_threads; })

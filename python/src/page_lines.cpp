@@ -26,7 +26,7 @@ struct OwnedStrips {
     std::unique_ptr<PageStrips> strips;
 };
 
-StripTile look_at(const OwnedStrips& self, const std::vector<int>& numbers, const Look& look) {
+StripTile look_at(const OwnedStrips& self, const TileRows& numbers, const Look& look) {
     const WithoutGil without;
     return self.strips->tile(numbers, look.drawing);
 }
@@ -91,8 +91,8 @@ void bind_lines_of_pages(py::module_& m) {
         .def("tile", &look_at, "numbers"_a, "look"_a)
         .def(
             "take",
-            [](OwnedStrips& self, const std::vector<int>& numbers, std::vector<Row> rows,
-               bool whole) { self.strips->take(numbers, std::move(rows), whole); },
+            [](OwnedStrips& self, const TileRows& numbers, const std::vector<Row>& rows,
+               bool whole) { self.strips->take(numbers, rows, whole); },
             "numbers"_a, "rows"_a, "whole"_a)
         .def(
             "join", [](const OwnedStrips& self, int i_line) { return self.strips->join(i_line); },

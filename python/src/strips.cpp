@@ -41,8 +41,8 @@ Pixels channel(const Pixels& pixels) {
 StripTile draw_tile(const Pixels& page, const std::vector<LayoutLine>& lines,
                     const std::vector<Strip>& strips, const Form& form, double scale,
                     double stretch) {
-    std::vector<const Strip*> shown;
-    for (const Strip& strip : strips) shown.push_back(&strip);
+    std::vector<StripRow> shown;
+    for (const Strip& strip : strips) shown.push_back({&strip});
     const PixelView view = view_of(page);
     const WithoutGil without;
     return make_tile(view, lines, shown, form_of(form), {scale, stretch});
@@ -61,13 +61,14 @@ void bind_pages(py::module_& m) {
         "strip_format",
         [](int64_t tile_px, int64_t tokens_per_tile, std::optional<int64_t> n_rows,
            std::optional<int64_t> pitch_px, std::optional<int64_t> height_px,
-           std::optional<int64_t> left_px) {
-            const StripFormat form =
-                strip_format(tile_px, tokens_per_tile, {n_rows, pitch_px, height_px, left_px});
-            return Form{form.tile_px, form.n_rows, form.pitch_px, form.height_px, form.left_px};
+           std::optional<int64_t> left_px, std::optional<int64_t> gap_px) {
+            const StripFormat form = strip_format(tile_px, tokens_per_tile,
+                                                  {n_rows, pitch_px, height_px, left_px, gap_px});
+            return Form{form.tile_px,   form.n_rows,  form.pitch_px,
+                        form.height_px, form.left_px, form.gap_px};
         },
         "tile_px"_a, "tokens_per_tile"_a, "n_rows"_a = py::none(), "pitch_px"_a = py::none(),
-        "height_px"_a = py::none(), "left_px"_a = py::none());
+        "height_px"_a = py::none(), "left_px"_a = py::none(), "gap_px"_a = py::none());
 }
 
 }  // namespace

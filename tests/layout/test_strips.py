@@ -43,9 +43,9 @@ def test_strips_of_a_published_model_follow_its_rows_of_image_tokens() -> None:
 
 
 def test_strips_follow_what_the_file_says() -> None:
-    said = dict(zip(STRIP_KEYS.values(), (5, 40, 36, 4), strict=True))
+    said = dict(zip(STRIP_KEYS.values(), (5, 40, 36, 4, 12), strict=True))
     form = strip_format(_config(224, 64), said)
-    assert (form.n_rows, form.pitch_px, form.height_px, form.left_px) == (5, 40, 36, 4)
+    assert form.as_tuple()[1:] == (5, 40, 36, 4, 12)
 
 
 @pytest.mark.parametrize("said", [{"n_rows": 9}, {"pitch_px": 0}, {"height_px": 400}])
@@ -140,8 +140,8 @@ def test_rows_keep_their_tokens_and_how_sure_each_character_is() -> None:
 def test_an_answer_with_another_number_of_rows_is_given_to_no_strip(page: RenderedPage) -> None:
     strips = PageStrips(page.pixels, find_layout(page.pixels).lines, FORM)
     wanted = strips.doubtful()
-    strips.take(wanted[:3], _rows("one", "two"), whole=True)
-    strips.take(wanted[3:5], _rows("one", "two"), whole=False)
+    strips.take([[i] for i in wanted[:3]], _rows("one", "two"), whole=True)
+    strips.take([[i] for i in wanted[3:5]], _rows("one", "two"), whole=False)
     assert strips.doubtful() == wanted == strips.unread()
 
 
@@ -151,7 +151,7 @@ def test_the_surer_of_two_readings_stays(page: RenderedPage) -> None:
     unsure[0].logprobs = [-1.0]
     first = strips.doubtful()[0]
     for rows in (unsure, sure, unsure):
-        strips.take([first], rows, whole=True)
+        strips.take([[first]], rows, whole=True)
     assert strips.join(0).text.startswith("the quick brown")
     assert first not in strips.doubtful()
 
@@ -189,14 +189,14 @@ def test_a_line_that_is_hardly_text_has_no_words(
     strips = PageStrips(page.pixels, find_layout(page.pixels).lines, FORM)
     (row,) = _rows(text)
     row.sureness = [logprob] * len(text)
-    strips.take(strips.doubtful()[:1], [row], whole=True)
+    strips.take([strips.doubtful()[:1]], [row], whole=True)
     assert len(strips.join(0).words) == n_words
 
 
 def test_a_row_that_cannot_be_on_its_ink_is_left_out(page: RenderedPage) -> None:
     strips = PageStrips(page.pixels, find_layout(page.pixels).lines, FORM)
     for text, n_words in (("i", 0), ("the quick brown", 3)):
-        strips.take(strips.doubtful()[:1], _rows(text), whole=True)
+        strips.take([strips.doubtful()[:1]], _rows(text), whole=True)
         assert len(strips.join(0).words) == n_words
 
 
@@ -236,7 +236,7 @@ def test_words_that_run_from_right_to_left_are_placed_from_the_right(page: Rende
             " ".join(letter * max(1, round((end - start) / size)) for start, end in strip.words)
             for strip in of_line
         ]
-        strips.take(range(len(of_line)), _rows(*texts), whole=True)
+        strips.take([[i] for i in range(len(of_line))], _rows(*texts), whole=True)
         lefts = [word.quad[0][0] for word in strips.join(0).words]
         assert len(lefts) == n_words
         assert lefts == sorted(lefts, reverse=is_mirrored)
@@ -255,3 +255,50 @@ def test_words_that_run_from_right_to_left_are_placed_from_the_right(page: Rende
 )
 def test_words_are_shown_where_unicode_puts_them(text: str, columns: list[tuple[int, int]]) -> None:
     assert visual_spans(text) == columns
+
+
+DENSE = replace(FORM, gap_px=16)
+
+
+@pytest.fixture
+def short_lines() -> PageStrips:
+    page = RenderedPage(dpi=150)
+    for i, text in enumerate(["tea", "some longer article", "2 cups", "1.80"]):
+        page.write(20, 30 + 10 * i, text)
+    return PageStrips(page.pixels, find_layout(page.pixels).lines, DENSE)
+
+
+def _answer(text: str) -> list[Row]:
+    """The rows of an answer with a token for each character."""
+    return split_rows([(ord(char), -0.01, char) for char in text])
+
+
+def test_short_strips_share_a_row_where_the_model_reads_them_so(short_lines: PageStrips) -> None:
+    first, *later = short_lines.looks
+    assert short_lines.shown_to(first) == [[[0, 2], [1], [3]]]
+    for look in later:
+        assert all(len(row) == 1 for tile in short_lines.shown_to(look) for row in tile)
+
+
+def test_strips_of_a_row_are_apart_on_their_tile(short_lines: PageStrips) -> None:
+    pixels = short_lines.tile([[0, 2]], short_lines.looks[0]).pixels
+    inked = np.flatnonzero((pixels[: DENSE.pitch_px] < 128).any(axis=(0, 2)))
+    assert np.diff(inked).max() >= DENSE.gap_px
+
+
+def test_words_of_a_shared_row_go_to_their_strips(short_lines: PageStrips) -> None:
+    rows = _answer("tea 2 cups\nsome longer article\n1.80\n")
+    short_lines.take([[0, 2], [1], [3]], rows, whole=True)
+    lines = [short_lines.join(i) for i in range(4)]
+    assert [line.text for line in lines] == ["tea", "some longer article", "2 cups", "1.80"]
+    pieces = ["".join(line.rows[0].pieces) for line in lines]
+    assert pieces == ["tea", "some longer article\n", " 2 cups\n", "1.80\n"]
+    assert short_lines.doubtful() == []
+
+
+@pytest.mark.parametrize("text", ["tea", "tea2cups", "שלום 2 cups", ""])
+def test_strips_are_read_again_where_a_row_does_not_tell_which_word_is_whose(
+    short_lines: PageStrips, text: str
+) -> None:
+    short_lines.take([[0, 2]], _answer(text), whole=True)
+    assert short_lines.doubtful() == [0, 1, 2, 3]

@@ -135,7 +135,7 @@ def decode_batch(sessions: list[FakeSession], ids: list[list[int]], cancels: lis
 
 
 class FakeModel:
-    tiles_per_graph, kv_bytes = 4, 1
+    tiles_per_graph, n_lanes, kv_bytes = 4, 1, 1
     device, threads = "cpu", 1
 
     def __init__(self) -> None:

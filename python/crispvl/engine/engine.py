@@ -30,7 +30,7 @@ MAX_QUEUED = 1024
 class Engine:
     """Answers requests, many in each pass over the weights. Any thread may use it.
 
-    The model runs in a thread of the engine's, which lives while there are requests and works while
+    The model runs in threads of the engine's, which live while there are requests and work while
     somebody waits for one, or is to be called. So a signal that ends a caller, and an exception
     that ends a request, are theirs alone.
 
@@ -54,7 +54,8 @@ class Engine:
         self.n_places = n_places
         self.max_queued = max_queued
         self._model = model
-        self._loop = Loop(Scheduler(n_places, kv_tokens(model)), max_queued)
+        scheduler = Scheduler(n_places, kv_tokens(model))
+        self._loop = Loop(scheduler, max_queued, model.core.n_lanes)
         _loops.add(self._loop)
 
     @classmethod
@@ -78,8 +79,8 @@ class Engine:
 
         Args:
             request: What is asked.
-            on_event: Called by the engine's thread with each `Encoded` and `Token` as it comes, and
-                with the handle at the end. It must return soon. What it raises ends the request.
+            on_event: Called by a thread of the engine's with each `Encoded` and `Token` as it comes,
+                and with the handle at the end. It must return soon. What it raises ends the request.
             block: Whether to wait for room in the queue.
 
         Raises:

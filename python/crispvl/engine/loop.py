@@ -1,11 +1,15 @@
-"""The loop that serves many threads: they submit and wait, and one thread of its own works."""
+"""The loop that serves many threads: they submit and wait, and threads of its own work.
+
+A model that is too small for its threads to share a graph has several, each with tasks of its own
+in a step; else there is one.
+"""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,7 +48,7 @@ class EngineCounts:
 
 
 class Loop:
-    """Runs tasks in a thread that lives while there are tasks, and works while it is wanted.
+    """Runs tasks in threads that live while there are tasks, and work while they are wanted.
 
     It is wanted while a thread waits for a task, and while a task has a listener. So a single
     caller decides after every event what comes next, and a stream that nobody reads costs nothing.
@@ -52,19 +56,20 @@ class Loop:
     Args:
         scheduler: Holds the tasks.
         max_queued: Most tasks that wait for a place.
+        n_lanes: Most threads.
 
     Attributes:
         lock: Guards the tasks, except for those whose work is being done.
     """
 
-    def __init__(self, scheduler: Scheduler, max_queued: int) -> None:
+    def __init__(self, scheduler: Scheduler, max_queued: int, n_lanes: int = 1) -> None:
         self.lock = threading.Lock()
         self._scheduler = scheduler
         self._max_queued = max_queued
-        self._bell = Bell()
+        self._bells = [Bell() for _ in range(n_lanes)]
         self._waiters: set[Waiter[Running[Any]]] = set()
         self._listeners: dict[Running[Any], Listener] = {}
-        self._thread: threading.Thread | None = None
+        self._threads: dict[int, threading.Thread] = {}  # by the number of their lane
         self._is_closed = False
         self._is_exiting = False
         self._counts = EngineCounts()
@@ -136,8 +141,9 @@ class Loop:
             self._wake()
 
     def ring(self) -> None:
-        """Has the thread look for tasks that were cancelled. Needs no lock."""
-        self._bell.ring()
+        """Has the threads look for tasks that were cancelled. Needs no lock."""
+        for bell in self._bells:
+            bell.ring()
 
     def close(self, finish: bool, timeout: float | None) -> bool:
         """Takes no more tasks, and has the others finished or cancelled.
@@ -151,12 +157,13 @@ class Loop:
         if finish and live:
             self.wait(Waiter(live, "all"), timeout)
         with self.lock:
-            live, thread = self._scheduler.live(), self._thread
+            live, threads = self._scheduler.live(), list(self._threads.values())
             for running in live:
                 running.task.cancel.cancel()
             self._stop_cancelled(live)
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
         return not live
 
     def close_at_exit(self) -> None:
@@ -174,7 +181,8 @@ class Loop:
 
     def renew_after_fork(self) -> None:
         """Leaves all tasks to the parent process, whose thread this one does not have."""
-        self.lock, self._bell, self._thread = threading.Lock(), Bell(), None
+        self.lock, self._threads = threading.Lock(), {}
+        self._bells = [Bell() for _ in self._bells]
         self._waiters.clear()
         self._listeners.clear()
         self._scheduler.leave_behind(
@@ -185,74 +193,101 @@ class Loop:
         )
 
     def _wake(self) -> None:
-        if self._thread is None and (self._scheduler.live() or self._scheduler.changed):
-            self._thread = threading.Thread(target=self._run, name="crispvl-engine", daemon=True)
-            start_thread(self._thread)
-        self._bell.ring()
+        n_wanted = len(self._scheduler.live()) or min(1, len(self._scheduler.changed))
+        free = [i for i in range(len(self._bells)) if i not in self._threads]
+        for i_lane in free[: max(0, n_wanted - len(self._threads))]:
+            name = f"crispvl-engine-{i_lane}"
+            thread = threading.Thread(target=self._run, args=[i_lane], name=name, daemon=True)
+            start_thread(thread)
+            self._threads[i_lane] = thread
+        self.ring()
 
-    def _run(self) -> None:
+    def _run(self, i_lane: int) -> None:
+        held: list[Running[Any]] = []
         try:
-            while self._step():
+            while self._step(i_lane, held):
                 pass
         except BaseException as error:  # ours, not a task's: nobody must wait for ever
             with self.lock:
-                self._thread = None
+                self._threads.pop(i_lane, None)
                 for running in self._scheduler.live():
-                    running.in_pass = False
-                    self._scheduler.stop(running, error)
-                self._tell()
+                    if not running.in_pass or running in held:
+                        running.in_pass = False
+                        self._scheduler.stop(running, error)
+                self._tell([])
             raise
 
-    def _step(self) -> bool:
-        """Does what comes next; returns whether there will be more."""
+    def _step(self, i_lane: int, held: list[Running[Any]]) -> bool:
+        """Does what comes next; returns whether there will be more.
+
+        Args:
+            i_lane: Of the thread.
+            held: Becomes the tasks that no other thread touches meanwhile.
+        """
         started = time.perf_counter()
         with self.lock:
             self._stop_cancelled(self._scheduler.live())
+            calls = self._tell([])
+            told = [running for running, _, _ in calls]
+            _hold(told)
             is_wanted = bool(self._waiters or self._listeners)
-            chosen = self._scheduler.choose() if is_wanted else []
-            for running in chosen:
-                running.in_pass = True
-            has_more = bool(self._scheduler.live())
+            chosen = self._scheduler.choose(len(self._threads)) if is_wanted else []
+            _hold(chosen)
+            held[:] = [*told, *chosen]
+            n_live = len(self._scheduler.live())
+            has_more = n_live > 0 and (bool(chosen) or len(self._threads) <= n_live)
             if not has_more:
-                self._thread = None
-            calls = self._tell()
+                self._threads.pop(i_lane, None)
         self._make(calls)
         if chosen:
-            graph_ms = self._do_work(chosen)
-            self._counts.graph_ms += graph_ms
-            self._counts.own_ms += 1000 * (time.perf_counter() - started) - graph_ms
-        elif has_more:
-            self._bell.wait()
+            self._do_work(chosen, started)
+        self._release(held)
+        if chosen or not has_more:
+            self.ring()  # for threads that found nothing to do, or have to end too
+        elif not told:
+            self._bells[i_lane].wait()
         return has_more
 
-    def _do_work(self, chosen: list[Running[Any]]) -> float:
-        """Does the work of some tasks and lets them go on; returns what the work took, in ms."""
-        chosen = [running for running in chosen if not running.is_done]  # ended by its listener
-        works = [running.work for running in chosen if running.work is not None]
-        started = time.perf_counter()
+    def _do_work(self, chosen: list[Running[Any]], started: float) -> None:
+        """Does the work of some tasks and lets them go on."""
+        left = [running for running in chosen if not running.is_done]  # some end by a listener
+        works = [running.work for running in left if running.work is not None]
+        computing = time.perf_counter()
         perform(works)
-        graph_ms = 1000 * (time.perf_counter() - started)
+        graph_ms = 1000 * (time.perf_counter() - computing)
         n_rows = sum(len(work.ids) for work in works if isinstance(work, Decode))
         with self.lock:
+            for running in left:
+                self._scheduler.advance(running)
+            calls = self._tell(chosen)
             self._counts.n_passes += n_rows > 0
             self._counts.n_rows += n_rows
-            for running in chosen:
-                running.in_pass = False
-                self._scheduler.advance(running)
-            calls = self._tell()
+            self._counts.graph_ms += graph_ms
+            self._counts.own_ms += 1000 * (time.perf_counter() - started) - graph_ms
         self._make(calls)
-        return graph_ms
+
+    def _release(self, held: Sequence[Running[Any]]) -> None:
+        """Leaves tasks to whoever goes on with them."""
+        if held:
+            with self.lock:
+                for running in held:
+                    running.in_pass = False
 
     def _stop_cancelled(self, tasks: Iterable[Running[Any]]) -> None:
         """Ends tasks that were cancelled, or whose time is up; the thread tells of it."""
         for running in tasks:
             if running.is_stopped and not running.in_pass and not running.is_done:
                 self._scheduler.stop(running)
-                self._bell.ring()
+                self.ring()
 
-    def _tell(self) -> list[tuple[Running[Any], Listener, Any]]:
-        """Satisfies waiters, and returns the calls to make without the lock."""
-        changed, self._scheduler.changed = self._scheduler.changed, []
+    def _tell(self, mine: Sequence[Running[Any]]) -> list[tuple[Running[Any], Listener, Any]]:
+        """Satisfies waiters, and returns the calls to make without the lock.
+
+        Args:
+            mine: What this thread did; what is in the pass of another is told by that.
+        """
+        changed = dict.fromkeys(r for r in self._scheduler.changed if not r.in_pass or r in mine)
+        self._scheduler.changed = [r for r in self._scheduler.changed if r not in changed]
         calls: list[tuple[Running[Any], Listener, Any]] = []
         for running in changed:
             for waiter in [w for w in running.waiters if w.is_satisfied_by(running)]:
@@ -285,9 +320,18 @@ class Loop:
                 running.waiters.remove(waiter)
 
     def _count_end(self, running: Running[Any]) -> None:
+        if running.is_counted:  # its listener came after its end
+            return
+        running.is_counted = True
         if running.was_stopped:
             self._counts.n_cancelled += 1
         elif running.error is not None:
             self._counts.n_failed += 1
         else:
             self._counts.n_done += 1
+
+
+def _hold(tasks: Iterable[Running[Any]]) -> None:
+    """Keeps other threads from tasks, until they are released: their events come in order."""
+    for running in tasks:
+        running.in_pass = True

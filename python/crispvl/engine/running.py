@@ -56,7 +56,8 @@ class Running(Generic[Result]):
         has_moved: Whether it went on to another state since somebody looked.
         error: What ended it before its time.
         was_stopped: Whether it was cancelled or its time was up before its end.
-        in_pass: Whether the engine is doing its work right now, outside the lock.
+        in_pass: Whether a thread does its work or tells of it right now, outside the lock.
+        is_counted: Whether its end is among the engine's counts.
         waiters: Who waits for news of it.
     """
 
@@ -66,7 +67,7 @@ class Running(Generic[Result]):
         self.work: Work | None = None
         self.events: deque[TaskEvent] = deque()
         self.error: BaseException | None = None
-        self.has_moved = self.was_stopped = self.in_pass = False
+        self.has_moved = self.was_stopped = self.in_pass = self.is_counted = False
         self.waiters: list[Waiter[Running[Any]]] = []
         self.order: tuple[int, int] = (0, 0)
         """Whose turn it is: the least comes first; see `crispvl.engine.scheduler`."""

@@ -59,11 +59,16 @@ class Scheduler:
         running.order = finish, next(self._numbers)
         heapq.heappush(self._queue, (running.order, running))
 
-    def choose(self) -> list[Running[Any]]:
-        """Returns those whose work is done next, together."""
+    def choose(self, n_lanes: int = 1) -> list[Running[Any]]:
+        """Returns those whose work is done next, together.
+
+        Args:
+            n_lanes: Threads among which the work is shared out; what is in a pass is another's.
+        """
         sliced = self._next_slice()
         decoding = [running for running in self._places if isinstance(running.work, Decode)]
-        return decoding + ([] if sliced is None else [sliced])
+        free = [running for running in decoding if not running.in_pass]
+        return free[: -(-len(decoding) // n_lanes)] + ([] if sliced is None else [sliced])
 
     def advance(self, running: Running[Any]) -> None:
         """Lets a task go on whose work was done."""
@@ -99,7 +104,7 @@ class Scheduler:
 
     def _next_slice(self) -> Running[Any] | None:
         while True:
-            preparing = (running for running in self._places if running.is_preparing)
+            preparing = (r for r in self._places if r.is_preparing and not r.in_pass)
             first = min(preparing, key=lambda running: running.order, default=None)
             queued = self._queue[0][1] if self._queue else None
             is_next = queued is not None and (first is None or queued.order < first.order)

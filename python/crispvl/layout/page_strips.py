@@ -42,26 +42,26 @@ class PageStrips:
         """Returns the strips for which nothing was read that they could show."""
         return self._strips.unread()
 
-    def shown_to(self, look: Look) -> list[list[int]]:
-        """Returns the strips of each tile of a look."""
+    def shown_to(self, look: Look) -> list[list[list[int]]]:
+        """Returns the strips of each row of each tile of a look."""
         return self._strips.shown_to(look)
 
     def settled(self, i_lines: Sequence[int]) -> bool:
         """Returns whether some lines were read beyond doubt."""
         return self._strips.settled(i_lines)
 
-    def tile(self, numbers: Sequence[int], look: Look) -> StripTile:
+    def tile(self, numbers: Sequence[Sequence[int]], look: Look) -> StripTile:
         """Returns a tile of some strips."""
         return self._strips.tile(numbers, look)
 
-    def take(self, numbers: Sequence[int], rows: Sequence[Row], whole: bool) -> None:
+    def take(self, numbers: Sequence[Sequence[int]], rows: Sequence[Row], whole: bool) -> None:
         """Keeps the rows of an answer where they are surer than what was read before.
 
-        An answer with another number of rows than there were strips does not tell which row is
-        whose, and is not used, nor is one that did not come to its end.
+        An answer with another number of rows than were shown does not tell which row is whose, and
+        is not used, nor is one that did not come to its end.
 
         Args:
-            numbers: Of the strips that were shown.
+            numbers: Of the strips of each row that was shown.
             rows: Of the answer.
             whole: Whether the answer came to its end.
         """

@@ -16,6 +16,7 @@ STRIP_KEYS = {
     "pitch_px": "crispvl.strips.pitch_px",
     "height_px": "crispvl.strips.height_px",
     "left_px": "crispvl.strips.left_px",
+    "gap_px": "crispvl.strips.gap_px",
 }
 """Of a model's file, by the fields of `StripFormat`; all may be absent."""
 
@@ -24,12 +25,15 @@ STRIP_KEYS = {
 class StripFormat:
     """Strips are under each other on a tile, one to a row of image tokens, the first at the top.
 
+    Short ones may share a row.
+
     Attributes:
         tile_px: Edge of the tile.
         n_rows: Strips of a tile.
         pitch_px: From one strip to the next.
         height_px: Of a strip: a line from its ascenders to its descenders.
         left_px: White to the left of a strip, and at least as much to its right.
+        gap_px: White between strips that share a row; 0 where none do.
     """
 
     tile_px: int
@@ -37,16 +41,17 @@ class StripFormat:
     pitch_px: int
     height_px: int
     left_px: int
+    gap_px: int = 0
 
     @property
     def width_px(self) -> int:
         """Of the widest strip."""
         return self.tile_px - 2 * self.left_px
 
-    def as_tuple(self) -> tuple[int, int, int, int, int]:
+    def as_tuple(self) -> tuple[int, int, int, int, int, int]:
         """Returns the fields in their order, as the core takes them."""
-        tile_px, n_rows, pitch_px, height_px, left_px = astuple(self)
-        return tile_px, n_rows, pitch_px, height_px, left_px
+        tile_px, n_rows, pitch_px, height_px, left_px, gap_px = astuple(self)
+        return tile_px, n_rows, pitch_px, height_px, left_px, gap_px
 
 
 def strip_format(config: ModelConfig, metadata: Mapping[str, Any]) -> StripFormat:

@@ -55,10 +55,10 @@ def layout_costs(
     regions = page_regions(layout, config, options)
     parts = [_n_tiles(r.right - r.left, r.bottom - r.top, config, options) for r in regions]
     strips = PageStrips(pixels, layout.lines, strip_format(config, metadata))
-    n_strips, n_rows = len(strips.doubtful()), strip_format(config, metadata).n_rows
+    n_line_tiles = len(strips.shown_to(strips.looks[0]))
     yield _cost("page", whole, config)
     yield _cost("blocks", parts, config)
-    yield _cost("lines", [1] * -(-n_strips // n_rows), config)
+    yield _cost("lines", [1] * n_line_tiles, config)
 
 
 def _cost(

@@ -155,7 +155,7 @@ class LineReader:
                     self._finish_reason = "time_limit"
 
     def _tiles(
-        self, strips: PageStrips, shown: Sequence[Sequence[int]], look: Look
+        self, strips: PageStrips, shown: Sequence[Sequence[Sequence[int]]], look: Look
     ) -> Iterator[StripTile]:
         """Yields tiles with these strips, drawn when they are asked for."""
         for numbers in shown:

@@ -128,7 +128,10 @@ class _Encoder:
     def take(self, i_tile: int, prompt: Prompt) -> EncodeSteps[NDArray[np.float32]]:
         """Returns the embeddings ``[n_tokens, width]`` of a tile, once."""
         if i_tile not in self._embeddings:
-            ahead = range(i_tile, i_tile + prompt.model.core.tiles_per_graph)
+            core = prompt.model.core
+            # Lanes take tiles one by one.
+            n_ahead = core.tiles_per_graph if core.n_lanes == 1 else 1
+            ahead = range(i_tile, i_tile + n_ahead)
             numbers = [i for i in ahead if i in self._tiles]
             tiles = np.stack([self._tiles.pop(i) for i in numbers])
             rows = yield from encode(prompt, tiles)
