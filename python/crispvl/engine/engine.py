@@ -79,8 +79,9 @@ class Engine:
 
         Args:
             request: What is asked.
-            on_event: Called by a thread of the engine's with each `Encoded` and `Token` as it comes,
-                and with the handle at the end. It must return soon. What it raises ends the request.
+            on_event: Called by a thread of the engine's with each `Encoded` and `Token` as they
+                come, and with the handle at the end. It must return soon. What it raises ends the
+                request.
             block: Whether to wait for room in the queue.
 
         Raises:
