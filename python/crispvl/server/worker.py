@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -114,7 +115,7 @@ class Worker:
         token = CancelToken()
         async with self._known(Running[Item](token, self._time_limit)) as running:
             thread = self._threads.submit(work, token, running.give)
-            thread.add_done_callback(lambda done: running.finish(done.exception()))
+            thread.add_done_callback(lambda done: running.finish(_bare(done.exception())))
             yield running
 
     @asynccontextmanager
@@ -163,3 +164,16 @@ class Worker:
     def close(self) -> None:
         self.stop()
         self._threads.shutdown(wait=True)
+
+
+def _bare(error: BaseException | None) -> BaseException | None:
+    """Lets go of what the frames of an error hold; where it came from can still be told.
+
+    They hold pages, and what reads them, and would do so until the garbage of cycles is collected,
+    which takes no notice of how large a page is.
+    """
+    one = error
+    while one is not None:
+        traceback.clear_frames(one.__traceback__)
+        one = one.__cause__ or one.__context__
+    return error
