@@ -2,7 +2,6 @@
 // for a token of each.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -31,35 +30,32 @@ public:
     TileReader(std::shared_ptr<const Model> model, const PromptBuilder& prompts,
                std::vector<int32_t> prompt_ids, const SamplingOptions& sampling,
                Interrupt* interrupt);
-    ~TileReader();
 
     // Draws the tiles 0 to n - 1 as they are needed and gives each answer to `take`, as it ends; it
-    // returns whether more are wanted.
+    // returns whether more are wanted. A small model reads with a thread for each core; `take` is
+    // called by the caller's thread, `draw` by one at a time, and `interrupt` is asked by all.
     // Throws Error{cancelled, context_overflow, memory, device}.
     void read(size_t n_tiles, const std::function<TileQuestion(size_t)>& draw,
               const std::function<bool(TileAnswer)>& take);
 
-    // What reading took so far. Drawing and taking are not part of it.
+    // What reading took so far, of all threads together. Drawing and taking are not part of it.
     double encode_ms = 0, prefill_ms = 0, decode_ms = 0;
 
 private:
     struct Encoded;   // a tile whose image tokens are known
     struct UnderWay;  // a tile whose answer is being written
-
-    void encode(size_t i_first, size_t n_tiles, const std::function<TileQuestion(size_t)>& draw);
-    bool has_room() const;
-    void begin();
-    // Chooses a token for each answer; returns those that have ended.
-    std::vector<std::unique_ptr<UnderWay>> choose();
-    void append();
+    class Lane;
+    class Shared;
+    struct Tile {
+        size_t number;
+        TileQuestion question;
+    };
 
     std::shared_ptr<const Model> model_;
     const PromptBuilder& prompts_;
     std::vector<int32_t> prompt_ids_;
     SamplingOptions sampling_;
     Interrupt* interrupt_;
-    std::deque<Encoded> encoded_;
-    std::vector<std::unique_ptr<UnderWay>> under_way_;
 };
 
 }  // namespace crispvl
