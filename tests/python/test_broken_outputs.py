@@ -94,6 +94,17 @@ def test_messages_that_cannot_be_written_do_not_end_the_run(tmp_path: Path) -> N
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "0")
 
 
+@posix
+def test_a_file_name_gives_the_terminal_no_orders(
+    command: list[str], page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    odd = tmp_path / "a\x1b[2J\nb\x9b.png"
+    odd.write_bytes(b"none")
+    assert main([*command, str(page), str(odd), "-o", str(tmp_path / "out.txt")]) == 1
+    told = capsys.readouterr().err
+    assert told.count("a\\x1b[2J\\nb\\x9b.png") == len(told.splitlines()) - 1 == 2
+
+
 @contextmanager
 def small_files(n_bytes: int) -> Iterator[None]:
     """Files may have no more bytes; further ones fail."""

@@ -103,12 +103,16 @@ def _run(arguments: Sequence[str]) -> int:
 def complain(message: str) -> None:
     """Writes a line to standard error, above a progress line if there is one.
 
-    Where that cannot be written, such as a log on a full disk, the work goes on without it.
+    Control characters, which a file's name may hold, are shown and not obeyed. Where the line
+    cannot be written, such as to a log on a full disk, the work goes on without it.
     """
     from tqdm import tqdm
 
     with suppress(OSError), tqdm.external_write_mode(sys.stderr):
-        print(f"crispvl: {message}", file=sys.stderr, flush=True)
+        print(f"crispvl: {message.translate(_CONTROLS)}", file=sys.stderr, flush=True)
+
+
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
 
 class _Parser(argparse.ArgumentParser):
