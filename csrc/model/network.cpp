@@ -17,12 +17,15 @@ constexpr int64_t kGpuTokensPerGraph = 16400;
 // their products are so small that threads on one graph wait for each other a third of the time.
 constexpr size_t kMostLaneBytes = size_t{32} << 20;
 
+// Each has buffers of its own, and no more answers than these are under way at once.
+constexpr int kMostLanes = 16;
+
 // Graphs that may be computed at once, with a thread each.
 int n_lanes(const ModelSource& source, const Backends& backends, const LoadOptions& options) {
     size_t n_bytes = 0;
     for (const auto& [name, tensor] : source.tensors()) n_bytes += tensor.n_bytes;
     const bool is_small = backends.on_cpu() && n_bytes <= kMostLaneBytes;
-    return is_small && !options.measure_only ? backends.n_threads : 1;
+    return is_small && !options.measure_only ? std::min(kMostLanes, backends.n_threads) : 1;
 }
 
 std::vector<std::string> device_names(const LoadOptions& options) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +65,18 @@ def test_words_and_their_confidence_are_the_same_with_any_number_of_threads() ->
     found = [CrispOCR(device="cpu", threads=n).recognize(page) for n in (1, 2)]
     assert found[0].text == found[1].text
     assert found[0].confidence == found[1].confidence
+
+
+def test_graphs_of_several_callers_at_once_give_the_bits_of_one_alone() -> None:
+    """A small model computes them beside each other, with a thread each."""
+    if not bundled.path().is_file():
+        pytest.skip("this tree has no bundled model")
+    model = Model.load(bundled.path(), device="cpu", threads=3)
+    assert model.core.n_lanes == 3
+    tile_px = model.config["vision"]["tile_px"]
+    tiles = np.random.default_rng(2).integers(0, 256, (8, 1, tile_px, tile_px, 3), dtype=np.uint8)
+    alone = [model.encode(tile) for tile in tiles]
+    for _ in range(3):
+        with ThreadPoolExecutor(len(tiles)) as callers:
+            for found, wanted in zip(callers.map(model.encode, tiles), alone, strict=True):
+                np.testing.assert_array_equal(found, wanted)
