@@ -192,6 +192,20 @@ def test_a_target_that_is_no_path_is_an_error_of_its_sender(
     assert answer.startswith(b"HTTP/1.1 40")
 
 
+@pytest.mark.parametrize("header", ["Content-Encoding: gzip", "Origin: http://evil.example"])
+def test_garbage_behind_an_early_answer_ends_the_connection_alone(
+    server: RunningServer, header: str
+) -> None:
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\n{header}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    answer = talk(server.url, head.encode(), b"no chunk\r\n", pause_s=0.5)
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert httpx.get(f"{server.url}/health").status_code == 200
+    assert not any("Traceback" in line or "Fatal error" in line for line in server.lines)
+
+
 def test_a_target_may_name_the_server(server: RunningServer) -> None:
     for path, status in ((b"/version", b"200"), (b"", b"200"), (b"/nothing", b"404")):
         line = b"GET http://localhost" + path + b" HTTP/1.1\r\n"

@@ -116,6 +116,9 @@ class _Protocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP, of which no endpoint hears."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # an answer is on its way
+            self.transport.close()
+            return
         body = ApiError(
             400, "[request] expected HTTP/1.1; found something else; correct it", "bad_request"
         ).json()
