@@ -103,3 +103,25 @@ def test_our_own_warnings_are_told_in_our_form() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stderr == "crispvl: a warning\na log\n"
+
+
+TALKATIVE = """
+import warnings
+from crispvl.batch.worker_process import WorkerProcess
+def make():
+    def answer(item):
+        warnings.warn("a warning of a library")
+        yield item
+    return answer
+if __name__ == "__main__":
+    worker = WorkerProcess(make, 60)
+    print(*worker.ask("answered"))
+    worker.close()
+"""
+
+
+def test_processes_of_a_batch_tell_no_more_than_the_command(tmp_path: Path) -> None:
+    script = tmp_path / "talkative.py"
+    script.write_text(TALKATIVE)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("answered\n", "")

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from crispvl.errors import CrispVLError, EngineClosedError, WorkerDiedError
+from crispvl.library_messages import silence_libraries
 
 _START_SECONDS = 600.0  # for loading a large model from a slow disk
 
@@ -139,6 +140,7 @@ def _in_words(exit_code: int) -> str:
 def _serve(pipe: Connection, make: Callable[[], Answering]) -> None:
     """The process: makes what answers, says so, and answers items until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends it
+    silence_libraries()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         answers = make()
