@@ -63,6 +63,10 @@ void block(const GemmJob& job, int64_t first, int64_t i_panel, const uint16_t* p
     Sums sums;
     clear(sums);
     const int64_t n_pairs = pair_count(job.n_in);
+    if (job.epilogue == Epilogue::residual_f32) {
+        fetch_ahead(job.residual + first * job.n_out + i_panel * kPanelWidth, job.n_out, kN,
+                    kPanelWidth);
+    }
     multiply<kN>(job.x + first * job.n_in, job.n_in, panel, n_pairs, sums);
     for (int r = 0; r < kN; ++r) {
         if (job.epilogue == Epilogue::swiglu) {

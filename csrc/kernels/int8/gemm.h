@@ -75,6 +75,9 @@ void block(const Int8GemmJob& job, const Columns& columns, int64_t first, int64_
     const QuantisedBlock* x[n];
     Floats sums[n][kPanels], ups[n][kPanels] = {};
     for (int r = 0; r < n; ++r) x[r] = quantised_row(job.x, job.n_in, first + r);
+    if (job.epilogue == Epilogue::residual_f32) {
+        fetch_ahead(job.residual + first * job.n_out + column, job.n_out, n, kInt8Columns);
+    }
     product<Format>(columns.panels, job.n_in, x, sums);
     if (job.epilogue == Epilogue::swiglu) product<Format>(columns.ups, job.n_in, x, ups);
     for (int r = 0; r < n; ++r) finish(job, first + r, column, columns.up_bias, sums[r], ups[r]);
