@@ -51,7 +51,7 @@ def test_memory_limits_the_workers_of_a_machine() -> None:
         machine = Machine(n_cores=64, n_bytes=n_bytes)
         return plan_fleet(one, machine, n_pages=10, pages_per_second=1.0)
 
-    worker = plan(GIB).worker_bytes
+    worker = plan(64 * GIB).worker_bytes  # as large as this process is
     assert 2 <= plan(3 * worker).workers_per_machine < 64
     with pytest.raises(OutOfMemoryError, match="one worker"):
         plan(worker // 2)

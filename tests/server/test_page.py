@@ -204,8 +204,11 @@ def test_a_server_that_ends_in_the_middle_leaves_what_was_read(
 ) -> None:
     server = serve()
     receipt = Image.open(EXAMPLES / "receipt.png").convert("RGB")
+    full = Image.new("RGB", (3 * receipt.width, 3 * receipt.height))  # takes its time to be read
+    for i in range(9):
+        full.paste(receipt, (i % 3 * receipt.width, i // 3 * receipt.height))
     data = encoded(
-        receipt, "TIFF", save_all=True, append_images=[receipt] * 40, compression="tiff_deflate"
+        full, "TIFF", save_all=True, append_images=[full] * 20, compression="tiff_deflate"
     )
     with opened(browser, server.url) as page:
         drop(page, "many.tif", data, "image/tiff")
