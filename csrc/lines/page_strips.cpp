@@ -76,10 +76,7 @@ bool PageStrips::settled(const std::vector<int>& i_lines) const {
 
 StripTile PageStrips::tile(const TileRows& numbers, const Drawing& drawing) const {
     std::vector<StripRow> rows;
-    for (const std::vector<int>& row : numbers) {
-        rows.emplace_back();
-        for (const int number : row) rows.back().push_back(&strip(number));
-    }
+    for (const std::vector<int>& row : numbers) rows.push_back(row_of(row));
     return make_tile(page_, lines_, rows, form_, drawing);
 }
 
@@ -88,15 +85,17 @@ void PageStrips::take(const TileRows& numbers, const std::vector<Row>& rows, boo
     const bool has_end = rows.size() == n + 1 && rows.back().text.empty();
     if ((rows.size() != n && !has_end) || !whole) return;
     for (size_t i = 0; i < n; ++i) {
-        std::vector<Strip> shown;
         std::vector<int64_t> widths;
-        for (const int number : numbers[i]) {
-            shown.push_back(strip(number));
-            widths.push_back(drawn_px(number, {}));
-        }
-        std::vector<Row> parts = parts_of(rows[i], shown, widths);
+        for (const int number : numbers[i]) widths.push_back(drawn_px(number, {}));
+        std::vector<Row> parts = parts_of(rows[i], row_of(numbers[i]), widths);
         for (size_t k = 0; k < parts.size(); ++k) keep(numbers[i][k], std::move(parts[k]));
     }
+}
+
+StripRow PageStrips::row_of(const std::vector<int>& numbers) const {
+    StripRow row;
+    for (const int number : numbers) row.push_back(&strip(number));
+    return row;
 }
 
 void PageStrips::keep(int number, Row row) {

@@ -52,6 +52,7 @@ private:
     // Keeps a reading of a strip where it is surer than what was read before.
     void keep(int number, Row row);
     int64_t drawn_px(int number, const Drawing& drawing) const;
+    StripRow row_of(const std::vector<int>& numbers) const;
     const LayoutLine& line_of(const Strip& strip) const {
         return lines_.at(static_cast<size_t>(strip.i_line));
     }

@@ -10,15 +10,15 @@ namespace crispvl::lines {
 namespace {
 
 // The words of ink of all strips as if they were one, px of the tile.
-std::vector<Span> ink_of(const std::vector<Strip>& strips, const std::vector<int64_t>& widths) {
+std::vector<Span> ink_of(const StripRow& strips, const std::vector<int64_t>& widths) {
     std::vector<Span> ink;
     double left = 0;
     for (size_t i = 0; i < strips.size(); ++i) {
         const auto width = static_cast<double>(widths[i]);
-        const double scale = width / std::max(1e-6, strips[i].width());
-        for (const Span& word : strips[i].words) {
-            ink.push_back({left + (word.from - strips[i].x_from) * scale,
-                           left + (word.to - strips[i].x_from) * scale});
+        const double scale = width / std::max(1e-6, strips[i]->width());
+        for (const Span& word : strips[i]->words) {
+            ink.push_back({left + (word.from - strips[i]->x_from) * scale,
+                           left + (word.to - strips[i]->x_from) * scale});
         }
         left += width;
     }
@@ -26,13 +26,12 @@ std::vector<Span> ink_of(const std::vector<Strip>& strips, const std::vector<int
 }
 
 // How many words of a text each strip has; nothing where a word is on the ink of two.
-std::vector<size_t> words_of_each(const std::vector<Place>& places,
-                                  const std::vector<Strip>& strips) {
+std::vector<size_t> words_of_each(const std::vector<Place>& places, const StripRow& strips) {
     std::vector<size_t> counts;
     auto place = places.begin();
     int end = 0;  // of the strip's words of ink
-    for (const Strip& strip : strips) {
-        end += static_cast<int>(strip.words.size());
+    for (const Strip* strip : strips) {
+        end += static_cast<int>(strip->words.size());
         const auto next =
             std::find_if(place, places.end(), [&](const Place& p) { return p.last >= end; });
         if (next == place || (next != places.end() && next->first < end)) return {};
@@ -73,7 +72,7 @@ private:
 
 }  // namespace
 
-std::vector<Row> parts_of(const Row& row, const std::vector<Strip>& strips,
+std::vector<Row> parts_of(const Row& row, const StripRow& strips,
                           const std::vector<int64_t>& widths) {
     if (strips.size() == 1) return {row};
     Tokens tokens(row);
