@@ -430,7 +430,8 @@ def test_more_requests_than_may_wait_are_told_when_to_come_back(
     client = httpx.Client(base_url=server.url, timeout=120)
     body = asking(receipt, stream=True, **long)
     with client, client.stream("POST", CHAT, json=body) as first:
-        next(first.iter_lines())
+        lines = first.iter_lines()  # kept: an iterator that is dropped closes the connection
+        next(lines)
         second = client.post(CHAT, json=asking(receipt, max_tokens=1))
         assert second.status_code == 429
         assert 1 <= int(second.headers["retry-after"]) <= 60
