@@ -396,6 +396,58 @@ def lay_records(
 
 
 @pytest.mark.usefixtures("ocrmypdf")
+@pytest.mark.parametrize("is_placed", [True, False])
+@pytest.mark.parametrize("is_inherited", [True, False])
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+def test_recorded_lines_of_a_page_that_is_cropped_and_turned_are_on_their_ink(
+    tmp_path: Path, rotate: int, is_inherited: bool, is_placed: bool
+) -> None:
+    ocrmypdf, pikepdf = pytest.importorskip("ocrmypdf"), pytest.importorskip("pikepdf")
+    pypdfium2 = pytest.importorskip("pypdfium2")
+    source, records, out = (tmp_path / name for name in ("book.pdf", "all.jsonl", "out.pdf"))
+    picture = Image.new("L", (900, 690), 255)
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((20, 10, 60, 30), fill=0)  # not shown
+    upright = 200, 300, 400, 330  # of the picture as it is looked at
+    width, height = (900, 690) if rotate % 180 == 0 else (690, 900)
+    seen = Image.new("L", (width, height), 255)
+    ImageDraw.Draw(seen).rectangle(upright, fill=0)
+    ink = seen.rotate(rotate, expand=True)
+    picture.paste(ink, (0, 0), ink.point(lambda value: 255 - value))
+    crop = [100, 40, 880, 640]  # of the page as it is in the file, from its lower left
+    with pikepdf.open(io.BytesIO(pdf_files.pdf([picture]))) as pdf:
+        page = pdf.pages[0].obj
+        owner = pdf.Root.Pages if is_inherited else page
+        owner.MediaBox, owner.CropBox, owner.Rotate = [0, 0, 900, 690], crop, rotate
+        if is_inherited:
+            del page["/MediaBox"]
+        pdf.save(source)
+    in_file = (100, 50, 20, 40)  # what is not shown at the left, top, right, bottom
+    margins = np.roll(in_file, rotate // 90).tolist()
+    left, top = upright[0] - margins[0], upright[1] - margins[1]
+    corners = [[left, top], [left + 200, top], [left + 200, top + 30], [left, top + 30]]
+    record: dict[str, Any] = {"number": 1, "text": "Total"}
+    if is_placed:
+        record["width_px"] = width - margins[0] - margins[2]
+        record["lines"] = [{"text": "Total", "quad": corners}]
+        record["words"] = [["Total", 1.0, [left, top, left + 200, top + 30]]]
+    records.write_text(json.dumps(record))
+    ocrmypdf.ocr(source, out, plugins=["crispvl.integrations.ocrmypdf"], output_type="pdf",
+                 crispvl_records=str(records), progress_bar=False)  # fmt: skip
+    opened = pypdfium2.PdfDocument(out)
+    text_page = opened[0].get_textpage()
+    assert text_page.get_text_range().strip() == "Total"
+    boxes = [text_page.get_charbox(i) for i in range(5)]
+    opened.close()
+    where = picture.point(lambda value: 255 * (value < 128))
+    draw = ImageDraw.Draw(where)
+    draw.rectangle((20, 10, 60, 30), fill=0)
+    x0, y0, x1, y1 = where.getbbox() or (0, 0, 0, 0)
+    assert all(x0 - 2 <= box[0] < box[2] <= x1 + 2 for box in boxes)
+    assert all(690 - y1 - 2 <= box[1] < box[3] <= 690 - y0 + 2 for box in boxes)
+
+
+@pytest.mark.usefixtures("ocrmypdf")
 def test_records_of_other_documents_are_not_laid_on_the_page(tmp_path: Path) -> None:
     source = tmp_path / "book.pdf"
     source.write_bytes(pdf_files.pdf([page_with_lines(1), page_with_lines(1)]))

@@ -26,6 +26,7 @@ MAX_PAGE_PIXELS = 40_000_000
 """Most pixels of a rendered page: a poster is rendered at a lower dpi rather than refused."""
 
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD of fpdfview.h
+_EVERYTHING = (-1e9, -1e9, 1e9, 1e9)  # PDFium takes of it what is in the media box
 _TEXT = 1  # FPDF_PAGEOBJ_TEXT of fpdf_edit.h
 _LOCK = threading.RLock()
 
@@ -103,7 +104,7 @@ class PdfFile:
             if rotation:
                 page.set_rotation(rotation % 360)
             if media_box:
-                page.set_cropbox(*page.get_mediabox())
+                page.set_cropbox(*_EVERYTHING)
             return scale
 
         return self._drawn(number, prepare)

@@ -18,7 +18,7 @@ from argparse import ArgumentParser
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ocrmypdf import BoundingBox, OcrClass, OcrElement, OcrEngine, OrientationConfidence, hookimpl
 from ocrmypdf.exceptions import BadArgsError
@@ -30,14 +30,19 @@ from crispvl.inputs.pdf import POINTS_PER_INCH, PdfFile
 from crispvl.inputs.text_files import read_text
 from crispvl.inputs.utf8 import path_name
 from crispvl.integrations import glyphless_font
-from crispvl.integrations.placed_text import line_elements, placed_line, recorded_lines
+from crispvl.integrations.placed_text import line_elements, moved, placed_line, recorded_lines
 from crispvl.integrations.word_elements import word_elements
 from crispvl.reading.ocr import CrispOCR
+from crispvl.results.page_boxes import Box, shown_parts
 from crispvl.results.text_lines import TextBox, place_lines, place_words
 
 _log = logging.getLogger(__name__)
 _MOST_HEIGHT = 16  # of a line, in widths of its characters
+_ORIGIN = "origin.pdf"  # OCRmyPDF's copy of the document, beside the images of its pages
 _TESSERACT = "ocrmypdf.builtin_plugins.tesseract_ocr"
+
+Part: TypeAlias = tuple[int, int, int, int]
+"""Left, top, right, bottom in px of a page's image."""
 
 
 class CrispVLOptions(BaseModel):
@@ -85,22 +90,25 @@ class CrispVLEngine(OcrEngine):
         with Image.open(input_file) as opened:
             image = opened.convert("RGB")
             dpi = float(opened.info.get("dpi", (72, 72))[0])
+        part: Part = (0, 0, image.width, image.height)  # that was read
         if chosen.records is None:
             read = _reader(chosen.model_dump_json()).recognize(image).pages[0]
             placed = [line for line in map(placed_line, read.lines) if line is not None]
             text, width_px = read.text, read.width_px
         else:
+            part = _shown_part(input_file.parent / _ORIGIN, page_number, image)
             record = _recorded(chosen.records, str(options.input_file)).get(page_number + 1)
             if record is None:
                 _log.warning("%s holds no text of page %d", chosen.records, page_number + 1)
             known = record or {}
             placed = recorded_lines(known)
-            text, width_px = known.get("text", ""), known.get("width_px") or image.width
+            text, width_px = known.get("text", ""), known.get("width_px") or part[2] - part[0]
         if placed:
-            scale = image.width / width_px
-            lines = [element for line in placed for element in line_elements(line, scale)]
+            scale = (part[2] - part[0]) / width_px
+            whole = [moved(line, scale, part[0], part[1]) for line in placed]
+            lines = [element for line in whole for element in line_elements(line)]
         else:
-            lines = [_line(line) for line in place_lines(text, image)]
+            lines = [_line(line, part) for line in place_lines(text, image.crop(part))]
         page = OcrElement(
             ocr_class=OcrClass.PAGE,
             bbox=BoundingBox(0, 0, image.width, image.height),
@@ -123,7 +131,29 @@ class CrispVLEngine(OcrEngine):
         )
 
 
-def _line(line: TextBox) -> OcrElement:
+def _shown_part(document: Path, i_page: int, image: Image.Image) -> Part:
+    """Returns what viewers show of a page, which was read, of its image, which has all of it."""
+    parts = _shown_parts(document)
+    if i_page >= len(parts):
+        return 0, 0, image.width, image.height
+    left, top, right, bottom = parts[i_page]
+    x, y = (
+        min(round(left * image.width), image.width - 1),
+        min(round(top * image.height), image.height - 1),
+    )
+    return x, y, max(round(right * image.width), x + 1), max(round(bottom * image.height), y + 1)
+
+
+@lru_cache(maxsize=1)
+def _shown_parts(document: Path) -> list[Box]:
+    return shown_parts(document) if document.exists() else []
+
+
+def _line(line: TextBox, part: Part) -> OcrElement:
+    left, top = part[:2]
+    line = TextBox(
+        line.text, line.left + left, line.top + top, line.right + left, line.bottom + top
+    )
     # OCRmyPDF drops a line that is much too high for its text, such as one spread over a page.
     width, height = line.right - line.left, line.bottom - line.top
     highest = max(width, _MOST_HEIGHT * width / len(line.text))

@@ -1,4 +1,4 @@
-"""What viewers show of a PDF's pages, made all of the page for a while.
+"""What viewers show of a PDF's pages: made all of the page for a while, or told as a part of it.
 
 OCRmyPDF draws and writes upon the whole media box. What was read is in pixels of the part that the
 crop box shows.
@@ -44,6 +44,30 @@ def restore_boxes(path: Path, boxes: Boxes) -> None:
         for i_page, (media, crop) in boxes.items():
             _set(pdf.pages[i_page], media, crop)
         pdf.save(path, linearize=pdf.is_linearized)
+
+
+def shown_parts(path: Path) -> list[Box]:
+    """Returns what viewers show of each page of a file.
+
+    Returns:
+        Left, top, right and bottom as shares of the media box, turned as the page is shown.
+    """
+    pikepdf = need("pikepdf", "pdf")
+    with pikepdf.open(path) as pdf:
+        return [_shown_part(page) for page in pdf.pages]
+
+
+def _shown_part(page: Any) -> Box:
+    media, crop = _box(page.mediabox), _box(page.cropbox)
+    if media is None or crop is None or media[0] == media[2] or media[1] == media[3]:
+        return 0.0, 0.0, 1.0, 1.0
+    shown = _intersection(media, crop)
+    width, height = media[2] - media[0], media[3] - media[1]
+    left, right = (shown[0] - media[0]) / width, (shown[2] - media[0]) / width
+    top, bottom = (media[3] - shown[3]) / height, (media[3] - shown[1]) / height
+    for _ in range(page.rotation // 90 % 4):  # quarters, clockwise
+        left, top, right, bottom = 1 - bottom, left, 1 - top, right
+    return left, top, right, bottom
 
 
 def _set(page: Any, media: Box, crop: Box) -> None:
