@@ -135,7 +135,7 @@ def _turned(points: NDArray[np.float64], turn: int) -> NDArray[np.float64]:
 def _box(corners: NDArray[np.float64]) -> BoundingBox:
     left, top = (float(v) for v in corners.min(axis=0))
     right, bottom = (float(v) for v in corners.max(axis=0))
-    return BoundingBox(left, top, right, bottom)
+    return BoundingBox(left, top, max(right, left + 1), max(bottom, top + 1))  # none is empty
 
 
 def _word_quad(word: Sequence[Any]) -> Quad:

@@ -22,7 +22,7 @@ class BlockLines:
 def block_lines(page: Page) -> Iterator[BlockLines]:
     """Yields the blocks of a page that hold text; all of it is one where places are not known."""
     for number, lines in groupby(page.lines, key=lambda line: line.block):
-        if page.blocks:
+        if 0 <= number < len(page.blocks):
             block = page.blocks[number]
             yield BlockLines(block.kind, block.box, tuple(lines))
         else:

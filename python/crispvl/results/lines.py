@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
+
+_WORD = re.compile(r"\S+")
 
 BlockKind = Literal["text", "heading", "table"]
 
@@ -22,6 +25,10 @@ class Rectangle(NamedTuple):
     top: float
     right: float
     bottom: float
+
+
+MOST_PX = 1e7
+"""Beyond the corners of all pages."""
 
 
 def around(quads: Sequence[Quad]) -> Rectangle:
@@ -50,6 +57,9 @@ class Word:
     quad: Quad | None = None
     """Its place; None where the page was not read by lines."""
 
+    def __post_init__(self) -> None:
+        _check(self)
+
     @property
     def box(self) -> Rectangle | None:
         return around([self.quad]) if self.quad else None
@@ -69,7 +79,14 @@ class Word:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line of text as it is on the page, and how sure the model was of it."""
+    """A line of text as it is on the page, and how sure the model was of it.
+
+    One that is made without words has those of its text, each with its share of the line.
+
+    Raises:
+        ValueError: The confidence or a corner is no finite number, or there are not four corners;
+            those of a `Word` likewise.
+    """
 
     text: str
     start: int
@@ -81,6 +98,11 @@ class Line:
     """Its place; None where the page was not read by lines."""
     block: int = 0
     """Number of its block, in reading order from 0."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if not self.words and self.text.strip():
+            object.__setattr__(self, "words", tuple(_shares(self)))
 
     @property
     def box(self) -> Rectangle | None:
@@ -106,6 +128,48 @@ class Block:
 
     kind: BlockKind
     box: Rectangle
+
+
+def _check(thing: Word | Line) -> None:
+    name = type(thing).__name__
+    if not math.isfinite(thing.confidence):
+        raise ValueError(
+            f"[{name}] expected a confidence from 0 to 1; found {thing.confidence}; "
+            "leave out what was not read"
+        )
+    if thing.quad is None:
+        return
+    if [len(corner) for corner in thing.quad] != [2] * 4 or not all(
+        abs(value) <= MOST_PX for corner in thing.quad for value in corner
+    ):
+        raise ValueError(
+            f"[{name}] expected four corners (x, y) in px of the page; found {thing.quad}; "
+            "pass quad=None where the place is not known"
+        )
+
+
+def _shares(line: Line) -> Iterator[Word]:
+    """Yields the words of a line's text, each with as much of its place as it has characters."""
+    from crispvl._core import visual_spans
+
+    n_characters = len(line.text)
+    spans = visual_spans(line.text.encode("utf-8", "replace").decode())  # half surrogates
+    for match, span in zip(_WORD.finditer(line.text), spans, strict=True):
+        quad = line.quad and _part(line.quad, *(end / n_characters for end in span))
+        yield Word(
+            text=match[0], start=line.start + match.start(), confidence=line.confidence, quad=quad
+        )
+
+
+def _part(quad: Quad, begin: float, end: float) -> Quad:
+    """Returns what is between two shares of a quadrilateral's width."""
+    a, b, c, d = quad
+
+    def between(left: Sequence[float], right: Sequence[float], share: float) -> tuple[float, float]:
+        x, y = (p + share * (q - p) for p, q in zip(left, right, strict=True))
+        return x, y
+
+    return between(a, b, begin), between(a, b, end), between(d, c, end), between(d, c, begin)
 
 
 def lines_of_text(text: str, words: Sequence[Word]) -> tuple[Line, ...]:

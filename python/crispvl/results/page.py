@@ -69,9 +69,18 @@ class Page:
     """The text with its ``<ref>`` and ``<box>`` tokens, where the model wrote any."""
     error: Exception | None = None
 
+    def __post_init__(self) -> None:
+        if self.number < 1:
+            raise ValueError(
+                f"[Page] expected a number counted from 1; found {self.number}; number the pages "
+                "as they are in their document"
+            )
+
     @property
     def text(self) -> str:
-        return self.generation.text if self.generation else ""
+        if self.generation:
+            return self.generation.text
+        return "\n".join(line.text for line in self.placed_lines)  # of a page made by hand
 
     @property
     def finish_reason(self) -> FinishReason | None:

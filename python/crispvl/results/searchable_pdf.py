@@ -76,7 +76,7 @@ def write_pdf(
             folder / name for name in ("pages.pdf", "records.jsonl", "made.pdf")
         )
         boxes = _write_pages(source, pages, password)
-        records.write_text(to_jsonl(document), "utf-8")
+        records.write_text(to_jsonl(document), "utf-8", "replace")  # half surrogates
         kept, mode = _held_already(pages, document)
         numbers = [page.number for page in document.pages if page.text and page.number not in kept]
         if numbers:
