@@ -8,6 +8,7 @@
 #include "engine/clock.h"
 #include "engine/tile_reader.h"
 #include "gguf/schema.h"
+#include "lines/beginning.h"
 #include "lines/contrast.h"
 #include "lines/dither.h"
 #include "lines/page_strips.h"
@@ -108,9 +109,8 @@ private:
             if (only_settled && !strips_.settled(waiting)) return;
             lines::ReadLines read;
             for (const int i_line : waiting) {
-                lines::ReadLine line = strips_.join(i_line);
-                if (!keep(line)) break;
-                read.emplace(i_line, std::move(line));
+                read.emplace(i_line, keep(strips_.join(i_line)));
+                if (is_over_) break;
             }
             const size_t n_before = writer_.text().size();
             writer_.put(read);
@@ -118,13 +118,13 @@ private:
         }
     }
 
-    // Counts a line's tokens; returns whether they are within the limit.
-    bool keep(const lines::ReadLine& line) {
+    // Counts a line's tokens; returns what is within the limit.
+    lines::ReadLine keep(lines::ReadLine line) {
         Generation& all = reading_.generation;
-        const size_t n_tokens = all.ids.size() + line.n_tokens();
-        if (static_cast<int64_t>(n_tokens) > request_.max_tokens) {
+        const auto n_left = static_cast<size_t>(request_.max_tokens) - all.ids.size();
+        if (line.n_tokens() > n_left) {
             end(Finish::length);
-            return false;
+            line = lines::beginning_of(line, n_left);
         }
         for (const lines::Row& row : line.rows) {
             all.ids.insert(all.ids.end(), row.ids.begin(), row.ids.end());
@@ -132,7 +132,7 @@ private:
                 all.logprobs.push_back(static_cast<float>(logprob));
             }
         }
-        return true;
+        return line;
     }
 
     void tell(const std::u32string& text) {

@@ -71,8 +71,16 @@ bool has_own_ink(const std::vector<Place>& places, size_t k) {
            (k + 1 == places.size() || places[k].last < places[k + 1].first);
 }
 
-// The words of a strip in the order of its text, whatever way they run.
-std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& row,
+// How many of a row's tokens it takes to write its first characters. `written`: how many there are
+// after each.
+size_t n_tokens_of(size_t n_chars, const std::vector<size_t>& written) {
+    const auto last = std::lower_bound(written.begin(), written.end(), n_chars);
+    return std::min(written.size(), static_cast<size_t>(last - written.begin()) + 1);
+}
+
+// The words of a strip in the order of its text, whatever way they run. `n_before`: tokens of the
+// line that come before.
+std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& row, size_t n_before,
                                double x_height) {
     const std::vector<CharSpan> words = words_of(row.text), spans = visual_spans(row.text);
     std::vector<size_t> in_sight(words.size());
@@ -82,6 +90,7 @@ std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& ro
     std::vector<std::u32string_view> texts;
     for (const size_t i : in_sight) texts.push_back(words[i].of(row.text));
     const std::vector<Place> places = place_words(texts, strip.words);
+    const std::vector<size_t> written = row.chars_written();
     std::vector<ReadWord> read(words.size());
     for (size_t k = 0; k < in_sight.size(); ++k) {
         const CharSpan& word = words[in_sight[k]];
@@ -90,7 +99,7 @@ std::vector<ReadWord> words_in(const Ink& ink, const Strip& strip, const Row& ro
         found = {std::u32string(texts[k]),
                  *std::min_element(sure + static_cast<std::ptrdiff_t>(word.first),
                                    sure + static_cast<std::ptrdiff_t>(word.end)),
-                 ink.quad(strip.i_word, places[k])};
+                 ink.quad(strip.i_word, places[k]), n_before + n_tokens_of(word.end, written)};
         if (!has_own_ink(places, k)) continue;
         const OwnInk own = ink.own(strip.i_word, places[k], found.quad);
         if (is_dash(found.text)) found.text = dash_shown(found.text, own, x_height);
@@ -105,16 +114,6 @@ bool runs_to_left(const std::vector<const Row*>& rows) {
     std::u32string text;
     for (const Row* row : rows) text += row->text + U" ";
     return begins_at_right(text);
-}
-
-double mean_sureness(const std::vector<const Row*>& rows) {
-    double sum = 0;
-    size_t n = 0;
-    for (const Row* row : rows) {
-        sum = std::accumulate(row->sureness.begin(), row->sureness.end(), sum);
-        n += row->sureness.size();
-    }
-    return n == 0 ? 0.0 : sum / static_cast<double>(n);
 }
 
 }  // namespace
@@ -148,9 +147,11 @@ ReadLine join_strips(const LayoutLine& line, const std::vector<const Strip*>& st
     const bool is_mirrored = runs_to_left(rows);
     const auto x_height = static_cast<double>(line.x_height);
     std::vector<ReadWord> words;
+    size_t n_tokens = 0;
     for (size_t k = 0; k < strips.size(); ++k) {
         const size_t i = is_mirrored ? strips.size() - 1 - k : k;
-        std::vector<ReadWord> found = words_in(ink, *strips[i], *rows[i], x_height);
+        std::vector<ReadWord> found = words_in(ink, *strips[i], *rows[i], n_tokens, x_height);
+        n_tokens += rows[i]->ids.size();
         // Of this strip and the one before, the right one.
         const size_t i_right = is_mirrored ? i + 1 : i;
         const bool is_parted = i_right < strips.size() && strips[i_right]->within_word;
@@ -161,8 +162,9 @@ ReadLine join_strips(const LayoutLine& line, const std::vector<const Strip*>& st
         std::move(found.begin(), found.end(), std::back_inserter(words));
     }
     if (!is_mirrored) settle_marks(words, x_height);
-    ReadLine read{std::move(words), mean_sureness(rows), corners_of(line.quad), {}, line.block};
+    ReadLine read{std::move(words), 0.0, corners_of(line.quad), {}, line.block};
     for (const Row* row : rows) read.rows.push_back(*row);
+    read.logprob = mean_sureness(read.rows);
     return read;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <string>
 
 namespace crispvl::lines {
@@ -17,6 +18,7 @@ struct ReadWord {
     std::u32string text;  // without white space
     double logprob;       // of its least sure character
     Corners quad;
+    size_t n_tokens = 0;  // of its line, up to its end
 };
 
 // A word from its two parts, whose first is right of the other if mirrored.
@@ -25,7 +27,8 @@ inline ReadWord joined(const ReadWord& begin, const ReadWord& end, bool is_mirro
     const Corners& right = (is_mirrored ? begin : end).quad;
     return {begin.text + end.text,
             std::min(begin.logprob, end.logprob),
-            {left[0], right[1], right[2], left[3]}};
+            {left[0], right[1], right[2], left[3]},
+            end.n_tokens};
 }
 
 }  // namespace crispvl::lines

@@ -26,6 +26,33 @@ double Row::mean_logprob() const {
     return n == 0 ? 0.0 : sum / static_cast<double>(n);
 }
 
+std::vector<size_t> Row::chars_written() const {
+    std::u32string own;
+    for (const std::u32string& piece : pieces) own += piece;
+    own = own.substr(0, own.find(U'\n'));
+    while (!own.empty() && is_space(own.back())) own.pop_back();
+    // White space before the text, or less than none: what the row before left of its last token.
+    const auto n_before = static_cast<int64_t>(own.size()) - static_cast<int64_t>(text.size());
+    std::vector<size_t> written;
+    int64_t n = -n_before;
+    for (const std::u32string& piece : pieces) {
+        n += static_cast<int64_t>(piece.size());
+        written.push_back(
+            static_cast<size_t>(std::clamp<int64_t>(n, 0, static_cast<int64_t>(text.size()))));
+    }
+    return written;
+}
+
+double mean_sureness(const std::vector<Row>& rows) {
+    double sum = 0;
+    size_t n = 0;
+    for (const Row& row : rows) {
+        sum = std::accumulate(row.sureness.begin(), row.sureness.end(), sum);
+        n += row.sureness.size();
+    }
+    return n == 0 ? 0.0 : sum / static_cast<double>(n);
+}
+
 void RowSplitter::push(int32_t id, double logprob, const std::u32string& piece) {
     Row* row = &rows_.back();
     row->ids.push_back(id);

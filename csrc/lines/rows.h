@@ -20,7 +20,12 @@ struct Row {
     std::optional<double> end_logprob;  // of the end of the answer, where that ended it
 
     double mean_logprob() const;  // of its tokens and its end; 0 without any
+    // How many characters of `text` there are once each of the tokens is written.
+    std::vector<size_t> chars_written() const;
 };
+
+// The mean over the characters of some rows; 0 without any.
+double mean_sureness(const std::vector<Row>& rows);
 
 // Makes rows of an answer's tokens. A token that holds a line break belongs to the row that it
 // ends; what follows the break within the token is the next row's.

@@ -543,6 +543,8 @@ class ReadLine:
     def text(self) -> str: ...
     @property
     def n_tokens(self) -> int: ...
+    def beginning(self, n_tokens: int) -> ReadLine:
+        """Returns the words that the first tokens wrote; or of the first what they wrote."""
 
 @final
 class Look:

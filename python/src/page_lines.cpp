@@ -3,6 +3,7 @@
 #include "image.h"
 #include "line_values.h"
 #include "lines.h"
+#include "lines/beginning.h"
 #include "lines/page_strips.h"
 #include "lines/page_writer.h"
 
@@ -70,7 +71,8 @@ void bind_lines_of_pages(py::module_& m) {
         .def_readonly("rows", &ReadLine::rows)
         .def_readonly("block", &ReadLine::block)
         .def_property_readonly("text", &ReadLine::text)
-        .def_property_readonly("n_tokens", &ReadLine::n_tokens);
+        .def_property_readonly("n_tokens", &ReadLine::n_tokens)
+        .def("beginning", &beginning_of, "n_tokens"_a);
     py::class_<Look>(m, "Look");
     m.attr("LOOKS") = py::cast(std::vector<Look>(kLooks.begin(), kLooks.end()));
     py::class_<OwnedStrips>(m, "PageStrips")

@@ -136,11 +136,13 @@ def test_a_page_without_ink_is_empty(model: LoadedModel) -> None:
     assert (found.info.finish, found.info.confidence) == (capi.STOP, 0)
 
 
-def test_a_page_stops_after_the_most_tokens(model: LoadedModel, ocr: CrispOCR) -> None:
-    found = model.recognize(str(RECEIPT), max_tokens=40)
+@pytest.mark.parametrize("most", [1, 40])
+def test_a_page_stops_after_the_most_tokens(model: LoadedModel, ocr: CrispOCR, most: int) -> None:
+    found = model.recognize(str(RECEIPT), max_tokens=most)
     assert found.info.finish == capi.LENGTH
-    assert 0 < len(found.ids) <= 40
-    assert_alike(found, ocr.recognize(RECEIPT, max_tokens=40).pages[0])
+    assert found.text
+    assert 0 < len(found.ids) <= most
+    assert_alike(found, ocr.recognize(RECEIPT, max_tokens=most).pages[0])
 
 
 def test_text_comes_line_by_line_and_a_callback_can_stop_it(model: LoadedModel) -> None:

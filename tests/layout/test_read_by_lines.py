@@ -111,6 +111,32 @@ def test_a_page_stops_after_the_most_tokens(ocr: CrispOCR, letter: RenderedPage)
     assert letter.texts[0].startswith(document.text.split("\n")[0][:10])
 
 
+@pytest.mark.parametrize("most", [1, 5, 31, 60])
+def test_a_page_that_is_cut_keeps_the_words_that_fit(
+    ocr: CrispOCR, letter: RenderedPage, read: Document, most: int
+) -> None:
+    told: list[object] = []
+    document = ocr.recognize(letter.pixels, layout="lines", max_tokens=most, on_event=told.append)
+    page, whole = document.pages[0], read.pages[0]
+    assert page.finish_reason == "length"
+    assert page.generation is not None
+    assert 0 < len(page.generation.ids) == len(page.generation.logprobs) <= most
+    assert page.text
+    assert whole.text.startswith(page.text)
+    texts = [event for event in told if isinstance(event, TextRead)]
+    assert "".join(event.text for event in texts) == page.text
+    assert texts[-1].n_tokens == len(page.generation.ids)
+    assert [word.text for word in page.words] == TEXT.findall(page.text)
+    for found, known in zip(page.words[:-1], whole.words, strict=False):
+        assert found == known
+    assert most == 1 or page.words[-1] == whole.words[len(page.words) - 1]
+    for line in page.lines:
+        assert page.text[line.start : line.start + len(line.text)] == line.text
+        assert line.box is not None
+        ends = [word.box.right for word in line.words if word.box is not None]
+        assert line.box.right == pytest.approx(max(ends), abs=3)
+
+
 def test_a_page_ends_with_its_time(ocr: CrispOCR, letter: RenderedPage) -> None:
     document = ocr.recognize(letter.pixels, layout="lines", page_time_limit=1e-4)
     assert document.finish_reason == "time_limit"

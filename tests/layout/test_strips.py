@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from crispvl._core import LayoutLine, find_layout, visual_spans
 from crispvl.errors import ModelFileError
 from crispvl.layout.doubt import judge
 from crispvl.layout.drawn_pages import DRAWN_SCALE, is_drawn
+from crispvl.layout.joining import ReadLine
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.rows import Row, split_rows
 from crispvl.layout.strip_format import STRIP_KEYS, StripFormat, strip_format
@@ -135,6 +137,61 @@ def test_rows_keep_their_tokens_and_how_sure_each_character_is() -> None:
     assert first.sureness == [-0.1, -0.1, -0.2, -0.3]
     assert (second.text, second.ids, second.ended) == ("dé", [8, 9], False)
     assert second.sureness == [-0.3, -0.5]
+
+
+def _line_read(page: RenderedPage, answers: Sequence[Sequence[str]]) -> ReadLine:
+    """The page's first line, for whose first strips these tokens were read."""
+    strips = PageStrips(page.pixels, find_layout(page.pixels).lines, FORM)
+    for number, pieces in enumerate(answers):
+        tokens = [(10 * number + i, -0.01 * (i + 1), piece) for i, piece in enumerate(pieces)]
+        strips.take([[number]], split_rows(tokens), whole=True)
+    return strips.join(0)
+
+
+ENGLISH = (("th", "e", " quick", " br", "own", "\n"), ("fox", " jumps", " over", "\n"))
+HEBREW = (("אאאאא", " בב", "בבב", " גגג", "\n"), ("דדד", "ד", " ההההה", " ווו", "\n"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "n_tokens", "text", "ids"),
+    [
+        (ENGLISH, 0, "", []),
+        (ENGLISH, 1, "th", [0]),
+        (ENGLISH, 2, "the", [0, 1]),
+        (ENGLISH, 4, "the quick", [0, 1, 2]),
+        (ENGLISH, 6, "the quick brown", [0, 1, 2, 3, 4]),
+        (ENGLISH, 7, "the quick brown fox", [0, 1, 2, 3, 4, 5, 10]),
+        (ENGLISH, 9, "the quick brown fox jumps over", [0, 1, 2, 3, 4, 5, 10, 11, 12]),
+        (HEBREW, 1, "דדד", [10]),
+        (HEBREW, 3, "דדדד ההההה", [10, 11, 12]),
+        (HEBREW, 7, "דדדד ההההה ווו אאאאא", [0, 10, 11, 12, 13, 14]),
+    ],
+)
+def test_the_beginning_of_a_line_is_its_words_that_fit(
+    page: RenderedPage, answers: Sequence[Sequence[str]], n_tokens: int, text: str, ids: list[int]
+) -> None:
+    whole = _line_read(page, answers)
+    line = whole.beginning(n_tokens)
+    assert line.text == text
+    assert [token_id for row in line.rows for token_id in row.ids] == ids
+    assert line.n_tokens == sum(len(row.logprobs) for row in line.rows) == len(ids)
+    assert {word for row in line.rows for word in row.text.split()} == set(text.split())
+    assert all(len(row.sureness) == len(row.text) for row in line.rows)
+
+
+@pytest.mark.parametrize(("answers", "side"), [(ENGLISH, max), (HEBREW, min)])
+def test_the_beginning_of_a_line_ends_with_its_last_word(
+    page: RenderedPage, answers: Sequence[Sequence[str]], side: Callable[[list[float]], float]
+) -> None:
+    whole = _line_read(page, answers)
+    line = whole.beginning(3)
+    assert [word.quad for word in line.words] == [word.quad for word in whole.words[:2]]
+    end = side([x for x, _ in line.words[-1].quad])
+    assert side([x for x, _ in line.quad]) == pytest.approx(end, abs=0.1)
+    assert line.quad[0][1] == pytest.approx(whole.quad[0][1], abs=1)
+    sure = [sureness for row in line.rows for sureness in row.sureness]
+    assert line.logprob == pytest.approx(sum(sure) / len(sure))
+    assert line.logprob > whole.logprob
 
 
 def test_an_answer_with_another_number_of_rows_is_given_to_no_strip(page: RenderedPage) -> None:

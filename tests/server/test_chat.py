@@ -300,10 +300,26 @@ def test_what_fits_of_a_page_comes_where_few_tokens_are_asked_for(
         assert found
         assert text.startswith(found)
         assert reason == "length"
-        assert usage["completion_tokens"] == n_tokens
+        assert 0 < usage["completion_tokens"] <= n_tokens
     enough = client.post(PATH, json=asking(receipt, prompt="OCR", max_tokens=4000)).json()
     assert enough["choices"][0]["message"]["content"] == text
     assert enough["choices"][0]["finish_reason"] == whole["finish_reason"] == "stop"
+
+
+def test_the_most_tokens_are_those_of_all_pages_together(
+    client: httpx.Client, receipt: bytes
+) -> None:
+    whole = client.post(PATH, json=asking(receipt, receipt, prompt="OCR")).json()
+    text, n_tokens = whole["choices"][0]["message"]["content"], whole["usage"]["completion_tokens"]
+    for most in (n_tokens // 2, n_tokens // 2 + 9):
+        reply = client.post(PATH, json=asking(receipt, receipt, prompt="OCR", max_tokens=most))
+        choice = reply.json()["choices"][0]
+        assert choice["finish_reason"] == "length"
+        assert text.startswith(choice["message"]["content"])
+        assert (len(choice["message"]["content"]) > len(text) // 2) == (most > n_tokens // 2)
+        assert 0 < reply.json()["usage"]["completion_tokens"] <= most
+    reply = client.post(PATH, json=asking(receipt, receipt, prompt="OCR", max_tokens=n_tokens))
+    assert reply.json()["choices"][0] == whole["choices"][0]
 
 
 def test_a_model_of_lines_sees_a_page_as_any_model_does_where_something_else_is_asked(

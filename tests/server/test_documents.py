@@ -174,6 +174,19 @@ def test_events_tell_of_each_page_as_it_is_read(client: httpx.Client, three_page
     assert found[-1][1]["text"] == "\n\n".join(page["text"] for page in found[-1][1]["pages"])
 
 
+def test_a_document_that_is_cut_keeps_the_words_that_fit(
+    client: httpx.Client, receipt: bytes, expected: str
+) -> None:
+    for most in ("1", "20"):
+        sent = events(client, receipt, max_tokens=most)
+        text = "".join(data["text"] for name, data in sent if name == "text")
+        asked = {"max_tokens": most, "format": "text"}
+        reply = client.post(PATH, files={"file": receipt}, data=asked)
+        assert text == sent[-1][1]["text"] == reply.text
+        assert text != ""
+        assert expected.startswith(text)
+
+
 def test_a_document_that_is_kept_can_be_had_in_other_formats(
     client: httpx.Client, receipt: bytes, expected: str
 ) -> None:

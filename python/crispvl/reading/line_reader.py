@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -50,7 +49,7 @@ class LineReader:
         model = context.model
         prompt_ids = context.ask(question("text", None, model.config.chat), n_tiles=1)
         self._cancel = request.cancel
-        self._most_tokens = math.inf if options.max_tokens is None else options.max_tokens
+        self._most_tokens = options.max_tokens
         self._form = strip_format(model.config, model.metadata)
         self._n_prompt_tokens = len(prompt_ids)
         self._reader = StripReader(context.engine, prompt_ids, options, request.cancel)
@@ -181,16 +180,21 @@ class LineReader:
             self._check_cancel()
             lines = {}
             for i_line in writer.waiting:
-                line = strips.join(i_line)
-                if self._n_tokens + line.n_tokens > self._most_tokens:
-                    self._finish_reason = "length"
-                    break
-                lines[i_line] = line
+                line = lines[i_line] = self._within_limit(strips.join(i_line))
                 self._n_tokens += line.n_tokens
                 self._read.append(line)
+                if self._finish_reason is not None:
+                    break
             text, written = writer.put(lines)
             if text:
                 yield text
             yield from written
             if self._finish_reason is not None:
                 return
+
+    def _within_limit(self, line: ReadLine) -> ReadLine:
+        """Returns a line, or its beginning where more tokens are not wanted."""
+        if self._most_tokens is None or self._n_tokens + line.n_tokens <= self._most_tokens:
+            return line
+        self._finish_reason = "length"
+        return line.beginning(self._most_tokens - self._n_tokens)

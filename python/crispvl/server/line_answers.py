@@ -19,12 +19,11 @@ from crispvl.reading.layout_choice import chosen_layout
 from crispvl.reading.ocr import CrispOCR
 from crispvl.results.document import Document
 from crispvl.results.generation import Answer, FinishReason, Generation
-from crispvl.results.page import PAGE_BREAK
+from crispvl.results.page import PAGE_BREAK, Page
 from crispvl.server.answers import Piece, WrittenAnswer
 from crispvl.server.conversation import Turn
 from crispvl.server.reading_prompts import preface, reading_task
 from crispvl.server.sampling import check_layout
-from crispvl.server.token_budget import TokenBudget
 from crispvl.server.worker import Worker
 
 if TYPE_CHECKING:
@@ -93,11 +92,12 @@ async def write_pages(
 ) -> AsyncIterator[AsyncIterator[Piece]]:
     """Reads pages one after another, while the context lasts; their texts are the answer."""
     read: list[Document] = []
-    budget = TokenBudget(ocr.model, reading.options.max_tokens)
-    options = replace(reading.options, max_tokens=None)  # would leave out whole lines
 
     def work(cancel: CancelToken, give: Callable[[str], None]) -> None:
         for page in reading.pages:
+            options = _limited(reading.options, read)
+            if options is None:
+                return
             if read:
                 give(PAGE_BREAK)
             stream = ocr.stream(page, reading.prompt, options=options, cancel=cancel)
@@ -111,11 +111,11 @@ async def write_pages(
     async def pieces() -> AsyncIterator[Piece]:
         yield Piece(answer.stops.push(reading.preface))
         async for text in running:
-            yield Piece(answer.stops.push(budget.take(text)))
-            if answer.stops.found is not None or budget.is_spent:
+            yield Piece(answer.stops.push(text))
+            if answer.stops.found is not None:
                 break
         await running.stop()
-        answer.result = _answer(read, reading.options.max_tokens, budget.is_spent)
+        answer.result = _answer(read, is_cut=len(read) < len(reading.pages))
         answer.layout = next((page.layout for page in read[0].pages), answer.layout)
         yield Piece(answer.stops.finish())
 
@@ -124,9 +124,23 @@ async def write_pages(
         yield pieces()
 
 
-def _answer(read: Sequence[Document], most_tokens: int | None, is_cut: bool) -> Answer:
-    """Returns what was read as one answer, with the tokens that were wanted."""
-    pages = [page for document in read for page in document.pages]
+def _limited(options: ReadOptions, read: Sequence[Document]) -> ReadOptions | None:
+    """Returns the options of the next page, after what was read; None if nothing more is wanted."""
+    if options.max_tokens is None or not read:
+        return options
+    n_tokens = sum(len(page.generation.ids) for page in _pages(read) if page.generation)
+    if read[-1].finish_reason == "length" or n_tokens >= options.max_tokens:
+        return None
+    return replace(options, max_tokens=options.max_tokens - n_tokens)
+
+
+def _pages(read: Sequence[Document]) -> list[Page]:
+    return [page for document in read for page in document.pages]
+
+
+def _answer(read: Sequence[Document], is_cut: bool) -> Answer:
+    """Returns what was read as one answer."""
+    pages = _pages(read)
     generations = [page.generation for page in pages if page.generation]
     reasons: list[FinishReason] = [page.finish_reason or "stop" for page in pages]
     cut: FinishReason = next((reason for reason in reasons if reason != "stop"), "stop")
@@ -134,8 +148,8 @@ def _answer(read: Sequence[Document], most_tokens: int | None, is_cut: bool) -> 
     ids = [token_id for generation in generations for token_id in generation.ids]
     logprobs = [logprob for generation in generations for logprob in generation.logprobs]
     whole = Generation(
-        ids=ids[:most_tokens],
-        logprobs=logprobs[:most_tokens],
+        ids=ids,
+        logprobs=logprobs,
         finish_reason="length" if is_cut else cut,
         text=PAGE_BREAK.join(document.text for document in read),
         timings=timings,
