@@ -47,6 +47,12 @@ std::optional<PixelDensity> bmp_density(const uint8_t* data, size_t n_bytes) {
     return known(file.integer(38, 4), file.integer(42, 4));
 }
 
+// GIF89a, 18: a pixel's width is 1/64 of the byte + 15 of its height; 0 tells nothing.
+std::optional<PixelDensity> gif_density(const Bytes& file) {
+    const uint32_t aspect = file.integer(12, 1);
+    return aspect == 0 ? std::nullopt : known(64, aspect + 15);
+}
+
 }  // namespace
 
 PixelDensity pixel_density(const uint8_t* data, size_t n_bytes) {
@@ -54,6 +60,7 @@ PixelDensity pixel_density(const uint8_t* data, size_t n_bytes) {
     std::optional<PixelDensity> density;
     if (file.begins("BM")) density = bmp_density(data, n_bytes);
     if (file.begins("\x89PNG")) density = png_density(file);
+    if (file.begins("GIF8")) density = gif_density(file);
     bool has_unit = false;
     if (file.begins("\xFF\xD8")) density = jfif_density(file, has_unit);
     const bool is_certain = density && (has_unit || !file.begins("\xFF\xD8"));

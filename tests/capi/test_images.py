@@ -124,6 +124,13 @@ def test_pixels_are_made_square(dpi: tuple[int, int], model: LoadedModel) -> Non
     assert_close_tiles(model, encoded(ramps(), "JPEG", dpi=dpi, quality=95, exif=exif))
 
 
+@pytest.mark.parametrize("aspect", [0, 49, 113, 17, 241, 255])
+def test_pixels_of_a_gif_are_made_square(aspect: int, model: LoadedModel) -> None:
+    data = bytearray(encoded(noise("L"), "GIF"))
+    data[12] = aspect
+    assert_same_tiles(model, bytes(data))
+
+
 def test_exif_tells_the_resolution_where_nothing_else_does(model: LoadedModel) -> None:
     exif = Image.Exif()
     exif[0x011A], exif[0x011B], exif[0x0128] = 200.0, 100.0, 2

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from crispvl.errors import ImageError
+from crispvl.inputs.decoding import Frames
 from crispvl.inputs.images import open_image
 from crispvl.inputs.ink import is_blank
 from PIL import Image, ImageDraw, ImageFont
@@ -174,6 +176,26 @@ def test_pixels_are_made_square(form: str, dpi: tuple[int, int], size: tuple[int
     assert image.size == size
     assert open_image(image).size == size  # once
     assert open_image(encoded(image, form, dpi=image.info["dpi"])).size == size
+
+
+@pytest.mark.parametrize("n_frames", [1, 2])
+@pytest.mark.parametrize(
+    ("aspect", "size"), [(0, SIZE), (49, SIZE), (113, (720, 160)), (17, (360, 320))]
+)
+def test_pixels_of_a_gif_are_made_square(
+    n_frames: int, aspect: int, size: tuple[int, int], tmp_path: Path
+) -> None:
+    more = [letters("black", "white")] * (n_frames - 1)
+    data = bytearray(encoded(letters("white", "black"), "GIF", save_all=True, append_images=more))
+    data[12] = aspect
+    frames = Frames(bytes(data))
+    assert [frames.load(i).size for i in range(n_frames)] == [size] * n_frames
+    path = tmp_path / "page.gif"
+    path.write_bytes(data)
+    for source in (path, bytes(data), Image.open(path), Image.open(io.BytesIO(data))):
+        image = open_image(source)
+        assert image.size == size
+        assert open_image(image).size == size  # once
 
 
 def test_a_fax_of_one_bit_is_made_square() -> None:

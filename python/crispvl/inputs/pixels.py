@@ -5,6 +5,8 @@ Upright, with square pixels, opaque, of 8 bits.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
@@ -123,6 +125,8 @@ def _density(image: Image.Image) -> tuple[float, float]:
     if image.format in ("JPEG", "MPO") and not info.get("jfif_unit"):
         info.pop("dpi", None)  # Pillow takes only EXIF's x, for both
     info["exif"] = _exif_density(image)
+    if image.format == "GIF":
+        info["aspect"] = _gif_density(image)
     names = ["dpi", "resolution", "aspect", "exif", "jfif_density"]
     if info.get("jfif_unit") == 0 and len(set(info.get("jfif_density", ()))) == 2:
         names.insert(0, names.pop())  # an aspect; EXIF's 72 by 72 is what cameras always write
@@ -134,6 +138,22 @@ def _density(image: Image.Image) -> tuple[float, float]:
         if 0 < x < np.inf and 0 < y < np.inf:
             return (y, x) if _is_turned(image) else (x, y)
     return 1.0, 1.0
+
+
+def _gif_density(image: Image.Image) -> tuple[float, float] | None:
+    """Returns what the screen's description tells, which Pillow passes over (GIF89a, 18)."""
+    try:
+        file: Any = image._fp  # type: ignore[attr-defined]
+        at = file.tell()
+        file.seek(_GIF_ASPECT)
+        aspect = file.read(1)[0]
+        file.seek(at)
+    except Exception:  # a file of the caller's, which may be closed
+        return None
+    return (64, aspect + 15) if aspect else None
+
+
+_GIF_ASPECT = 12  # the place of the byte; a pixel's width is 1/64 of it + 15 of its height
 
 
 def _is_turned(image: Image.Image) -> bool:
