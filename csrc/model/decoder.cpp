@@ -26,11 +26,12 @@ Linear output_head(Weights& weights, const DecoderConfig& c, ggml_tensor* embedd
 
 // One for each block, or none.
 template <typename Product>
-std::vector<KernelDecoderBlock<Product>> on_kernels(const std::vector<DecoderBlock>& blocks) {
+std::vector<KernelDecoderBlock<Product>> on_kernels(const std::vector<DecoderBlock>& blocks,
+                                                    const ReadyPanels& panels) {
     std::vector<KernelDecoderBlock<Product>> made;
     made.reserve(blocks.size());
     for (const DecoderBlock& block : blocks) {
-        auto same = KernelDecoderBlock<Product>::of(block);
+        auto same = KernelDecoderBlock<Product>::of(block, panels);
         if (!same) return {};
         made.push_back(std::move(*same));
     }
@@ -115,13 +116,20 @@ ggml_tensor* Decoder::logits(Graph& g, ggml_tensor* hidden) const {
     return (*direct_head_)(g, direct_head_->input(g, hidden));
 }
 
-void Decoder::use_cpu_kernels(int n_threads) {
+void Decoder::use_cpu_kernels(int n_threads, bool packs) {
     n_threads_ = n_threads;
     has_cpu_kernels_ = true;
-    streamed_ = on_kernels<StreamedLinear>(blocks_);
-    if (kernels::int8_kernels_name() == nullptr) return;
-    direct_head_ = DirectLinear::joined({&head_});
-    direct_ = on_kernels<DirectLinear>(blocks_);
+    const bool has_int8_kernels = kernels::int8_kernels_name() != nullptr;
+    if (packs && has_int8_kernels) {
+        for (const DecoderBlock& block : blocks_) {
+            for (const Linear* linear : block.linears()) panels_.add(linear->weight(), n_threads);
+        }
+        panels_.add(head_.weight(), n_threads);
+    }
+    streamed_ = on_kernels<StreamedLinear>(blocks_, panels_);
+    if (!has_int8_kernels) return;
+    direct_head_ = DirectLinear::joined({&head_}, panels_);
+    direct_ = on_kernels<DirectLinear>(blocks_, panels_);
 }
 
 }  // namespace crispvl

@@ -34,9 +34,10 @@ public:
     ggml_tensor* logits(Graph& g, ggml_tensor* hidden) const;
 
     // Moves the blocks onto our CPU kernels where these can serve them. Call once the weights are
-    // bound.
-    void use_cpu_kernels(int n_threads);
+    // bound. `packs`: 8-bit weights are laid out beforehand, which takes as much memory again.
+    void use_cpu_kernels(int n_threads, bool packs);
     bool uses(Operand operand) const;
+    size_t packed_bytes() const { return panels_.n_bytes(); }
 
     size_t max_nodes(size_t n_sequences) const {
         const size_t n_mlp = config_.experts ? Experts::max_nodes(*config_.experts) : 0;
@@ -53,6 +54,7 @@ private:
     // to the trained one, and of those beyond; else null.
     ggml_tensor *rope_divisors_ = nullptr, *long_rope_divisors_ = nullptr;
     std::vector<DecoderBlock> blocks_;
+    ReadyPanels panels_;
     std::vector<KernelDecoderBlock<StreamedLinear>>
         streamed_;  // empty, or one for each block: many tokens
     std::vector<KernelDecoderBlock<DirectLinear>>

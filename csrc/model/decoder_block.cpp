@@ -30,6 +30,13 @@ DecoderBlock::DecoderBlock(const Scope& scope, const DecoderConfig& c, int64_t w
     }
 }
 
+std::vector<const Linear*> DecoderBlock::linears() const {
+    const Attention& a = attention_;
+    std::vector<const Linear*> all = {&a.q(), &a.k(), &a.v(), &a.out()};
+    if (mlp_) all.insert(all.end(), {&mlp_->gate(), &mlp_->up(), &mlp_->down()});
+    return all;
+}
+
 ggml_tensor* DecoderBlock::operator()(Graph& g, ggml_tensor* x, const Rope& rope,
                                       ggml_tensor* positions,
                                       const std::vector<SequenceStep>& steps,

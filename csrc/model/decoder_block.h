@@ -8,6 +8,7 @@
 #include "model/config.h"
 #include "nn/attention.h"
 #include "nn/cpu/operand.h"
+#include "nn/cpu/ready_panels.h"
 #include "nn/experts.h"
 #include "nn/mlp.h"
 
@@ -19,6 +20,9 @@ public:
     DecoderBlock(const Scope& scope, const DecoderConfig& config, int64_t window);
     ggml_tensor* operator()(Graph& g, ggml_tensor* x, const Rope& rope, ggml_tensor* positions,
                             const std::vector<SequenceStep>& steps, size_t i_layer) const;
+
+    // Every linear but those of experts.
+    std::vector<const Linear*> linears() const;
 
     // The second half: x + mlp(norm(x)).
     ggml_tensor* feed_forward(Graph& g, ggml_tensor* x) const;
@@ -44,16 +48,17 @@ private:
 template <typename Product>
 class KernelDecoderBlock {
 public:
-    // None where the kernels do not read the weights. `block` outlives the result.
-    static std::optional<KernelDecoderBlock> of(const DecoderBlock& block) {
+    // None where the kernels do not read the weights. `block` and `panels` outlive the result.
+    static std::optional<KernelDecoderBlock> of(const DecoderBlock& block,
+                                                const ReadyPanels& panels) {
         const Attention& a = block.attention();
-        const std::optional<Product> qkv = Product::joined({&a.q(), &a.k(), &a.v()});
-        const std::optional<Product> out = Product::added(a.out());
+        const std::optional<Product> qkv = Product::joined({&a.q(), &a.k(), &a.v()}, panels);
+        const std::optional<Product> out = Product::added(a.out(), panels);
         if (!qkv || !out) return std::nullopt;
         const GatedMlp* mlp = block.plain_mlp();
         if (mlp == nullptr) return KernelDecoderBlock(block, *qkv, *out, std::nullopt);
         const std::optional<Gated<Product>> gated =
-            Product::gated(mlp->gate(), mlp->up(), mlp->down());
+            Product::gated(mlp->gate(), mlp->up(), mlp->down(), panels);
         if (!gated) return std::nullopt;
         return KernelDecoderBlock(block, *qkv, *out, gated);
     }

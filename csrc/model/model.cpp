@@ -144,7 +144,7 @@ std::vector<std::string> Model::kernels() const {
     return names;
 }
 size_t Model::packed_bytes() const {
-    return network().vision.packed_bytes();
+    return network().vision.packed_bytes() + network().decoder.packed_bytes();
 }
 
 int64_t Model::tiles_per_graph() const {

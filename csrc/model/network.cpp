@@ -15,17 +15,22 @@ constexpr int64_t kGpuTokensPerGraph = 16400;
 
 // Weights that the caches of most CPUs hold: several graphs read them at once as fast as one, and
 // their products are so small that threads on one graph wait for each other a third of the time.
-constexpr size_t kMostLaneBytes = size_t{32} << 20;
+// A decoder's step does not wait for memory then, but for what is done with it.
+constexpr size_t kMostCachedBytes = size_t{32} << 20;
 
 // Each has buffers of its own, and no more answers than these are under way at once.
 constexpr int kMostLanes = 16;
 
-// Graphs that may be computed at once, with a thread each.
-int n_lanes(const ModelSource& source, const Backends& backends, const LoadOptions& options) {
+bool is_cached(const ModelSource& source) {
     size_t n_bytes = 0;
     for (const auto& [name, tensor] : source.tensors()) n_bytes += tensor.n_bytes;
-    const bool is_small = backends.on_cpu() && n_bytes <= kMostLaneBytes;
-    return is_small && !options.measure_only ? std::min(kMostLanes, backends.n_threads) : 1;
+    return n_bytes <= kMostCachedBytes;
+}
+
+// Graphs that may be computed at once, with a thread each.
+int n_lanes(const ModelSource& source, const Backends& backends, const LoadOptions& options) {
+    const bool has_lanes = backends.on_cpu() && is_cached(source) && !options.measure_only;
+    return has_lanes ? std::min(kMostLanes, backends.n_threads) : 1;
 }
 
 std::vector<std::string> device_names(const LoadOptions& options) {
@@ -92,7 +97,8 @@ Network::Network(const ModelSource& source, const ModelConfig& c, const LoadOpti
     }
     // Rounding weights to BF16 is below the error of 16-bit files, not of F32 ones.
     if (backends.on_cpu() && !options.exact && !has_f32_weights(source, schema::text_block(0))) {
-        decoder.use_cpu_kernels(backends.n_threads);
+        decoder.use_cpu_kernels(backends.n_threads, is_cached(source));
+        if (decoder.packed_bytes() > 0) source.release("blk.");
     }
     if (backends.on_cpu() && !options.exact && !has_f32_weights(source, schema::vision_block(0))) {
         vision.pack(backends.n_threads);

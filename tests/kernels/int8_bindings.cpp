@@ -70,15 +70,11 @@ py::tuple quantise_bf16(const py::array_t<uint16_t, py::array::c_style>& x, int 
 
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
 
-// x [n_rows, n_in], weights Q8_0 bytes [n_out, row_bytes] -> BF16's bits, F32 or rounded rows'
-// parts
-py::object gemm(const Floats& x, const Bytes& weights, const Floats& bias, bool gelu,
-                const std::optional<Floats>& residual, const std::optional<Floats>& scale,
-                int n_threads) {
-    using kernels::Epilogue;
+// Q8_0 bytes [n_out, row_bytes] -> panels
+kernels::AlignedArray<char> packed(const Bytes& weights, int64_t n_in) {
     using kernels::kInt8PanelOutputs;
-    const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_out = weights.shape(0);
-    const auto panels = kernels::allocate_aligned<char>(
+    const int64_t n_out = weights.shape(0);
+    auto panels = kernels::allocate_aligned<char>(
         static_cast<size_t>(kernels::int8_packed_bytes(n_out, n_in)));
     for (int64_t i = 0; i < n_out; i += kInt8PanelOutputs) {
         kernels::pack_panel_int8(
@@ -86,6 +82,36 @@ py::object gemm(const Floats& x, const Bytes& weights, const Floats& bias, bool 
             std::min(kInt8PanelOutputs, n_out - i), n_in,
             panels.get() + i / kInt8PanelOutputs * kernels::int8_panel_bytes(n_in));
     }
+    return panels;
+}
+
+// Weights as a job of their type takes them; panels are given as Q8_0.
+struct Matrix {
+    kernels::AlignedArray<char> panels;
+    const void* data;
+    size_t row_bytes;
+
+    Matrix(kernels::RowType type, const Bytes& weights, int64_t n_in)
+        : data(weights.data()), row_bytes(static_cast<size_t>(weights.shape(1))) {
+        if (type != kernels::RowType::panels) return;
+        panels = packed(weights, n_in);
+        data = panels.get();
+        row_bytes =
+            static_cast<size_t>(kernels::int8_panel_bytes(n_in) / kernels::kInt8PanelOutputs);
+    }
+    const void* row(int64_t i) const {
+        return static_cast<const char*>(data) + static_cast<size_t>(i) * row_bytes;
+    }
+};
+
+// x [n_rows, n_in], weights Q8_0 bytes [n_out, row_bytes] -> BF16's bits, F32 or rounded rows'
+// parts
+py::object gemm(const Floats& x, const Bytes& weights, const Floats& bias, bool gelu,
+                const std::optional<Floats>& residual, const std::optional<Floats>& scale,
+                int n_threads) {
+    using kernels::Epilogue;
+    const int64_t n_rows = x.shape(0), n_in = x.shape(1), n_out = weights.shape(0);
+    const auto panels = packed(weights, n_in);
     const std::vector<uint8_t> input =
         quantised(x, std::nullopt, std::nullopt, 0.0f, /*subtract_mean=*/false, /*n_threads=*/1);
     std::vector<uint8_t> bytes(static_cast<size_t>(n_rows * kernels::quantised_row_bytes(n_out)));
@@ -137,12 +163,12 @@ py::object gemm_columns(kernels::RowType type, const Bytes& weights, const Float
                                    /*scale=*/nullptr};
     const auto scratch =
         kernels::allocate_aligned<char>(static_cast<size_t>(kernels::int8_columns_bytes(n_in)));
+    const Matrix matrix(type, weights, n_in), ups(type, up_weights.value_or(weights), n_in);
     for (int64_t i = 0; i < n_out; i += kInt8Columns) {
         kernels::gemm_int8_columns(
             job,
-            {type, weights.data(i, 0), up_weights ? up_weights->data(i, 0) : nullptr,
-             static_cast<size_t>(weights.shape(1)), std::min(kInt8Columns, n_out - i),
-             up_bias ? up_bias->data() : nullptr},
+            {type, matrix.row(i), up_weights ? ups.row(i) : nullptr, matrix.row_bytes,
+             std::min(kInt8Columns, n_out - i), up_bias ? up_bias->data() : nullptr},
             i / kInt8Columns, scratch.get());
     }
     return up_weights ? py::object(parts_of(bytes, n_rows, n_out))
@@ -163,10 +189,11 @@ py::array_t<float> rows_product(kernels::RowType type, const Bytes& weights, con
     if (residual) epilogue = kernels::RowEpilogue::residual;
     if (up_weights) epilogue = kernels::RowEpilogue::swiglu;
     std::vector<float> y(static_cast<size_t>(n_tokens * n_out));
+    const Matrix matrix(type, weights, n_in), ups(type, up_weights.value_or(weights), n_in);
     const kernels::RowsJob job{type,
-                               weights.data(),
-                               up_weights ? up_weights->data() : nullptr,
-                               static_cast<size_t>(weights.shape(1)),
+                               matrix.data,
+                               up_weights ? ups.data : nullptr,
+                               matrix.row_bytes,
                                bias ? bias->data() : nullptr,
                                /*up_bias=*/bias ? bias->data() : nullptr,
                                rows.empty() ? static_cast<const void*>(x.data()) : rows.data(),
@@ -176,8 +203,11 @@ py::array_t<float> rows_product(kernels::RowType type, const Bytes& weights, con
                                y.data(),
                                n_out,
                                residual ? residual->data() : nullptr};
+    const int64_t n_whole = type == kernels::RowType::panels ? kernels::kInt8PanelOutputs : 1;
+    const int64_t n_units = (n_out + n_whole - 1) / n_whole;
     run_shares(n_threads, [&](int ith, int nth) {
-        kernels::rows_product(job, n_out * ith / nth, n_out * (ith + 1) / nth);
+        kernels::rows_product(job, n_units * ith / nth * n_whole,
+                              std::min(n_out, n_units * (ith + 1) / nth * n_whole));
     });
     return to_numpy(std::move(y), {n_tokens, n_out});
 }
@@ -193,6 +223,7 @@ void bind_row_types(py::module_& k) {
         .value("q4_k", RowType::q4_k)
         .value("q5_k", RowType::q5_k)
         .value("q6_k", RowType::q6_k)
+        .value("panels", RowType::panels)
         .value("f16", RowType::f16)
         .value("bf16", RowType::bf16)
         .value("f32", RowType::f32);

@@ -28,17 +28,22 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 
-QUANTISED = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k"]
+QUANTISED = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k", "panels"]
 N_THREADS = st.integers(1, 5)
 SEEDS = st.integers(0, 1000)
 #: Where the halves that scale a block are, by type: bytes from the block's start.
 SCALE_OFFSETS = {"q4_0": [0], "q4_1": [0, 2], "q5_0": [0], "q5_1": [0, 2], "q8_0": [0]} | {
-    "q4_k": [0, 2], "q5_k": [0, 2], "q6_k": [208]
+    "q4_k": [0, 2], "q5_k": [0, 2], "q6_k": [208], "panels": [0]
 }  # fmt: skip
 
 
+def stored_type(type_name: str) -> gguf.GGMLQuantizationType:
+    """Panels are made of Q8_0."""
+    return gguf.GGMLQuantizationType["Q8_0" if type_name == "panels" else type_name.upper()]
+
+
 def block_sizes(type_name: str) -> tuple[int, int]:
-    return gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[type_name.upper()]]
+    return gguf.GGML_QUANT_SIZES[stored_type(type_name)]
 
 
 def random_weights(type_name: str, n_out: int, n_in: int, rng: np.random.Generator) -> Bytes:
@@ -52,7 +57,7 @@ def random_weights(type_name: str, n_out: int, n_in: int, rng: np.random.Generat
 
 
 def dequantised(type_name: str, weights: Bytes) -> Doubles:
-    values = gguf.quants.dequantize(weights, gguf.GGMLQuantizationType[type_name.upper()])
+    values = gguf.quants.dequantize(weights, stored_type(type_name))
     return values.astype(np.float64)
 
 

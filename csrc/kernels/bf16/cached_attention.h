@@ -11,7 +11,8 @@
 namespace crispvl::kernels {
 namespace {
 
-constexpr int64_t kKeys = 64;  // at a time
+constexpr int64_t kKeys = 64;       // at a time
+constexpr int64_t kKeysAhead = 16;  // of the one at work, that are on their way from memory
 
 // A block of at most kSumsAtOnce queries: its share of one head of keys.
 struct QueryBlock {
@@ -24,9 +25,18 @@ struct QueryBlock {
     int64_t n;
 };
 
-inline void convert_keys(const uint16_t* k, int64_t stride, int64_t n_keys, int64_t d_head,
-                         float* keys) {
+// Has a row of a cache come near while others are at work: CPUs do not foresee the next one.
+inline void fetch_row(const uint16_t* row, int64_t n) {
+    constexpr int64_t kLine = 64 / sizeof(uint16_t);
+    for (int64_t i = 0; i < n; i += kLine) __builtin_prefetch(row + i);
+}
+
+// The values of the same positions come near meanwhile.
+inline void convert_keys(const uint16_t* k, const uint16_t* v, int64_t stride, int64_t n_keys,
+                         int64_t d_head, float* keys) {
     for (int64_t i = 0; i < n_keys; ++i) {
+        fetch_row(k + (i + kKeysAhead) * stride, d_head);
+        fetch_row(v + i * stride, d_head);
         for (int64_t d = 0; d < d_head; d += 16) {
             store(keys + i * d_head + d, load_f16(k + i * stride + d));
         }
@@ -129,7 +139,7 @@ void attend_block(QueryBlock& block, const uint16_t* k, const uint16_t* v, int64
         const int64_t n_keys = n_seen - first < kKeys ? n_seen - first : kKeys;
         alignas(64) float weights[kSumsAtOnce][kKeys];
         float factors[kSumsAtOnce];
-        convert_keys(k + first * stride, stride, n_keys, d_head, keys);
+        convert_keys(k + first * stride, v + first * stride, stride, n_keys, d_head, keys);
         for (int64_t r = 0; r < block.n; ++r) {
             score_keys<kWidth>(block.q[r], keys, n_keys, d_head, weights[r]);
             factors[r] = soften_keys(block, r, first, scale, weights[r]);

@@ -287,7 +287,7 @@ inline void unpack(RowGroup& group, int64_t n_inputs, const PanelSpace& out) {
     }
 }
 
-// Calls f(Format{}) for a quantised type; for others it does nothing.
+// Calls f(Format{}) for a type that is unpacked; for others it does nothing.
 template <typename F>
 inline void with_format(RowType type, const F& f) {
     switch (type) {
@@ -307,6 +307,7 @@ inline void with_format(RowType type, const F& f) {
             return f(Q5_K{});
         case RowType::q6_k:
             return f(Q6_K{});
+        case RowType::panels:
         case RowType::f16:
         case RowType::bf16:
         case RowType::f32:

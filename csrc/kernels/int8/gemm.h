@@ -122,12 +122,21 @@ void run(const Int8GemmJob& job, const Int8Columns& from, int64_t i_columns, cha
     all_rows<Format>(job, columns, 0, job.n_rows, i_columns * kInt8Columns);
 }
 
-// Panel `i_panel` of a packed matrix, or the last one.
-PanelView packed_panel(const void* panels, const Int8GemmJob& job, int64_t i_panel) {
-    const int64_t i_last = (job.n_out - 1) / kPanelOutputs;
-    const uint8_t* quads = static_cast<const uint8_t*>(panels) +
-                           (i_panel < i_last ? i_panel : i_last) * int8_panel_bytes(job.n_in);
-    return {quads, reinterpret_cast<const float*>(quads + kPanelOutputs * job.n_in), nullptr};
+// Panel `i_panel` of a packed matrix of `n_panels`, or the last one.
+PanelView panel_of(const void* panels, int64_t n_in, int64_t i_panel, int64_t n_panels) {
+    const int64_t i = i_panel < n_panels ? i_panel : n_panels - 1;
+    return packed_panel(static_cast<const char*>(panels) + i * int8_panel_bytes(n_in), n_in);
+}
+
+// As run(), where nothing is left to unpack.
+void run_packed(const Int8GemmJob& job, const Int8Columns& from, int64_t i_columns) {
+    Columns columns{{}, {}, from.up_bias};
+    const int64_t n_panels = (from.n_rows + kPanelOutputs - 1) / kPanelOutputs;
+    for (int p = 0; p < kPanels; ++p) {
+        columns.panels[p] = panel_of(from.rows, job.n_in, p, n_panels);
+        if (from.ups != nullptr) columns.ups[p] = panel_of(from.ups, job.n_in, p, n_panels);
+    }
+    all_rows<Q8_0>(job, columns, 0, job.n_rows, i_columns * kInt8Columns);
 }
 
 void gemm(const Int8GemmJob& job, const void* panels, int ith, int nth) {
@@ -135,11 +144,12 @@ void gemm(const Int8GemmJob& job, const void* panels, int ith, int nth) {
     const int64_t n_pairs = (job.n_out + kInt8Columns - 1) / kInt8Columns;
     const int64_t n_groups = (job.n_rows + kGroup - 1) / kGroup;
     const int64_t n_items = n_pairs * n_groups;
+    const int64_t n_panels = (job.n_out + kPanelOutputs - 1) / kPanelOutputs;
     for (int64_t item = n_items * ith / nth; item < n_items * (ith + 1) / nth; ++item) {
         const int64_t i_pair = item / n_groups, first = item % n_groups * kGroup;
         const int64_t last = first + kGroup < job.n_rows ? first + kGroup : job.n_rows;
-        const Columns columns{{packed_panel(panels, job, kPanels * i_pair),
-                               packed_panel(panels, job, kPanels * i_pair + 1)},
+        const Columns columns{{panel_of(panels, job.n_in, kPanels * i_pair, n_panels),
+                               panel_of(panels, job.n_in, kPanels * i_pair + 1, n_panels)},
                               {},
                               nullptr};
         all_rows<Q8_0>(job, columns, first, last, i_pair * kInt8Columns);
@@ -148,6 +158,7 @@ void gemm(const Int8GemmJob& job, const void* panels, int ith, int nth) {
 
 void gemm_columns(const Int8GemmJob& job, const Int8Columns& columns, int64_t i_columns,
                   void* scratch) {
+    if (columns.type == RowType::panels) return run_packed(job, columns, i_columns);
     char* space = static_cast<char*>(scratch);
     with_format(columns.type,
                 [&](auto format) { run<decltype(format)>(job, columns, i_columns, space); });

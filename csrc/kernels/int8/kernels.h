@@ -39,9 +39,10 @@ inline QuantisedBlock* quantised_row(void* rows, int64_t n_in, int64_t i_row) {
     return const_cast<QuantisedBlock*>(quantised_row(static_cast<const void*>(rows), n_in, i_row));
 }
 
-// The weight types that rows_product reads. The first six have blocks of 32 inputs, the K types
-// blocks of 256; the others no blocks, and they are multiplied by F32 activations.
-enum class RowType { q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k, f16, bf16, f32 };
+// The weight types that the products read. The first five have blocks of 32 inputs, the K types
+// blocks of 256; `panels` are Q8_0 rows laid out beforehand (pack_panel_int8), of whose bytes each
+// row counts as a 16th; the others have no blocks, and they are multiplied by F32 activations.
+enum class RowType { q4_0, q4_1, q5_0, q5_1, q8_0, q4_k, q5_k, q6_k, panels, f16, bf16, f32 };
 
 inline constexpr bool is_quantised(RowType type) {
     return type < RowType::f16;
@@ -72,7 +73,7 @@ struct RowsJob {
     const float* residual;  // as y
 };
 
-// Computes rows [begin, end) of W.
+// Computes rows [begin, end) of W; of panels whole ones, up to the last row.
 void rows_product(const RowsJob& job, int64_t begin, int64_t end);
 
 // Rounds rows, after a norm where there is one.

@@ -20,6 +20,12 @@ struct PanelView {
     const float* minima;   // [n_in / 32][16] or null
 };
 
+// A panel of `n_in` inputs that was packed beforehand (pack_panel_int8).
+inline PanelView packed_panel(const void* panel, int64_t n_in) {
+    const uint8_t* quads = static_cast<const uint8_t*>(panel);
+    return {quads, reinterpret_cast<const float*>(quads + kPanelOutputs * n_in), nullptr};
+}
+
 // How a weight type is laid out in a panel.
 template <int kQuadsOfScale, int kBitsOfWeight, bool kHasMinima>
 struct PanelTraits {

@@ -90,6 +90,21 @@ struct Quantised {
     }
 };
 
+// The panel that a group of rows was packed to.
+struct Packed {
+    static void product(const RowsJob& job, const RowGroup& group, int64_t first, int64_t n_tokens,
+                        Totals& totals) {
+        const PanelView panel = packed_panel(group.rows[0], job.n_in);
+        for (int64_t t = 0; t < n_tokens; ++t) totals[t] = splat(0.0f);
+        for (int64_t t = 0; t < n_tokens; t += kTokensAtOnce) {
+            with_count(tokens_at_once(n_tokens - t), [&](auto n) {
+                meet<Q8_0, decltype(n)::value>(job, panel, 0, job.n_in / kQuantBlock, first + t,
+                                               totals + t);
+            });
+        }
+    }
+};
+
 // 16 weights of a type without blocks.
 struct F16 {
     static constexpr int64_t kBytes = 2;
@@ -181,6 +196,8 @@ void run(const RowsJob& job, int64_t begin, int64_t end) {
 
 void product_of_rows(const RowsJob& job, int64_t begin, int64_t end) {
     switch (job.type) {
+        case RowType::panels:
+            return run<Packed>(job, begin, end);
         case RowType::f16:
             return run<Plain<F16>>(job, begin, end);
         case RowType::bf16:

@@ -5,18 +5,26 @@
 namespace crispvl {
 namespace {
 
+using kernels::kInt8PanelOutputs;
 using kernels::RowEpilogue;
 using kernels::RowType;
 
+// Where share `i` of `n` of a matrix's rows begins: at a panel.
+int64_t share_of_rows(int64_t n_rows, int i, int n) {
+    const int64_t n_panels = (n_rows + kInt8PanelOutputs - 1) / kInt8PanelOutputs;
+    return std::min(n_rows, n_panels * i / n * kInt8PanelOutputs);
+}
+
 }  // namespace
 
-DirectLinear::DirectLinear(const std::vector<const Linear*>& parts, RowEpilogue epilogue)
+DirectLinear::DirectLinear(const std::vector<const Linear*>& parts, RowEpilogue epilogue,
+                           const ReadyPanels& panels)
     : epilogue_(epilogue),
       is_quantised_(kernels::is_quantised(*row_type(parts.front()->weight()->type))),
       d_in_(parts.front()->weight()->ne[0]),
       d_out_(0) {
     for (const Linear* part : parts) {
-        parts_.push_back(*part);
+        parts_.push_back({*panels.rows_of(part->weight()), part->bias()});
         d_out_ += part->weight()->ne[1];
     }
     if (is_swiglu()) d_out_ /= 2;
@@ -34,23 +42,25 @@ bool DirectLinear::supports(const std::vector<const Linear*>& parts, RowEpilogue
     });
 }
 
-std::optional<DirectLinear> DirectLinear::joined(const std::vector<const Linear*>& parts) {
+std::optional<DirectLinear> DirectLinear::joined(const std::vector<const Linear*>& parts,
+                                                 const ReadyPanels& panels) {
     if (!supports(parts, RowEpilogue::store)) return std::nullopt;
-    return DirectLinear(parts, RowEpilogue::store);
+    return DirectLinear(parts, RowEpilogue::store, panels);
 }
 
-std::optional<DirectLinear> DirectLinear::added(const Linear& part) {
+std::optional<DirectLinear> DirectLinear::added(const Linear& part, const ReadyPanels& panels) {
     if (!supports({&part}, RowEpilogue::residual)) return std::nullopt;
-    return DirectLinear({&part}, RowEpilogue::residual);
+    return DirectLinear({&part}, RowEpilogue::residual, panels);
 }
 
 std::optional<Gated<DirectLinear>> DirectLinear::gated(const Linear& gate, const Linear& up,
-                                                       const Linear& down) {
+                                                       const Linear& down,
+                                                       const ReadyPanels& panels) {
     if (!supports({&gate, &up}, RowEpilogue::swiglu) || !supports({&down}, RowEpilogue::residual)) {
         return std::nullopt;
     }
-    return Gated<DirectLinear>{DirectLinear({&gate, &up}, RowEpilogue::swiglu),
-                               DirectLinear({&down}, RowEpilogue::residual)};
+    return Gated<DirectLinear>{DirectLinear({&gate, &up}, RowEpilogue::swiglu, panels),
+                               DirectLinear({&down}, RowEpilogue::residual, panels)};
 }
 
 ggml_tensor* DirectLinear::input(Graph& g, ggml_tensor* x) const {
@@ -65,17 +75,15 @@ ggml_tensor* DirectLinear::operator()(Graph& g, ggml_tensor* input, ggml_tensor*
 void DirectLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
     const DirectLinear& linear = *static_cast<const DirectLinear*>(self);
     const ggml_tensor *x = y->src[0], *residual = y->src[1];
-    const Linear* up = linear.is_swiglu() ? &linear.parts_[1] : nullptr;
+    const Part* up = linear.is_swiglu() ? &linear.parts_[1] : nullptr;
     int64_t first = 0;
-    for (const Linear& part : linear.parts_) {
-        const ggml_tensor* weight = part.weight();
-        const int64_t n_rows = weight->ne[1];
-        const kernels::RowsJob job{*row_type(weight->type),
-                                   weight->data,
-                                   up != nullptr ? up->weight()->data : nullptr,
-                                   weight->nb[1],
-                                   floats(part.bias()),
-                                   up != nullptr ? floats(up->bias()) : nullptr,
+    for (const Part& part : linear.parts_) {
+        const kernels::RowsJob job{part.rows.type,
+                                   part.rows.data,
+                                   up != nullptr ? up->rows.data : nullptr,
+                                   part.rows.row_bytes,
+                                   floats(part.bias),
+                                   up != nullptr ? floats(up->bias) : nullptr,
                                    x->data,
                                    y->ne[1],
                                    linear.d_in_,
@@ -83,9 +91,10 @@ void DirectLinear::compute(ggml_tensor* y, int ith, int nth, void* self) {
                                    static_cast<float*>(y->data) + first,
                                    linear.d_out_,
                                    residual != nullptr ? floats(residual) + first : nullptr};
-        kernels::rows_product(job, n_rows * ith / nth, n_rows * (ith + 1) / nth);
+        kernels::rows_product(job, share_of_rows(part.rows.n, ith, nth),
+                              share_of_rows(part.rows.n, ith + 1, nth));
         if (up != nullptr) return;
-        first += n_rows;
+        first += part.rows.n;
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "kernels/int8/kernels.h"
 #include "nn/cpu/operand.h"
+#include "nn/cpu/ready_panels.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 
@@ -30,14 +31,16 @@ private:
 class DirectLinear {
 public:
     // `parts` read the same input; their outputs come one after another, except with swiglu, which
-    // takes a gate and an up part.
-    DirectLinear(const std::vector<const Linear*>& parts, kernels::RowEpilogue epilogue);
+    // takes a gate and an up part. `panels` outlive it.
+    DirectLinear(const std::vector<const Linear*>& parts, kernels::RowEpilogue epilogue,
+                 const ReadyPanels& panels);
 
     // What a decoder block is made of; none where the kernels do not read the weights.
-    static std::optional<DirectLinear> joined(const std::vector<const Linear*>& parts);
-    static std::optional<DirectLinear> added(const Linear& part);
+    static std::optional<DirectLinear> joined(const std::vector<const Linear*>& parts,
+                                              const ReadyPanels& panels);
+    static std::optional<DirectLinear> added(const Linear& part, const ReadyPanels& panels);
     static std::optional<Gated<DirectLinear>> gated(const Linear& gate, const Linear& up,
-                                                    const Linear& down);
+                                                    const Linear& down, const ReadyPanels& panels);
 
     // The norm before it, whose result is its input.
     using Norm = DirectNorm;
@@ -56,7 +59,11 @@ private:
     static void compute(ggml_tensor* y, int ith, int nth, void* self);
     bool is_swiglu() const { return epilogue_ == kernels::RowEpilogue::swiglu; }
 
-    std::vector<Linear> parts_;
+    struct Part {
+        MatrixRows rows;
+        const ggml_tensor* bias;  // or null
+    };
+    std::vector<Part> parts_;
     kernels::RowEpilogue epilogue_;
     bool is_quantised_;
     int64_t d_in_, d_out_;

@@ -6,12 +6,12 @@
 #include "kernels/int8/kernels.h"
 #include "nn/cpu/bf16_panel.h"
 #include "nn/cpu/operand.h"
+#include "nn/cpu/ready_panels.h"
 
 namespace crispvl {
 namespace {
 
 using kernels::Epilogue;
-using kernels::kInt8PanelOutputs;
 
 std::vector<float> row_values(const ggml_tensor* x) {
     if (x == nullptr || x->data == nullptr) return {};
@@ -103,15 +103,8 @@ void PackedLinear::pack_bf16(const std::vector<const Linear*>& parts, int ith, i
 void PackedLinear::pack_int8(const std::vector<const Linear*>& parts, int ith, int nth) {
     char* panel = panels_.get();
     for (const Linear* part : parts) {
-        const ggml_tensor* weight = part->weight();
-        const int64_t n_panels = weight->ne[1] / kInt8PanelOutputs;
-        for (int64_t i = n_panels * ith / nth; i < n_panels * (ith + 1) / nth; ++i) {
-            const size_t offset = static_cast<size_t>(i * kInt8PanelOutputs) * weight->nb[1];
-            kernels::pack_panel_int8(static_cast<const char*>(weight->data) + offset, weight->nb[1],
-                                     kInt8PanelOutputs, d_in_,
-                                     panel + i * kernels::int8_panel_bytes(d_in_));
-        }
-        panel += n_panels * kernels::int8_panel_bytes(d_in_);
+        pack_panels(part->weight(), panel, ith, nth);
+        panel += kernels::int8_packed_bytes(part->weight()->ne[1], d_in_);
     }
 }
 

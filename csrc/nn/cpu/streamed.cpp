@@ -47,10 +47,11 @@ bool StreamedLinear::supports(const std::vector<const Linear*>& parts, Operand o
 }
 
 StreamedLinear::StreamedLinear(const std::vector<const Linear*>& parts, Operand operand,
-                               Epilogue epilogue)
+                               Epilogue epilogue, const ReadyPanels& panels)
     : d_in_(parts.front()->weight()->ne[0]), n_rows_(0), operand_(operand), epilogue_(epilogue) {
     for (const Linear* part : parts) {
         weights_.push_back(part->weight());
+        if (operand == Operand::int8) rows_.push_back(*panels.rows_of(part->weight()));
         n_rows_ += part->weight()->ne[1];
     }
     bias_ = joined_bias(parts);
@@ -68,31 +69,34 @@ StreamedLinear::StreamedLinear(const std::vector<const Linear*>& parts, Operand 
     }
 }
 
-std::optional<StreamedLinear> StreamedLinear::joined(const std::vector<const Linear*>& parts) {
+std::optional<StreamedLinear> StreamedLinear::joined(const std::vector<const Linear*>& parts,
+                                                     const ReadyPanels& panels) {
     return fastest<StreamedLinear>([&](Operand operand) -> std::optional<StreamedLinear> {
         if (!supports(parts, operand, Epilogue::store_f32)) return std::nullopt;
-        return StreamedLinear(parts, operand, Epilogue::store_f32);
+        return StreamedLinear(parts, operand, Epilogue::store_f32, panels);
     });
 }
 
-std::optional<StreamedLinear> StreamedLinear::added(const Linear& part) {
+std::optional<StreamedLinear> StreamedLinear::added(const Linear& part, const ReadyPanels& panels) {
     return fastest<StreamedLinear>([&](Operand operand) -> std::optional<StreamedLinear> {
         if (!supports({&part}, operand, Epilogue::residual_f32)) return std::nullopt;
-        return StreamedLinear({&part}, operand, Epilogue::residual_f32);
+        return StreamedLinear({&part}, operand, Epilogue::residual_f32, panels);
     });
 }
 
 // One operand for both, as the first product's result is the second's input.
 std::optional<Gated<StreamedLinear>> StreamedLinear::gated(const Linear& gate, const Linear& up,
-                                                           const Linear& down) {
+                                                           const Linear& down,
+                                                           const ReadyPanels& panels) {
     return fastest<Gated<StreamedLinear>>(
         [&](Operand operand) -> std::optional<Gated<StreamedLinear>> {
             if (!supports({&gate, &up}, operand, Epilogue::swiglu) ||
                 !supports({&down}, operand, Epilogue::residual_f32)) {
                 return std::nullopt;
             }
-            return Gated<StreamedLinear>{StreamedLinear({&gate, &up}, operand, Epilogue::swiglu),
-                                         StreamedLinear({&down}, operand, Epilogue::residual_f32)};
+            return Gated<StreamedLinear>{
+                StreamedLinear({&gate, &up}, operand, Epilogue::swiglu, panels),
+                StreamedLinear({&down}, operand, Epilogue::residual_f32, panels)};
         });
 }
 
@@ -162,15 +166,11 @@ void StreamedLinear::compute_bf16(ggml_tensor* y, int ith, int nth, void* self) 
 // Every part's outputs are a multiple of 32.
 kernels::Int8Columns StreamedLinear::columns(int64_t i_columns) const {
     int64_t i_row = i_columns * kInt8Columns;
-    auto weight = weights_.begin();
-    for (; i_row >= (*weight)->ne[1]; ++weight) i_row -= (*weight)->ne[1];
-    const auto rows_of = [&](const ggml_tensor* w) {
-        return static_cast<const char*>(w->data) + static_cast<size_t>(i_row) * w->nb[1];
-    };
+    auto part = rows_.begin();
+    for (; i_row >= part->n; ++part) i_row -= part->n;
     const float* up_bias = is_swiglu() && bias() != nullptr ? bias() + d_out() : nullptr;
-    return {
-        *row_type((*weight)->type), rows_of(*weight), is_swiglu() ? rows_of(weights_[1]) : nullptr,
-        (*weight)->nb[1],           kInt8Columns,     up_bias};
+    return {part->type,      part->from(i_row), is_swiglu() ? rows_[1].from(i_row) : nullptr,
+            part->row_bytes, kInt8Columns,      up_bias};
 }
 
 void StreamedLinear::compute_int8(ggml_tensor* y, int ith, int nth, void* self) {

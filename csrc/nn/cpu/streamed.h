@@ -10,6 +10,7 @@
 #include "nn/cpu/bf16_panel.h"
 #include "nn/cpu/operand.h"
 #include "nn/cpu/packed.h"
+#include "nn/cpu/ready_panels.h"
 #include "nn/linear.h"
 
 namespace crispvl {
@@ -17,16 +18,18 @@ namespace crispvl {
 class StreamedLinear {
 public:
     // `parts` read the same input; their outputs come one after another, except with swiglu, which
-    // takes a gate and an up part.
+    // takes a gate and an up part. `panels` outlive it.
     StreamedLinear(const std::vector<const Linear*>& parts, Operand operand,
-                   kernels::Epilogue epilogue);
+                   kernels::Epilogue epilogue, const ReadyPanels& panels);
 
     // What a decoder block is made of; none where this CPU's kernels do not read the weights. Of
     // the operands that they multiply the fastest is chosen.
-    static std::optional<StreamedLinear> joined(const std::vector<const Linear*>& parts);
-    static std::optional<StreamedLinear> added(const Linear& part);
+    static std::optional<StreamedLinear> joined(const std::vector<const Linear*>& parts,
+                                                const ReadyPanels& panels);
+    static std::optional<StreamedLinear> added(const Linear& part, const ReadyPanels& panels);
     static std::optional<Gated<StreamedLinear>> gated(const Linear& gate, const Linear& up,
-                                                      const Linear& down);
+                                                      const Linear& down,
+                                                      const ReadyPanels& panels);
 
     // Working memory for `n_threads` threads, enough for any input up to `d_in` wide.
     static ggml_tensor* scratch(Graph& g, int64_t d_in, int n_threads);
@@ -55,6 +58,7 @@ private:
     const float* bias() const { return bias_.empty() ? nullptr : bias_.data(); }
 
     std::vector<const ggml_tensor*> weights_;
+    std::vector<MatrixRows> rows_;  // bytes: of each weight
     int64_t d_in_, n_rows_;
     Operand operand_;
     kernels::Epilogue epilogue_;
