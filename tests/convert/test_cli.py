@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -39,6 +41,23 @@ def test_command_writes_the_file_and_prints_its_name(
     assert out == f"{output}\n"
     assert "qwen2: 73 tensors" in err
     assert GGUFReader(output).fields["crispvl.prompt.text"].contents() == "A=B"
+
+
+class Full(io.StringIO):
+    """Standard error on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_summary_that_cannot_be_written_does_not_undo_the_work(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "model.gguf"
+    monkeypatch.setattr("sys.stderr", Full())
+    assert run("--model", checkpoint, "--output", output) == 0
+    assert run("--model", tmp_path / "nothing", "--output", output) == 2
+    assert output.exists()
 
 
 def test_pair_prints_both_names(

@@ -108,6 +108,26 @@ def test_an_interrupted_run_goes_on_with_nothing_lost_or_done_twice(
     assert len(records(out)) == 20
 
 
+@pytest.mark.parametrize("into_folder", [True, False])
+def test_documents_that_were_done_already_are_counted_not_listed(
+    command: list[str], page: Path, tmp_path: Path, into_folder: bool, capsys: Capture
+) -> None:
+    files = [str(tmp_path / f"{name}.png") for name in "abc"]
+    for file in files:
+        Path(file).write_bytes(page.read_bytes())
+    output = tmp_path / "out"
+    if into_folder:
+        output.mkdir()
+    job = ["--format", "jsonl", "-o", str(output), "--resume"]
+    assert main([*command, *files[:2], *job]) == 0
+    first = capsys.readouterr().err
+    assert all(file in first for file in files[:2])
+    assert "already" not in first
+    assert main([*command, *files, *job]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"crispvl: {files[2]}", "crispvl: 2 of 3 documents were done already"]
+
+
 def test_failed_pages_are_read_again_only_when_asked_for(
     command: list[str], core: FakeModel, book: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,26 @@ def test_quantize_prints_the_file_and_reports_stand_ins(
     assert printed.out == f"{out}\n"
     assert "q5_0 instead of q4_k" in printed.err
     assert "bits per weight" in printed.err
+
+
+class Full(io.StringIO):
+    """Standard error on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_summary_that_cannot_be_written_does_not_undo_the_work(
+    narrow: Path, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, matrix = tmp_path / "out.gguf", tmp_path / "i.gguf"
+    model = str(narrow)
+    monkeypatch.setattr("sys.stderr", Full())
+    assert main(["quantize", model, str(out), "Q4_K_M"]) == 0
+    assert main(["imatrix", model, str(matrix), str(page), "--max-tokens", "1"]) == 0
+    assert main(["quantize", model, str(out), "q99"]) == 2
+    assert out.exists()
+    assert matrix.exists()
 
 
 def test_quantize_takes_overrides_and_sizes(wide: Path, tmp_path: Path) -> None:

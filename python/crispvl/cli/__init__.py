@@ -101,7 +101,12 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def complain(message: str) -> None:
-    """Writes a line to standard error, above a progress line if there is one.
+    """Writes a line to standard error, above a progress line if there is one, as `tell` does."""
+    tell(f"crispvl: {message}")
+
+
+def tell(line: str) -> None:
+    """Writes a line to standard error.
 
     Control characters, which a file's name may hold, are shown and not obeyed. Where the line
     cannot be written, such as to a log on a full disk, the work goes on without it.
@@ -109,7 +114,7 @@ def complain(message: str) -> None:
     from tqdm import tqdm
 
     with suppress(OSError), tqdm.external_write_mode(sys.stderr):
-        print(f"crispvl: {message.translate(_CONTROLS)}", file=sys.stderr, flush=True)
+        print(line.translate(_CONTROLS), file=sys.stderr, flush=True)
 
 
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}

@@ -8,7 +8,7 @@ import sys
 
 from crispvl.batch.job import Job
 from crispvl.batch.run import run_on_this_machine
-from crispvl.cli import DONE, SOME_FAILED
+from crispvl.cli import DONE, SOME_FAILED, tell
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.output import write_json
 from crispvl.cli.progress import StatusLine
@@ -127,7 +127,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_json(sys.stdout, summary.to_dict(args.price), indent=None)
     else:
-        sys.stderr.writelines(f"{line}\n" for line in summary.lines(args.price))
+        for told in summary.lines(args.price):
+            tell(told)
     return SOME_FAILED if summary.failures or summary.n_kept_failed else DONE
 
 

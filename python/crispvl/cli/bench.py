@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from crispvl.cli import tell
 from crispvl.cli.arguments import add_model_arguments, read_options
 from crispvl.engine.model import Model
 from crispvl.evaluation.speed import Measurements, OperationTime, Plan, profile
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report(name: str) -> None:
-    print(f"… {name}", file=sys.stderr)
+    tell(f"… {name}")
 
 
 def _profile_json(times: Times) -> str:

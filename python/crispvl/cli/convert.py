@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from crispvl.cli import tell
 from crispvl.cli.arguments import readable
 from crispvl.cli.progress import StepProgress
 from crispvl.convert.chat import PROMPT_NAMES
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress,
             )
     except (CrispVLError, ValueError, OSError) as error:
-        print(f"crispvl convert: {error}", file=sys.stderr)
+        tell(f"crispvl convert: {error}")
         return 2
     _summarise(report)
     return 0
@@ -74,18 +74,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _summarise(report: ConversionReport) -> None:
     types = ", ".join(f"{count} {name}" for name, count in report.types.items())
-    print(
+    tell(
         f"{report.architecture}: {report.n_tensors} tensors ({types}), "
-        f"{report.n_bytes / 1e6:.1f} MB in {report.elapsed_s:.1f} s",
-        file=sys.stderr,
+        f"{report.n_bytes / 1e6:.1f} MB in {report.elapsed_s:.1f} s"
     )
     if report.fallbacks:
-        print(
-            f"float16 where a row is no multiple of 32: {', '.join(report.fallbacks)}",
-            file=sys.stderr,
-        )
+        tell(f"float16 where a row is no multiple of 32: {', '.join(report.fallbacks)}")
     for warning in report.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        tell(f"warning: {warning}")
     for path in report.files:
         print(path)
 

@@ -63,10 +63,14 @@ class FileReader:
         def documents() -> Iterator[Any]:
             for i_file, file in enumerate(files):
                 sink, name = outputs.sink(i_file), source_name(file)
-                if sink is not None and not sink.holds(name):
-                    wanted.append((i_file, name, sink))
-                    sink.source = kept_input(file)
-                    yield sink.source
+                if sink is None:
+                    continue
+                if sink.holds(name):
+                    outputs.n_held += 1
+                    continue
+                wanted.append((i_file, name, sink))
+                sink.source = kept_input(file)
+                yield sink.source
 
         def skip(i_document: int, number: int) -> bool:
             _, file, sink = wanted[i_document]
@@ -82,7 +86,9 @@ class FileReader:
                 i_file, file, sink = wanted[i_document]
                 if i_document == n_begun:
                     n_begun, n_done = i_document + 1, 0
-                    self._begin(file)
+                    is_held = _holds_no_unread_page(event)
+                    outputs.n_held += is_held
+                    self._begin(file, self._show_name and not is_held)
                 n_done += isinstance(event, PageDone)
                 try:
                     if isinstance(event, DocumentDone):
@@ -94,9 +100,11 @@ class FileReader:
                     wanted[i_document] = i_file, file, NoSink()
                 if isinstance(event, DocumentDone):
                     outputs.done(i_file)
+        if outputs.n_held:
+            complain(f"{outputs.n_held} of {len(files)} documents were done already")
 
-    def _begin(self, file: str) -> None:
-        if self._show_name:
+    def _begin(self, file: str, show_name: bool) -> None:
+        if show_name:
             complain(file)
         self._line.begin(file)
 
@@ -134,6 +142,15 @@ class FileReader:
         elif page.flags != ("blank",):
             for remark in remarks(page):
                 complain(f"{file}: {remark}")
+
+
+def _holds_no_unread_page(first: Event | DocumentDone) -> bool:
+    """Returns whether all pages of a document were read before, as its first event tells."""
+    return (
+        isinstance(first, DocumentDone)
+        and first.document.error is None
+        and first.document.n_pages == 0
+    )
 
 
 class KeptInput:

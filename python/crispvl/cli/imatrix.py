@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from crispvl.cli import DONE
+from crispvl.cli import DONE, tell
 from crispvl.cli.progress import StepProgress
 from crispvl.evaluation.imatrix import collect_importance
 from crispvl.quantize.importance import write_importance
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
             ocr, args.pages, args.text, max_tokens=args.max_tokens, progress=progress
         )
     n_rows = write_importance(args.output, sums, [*args.pages, *args.text])
-    print(f"{len(sums)} matrices, up to {n_rows} activations each", file=sys.stderr)
+    tell(f"{len(sums)} matrices, up to {n_rows} activations each")
     print(args.output)
     return DONE
 

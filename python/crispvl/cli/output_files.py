@@ -45,6 +45,7 @@ class Outputs(ExitStack):
     Attributes:
         keeps_pages: Whether a format needs the pages of a whole document at once.
         n_failed: Pages that failed in the run that is continued, and outputs that failed.
+        n_held: Documents all of which is there already.
     """
 
     def __init__(self, files: Sequence[str], paths: Sequence[Paths], wanted: OutputRequest) -> None:
@@ -55,6 +56,7 @@ class Outputs(ExitStack):
         self._wanted = wanted
         self.keeps_pages = not KEEP_PAGES.isdisjoint(wanted.formats)
         self.n_failed = 0
+        self.n_held = 0
 
     def sink(self, i_file: int) -> Sink | None:
         """Returns where a file's text goes; None where it is there already."""
@@ -126,6 +128,7 @@ class FolderOutputs(Outputs):
     def sink(self, i_file: int) -> Sink | None:
         if i_file not in self._sinks:
             if self._is_done(i_file):
+                self.n_held += 1
                 return None
             stack, this = self.enter_context(ExitStack()), slice(i_file, i_file + 1)
             try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from crispvl.cli import DONE, complain
+from crispvl.cli import DONE, complain, tell
 from crispvl.cli.arguments import readable
 from crispvl.cli.progress import StepProgress
 from crispvl.options.sizes import parse_size
@@ -59,16 +58,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _summarise(report: QuantizeReport) -> None:
     types = ", ".join(f"{count} {name}" for name, count in report.types.items())
-    print(
+    tell(
         f"{report.recipe}: {report.source_bytes / 1e6:.1f} MB to {report.n_bytes / 1e6:.1f} MB, "
-        f"{report.bits_per_weight:.2f} bits per weight, in {report.elapsed_s:.1f} s ({types})",
-        file=sys.stderr,
+        f"{report.bits_per_weight:.2f} bits per weight, in {report.elapsed_s:.1f} s ({types})"
     )
     stand_ins: dict[tuple[str, str], list[str]] = {}
     for name, wanted, written in report.fallbacks:
         stand_ins.setdefault((wanted, written), []).append(name)
     for (wanted, written), names in stand_ins.items():
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        print(f"{written} instead of {wanted}: {shown}", file=sys.stderr)
+        tell(f"{written} instead of {wanted}: {shown}")
     for warning in report.warnings:
         complain(f"warning: {warning}")
