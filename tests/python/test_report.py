@@ -193,6 +193,34 @@ def test_text_of_another_encoding_is_not_scored(
     assert not core.prompts
 
 
+def test_a_true_text_that_is_none_does_not_keep_the_others_from_being_scored(
+    core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    texts = {
+        "crlf": b"Hello\r\n", "empty": b"", "latin": b"Caf\xe9", "mark": b"\xef\xbb\xbf",
+        "big": b"\xfe\xff" + "Hello".encode("utf-16-be"), "odd": b"\xff\xfeH",
+        "wide": b"\xff\xfe\0\0H",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (tmp_path / f"{name}.png").write_bytes(page.read_bytes())
+        (tmp_path / f"{name}.txt").write_bytes(text)
+    page.unlink()
+    model = tmp_path / "mark.png"
+    assert main(["eval", str(tmp_path), "-m", str(model), "--json"]) == 1
+    printed = capsys.readouterr()
+    files = json.loads(printed.out)["models"][str(model)]["files"]
+    found = {name: one["score"]["cer"] for name, one in files.items()}
+    assert found == {"big.png": 0, "crlf.png": 0, "empty.png": 1, "mark.png": 1}
+    for name in ("latin", "odd", "wide"):
+        assert f"[{tmp_path / name}.txt] expected text in UTF-8" in printed.err
+    for name in ("big", "crlf", "empty", "mark"):
+        (tmp_path / f"{name}.txt").write_bytes(b"\xff")
+    n_before = len(core.prompts)
+    assert main(["eval", str(tmp_path), "-m", str(model)]) == 2
+    assert "found none among 7 files" in capsys.readouterr().err
+    assert len(core.prompts) == n_before
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
 def test_a_pipe_among_the_images_is_no_image(
     core: FakeModel, page: Path, tmp_path: Path, capsys: Capture

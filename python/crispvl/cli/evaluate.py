@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crispvl.cli import DONE, SOME_FAILED
+from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.answers import Task, answer_all
 from crispvl.cli.arguments import add_model_arguments, add_options, readable
 from crispvl.cli.output import names_in_folder, open_output, write_json
 from crispvl.cli.records import Record
+from crispvl.errors import DocumentError
 from crispvl.evaluation.benchmarks import (
     BENCHMARKS,
     SHORT_ANSWER,
@@ -85,18 +86,44 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"[--limit] expected at least 1; found {args.limit}; raise it")
     if args.plot is not None:
         check_outputs([args.plot])
-    answers = _with_texts(args) if args.benchmark is None else _with_benchmark(args)
+    if args.benchmark is None:
+        need("rapidfuzz", "eval")  # before anything is read
+        pairs = list(find_pairs(args.folder))[: args.limit]
+        texts = _true_texts(pairs)
+        n_failed, answers = len(pairs) - len(texts), _with_texts(args, texts)
+    else:
+        n_failed, answers = 0, _with_benchmark(args)
     failed = any(record["error"] for records in answers.values() for record in records)
-    return SOME_FAILED if failed else DONE
+    return SOME_FAILED if failed or n_failed else DONE
 
 
-def _with_texts(args: argparse.Namespace) -> Answers:
-    """Reads images whose true text is beside them, and tells the error rates."""
-    need("rapidfuzz", "eval")  # before anything is read
-    pairs = list(find_pairs(args.folder))[: args.limit]
-    names = [encodable(image.relative_to(args.folder).as_posix()) for image, _ in pairs]
-    tasks = [Task(name, image, args.prompt) for name, (image, _) in zip(names, pairs, strict=True)]
-    truths = [read_text(truth) for _, truth in pairs]
+def _true_texts(pairs: Sequence[tuple[Path, Path]]) -> dict[Path, str]:
+    """Returns the true text of each image; files of which it cannot be told are named.
+
+    Raises:
+        DocumentError: That is so with all of them.
+    """
+    texts: dict[Path, str] = {}
+    for image, truth in pairs:
+        try:
+            texts[image] = read_text(truth)
+        except (DocumentError, OSError) as error:
+            if len(pairs) == 1:
+                raise
+            complain(str(error))
+    if not texts:
+        raise DocumentError(
+            "[eval] expected a true text that can be read; found none among "
+            f"{len(pairs)} files; save them as UTF-8"
+        )
+    return texts
+
+
+def _with_texts(args: argparse.Namespace, texts: Mapping[Path, str]) -> Answers:
+    """Reads images whose true text is known, and tells the error rates."""
+    names = [encodable(image.relative_to(args.folder).as_posix()) for image in texts]
+    tasks = [Task(name, image, args.prompt) for name, image in zip(names, texts, strict=True)]
+    truths = list(texts.values())
     answers = _ask(args, tasks)
     scores = {
         label: [score(record["text"], truth) for record, truth in zip(found, truths, strict=True)]
