@@ -37,14 +37,23 @@ std::vector<int> PageStrips::unread() const {
     return numbers;
 }
 
+bool PageStrips::wants(const Look& look, int number) const {
+    const std::optional<Reading>& known = best(number);
+    return !known || (look.at_unread ? !known->plausible : known->doubtful);
+}
+
 std::vector<TileRows> PageStrips::shown_to(const Look& look) const {
-    const std::vector<int> wanted = look.at_unread ? unread() : doubtful();
+    return tiles_of(look.at_unread ? unread() : doubtful(), look);
+}
+
+std::vector<TileRows> PageStrips::tiles_of(const std::vector<int>& numbers,
+                                           const Look& look) const {
     const auto n_rows =
         static_cast<size_t>(look.n_rows == 0 ? form_.n_rows : std::min(look.n_rows, form_.n_rows));
     const bool shares = look.is_dense && form_.gap_px > 0;
     std::vector<TileRows> tiles;
     std::vector<int64_t> ends;  // of the rows of the last tile, px
-    for (const int number : wanted) {
+    for (const int number : numbers) {
         const int64_t width = drawn_px(number, look.drawing);
         const auto row = std::find_if(ends.begin(), ends.end(), [&](int64_t end) {
             return shares && end + form_.gap_px + width <= form_.width_px();

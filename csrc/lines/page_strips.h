@@ -34,7 +34,11 @@ public:
 
     std::vector<int> doubtful() const;  // strips that are to be read, or read again
     std::vector<int> unread() const;    // strips for which nothing was read that they could show
-    std::vector<TileRows> shown_to(const Look& look) const;  // the tiles of a look
+    bool wants(const Look& look, int number) const;  // whether a look is meant for a strip now
+    // Tiles of a look with some strips, in their order. Only to the last one more could be added.
+    std::vector<TileRows> tiles_of(const std::vector<int>& numbers, const Look& look) const;
+    // All tiles of a look.
+    std::vector<TileRows> shown_to(const Look& look) const;
     // Whether some lines were read beyond doubt.
     bool settled(const std::vector<int>& i_lines) const;
     StripTile tile(const TileRows& numbers, const Drawing& drawing) const;

@@ -25,7 +25,11 @@ class PageStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class TilesEncoded:
-    """The encoder has done some of a page's tiles. Only callbacks get it."""
+    """The encoder has done some of a page's tiles. Only callbacks get it.
+
+    Attributes:
+        n_tiles: As many as are known by now; doubtful lines are shown again on further ones.
+    """
 
     number: int
     n_done: int

@@ -81,6 +81,18 @@ void bind_lines_of_pages(py::module_& m) {
         .def("doubtful", [](const OwnedStrips& self) { return self.strips->doubtful(); })
         .def("unread", [](const OwnedStrips& self) { return self.strips->unread(); })
         .def(
+            "wants",
+            [](const OwnedStrips& self, const Look& look, int number) {
+                return self.strips->wants(look, number);
+            },
+            "look"_a, "number"_a)
+        .def(
+            "tiles_of",
+            [](const OwnedStrips& self, const std::vector<int>& numbers, const Look& look) {
+                return self.strips->tiles_of(numbers, look);
+            },
+            "numbers"_a, "look"_a)
+        .def(
             "shown_to",
             [](const OwnedStrips& self, const Look& look) { return self.strips->shown_to(look); },
             "look"_a)

@@ -42,6 +42,17 @@ class PageStrips:
         """Returns the strips for which nothing was read that they could show."""
         return self._strips.unread()
 
+    def wants(self, look: Look, number: int) -> bool:
+        """Returns whether a look is meant for a strip, as far as it was read by now."""
+        return self._strips.wants(look, number)
+
+    def tiles_of(self, numbers: Sequence[int], look: Look) -> list[list[list[int]]]:
+        """Returns the strips of each row of each tile of a look with some strips, in their order.
+
+        Only to the last tile more strips could be added.
+        """
+        return self._strips.tiles_of(numbers, look)
+
     def shown_to(self, look: Look) -> list[list[list[int]]]:
         """Returns the strips of each row of each tile of a look."""
         return self._strips.shown_to(look)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,6 +21,7 @@ from crispvl.layout.dither import without_dots
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.page_writer import PageWriter, page_writer
 from crispvl.layout.strip_format import strip_format
+from crispvl.layout.tile_queue import TileQueue
 from crispvl.prompts.tasks import question
 from crispvl.reading.page_window import ReadingSteps
 from crispvl.reading.requests import PageRequest
@@ -30,7 +31,7 @@ from crispvl.results.lines import Block, Line, Quad, around
 from crispvl.results.page import Page
 
 if TYPE_CHECKING:
-    from crispvl._core import Look, ReadLine, StripTile
+    from crispvl._core import ReadLine, StripTile
 
 
 LineEvent: TypeAlias = Encoded | tuple[Quad, ...] | str | Line
@@ -90,13 +91,12 @@ class LineReader:
         strips = PageStrips(pixels, layout.lines, self._form)
         self._layout_ms += 1000 * (time.perf_counter() - started)
         self._writer = page_writer(self._task, layout)
-        for look in strips.looks:
-            with closing(self._look(strips, look)) as looked:
-                for item in looked:
-                    yield item
-                    yield from self._write(self._writer, strips, settled=True)
-                    if self._finish_reason is not None:
-                        return
+        with closing(self._show(strips)) as shown:
+            for item in shown:
+                yield item
+                yield from self._write(self._writer, strips, settled=True)
+                if self._finish_reason is not None:
+                    return
         yield from self._write(self._writer, strips, settled=False)
         self._markdown = self._writer.markdown
 
@@ -139,30 +139,27 @@ class LineReader:
             markdown=self._markdown,
         )
 
-    def _look(self, strips: PageStrips, look: Look) -> ReadingSteps[Encoded]:
+    def _show(self, strips: PageStrips) -> ReadingSteps[Encoded]:
         """Shows strips to the model; tells of each tile that was read."""
-        shown = strips.shown_to(look)
-        tiles = self._tiles(strips, shown, look)
-        with closing(self._reader.read(tiles)) as answers:
+        queue = TileQueue(strips)
+        with closing(self._reader.read(lambda: self._draw(strips, queue))) as answers:
             for item in answers:
                 if isinstance(item, Handle):
                     yield item
                     continue
-                strips.take(shown[item.i_tile], item.rows, item.finish_reason == "stop")
-                yield Encoded(item.i_tile + 1, len(shown))
+                queue.take(item.i_tile, item.rows, item.finish_reason == "stop")
+                yield Encoded(item.i_tile + 1, queue.n_tiles)
                 if item.finish_reason == "time_limit":
                     self._finish_reason = "time_limit"
 
-    def _tiles(
-        self, strips: PageStrips, shown: Sequence[Sequence[Sequence[int]]], look: Look
-    ) -> Iterator[StripTile]:
-        """Yields tiles with these strips, drawn when they are asked for."""
-        for numbers in shown:
-            self._check_cancel()
-            started = time.perf_counter()
-            tile = strips.tile(numbers, look)
-            self._layout_ms += 1000 * (time.perf_counter() - started)
-            yield tile
+    def _draw(self, strips: PageStrips, queue: TileQueue) -> StripTile | None:
+        """Returns the next tile, if there is one."""
+        self._check_cancel()
+        started = time.perf_counter()
+        following = queue.next()
+        tile = strips.tile(following.rows, following.look) if following else None
+        self._layout_ms += 1000 * (time.perf_counter() - started)
+        return tile
 
     def _check_cancel(self) -> None:
         if self._cancel is not None and self._cancel.cancelled:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,17 +70,22 @@ class StripReader:
         self.timings = Timings()
         self.n_tiles = 0
 
-    def read(self, tiles: Iterable[StripTile]) -> Generator[Handle[Any] | TileAnswer, None, None]:
+    def read(
+        self, next_tile: Callable[[], StripTile | None]
+    ) -> Generator[Handle[Any] | TileAnswer, None, None]:
         """Yields each answer in the tiles' order, and meanwhile the request that is waited for.
 
-        Tiles are taken as they are asked about, a limited number ahead.
+        Args:
+            next_tile: Returns a tile, or None where there is none before a further answer is
+                known, or at all. Tiles are asked for a limited number ahead.
         """
         encoder = _Encoder()
-        numbered = enumerate(tiles)
+        numbers = itertools.count()
         asked: deque[tuple[int, Handle[Generation]]] = deque()
         with ExitStack() as stack:
             while True:
-                for i_tile, tile in islice(numbered, MAX_WAITING - len(asked)):
+                while len(asked) < MAX_WAITING and (tile := next_tile()) is not None:
+                    i_tile = next(numbers)
                     encoder.put(i_tile, tile)
                     handle = self._ask(tile, _TileSessions(encoder, i_tile))
                     stack.callback(handle.close)
