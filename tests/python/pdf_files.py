@@ -73,6 +73,34 @@ def one_page(
     return _packed_file(objects, 3) if packed else _file(objects, b"")
 
 
+def patterned(
+    picture: Image.Image, points: tuple[int, int], painted: bytes, in_form: bool = False
+) -> bytes:
+    """Returns a PDF with one page, whose content fills a path with a pattern called ``/P``.
+
+    The pattern's cell, of half a page's width and height, is the picture; where ``in_form`` says
+    so, a form that doubles everything draws the path.
+    """
+    content = b"/Pattern cs /P scn " + painted
+    cell = b"%.2f %.2f" % (points[0] / 2, points[1] / 2)
+    pattern = b"/Resources<</Pattern<</P 7 0 R>>/XObject<</F 6 0 R>>>>"
+    data = one_page(picture, points, b"q 2 0 0 2 0 0 cm /F Do Q" if in_form else content)
+    whole = {int(m[1]): m[2] for m in re.finditer(rb"(?s)(\d+) 0 obj\n(.*?)\nendobj\n", data)}
+    whole[3] = whole[3].replace(b"/Resources<</XObject<</I 5 0 R/F 6 0 R>>>>", pattern)
+    whole[6] = _stream(
+        b"/Type/XObject/Subtype/Form/BBox[0 0 %d %d]" % points + pattern.replace(b"/F 6 0 R", b""),
+        content,
+    )
+    whole[7] = _stream(
+        b"/Type/Pattern/PatternType 1/PaintType 1/TilingType 1/Matrix[2 0 0 2 0 0]"
+        b"/BBox[0 0 %s]/XStep %s/YStep %s"
+        % (cell, *cell.split())
+        + b"/Resources<</XObject<</I 5 0 R>>>>",
+        b"q %s 0 0 %s 0 0 cm /I Do Q" % (*cell.split(),),
+    )
+    return _file(whole, b"")
+
+
 def page_of(stream: bytes, size: tuple[int, int], entries: bytes) -> bytes:
     """Returns a PDF whose only page, of as many points, an image of encoded data fills."""
     head = b"/Type/XObject/Subtype/Image/Width %d/Height %d" % size

@@ -148,6 +148,19 @@ def test_images_within_forms_count_by_where_the_forms_put_them() -> None:
     assert sizes(pdf_files.one_page(scan, (20, 10), in_form=True)) == [(400, 200)]
 
 
+def test_images_of_patterns_that_fill_a_page_count_as_well() -> None:
+    scan, all_of_it = Image.new("L", (400, 200), 90), b"0 0 20 10 re f"
+    assert sizes(pdf_files.patterned(scan, (20, 10), all_of_it), dpi=72) == [(400, 200)]
+    stroked = b"0.75 g " + all_of_it + b" 1 w 0 0 20 10 re S"  # plain grey, like the stand-in
+    assert sizes(pdf_files.one_page(scan, (20, 10), stroked), dpi=72) == [(20, 10)]
+    corner = pdf_files.patterned(scan, (20, 10), b"0 0 5 5 re f")
+    assert sizes(corner, dpi=72) == [(20, 10)]
+    halves = pdf_files.patterned(scan, (20, 10), b"0 0 10 10 re f 10 0 10 10 re f")
+    assert sizes(halves, dpi=72) == [(400, 200)]
+    enlarged = pdf_files.patterned(scan, (20, 10), b"0 0 10 5 re f", in_form=True)
+    assert sizes(enlarged, dpi=72) == [(200, 100)]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_user_unit_of_a_page_is_applied(packed: bool) -> None:
     dot = Image.new("L", (1, 1), 255)

@@ -149,7 +149,7 @@ class PdfFile:
         with suppress(self._error):  # what PDFium can draw, it cannot always take apart
             scale *= user_unit(self._pdf, i_page) if self._has_units else 1.0
         with suppress(self._error):
-            scale = max(scale, image_scale(page))
+            scale = max(scale, image_scale(self._pdf, i_page, page))
         width, height = page.get_size()  # points
         n_pixels = width * height * scale**2
         if n_pixels <= MAX_PAGE_PIXELS:

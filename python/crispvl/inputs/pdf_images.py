@@ -26,20 +26,37 @@ _SLACK = 16  # bytes that writers may add
 _ALL = 1 << 40
 
 
-def page_images(
-    page: Any, form: Any = None, matrix: Any = None, depth: int = 0
-) -> Iterator[tuple[Any, Any]]:
+def page_images(page: Any) -> Iterator[tuple[Any, Any]]:
     """Yields each image, also of those within forms, with its matrix.
 
     Args:
         page: A ``pypdfium2.PdfPage``.
     """
-    for part in page.get_objects(filter=(_IMAGE, _FORM), max_depth=1, form=form):
-        placed = part.get_matrix() if matrix is None else part.get_matrix().multiply(matrix)
-        if part.type == _IMAGE:
-            yield part, placed
+    for image, matrix in page_parts(page, _IMAGE):
+        placed = image.get_matrix()
+        yield image, placed if matrix is None else placed.multiply(matrix)
+
+
+def page_parts(
+    page: Any, kind: int, form: Any = None, matrix: Any = None, depth: int = 0
+) -> Iterator[tuple[Any, Any]]:
+    """Yields each object of a kind, with the matrix of the form that it is in; None on the page."""
+    for part in page.get_objects(filter=(kind, _FORM), max_depth=1, form=form):
+        if part.type == kind:
+            yield part, matrix
         elif depth < _MAX_DEPTH:
-            yield from page_images(page, part.raw, placed, depth + 1)
+            placed = part.get_matrix() if matrix is None else part.get_matrix().multiply(matrix)
+            yield from page_parts(page, kind, part.raw, placed, depth + 1)
+
+
+def scale_and_area(image: Any, placed: Any) -> tuple[float, float]:
+    """Returns pixels per point and area in points² of an image; 0 where it has none."""
+    n_columns, n_rows = (getattr(image, "get_px_size", None) or image.get_size)()
+    across, down = abs(complex(placed.a, placed.b)), abs(complex(placed.c, placed.d))
+    if across == 0 or down == 0:
+        return 0.0, 0.0
+    area = abs(placed.a * placed.d - placed.b * placed.c)
+    return max(n_columns / across, n_rows / down), area
 
 
 def has_damaged_images(page: Any) -> bool:

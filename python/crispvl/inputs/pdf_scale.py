@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import mmap
 import re
 import zlib
@@ -10,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from crispvl.inputs.pdf_images import page_images
+from crispvl.inputs.pdf_images import page_images, scale_and_area
+from crispvl.inputs.pdf_patterns import page_copy, pattern_area, pattern_scale
 
 _FILLED = 0.5  # of a page's area; images on less of it are pictures within a text
 
@@ -20,15 +20,23 @@ _OBJECT_STREAM = re.compile(rb"/ObjStm\b.{0,2000}?stream\r?\n", re.DOTALL)
 _MOST_BYTES = 64 << 20  # of an object stream's text that is looked through
 
 
-def image_scale(page: Any) -> float:
+def image_scale(pdf: Any, i_page: int, page: Any) -> float:
     """Returns pixels per point of the images that together fill a page; 0 where none do.
 
+    Images of the patterns that areas are filled with count as well.
+
     Args:
-        page: A ``pypdfium2.PdfPage``.
+        pdf: A ``pypdfium2.PdfDocument``.
+        i_page: The page, counted from 0.
+        page: The same, open.
     """
     width, height = page.get_size()
     left = _FILLED * width * height
-    for scale, area in sorted(_scales(page), reverse=True):
+    patterned = pattern_area(page)
+    scales = [*_scales(page)]
+    if patterned.area >= left:
+        scales.append((pattern_scale(pdf, i_page) / patterned.enlarged, patterned.area))
+    for scale, area in sorted(scales, reverse=True):
         left -= area
         if left <= 0:
             return scale
@@ -38,11 +46,9 @@ def image_scale(page: Any) -> float:
 def _scales(page: Any) -> Iterator[tuple[float, float]]:
     """Yields pixels per point and area in points² of each image."""
     for image, placed in page_images(page):
-        n_columns, n_rows = (getattr(image, "get_px_size", None) or image.get_size)()
-        across, down = abs(complex(placed.a, placed.b)), abs(complex(placed.c, placed.d))
-        if across > 0 and down > 0:
-            area = abs(placed.a * placed.d - placed.b * placed.c)
-            yield max(n_columns / across, n_rows / down), area
+        scale, area = scale_and_area(image, placed)
+        if area > 0:
+            yield scale, area
 
 
 def user_unit(pdf: Any, i_page: int) -> float:
@@ -50,16 +56,7 @@ def user_unit(pdf: Any, i_page: int) -> float:
 
     A copy of the page, as PDFium writes it, has the entry in plain text.
     """
-    import pypdfium2
-
-    copy = pypdfium2.PdfDocument.new()
-    try:
-        copy.import_pages(pdf, [i_page])
-        buffer = io.BytesIO()
-        copy.save(buffer)
-    finally:
-        copy.close()
-    data = buffer.getvalue()
+    data = page_copy(pdf, i_page)
     found = _UNIT.search(data)
     if found and found[2]:  # an object of its own
         found = re.search(rb"\b%s\s+\d+\s+obj\s*(\d*\.?\d+)" % found[1], data)
