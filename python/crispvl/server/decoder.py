@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from typing import Any, BinaryIO
 
@@ -26,9 +27,6 @@ from crispvl.server.process_limits import (
     bound,
     bounded_time,
 )
-
-CPU_LIMIT_S = 10.0
-"""For opening a document, and for each of its pages."""
 
 
 class Decoder:
@@ -72,7 +70,7 @@ def serve(requests: BinaryIO, replies: BinaryIO, max_pixels: int) -> None:
         request = json.loads(line)
         data = requests.read(request["n_bytes"])
         try:
-            with bounded_time(CPU_LIMIT_S):
+            with bounded_time(request["cpu_limit_s"]):
                 reply, payload = decoder.answer(request, data)
         except Exception as error:
             reply, payload = _describe(error), b""
@@ -97,6 +95,8 @@ def _describe(error: Exception) -> dict[str, Any]:
 
 if __name__ == "__main__":
     max_pixels = int(sys.argv[1])
+    if "--patient" in sys.argv and hasattr(os, "nice"):
+        os.nice(5)
     allow_formats(max_pixels)
     bound(SPARE_BYTES + BYTES_PER_PIXEL * max_pixels)
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):

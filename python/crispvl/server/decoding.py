@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import anyio
 from PIL import Image
 
-from crispvl import errors
 from crispvl.inputs.damage import DAMAGED
 from crispvl.options import InputOptions
-from crispvl.server.errors import ApiError, as_api_error
+from crispvl.server.decoder_process import BrokenError, DecoderProcess, Reply, SlowError
+from crispvl.server.errors import ApiError
 
-TIME_LIMIT_S = 30.0
-"""For opening a document, and for each of its pages; the process itself has a limit of its CPU's
-time, which is met before unless the machine is busy."""
+QUICK_S = 1.5
+"""Of the CPU's time, for opening a document and for each of its pages, at first."""
 
-_BUFFER_BYTES = 1 << 20
+PATIENT_S = 10.0
+"""The same for a document that was too slow for that."""
 
-
-@dataclass
-class _Decoder:
-    """A process, and the key of the document that it has open."""
-
-    process: Process
-    holds: object = None
-
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+MAX_SLOW = 4
+"""Slow documents, of which one is decoded at a time; the others' turns are lost to everybody."""
 
 
 class DecodedDocument:
@@ -45,6 +30,8 @@ class DecodedDocument:
     It keeps no process to itself between its pages, so that a long document holds up nobody.
 
     Attributes:
+        param: What it is called in the request.
+        is_slow: Whether it has taken longer than most do.
         numbers: Of the pages asked for, counted from 1.
         n_pages: How many the document has.
     """
@@ -52,8 +39,9 @@ class DecodedDocument:
     def __init__(self, pool: DecoderPool, data: bytes, options: InputOptions, param: str) -> None:
         self._pool = pool
         self._data = data
-        self._param = param
+        self.param = param
         self.key = object()
+        self.is_slow = False
         self._request = {
             "do": "open",
             "dpi": options.dpi,
@@ -64,8 +52,8 @@ class DecodedDocument:
         self.n_pages = 0
 
     async def open(self) -> None:
-        async with self._pool.lend(self) as decoder:
-            await self._open_in(decoder)
+        """Learns which pages there are."""
+        await self._ask(None)
 
     async def page(self, number: int) -> Image.Image:
         """Returns a page as RGB, which says in its ``info`` whether its data is damaged.
@@ -73,36 +61,55 @@ class DecodedDocument:
         Raises:
             ApiError: It is damaged or too large.
         """
-        async with self._pool.lend(self) as decoder:
-            if decoder.holds is not self.key:
-                await self._open_in(decoder)
-            request = {"do": "page", "number": number}
-            reply, pixels = await _ask(decoder.process, request, b"", self._param)
+        reply, pixels = await self._ask({"do": "page", "number": number})
         size = int(reply["width"]), int(reply["height"])
         image = Image.frombytes("RGB", size, pixels)
         if reply["damaged"]:
             image.info[DAMAGED] = True
         return image
 
-    async def _open_in(self, decoder: _Decoder) -> None:
-        decoder.holds = None
-        reply, _ = await _ask(decoder.process, self._request, self._data, self._param)
-        decoder.holds = self.key
-        self.numbers, self.n_pages = reply["numbers"], reply["n_pages"]
+    async def _ask(self, request: dict[str, Any] | None) -> Reply:
+        """Returns the reply to a request once it is open, or else to its opening."""
+        try:
+            return await self._ask_once(request)
+        except SlowError:
+            if self.is_slow:
+                raise
+        self.is_slow = True
+        return await self._ask_once(request)
+
+    async def _ask_once(self, request: dict[str, Any] | None) -> Reply:
+        limit = {"cpu_limit_s": PATIENT_S if self.is_slow else QUICK_S}
+        async with self._pool.lend(self) as decoder:
+            answer: Reply = {}, b""
+            if decoder.holds is not self.key:
+                decoder.holds = None
+                opening = {**self._request, **limit}
+                answer = await decoder.ask(opening, self._data, self.param)
+                decoder.holds = self.key
+                self.numbers, self.n_pages = answer[0]["numbers"], answer[0]["n_pages"]
+            if request is not None:
+                answer = await decoder.ask({**request, **limit}, b"", self.param)
+            return answer
 
 
 class DecoderPool:
     """Processes that decode, started when they are needed and used again.
 
+    A document that turns out to be slow makes room for others, and is decoded beside them.
+
     Args:
-        n_processes: Most of them.
+        n_processes: Most of them, beside the one for what is slow.
         max_pixels: Of an image.
         max_pages: Of a request.
     """
 
     def __init__(self, n_processes: int, max_pixels: int, max_pages: int) -> None:
         self._free = asyncio.Semaphore(n_processes)
-        self._idle: list[_Decoder] = []
+        self._free_slow = asyncio.Semaphore(1)
+        self._n_slow = 0
+        self._idle: list[DecoderProcess] = []
+        self._running: list[DecoderProcess] = []
         self.max_pixels = max_pixels
         self.max_pages = max_pages
 
@@ -130,24 +137,47 @@ class DecoderPool:
         return document
 
     @asynccontextmanager
-    async def lend(self, document: DecodedDocument) -> AsyncIterator[_Decoder]:
-        """Lends a process, one that has the document open already if there is such."""
-        async with self._free:
-            decoder = self._pick(document) or _Decoder(await self._start())
+    async def lend(self, document: DecodedDocument) -> AsyncIterator[DecoderProcess]:
+        """Lends a process, one that has the document open already if there is such.
+
+        Raises:
+            ApiError: 503 where a slow document has too many others before it.
+        """
+        async with self._slow_place(document) if document.is_slow else self._free:
+            decoder = self._pick(document) or await self._start(document.is_slow)
             try:
                 yield decoder
             except BaseException as error:
-                if isinstance(error, ApiError) and not isinstance(error, _BrokenError):
+                if isinstance(error, ApiError) and not isinstance(error, BrokenError):
                     self._idle.append(decoder)
                 else:  # what it is at is not known
                     decoder.kill()
                 raise
             self._idle.append(decoder)
 
-    def _pick(self, document: DecodedDocument) -> _Decoder | None:
+    @asynccontextmanager
+    async def _slow_place(self, document: DecodedDocument) -> AsyncIterator[None]:
+        if self._n_slow == MAX_SLOW:
+            raise ApiError(
+                503,
+                f"[{document.param}] expected a file that is decoded in little time, or few such "
+                f"files at once; found more than {MAX_SLOW}; try again later",
+                "decoders_busy",
+                document.param,
+                retry_after=round(PATIENT_S),
+            )
+        self._n_slow += 1
+        try:
+            async with self._free_slow:
+                yield
+        finally:
+            self._n_slow -= 1
+
+    def _pick(self, document: DecodedDocument) -> DecoderProcess | None:
         """Takes an idle process: the document's own, or else the one used last."""
-        own = [decoder for decoder in self._idle if decoder.holds is document.key]
-        found = next(iter(own or reversed(self._idle)), None)
+        fit = [decoder for decoder in self._idle if decoder.is_patient == document.is_slow]
+        own = [decoder for decoder in fit if decoder.holds is document.key]
+        found = next(iter(own or reversed(fit)), None)
         if found is not None:
             self._idle.remove(found)
         return found
@@ -156,50 +186,17 @@ class DecoderPool:
         """Starts the first process, so that nobody waits for it."""
         async with self._free:
             if not self._idle:
-                self._idle.append(_Decoder(await self._start()))
+                self._idle.append(await self._start(is_patient=False))
 
     async def close(self) -> None:
-        for decoder in self._idle:
-            decoder.kill()
-            await decoder.process.wait()
         self._idle.clear()
+        for decoder in self._running:
+            decoder.kill()
+            await decoder.ended()
+        self._running.clear()
 
-    async def _start(self) -> Process:
-        command = sys.executable, "-m", "crispvl.server.decoder", str(self.max_pixels)
-        return await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, limit=_BUFFER_BYTES
-        )
-
-
-class _BrokenError(ApiError):
-    """The process ended or hangs: it has met a file that breaks decoders."""
-
-    def __init__(self, param: str) -> None:
-        message = (
-            f"[{param}] expected a file that can be decoded, in little time and memory; found "
-            "another; save it again, or send its pages as pictures"
-        )
-        super().__init__(400, message, "invalid_image", param)
-
-
-async def _ask(
-    process: Process, request: dict[str, Any], data: bytes, param: str
-) -> tuple[dict[str, Any], bytes]:
-    """Sends a request and returns the reply and its payload."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    head = json.dumps({**request, "n_bytes": len(data)}).encode() + b"\n"
-    try:
-        with anyio.fail_after(TIME_LIMIT_S):
-            process.stdin.write(head + data)
-            await process.stdin.drain()
-            reply = json.loads(await process.stdout.readline())
-            payload = await process.stdout.readexactly(reply["n_bytes"])
-    except (ValueError, OSError, EOFError, TimeoutError) as error:
-        raise _BrokenError(param) from error
-    if "error" not in reply:
-        return reply, payload
-    kind = getattr(errors, reply["error"], None)
-    if kind is None:  # a range of pages that the document does not have
-        raise ApiError(422, reply["message"], "invalid_pages", "pages")
-    raise as_api_error(kind(reply["message"]), param)
+    async def _start(self, is_patient: bool) -> DecoderProcess:
+        decoder = await DecoderProcess.start(self.max_pixels, is_patient)
+        self._running = [known for known in self._running if not known.has_ended]
+        self._running.append(decoder)
+        return decoder

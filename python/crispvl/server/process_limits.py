@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import time
+import signal
 import warnings
 from collections.abc import Iterator
 
@@ -40,17 +39,19 @@ def bounded_time(seconds: float) -> Iterator[None]:
 
     What others do on the machine does not count, unlike with a clock.
     """
-    try:
-        import resource
-    except ImportError:
+    if not hasattr(signal, "setitimer"):  # Windows
         yield
         return
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + seconds), most))
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def met_its_time(returncode: int | None) -> bool:
+    """Returns whether a process was ended by `bounded_time`."""
+    return returncode == -getattr(signal, "SIGPROF", 0)
 
 
 def allow_formats(max_pixels: int) -> None:
