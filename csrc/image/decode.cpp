@@ -109,15 +109,15 @@ size_t limit_for(int width, int height, size_t n_bytes) {
     return n_px * bytes_per_px + n_bytes + slack_bytes;
 }
 
-// The least depth of scanners and cameras that holds all colours of RGBA samples, as in
+// The least depth of masks, scanners and cameras that holds all colours of RGBA samples, as in
 // crispvl.inputs.sample_range.
 uint32_t white_of(const uint16_t* samples, size_t n_samples) {
     uint16_t greatest = 0;
     for (size_t i = 0; i < n_samples; ++i) {
         if (i % 4 != 3) greatest = std::max(greatest, samples[i]);
     }
-    uint32_t white = 0xFF;
-    for (const int bits : {10, 12, 14, 16}) {
+    uint32_t white = 1;
+    for (const int bits : {4, 8, 10, 12, 14, 16}) {
         if (greatest > white) white = (1u << bits) - 1;
     }
     return white;

@@ -92,7 +92,7 @@ def test_alpha_that_hides_everything_means_nothing(model: LoadedModel) -> None:
     assert model.tile(encoded(Image.new("RGBA", (90, 60)), "PNG")).min() == 255
 
 
-@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("bits", [1, 4, 8, 10, 12, 14, 16])
 @pytest.mark.parametrize("kind", [0, 2, 4, 6])
 def test_png_of_16_bits_is_scaled_by_its_range(bits: int, kind: int, model: LoadedModel) -> None:
     n_samples = {0: 1, 2: 3, 4: 2, 6: 4}[kind]

@@ -98,7 +98,7 @@ def wide(bits: int, dtype: Any = np.uint16) -> Any:
     return ((grey * (2**bits - 1)) // 255).astype(dtype)
 
 
-@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("bits", [1, 4, 8, 10, 12, 14, 16])
 @pytest.mark.parametrize("form", ["TIFF", "PNG"])
 def test_values_of_any_depth_in_16_bits_are_scaled_by_their_range(bits: int, form: str) -> None:
     image = open_image(encoded(Image.fromarray(wide(bits)), form))
@@ -106,7 +106,7 @@ def test_values_of_any_depth_in_16_bits_are_scaled_by_their_range(bits: int, for
     assert not is_blank(image)
 
 
-@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("bits", [1, 4, 8, 10, 12, 14, 16])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
 def test_colours_of_any_depth_in_16_bits_are_scaled_as_well(bits: int, mode: str) -> None:
     pytest.importorskip("crispvl._core")

@@ -13,6 +13,9 @@ from crispvl.errors import ImageError
 COMMON_BITS = (8, 10, 12, 14, 16)
 """Depths of scanners and cameras; values are stored in 16 or 32 bits whatever the depth is."""
 
+FEW_BITS = (1, 4)
+"""Depths of masks, and of what has few greys; of integers only."""
+
 _OVERSHOOT = 0.01  # of white, by which floats may be beyond their range after they were resized
 _ROWS = 256  # scaled at a time
 
@@ -36,6 +39,7 @@ def white_level(values: NDArray[Any], depth: int, where: str, stated: object = N
     whites = [1.0] if is_float else []
     if isinstance(stated, (int, float)) and (0 if is_float else 254) < stated < 2.0**depth:
         whites.insert(0, float(stated))
+    whites += [2.0**bits - 1 for bits in FEW_BITS if not is_float]
     whites += [2.0**bits - 1 for bits in COMMON_BITS if is_float or bits < depth]
     full = 2.0**depth - 1
     if not is_float and (depth <= COMMON_BITS[-1] or 2 * greatest > full):
