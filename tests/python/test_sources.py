@@ -372,6 +372,21 @@ def test_a_text_that_no_file_can_be_called_is_told_in_short() -> None:
             assert len(str(caught.value)) < 400
 
 
+def test_a_file_that_is_closed_or_only_for_writing_is_told_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "page.png"
+    with path.open("wb") as file:
+        for read in (open_image, open_source):
+            with pytest.raises(
+                TypeError, match=r"^\[.*\] expected .*; found one for writing only; "
+            ):
+                read(file)
+    for read in (open_image, open_source):
+        with pytest.raises(
+            ValueError, match=r"^\[.*\] expected an open file; found a closed one; "
+        ):
+            read(file)
+
+
 def test_a_file_opened_for_text_is_a_type_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\xff" + bytes(300))
     for encoding in ("utf-8", "latin-1"):

@@ -7,6 +7,7 @@ anything. Decoding and refusing are apart because tiling is defined for every si
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
@@ -116,11 +117,23 @@ def source_name(source: ImageLike, default: str = "image") -> str:
 
 
 def read_file(file: IO[bytes], where: str = "image") -> bytes:
-    """Returns what a file object holds; raises TypeError where it was opened for text."""
+    """Returns what a file object holds.
+
+    Raises:
+        TypeError: It was opened for text, or for writing only.
+        ValueError: It is closed.
+    """
+    if getattr(file, "closed", False):
+        raise ValueError(f"[{where}] expected an open file; found a closed one; open it again")
     try:
         data: object = file.read()
     except UnicodeDecodeError:  # it tried to read an image as text
         data = ""
+    except io.UnsupportedOperation:
+        raise TypeError(
+            f"[{where}] expected a file opened for reading; found one for writing only; open it "
+            "with mode 'rb'"
+        ) from None
     if not isinstance(data, bytes):
         raise TypeError(
             f"[{where}] expected a file opened for bytes; found one whose read() gives "
