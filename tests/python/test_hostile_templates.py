@@ -151,3 +151,24 @@ def test_what_published_templates_do_is_done() -> None:
     messages = [Message("system", (" rules ",)), Message("user", ("ask|no",))]
     prompt = ChatTemplate(source).render(messages)
     assert prompt == '<0>SYSTEMrules<1/>USERaskTrue07  51, 2{"a": 1}1[hi]'
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "{% include 'x' %}",
+        "{% include 'x' ignore missing %}",
+        "{% import 'x' as y %}",
+        "{% from 'x' import y %}",
+        "{% extends 'x' %}",
+        "{% if messages|length > 9 %}{% include 'x' %}{% endif %}",
+    ],
+)
+def test_a_template_that_needs_another_file_is_refused_when_it_is_loaded(tag: str) -> None:
+    with pytest.raises(ModelFileError, match="another file"):
+        ChatTemplate(tag + LOOP)
+
+
+def test_a_prompt_that_no_utf8_can_hold_is_the_templates_error() -> None:
+    with pytest.raises(ModelFileError, match="surrogates"):
+        ChatTemplate(r"{{ '\ud800' }}" + LOOP).render([Message("user", ("hello",))])

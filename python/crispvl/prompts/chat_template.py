@@ -110,7 +110,9 @@ class ChatTemplate:
         variables = {**self._variables, "messages": messages, "add_generation_prompt": True}
         if thinking is not None:
             variables[_THINKING] = thinking
-        return render_template(self._template, {**variables, "tools": None, "documents": None})
+        text = render_template(self._template, {**variables, "tools": None, "documents": None})
+        text.encode()  # ValueError where it holds half a surrogate pair
+        return text
 
 
 _FAILURES = (

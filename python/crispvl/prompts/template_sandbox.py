@@ -39,6 +39,8 @@ MAX_SOURCE = 100_000
 MAX_NUMBER = 100_000
 """Of a width, a count or a repetition."""
 
+_OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+
 _STRING_METHODS = """
 capitalize casefold center count endswith find format index isalnum isalpha isdecimal isdigit
 islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix
@@ -64,7 +66,10 @@ def compile_template(source: str) -> jinja2.Template:
     environment = _environment()
     try:
         with bounded():
-            tree = _Counted().visit(environment.parse(source))
+            tree = environment.parse(source)
+            for node in tree.find_all(_OTHER_FILES):
+                raise jinja2.TemplateSyntaxError("it needs another file", node.lineno)
+            tree = _Counted().visit(tree)
             code = environment.compile(tree)
     except (RecursionError, MemoryError) as error:
         raise LimitError("is nested too deeply") from error
