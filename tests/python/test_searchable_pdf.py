@@ -322,6 +322,18 @@ def test_what_no_page_can_be_made_of_is_a_document_error(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("ocrmypdf")
+def test_a_signed_pdf_is_told_to_be_one(tmp_path: Path) -> None:
+    pikepdf = pytest.importorskip("pikepdf")
+    source = tmp_path / "signed.pdf"
+    with pikepdf.open(io.BytesIO(pdf_files.pdf([page_with_lines(1)]))) as pdf:
+        pdf.Root.AcroForm = pikepdf.Dictionary(Fields=[], SigFlags=3)
+        pdf.save(source)
+    with pytest.raises(DocumentError, match=r"digital signature.*; use a copy without") as refused:
+        document("Hi").to_pdf(tmp_path / "out.pdf", source)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("ocrmypdf")
 def test_emoji_and_other_characters_beyond_the_first_65536_are_there(tmp_path: Path) -> None:
     text = "ok 😀 👍🏽 x 𝒳𐍈 𠮷 ✅ é"
     document(text).to_pdf(tmp_path / "out.pdf", page_with_lines(1))

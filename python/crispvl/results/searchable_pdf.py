@@ -147,8 +147,14 @@ def _run(
             raise
         raise DocumentError(
             f"[{pages.name}] expected a PDF that OCRmyPDF can work on; found "
-            f"{str(error).strip() or type(error).__name__}; repair it, for instance with qpdf"
+            f"{' '.join(str(error).split()) or type(error).__name__}; {_advice(ocrmypdf, error)}"
         ) from error
+
+
+def _advice(ocrmypdf: Any, error: Exception) -> str:
+    if isinstance(error, ocrmypdf.exceptions.DigitalSignatureError):
+        return "use a copy without the signature, or write another format"
+    return "repair it, for instance with qpdf"
 
 
 @contextmanager
