@@ -1,5 +1,6 @@
 // crispvl._core: types in, exceptions out, GIL released. What the arguments mean is in
 // python/crispvl/_core.pyi and the core's headers.
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -49,6 +50,9 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of crispvl.";
     translate_errors();
     follow_python(m);
+    // pybind11 looks numpy up at the first array, without the GIL for a moment: a thread that
+    // Python ends meanwhile would abort the process (see gil.h).
+    py::dtype::of<float>();
     py::class_<CancelToken, std::shared_ptr<CancelToken>>(m, "CancelToken")
         .def(py::init<std::shared_ptr<CancelToken>, std::optional<double>>(),
              "parent"_a = std::shared_ptr<CancelToken>(), "limit_s"_a = std::nullopt)

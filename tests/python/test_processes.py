@@ -134,6 +134,38 @@ def test_the_interpreter_may_end_while_the_engine_is_at_work() -> None:
     assert "Traceback" not in done.stderr
 
 
+FIRST_ARRAY = """
+import builtins, threading, time
+import numpy as np
+from crispvl import _core
+begun, plain = threading.Event(), builtins.__import__
+
+def slow(name, *rest, **named):
+    if threading.current_thread() is not threading.main_thread():
+        begun.set()
+        while True:  # asks for the GIL again and again, until Python is gone
+            time.sleep(0.001)
+    return plain(name, *rest, **named)
+
+def look() -> None:
+    _core.is_blank(np.full((64, 64), 255, np.uint8))
+    begun.set()
+
+builtins.__import__ = slow
+threading.Thread(target=look, daemon=True).start()
+begun.wait()
+builtins.__import__ = plain
+print("over")
+"""
+
+
+def test_the_interpreter_may_end_while_a_thread_passes_its_first_array() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_ARRAY], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "over\n")
+
+
 def test_tasks_share_a_reader_while_the_loop_runs_on(ocr: CrispOCR, texts: dict[Path, str]) -> None:
     ticks = 0
 
