@@ -93,13 +93,15 @@ class CallerCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            refusal = self._refusal(headers.get("host", ""), headers.get("origin"))
+            refusal = self._refusal(headers.get("host"), headers.get("origin"))
             if refusal is not None:
                 await refusal.response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _refusal(self, host: str, origin: str | None) -> ApiError | None:
+    def _refusal(self, host: str | None, origin: str | None) -> ApiError | None:
+        if host is None:  # as HTTP/1.0 allows; browsers always name a host
+            host = "localhost"
         if not self._has_keys and not self._is_own_name(host):
             return ApiError(
                 403,

@@ -131,6 +131,9 @@ class _Protocol(H11Protocol):
         for event in events:
             self.transport.write(self.conn.send(event))
         self.transport.close()
+        if self.cycle is not None:  # it has lost its client, to whom nothing more is to be said
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Answers a request to upgrade as if it were none (RFC 9110, 7.8); that is no fault."""
