@@ -8,6 +8,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ import pytest
 
 pytest.importorskip("pyarrow")
 from crispvl.batch.documents import ReadTask, find_documents
-from crispvl.batch.job import Job
+from crispvl.batch.job import Job, PartFormat
 from crispvl.batch.ledger import Ledger
 from crispvl.batch.parts import ROWS_PER_PART, identities, write_part
 from crispvl.batch.rows import NO_PAGE, Row, page_row
 from crispvl.batch.run import run_on_this_machine
 from crispvl.batch.storage import Folder, Stored
 from crispvl.batch.table import note_table
-from crispvl.errors import DocumentError
+from crispvl.errors import DocumentError, OutputError
 from crispvl.options import ReadOptions
 from crispvl.results.page import Page
 from worker_readers import HangingReader, NamingReader, PoisonedReader, SlowReader, refused
@@ -166,6 +167,33 @@ def test_json_lines_hold_the_same_rows(tmp_path: Path, pdf: MakePdf) -> None:
     parts = identities(Folder(lines.out), "jsonl")
     assert sorted(row["page"] for _, found in parts for row in found) == [1, 2, 3]
     assert run_on_this_machine(lines, 1, factory=refused).n_read == 0
+
+
+@pytest.mark.parametrize("kinds", [("parquet", "jsonl"), ("jsonl", "parquet")])
+def test_a_table_of_another_format_is_not_read_again_but_refused(
+    tmp_path: Path, pdf: MakePdf, kinds: tuple[PartFormat, PartFormat]
+) -> None:
+    pdf("a.pdf", 1)
+    first, second = (job(tmp_path, format=kind) for kind in kinds)
+    run_on_this_machine(first, 1, factory=NamingReader)
+    before = sorted(path.name for path in Path(first.out).iterdir())
+    refusal = rf"a table of {kinds[1]} files; found part-.*; give --format {kinds[0]}, or"
+    with pytest.raises(OutputError, match=refusal):
+        run_on_this_machine(second, 1, factory=NamingReader)
+    assert sorted(path.name for path in Path(first.out).iterdir()) == before
+
+
+def test_one_name_spelled_in_several_ways_is_one_document(
+    tmp_path: Path, pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pdf("a.pdf", 2)
+    monkeypatch.chdir(tmp_path)
+    names = ("in", "./in", "in//", "in/./a.pdf", "./in/*.pdf")
+    assert {found.name for found in find_documents(names)} == {str(Path("in", "a.pdf"))}
+    read = job(tmp_path)
+    for name in names:
+        run_on_this_machine(replace(read, inputs=(name,)), 1, factory=NamingReader)
+    assert len(rows(tmp_path)) == 2
 
 
 def test_names_come_from_a_list_too(tmp_path: Path, pdf: MakePdf) -> None:

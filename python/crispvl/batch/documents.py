@@ -127,7 +127,8 @@ def _in_folder(folder: str) -> Iterator[Stored]:
 
 
 def _local(path: str) -> Stored:
-    return Stored(path, file_version(path))
+    name = str(Path(path))  # one for ./a.pdf, .//a.pdf and a.pdf
+    return Stored(name, file_version(name))
 
 
 def _remote(address: str) -> Iterator[Stored]:

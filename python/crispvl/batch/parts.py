@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from crispvl.batch.job import PartFormat
 from crispvl.batch.rows import Row
@@ -26,6 +26,7 @@ IDENTITY = ("key", "source", "version", "n_pages", "page", "model", "settings", 
 ROWS_PER_PART = 64
 """At most this many finished pages are lost, and read again, when the driver is killed."""
 
+_PREFIX = "part-"
 _READ_AHEAD = 16
 """Parts that are opened together: an object store takes its time for each."""
 
@@ -65,7 +66,7 @@ def schema() -> pa.Schema:
 def part_name(rows: Sequence[Row], kind: PartFormat) -> str:
     """Name of the part that holds these rows: the same rows, written again, replace themselves."""
     digest = hashlib.blake2b("".join(sorted(row["key"] for row in rows)).encode(), digest_size=16)
-    return f"part-{digest.hexdigest()}.{kind}"
+    return f"{_PREFIX}{digest.hexdigest()}.{kind}"
 
 
 def write_part(folder: Folder, rows: Sequence[Row], kind: PartFormat) -> str:
@@ -73,6 +74,21 @@ def write_part(folder: Folder, rows: Sequence[Row], kind: PartFormat) -> str:
     name = part_name(rows, kind)
     _write(folder, name, rows, kind)
     return name
+
+
+def check_format(folder: Folder, kind: PartFormat) -> None:
+    """Refuses parts of a second format: no run would see the rows of the first.
+
+    Raises:
+        OutputError: The folder has parts of another format.
+    """
+    for other in set(get_args(PartFormat)) - {kind}:
+        for name in folder.files(f".{other}"):
+            if name.startswith(_PREFIX):
+                raise OutputError(
+                    f"[{folder.name}] expected a table of {kind} files; found {name}; give "
+                    f"--format {other}, or another folder"
+                )
 
 
 def keep_rows(folder: Folder, name: str, kind: PartFormat, kept: Sequence[bool]) -> None:

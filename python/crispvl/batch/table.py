@@ -10,7 +10,7 @@ from pathlib import Path
 from crispvl._version import __version__
 from crispvl.batch.job import Job
 from crispvl.batch.ledger import Ledger
-from crispvl.batch.parts import identities, keep_rows
+from crispvl.batch.parts import check_format, identities, keep_rows
 from crispvl.batch.rows import Row
 from crispvl.batch.storage import Folder
 from crispvl.inputs.utf8 import path_name
@@ -21,7 +21,11 @@ def note_table(job: Job, folder: Folder, ledger: Ledger) -> None:
 
     The second row of a page is taken out as well: two runs at the same time can have written it, or
     a machine that was taken for dead.
+
+    Raises:
+        OutputError: The folder holds something else, or a table of another format.
     """
+    check_format(folder, job.format)
     for name, rows in identities(folder, job.format):
         kept = [not _again(job, row) and ledger.add(row) for row in rows]
         if not all(kept):
