@@ -131,6 +131,22 @@ def test_a_failed_page_is_read_again_only_when_asked(tmp_path: Path, pdf: MakePd
     assert texts(tmp_path) == expected(("a.pdf", 4))
 
 
+@pytest.mark.parametrize("again", [{"resume": False}, {"retry_failed": True}])
+def test_only_what_a_run_names_is_taken_out_to_be_read_again(
+    tmp_path: Path, pdf: MakePdf, again: dict[str, bool]
+) -> None:
+    pdf("a.pdf", 4)
+    named = str(pdf("b.pdf", 4, width=300))
+    run_on_this_machine(job(tmp_path, attempts=1), 1, factory=PoisonedReader)
+    before = {row["key"]: row for row in rows(tmp_path)}
+    one_page = Job(inputs=(named,), out=str(tmp_path / "out"), read=ReadOptions(pages="3"), **again)
+    run_on_this_machine(one_page, 1, factory=NamingReader)
+    after = {row["key"]: row for row in rows(tmp_path)}
+    assert after.keys() == before.keys()
+    changed = [(row["source"], row["page"]) for key, row in after.items() if row != before[key]]
+    assert changed == [(named, 3)]
+
+
 def test_a_worker_that_says_nothing_is_ended(tmp_path: Path, pdf: MakePdf) -> None:
     pdf("a.pdf", 3)
     patient = job(tmp_path, attempts=1, page_timeout=2.0)
@@ -266,8 +282,8 @@ def test_memory_does_not_grow_with_documents_and_pages(
                 named = [row | {"key": f"{i}", "source": f"{i}.pdf"} for i in numbers]
                 write_part(folder, named, "parquet")
             tracemalloc.start()
-            note_table(many, folder, ledger)
             ledger.expect(Stored(f"{i}.pdf", "1") for i in range(n + 1))
+            note_table(many, folder, ledger)
             assert [found.name for found in ledger.unfinished()] == [f"{n}.pdf"]
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()

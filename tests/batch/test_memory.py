@@ -40,8 +40,8 @@ from crispvl.batch.storage import Folder, Stored
 from crispvl.batch.table import note_table
 job, n = Job(inputs=(), out=sys.argv[1]), int(sys.argv[2])
 with Ledger(job) as ledger:
-    note_table(job, Folder(job.out), ledger)
     ledger.expect(Stored(f"{i}.pdf", "1") for i in range(2 * n))
+    note_table(job, Folder(job.out), ledger)
     assert (ledger.n_kept, ledger.n_unfinished) == (n, n)
     assert sum(1 for _ in ledger.unfinished()) == n
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])

@@ -24,10 +24,11 @@ _TABLES = """
                        primary key (source, version, page)) without rowid;
     create table claims (key text primary key, claimant text) without rowid;
     create table found (name blob primary key, source text, version text, done int);
+    create index sources on found (source);
 """
 
 _FINISHED = f"""
-    update found set done = 1 where rowid > ? and version != '' and exists (
+    update found set done = 1 where version != '' and exists (
         select 1 from read where read.source = found.source and read.version = found.version
         group by read.source having count(*) = max(n_pages) or max(n_pages) = {NO_PAGE})
 """
@@ -88,12 +89,7 @@ class Ledger:
         return self._count(done) + self._count("pages where failed and wanted")
 
     def expect(self, documents: Iterable[Stored]) -> None:
-        """Notes documents to be read, after the rows of the table.
-
-        Those with every page read are done, without opening them. Of a range of pages the
-        document itself must tell which they are.
-        """
-        latest = self._index.execute("select coalesce(max(rowid), 0) from found").fetchone()
+        """Notes documents to be read."""
         self._index.executemany(
             "insert or ignore into found values (?, ?, ?, 0)",
             (
@@ -101,8 +97,20 @@ class Ledger:
                 for found in documents
             ),
         )
+
+    def expects(self, source: str) -> bool:
+        """Whether a row's document is to be read."""
+        known = self._index.execute("select 1 from found where source = ? limit 1", [source])
+        return known.fetchone() is not None
+
+    def mark_finished(self) -> None:
+        """Marks documents with every page read as done, without opening them.
+
+        To be called when all documents and all rows are noted. Of a range of pages the document
+        itself must tell which they are.
+        """
         if self._job.read.pages is None:
-            self._index.execute(_FINISHED, latest)
+            self._index.execute(_FINISHED)
 
     @property
     def n_unfinished(self) -> int:

@@ -79,10 +79,10 @@ def run_on_ray(
         shared: Any = SharedLedger  # which Ray's decorator made an actor's class
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         ledger = shared.options(scheduling_strategy=here).remote(job)
-        ray.get(ledger.note_table.remote())
         documents = find_documents(job.inputs)
         while some := list(islice(documents, _DOCUMENTS_PER_CALL)):
             ray.get(ledger.expect.remote(some))
+        ray.get(ledger.note_table.remote())
         n_kept, n_documents = ray.get(ledger.counts.remote())
         shares = Shares(n_documents, n_workers + n_gpu_workers)
         summary = Summary(

@@ -51,8 +51,8 @@ def run_on_this_machine(
     begun = time.monotonic()
     folder = Folder(job.out)
     with folder.claimed(), Ledger(job) as ledger, IsolatedOpener(job, opener) as open_document:
-        note_table(job, folder, ledger)
         ledger.expect(find_documents(job.inputs))
+        note_table(job, folder, ledger)
         summary = Summary(
             n_workers=n_workers,
             n_kept=ledger.n_kept,

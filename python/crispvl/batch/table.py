@@ -11,13 +11,16 @@ from crispvl._version import __version__
 from crispvl.batch.job import Job
 from crispvl.batch.ledger import Ledger
 from crispvl.batch.parts import check_format, identities, keep_rows
-from crispvl.batch.rows import Row
+from crispvl.batch.rows import NO_PAGE, Row
 from crispvl.batch.storage import Folder
 from crispvl.inputs.utf8 import path_name
+from crispvl.options.page_ranges import is_page_of
 
 
 def note_table(job: Job, folder: Folder, ledger: Ledger) -> None:
     """Notes the rows of the table, and takes out those that the job is to read again.
+
+    To be called when the ledger has the job's documents: of others nothing is taken out.
 
     The second row of a page is taken out as well: two runs at the same time can have written it, or
     a machine that was taken for dead.
@@ -27,15 +30,18 @@ def note_table(job: Job, folder: Folder, ledger: Ledger) -> None:
     """
     check_format(folder, job.format)
     for name, rows in identities(folder, job.format):
-        kept = [not _again(job, row) and ledger.add(row) for row in rows]
+        kept = [not _again(job, ledger, row) and ledger.add(row) for row in rows]
         if not all(kept):
             keep_rows(folder, name, job.format, kept)
+    ledger.mark_finished()
 
 
-def _again(job: Job, row: Row) -> bool:
-    if not job.is_of(row):
+def _again(job: Job, ledger: Ledger, row: Row) -> bool:
+    """Whether a row is of a page that the job reads, and reads again."""
+    is_old = not job.resume or (job.retry_failed and row["error_type"] is not None)
+    if not (is_old and job.is_of(row) and ledger.expects(row["source"])):
         return False
-    return not job.resume or (job.retry_failed and row["error_type"] is not None)
+    return row["page"] == NO_PAGE or is_page_of(job.read.pages, row["page"])
 
 
 @contextmanager

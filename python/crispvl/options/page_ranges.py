@@ -36,6 +36,13 @@ def select_pages(text: str | None, n_pages: int, where: str = "pages") -> list[i
     return sorted(chosen)
 
 
+def is_page_of(text: str | None, page: int) -> bool:
+    """Returns whether a page is asked for, however many there are."""
+    if text is None:
+        return True
+    return any(first <= page and (last is None or page <= last) for first, last in _parse(text))
+
+
 def _parse(text: str) -> list[tuple[int, int | None]]:
     """Returns first and last page of each range; the last is None where it is left open."""
     ranges: list[tuple[int, int | None]] = []
