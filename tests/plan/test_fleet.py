@@ -133,6 +133,14 @@ def test_the_command_tells_the_split(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "workers per machine 2" in told
 
 
+@pytest.mark.parametrize("given", [[], ["--hours", "10"], ["--cores", "16"], ["--price", "1"]])
+def test_a_job_without_a_rate_is_told_to_give_one(
+    capsys: pytest.CaptureFixture[str], given: list[str]
+) -> None:
+    assert main(["plan", "--pages", "1000000", *given]) == 2
+    assert "--rate" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("wrong", [{"n_gpus": 2}, {"gpu_bytes": GIB}])
 def test_gpus_are_planned_with_their_memory_only(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="GPUs together with the memory of each"):

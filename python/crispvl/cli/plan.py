@@ -33,6 +33,10 @@ _NO_MATTER = ("threads", "tokenizer", "image_position_step", "mmap")
 """Options of loading that change no plan."""
 
 
+_OF_A_JOB = ("hours", "cores", "memory", "gpus", "gpu_memory", "price")
+"""Options that mean nothing without a rate."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
@@ -83,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         args.model = bundled.verified_path()
     if args.rate is not None:
         return _run_fleet(args)
+    _refuse_job_without_rate(args)
     plan = plan_model(
         args.model,
         args.mmproj,
@@ -122,6 +127,15 @@ def _cost_lines(costs: Sequence[LayoutCost]) -> Iterator[str]:
     for cost in costs:
         counts = f"{cost.n_prompts:7} {cost.n_tiles:7} {cost.n_image_tokens:13} {cost.n_largest:22}"
         yield f"  {cost.layout:<18}{counts}"
+
+
+def _refuse_job_without_rate(args: argparse.Namespace) -> None:
+    given = [f"--{name.replace('_', '-')}" for name in _OF_A_JOB if getattr(args, name)]
+    if given:
+        raise ValueError(
+            f"[plan] expected --rate together with {given[0]}; found none; give the pages per "
+            "second of one worker, as `crispvl batch --workers 1` tells for a sample of your pages"
+        )
 
 
 def _run_fleet(args: argparse.Namespace) -> int:

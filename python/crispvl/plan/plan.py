@@ -180,6 +180,7 @@ class _Planner:
                 f"[plan] expected a prompt of at most {n_ctx or context} tokens; found "
                 f"{n_prompt}, from {n_pages} pages of {per_page} tiles; lower --pages or --tiles"
                 + (", or raise --ctx" if n_ctx else "")
+                + ("; many pages one by one are planned with --rate" if n_pages > 1 else "")
             )
         n_ctx = n_ctx or min(n_prompt + MAX_TOKENS, context)
         shares, devices = self._place((n_tiles, n_prompt, n_ctx))
