@@ -212,3 +212,11 @@ def test_faint_letters_are_read(ocr: CrispOCR, paper: int, ink: int) -> None:
 def test_a_page_with_ink_of_which_no_line_was_found_is_flagged(ocr: CrispOCR) -> None:
     document = ocr.recognize(Image.radial_gradient("L").resize((600, 600)))
     assert (document.text, document.flags) == ("", ("empty",))
+
+
+def test_a_page_of_text_without_a_table_is_not_said_to_be_unread(
+    ocr: CrispOCR, letter: RenderedPage
+) -> None:
+    page = ocr.recognize(letter.pixels, task="table").pages[0]
+    assert not page.text.strip()
+    assert page.flags == ()

@@ -115,6 +115,11 @@ class LineReader:
         )
 
     @property
+    def lacks_tables(self) -> bool:
+        """Whether tables alone are asked for, of a page that has none."""
+        return self._task == "table" and all(block.kind != "table" for block in self._blocks)
+
+    @property
     def n_tokens(self) -> int:
         """Of the text so far."""
         return self._n_tokens

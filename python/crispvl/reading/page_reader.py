@@ -101,8 +101,7 @@ class PageReader:
         with closing(steps):
             for item in steps:
                 yield item if isinstance(item, Handle) else self._event(item, reader.n_tokens)
-        written = reader.generation
-        if written is not None and written.finish_reason == "stop" and not written.text.strip():
+        if _wrote_nothing(reader):
             is_blank_page = self._has_no_ink(image)
             self._know(has_unread_ink=not is_blank_page)
             if isinstance(reader, LineReader):
@@ -135,3 +134,11 @@ class PageReader:
 
     def _know(self, **facts: Any) -> None:
         self._known = replace(self._known, **facts)
+
+
+def _wrote_nothing(reader: Reader) -> bool:
+    """Whether an answer that came to its end is empty, where there was something to write."""
+    written = reader.generation
+    if written is None or written.finish_reason != "stop" or written.text.strip():
+        return False
+    return not (isinstance(reader, LineReader) and reader.lacks_tables)
