@@ -126,6 +126,15 @@ def test_a_cluster_of_another_version_is_not_replaced_either(
         connect([Pool("cpu", 1)], 1)
 
 
+@pytest.fixture
+def untouched_signals() -> Iterator[None]:
+    """As in a process of its own, where no earlier test has let Ray put its handler there."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("untouched_signals")
 def test_a_signal_ends_a_run_on_ray_as_it_ends_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         ray, "init", lambda address: signal.signal(signal.SIGTERM, lambda number, _: None)
