@@ -17,7 +17,7 @@ from crispvl.inputs.damaged_data import (
 )
 
 _MAX_DEPTH = 8  # of forms within forms
-_IMAGE, _FORM = 3, 5  # FPDF_PAGEOBJ_IMAGE and FPDF_PAGEOBJ_FORM of fpdf_edit.h
+IMAGE, _FORM = 3, 5  # FPDF_PAGEOBJIMAGE and FPDF_PAGEOBJ_FORM of fpdf_edit.h
 _FAX_FORMS = ((4, 0), (3, 0), (3, 1), (2, 0))
 """TIFF's compression and options; PDFium does not tell which of them an image has."""
 _BITS = {8: (2, 3, 4, 6, 8), 24: (9, 10, 12, 15, 16, 18, 20, 24), 32: (24, 32)}
@@ -32,30 +32,34 @@ def page_images(page: Any) -> Iterator[tuple[Any, Any]]:
     Args:
         page: A ``pypdfium2.PdfPage``.
     """
-    for image, matrix in page_parts(page, _IMAGE):
-        placed = image.get_matrix()
-        yield image, placed if matrix is None else placed.multiply(matrix)
+    for image, matrix in page_parts(page, (IMAGE,)):
+        yield image, placed(image, matrix)
 
 
 def page_parts(
-    page: Any, kind: int, form: Any = None, matrix: Any = None, depth: int = 0
+    page: Any, kinds: tuple[int, ...], form: Any = None, matrix: Any = None, depth: int = 0
 ) -> Iterator[tuple[Any, Any]]:
-    """Yields each object of a kind, with the matrix of the form that it is in; None on the page."""
-    for part in page.get_objects(filter=(kind, _FORM), max_depth=1, form=form):
-        if part.type == kind:
+    """Yields objects of some kinds, with the matrix of the form they are in; None on the page."""
+    for part in page.get_objects(filter=(*kinds, _FORM), max_depth=1, form=form):
+        if part.type in kinds:
             yield part, matrix
         elif depth < _MAX_DEPTH:
-            placed = part.get_matrix() if matrix is None else part.get_matrix().multiply(matrix)
-            yield from page_parts(page, kind, part.raw, placed, depth + 1)
+            yield from page_parts(page, kinds, part.raw, placed(part, matrix), depth + 1)
 
 
-def scale_and_area(image: Any, placed: Any) -> tuple[float, float]:
+def placed(part: Any, matrix: Any) -> Any:
+    """Returns the matrix of an object on the page, given that of the form it is in."""
+    own = part.get_matrix()
+    return own if matrix is None else own.multiply(matrix)
+
+
+def scale_and_area(image: Any, matrix: Any) -> tuple[float, float]:
     """Returns pixels per point and area in points² of an image; 0 where it has none."""
     n_columns, n_rows = (getattr(image, "get_px_size", None) or image.get_size)()
-    across, down = abs(complex(placed.a, placed.b)), abs(complex(placed.c, placed.d))
+    across, down = abs(complex(matrix.a, matrix.b)), abs(complex(matrix.c, matrix.d))
     if across == 0 or down == 0:
         return 0.0, 0.0
-    area = abs(placed.a * placed.d - placed.b * placed.c)
+    area = abs(matrix.a * matrix.d - matrix.b * matrix.c)
     return max(n_columns / across, n_rows / down), area
 
 

@@ -7,56 +7,52 @@ import io
 import math
 import re
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any
 
-from crispvl.inputs.pdf_images import page_images, page_parts, scale_and_area
+from crispvl.inputs.pdf_images import page_images, scale_and_area
 
-_PATH = 2  # FPDF_PAGEOBJ_PATH of fpdf_edit.h
+PATH = 2  # FPDF_PAGEOBJ_PATH of fpdf_edit.h
 _STAND_IN = (0xBF, 0xBF, 0xBF)  # what PDFium calls the colour of a pattern that has its own
 _PATTERN = b"/PatternType 1"
 _HEAD = 4096  # bytes of a dictionary before its pattern's type
 _PAGES = 2  # the number of the page tree in a document that PDFium begins
 
 
-class Patterned(NamedTuple):
-    """What of a page may be filled with patterns: some of it may be plain grey."""
+class Patterned:
+    """What of a page may be filled with patterns: some of it may be plain grey.
 
-    area: float
-    """In points²."""
-    enlarged: float
-    """By the form that the largest of it is in."""
-
-
-def pattern_area(page: Any) -> Patterned:
-    """Returns how much of a page is filled with what looks like a pattern.
-
-    Args:
-        page: A ``pypdfium2.PdfPage``.
+    Attributes:
+        area: In points².
+        enlarged: By the form that the largest of it is in.
     """
-    total, largest, enlarged = 0.0, 0.0, 1.0
-    for path, matrix in page_parts(page, _PATH):
-        if not _is_stand_in(path):
-            continue
+
+    def __init__(self) -> None:
+        self.area, self.enlarged = 0.0, 1.0
+        self._largest = 0.0
+        # Made once: a drawing may have a hundred thousand paths.
+        self._colours = [ctypes.c_uint() for _ in range(4)]
+        self._mode, self._stroke = ctypes.c_int(), ctypes.c_int()
+
+    def add(self, path: Any, matrix: Any) -> None:
+        """Adds a path of the page, given the matrix of the form that it is in."""
+        if not self._is_stand_in(path):
+            return
         left, bottom, right, top = (getattr(path, "get_bounds", None) or path.get_pos)()
         factor = 1.0 if matrix is None else abs(matrix.a * matrix.d - matrix.b * matrix.c)
         area = factor * (right - left) * (top - bottom)
-        total += area
-        if area > largest:
-            largest, enlarged = area, math.sqrt(factor)
-    return Patterned(total, enlarged)
+        self.area += area
+        if area > self._largest:
+            self._largest, self.enlarged = area, math.sqrt(factor)
 
+    def _is_stand_in(self, path: Any) -> bool:
+        from pypdfium2 import raw
 
-def _is_stand_in(path: Any) -> bool:
-    from pypdfium2 import raw
-
-    mode, stroke = ctypes.c_int(), ctypes.c_int()
-    colours = [ctypes.c_uint() for _ in range(4)]
-    return bool(
-        raw.FPDFPath_GetDrawMode(path, mode, stroke)
-        and mode.value
-        and raw.FPDFPageObj_GetFillColor(path, *colours)
-        and tuple(colour.value for colour in colours[:3]) == _STAND_IN
-    )
+        return bool(
+            raw.FPDFPageObj_GetFillColor(path, *self._colours)
+            and tuple(colour.value for colour in self._colours[:3]) == _STAND_IN
+            and raw.FPDFPath_GetDrawMode(path, self._mode, self._stroke)
+            and self._mode.value
+        )
 
 
 def pattern_scale(pdf: Any, i_page: int) -> float:
@@ -71,7 +67,7 @@ def pattern_scale(pdf: Any, i_page: int) -> float:
     if copy is None:
         return 0.0
     with closing(pypdfium2.PdfDocument(copy)) as pdf, closing(pdf[0]) as shown:
-        found = [scale_and_area(image, placed) for image, placed in page_images(shown)]
+        found = [scale_and_area(image, matrix) for image, matrix in page_images(shown)]
     return max(found, key=lambda one: one[1], default=(0.0, 0.0))[0]
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import mmap
 import re
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from crispvl.inputs.pdf_images import page_images, scale_and_area
-from crispvl.inputs.pdf_patterns import page_copy, pattern_area, pattern_scale
+from crispvl.inputs.pdf_images import IMAGE, page_parts, placed, scale_and_area
+from crispvl.inputs.pdf_patterns import PATH, Patterned, page_copy, pattern_scale
 
 _FILLED = 0.5  # of a page's area; images on less of it are pictures within a text
 
@@ -32,8 +31,13 @@ def image_scale(pdf: Any, i_page: int, page: Any) -> float:
     """
     width, height = page.get_size()
     left = _FILLED * width * height
-    patterned = pattern_area(page)
-    scales = [*_scales(page)]
+    patterned = Patterned()
+    scales: list[tuple[float, float]] = []
+    for part, matrix in page_parts(page, (IMAGE, PATH)):
+        if part.type == PATH:
+            patterned.add(part, matrix)
+        else:
+            scales.append(scale_and_area(part, placed(part, matrix)))
     if patterned.area >= left:
         scales.append((pattern_scale(pdf, i_page) / patterned.enlarged, patterned.area))
     for scale, area in sorted(scales, reverse=True):
@@ -41,14 +45,6 @@ def image_scale(pdf: Any, i_page: int, page: Any) -> float:
         if left <= 0:
             return scale
     return 0.0
-
-
-def _scales(page: Any) -> Iterator[tuple[float, float]]:
-    """Yields pixels per point and area in points² of each image."""
-    for image, placed in page_images(page):
-        scale, area = scale_and_area(image, placed)
-        if area > 0:
-            yield scale, area
 
 
 def user_unit(pdf: Any, i_page: int) -> float:
