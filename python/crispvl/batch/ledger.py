@@ -24,7 +24,6 @@ _TABLES = """
                        primary key (source, version, page)) without rowid;
     create table claims (key text primary key, claimant text) without rowid;
     create table found (name blob primary key, source text, version text, done int);
-    create index sources on found (source);
 """
 
 _FINISHED = f"""
@@ -43,6 +42,8 @@ class Ledger:
         # Without a name, SQLite keeps it in a temporary file that goes with the process.
         self._index = sqlite3.connect("", check_same_thread=False)
         self._index.executescript(_TABLES)
+        if not job.resume or job.retry_failed:  # else nobody asks `expects`
+            self._index.execute("create index sources on found (source)")
 
     def __enter__(self) -> Ledger:
         return self
