@@ -22,28 +22,19 @@ PageStrips::PageStrips(const PixelView& page, const std::vector<LayoutLine>& lin
 }
 
 std::vector<int> PageStrips::doubtful() const {
-    std::vector<int> numbers;
-    for (size_t i = 0; i < best_.size(); ++i) {
-        if (!best_[i] || best_[i]->doubtful) numbers.push_back(static_cast<int>(i));
-    }
-    return numbers;
+    return numbers_where([this](int number) { return is_doubtful(number); });
 }
 
 std::vector<int> PageStrips::unread() const {
-    std::vector<int> numbers;
-    for (size_t i = 0; i < best_.size(); ++i) {
-        if (!best_[i] || !best_[i]->plausible) numbers.push_back(static_cast<int>(i));
-    }
-    return numbers;
+    return numbers_where([this](int number) { return is_unread(number); });
 }
 
 bool PageStrips::wants(const Look& look, int number) const {
-    const std::optional<Reading>& known = best(number);
-    return !known || (look.at_unread ? !known->plausible : known->doubtful);
+    return look.at_unread ? is_unread(number) : is_doubtful(number);
 }
 
 std::vector<TileRows> PageStrips::shown_to(const Look& look) const {
-    return tiles_of(look.at_unread ? unread() : doubtful(), look);
+    return tiles_of(numbers_where([&](int number) { return wants(look, number); }), look);
 }
 
 std::vector<TileRows> PageStrips::tiles_of(const std::vector<int>& numbers,
@@ -77,7 +68,7 @@ bool PageStrips::settled(const std::vector<int>& i_lines) const {
     return std::all_of(i_lines.begin(), i_lines.end(), [&](int i_line) {
         const auto i = static_cast<size_t>(i_line);
         for (int number = first_of_line_.at(i); number < first_of_line_.at(i + 1); ++number) {
-            if (!best(number) || best(number)->doubtful) return false;
+            if (is_doubtful(number)) return false;
         }
         return true;
     });

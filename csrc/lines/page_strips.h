@@ -60,6 +60,16 @@ private:
     const LayoutLine& line_of(const Strip& strip) const {
         return lines_.at(static_cast<size_t>(strip.i_line));
     }
+    bool is_doubtful(int number) const { return !best(number) || best(number)->doubtful; }
+    bool is_unread(int number) const { return !best(number) || !best(number)->plausible; }
+    template <typename Condition>
+    std::vector<int> numbers_where(const Condition& holds) const {
+        std::vector<int> numbers;
+        for (int number = 0; number < static_cast<int>(strips_.size()); ++number) {
+            if (holds(number)) numbers.push_back(number);
+        }
+        return numbers;
+    }
     const Strip& strip(int number) const { return strips_.at(static_cast<size_t>(number)); }
     const std::optional<Reading>& best(int number) const {
         return best_.at(static_cast<size_t>(number));

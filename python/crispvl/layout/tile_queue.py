@@ -44,13 +44,12 @@ class TileQueue:
 
     def __init__(self, strips: PageStrips) -> None:
         self._strips = strips
-        self._waiting: list[list[int]] = [[] for _ in strips.looks]  # strips for a look
+        # Strips for each look: for the first, all that are not read yet.
+        self._waiting = [strips.doubtful(), *([] for _ in strips.looks[1:])]
         self._n_open = [0] * len(strips.looks)  # tiles without an answer
         self._ready: deque[ShownTile] = deque()
         self._shown: list[ShownTile] = []
-        first = strips.looks[0]
-        for rows in strips.shown_to(first):
-            self._put(ShownTile(0, first, rows))
+        self._fill(0)
 
     @property
     def n_tiles(self) -> int:
@@ -75,16 +74,12 @@ class TileQueue:
         tile = self._shown[i_tile]
         self._strips.take(tile.rows, rows, whole)
         self._n_open[tile.i_look] -= 1
-        later_looks = range(tile.i_look + 1, len(self._waiting))
-        for i_look in later_looks[:1]:
-            look = self._strips.looks[i_look]
-            self._waiting[i_look] += [i for i in tile.numbers if self._strips.wants(look, i)]
-        for i_look in later_looks:
+        later = tile.i_look + 1
+        if later < len(self._waiting):
+            look = self._strips.looks[later]
+            self._waiting[later] += [i for i in tile.numbers if self._strips.wants(look, i)]
+        for i_look in range(later, len(self._waiting)):
             self._fill(i_look)
-
-    def _put(self, tile: ShownTile) -> None:
-        self._ready.append(tile)
-        self._n_open[tile.i_look] += 1
 
     def _fill(self, i_look: int) -> None:
         """Makes tiles of the strips that wait for a look, all of them where no more will come."""
@@ -92,6 +87,6 @@ class TileQueue:
         tiles = self._strips.tiles_of(self._waiting[i_look], look)
         is_last = not any(self._n_open[:i_look]) and not any(self._waiting[:i_look])
         n_full = len(tiles) if is_last else max(0, len(tiles) - 1)
-        for rows in tiles[:n_full]:
-            self._put(ShownTile(i_look, look, rows))
+        self._ready += [ShownTile(i_look, look, rows) for rows in tiles[:n_full]]
+        self._n_open[i_look] += n_full
         self._waiting[i_look] = sorted(i for rows in tiles[n_full:] for row in rows for i in row)
