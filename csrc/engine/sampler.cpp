@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <limits>
 #include <numeric>
 #include <set>
 #include <string>
 
 #include "base/error.h"
+#include "kernels/f32/kernels.h"
 
 namespace crispvl {
 namespace {
@@ -20,78 +19,12 @@ void require(bool holds, const char* name, const char* expected, double found) {
                                          "; change it");
 }
 
-// A vocabulary has 150000 tokens, all looked at for each token that is written:
-// loops over independent values become vector instructions.
-constexpr size_t kLanes = 16;
-
-constexpr float kLowest = -87.0f;  // exp of less is no normal float
-
-// exp(x) for x from kLowest to 0, within 1e-6 of it: 2^n * 2^f with a whole n and |f| <= 1/2.
-inline float exp_of_negative(float x) {
-    constexpr float kWhole = 12582912.0f;  // 1.5 * 2^23: adding it rounds to whole numbers
-    const float z = x * 1.44269504f;
-    const float shifted = z + kWhole;
-    const float f = (z - (shifted - kWhole)) * 0.69314718f;
-    uint32_t bits;
-    std::memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits << 23) + 0x3f800000u;  // the low bits are n; 2^n as a float
-    float power;
-    std::memcpy(&power, &bits, sizeof power);
-    const float series =
-        1 + f * (1 + f * (0.5f + f * (1 / 6.0f + f * (1 / 24.0f + f * (1 / 120.0f + f / 720)))));
-    return power * series;
+kernels::RowSummary summary(LogitsView x) {
+    return kernels::summarise_row(x.data, static_cast<int64_t>(x.size));
 }
 
-float largest(const float* x, size_t n) {
-    float lanes[kLanes];
-    std::fill_n(lanes, kLanes, x[0]);
-    size_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        for (size_t j = 0; j < kLanes; ++j) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
-    }
-    for (; i < n; ++i) lanes[0] = std::max(lanes[0], x[i]);
-    return *std::max_element(lanes, lanes + kLanes);
-}
-
-struct Summary {
-    double log_sum;   // log(sum(exp(logits)))
-    int32_t i_first;  // the first of the largest logits
-};
-
-// Reads the logits once, as they come from memory: each block's sum counts relative to the largest
-// logit so far. In double over sums of a few hundred values in float. The sum is no finite number
-// where a logit is NaN or plus infinity, or all are minus infinity.
-Summary summary(LogitsView x) {
-    constexpr size_t kBlock = 32 * kLanes;
-    float most = -std::numeric_limits<float>::infinity();
-    size_t i_most = 0;  // the block it is in
-    double sum = 0;
-    float values[kBlock];
-    for (size_t first = 0; first < x.size; first += kBlock) {
-        const size_t n = std::min(x.size - first, kBlock);
-        const float of_block = largest(x.data + first, n);
-        if (of_block > most) {
-            sum *= std::exp(static_cast<double>(most) - static_cast<double>(of_block));
-            most = of_block;
-            i_most = first;
-        }
-        const float zero = std::isinf(most) && most < 0 ? 0.0f : most;
-        for (size_t i = 0; i < n; ++i) values[i] = std::max(x[first + i] - zero, kLowest);
-        for (size_t i = 0; i < n; ++i) values[i] = exp_of_negative(values[i]);
-        std::fill(values + n, values + kBlock, 0.0f);
-        for (size_t half = kBlock / 2; half >= kLanes; half /= 2) {
-            for (size_t i = 0; i < half; ++i) values[i] += values[i + half];
-        }
-        for (size_t i = 0; i < kLanes; ++i) sum += static_cast<double>(values[i]);
-    }
-    const float* block_end = x.begin() + std::min(x.size, i_most + kBlock);
-    const float* found = std::find(x.begin() + i_most, block_end, most);
-    return {static_cast<double>(most) + std::log(sum),
-            found == block_end ? 0 : static_cast<int32_t>(found - x.begin())};
-}
-
-Summary finite_summary(LogitsView logits) {
-    const Summary found = summary(logits);
+kernels::RowSummary finite_summary(LogitsView logits) {
+    const kernels::RowSummary found = summary(logits);
     if (std::isfinite(found.log_sum)) return found;
     throw Error(ErrorKind::model_file,
                 "[engine] expected finite logits; found some that are no numbers: the model's "
@@ -120,13 +53,13 @@ Sampler::Sampler(const SamplingOptions& o) : options_(o), random_(o.seed) {
 }
 
 Sampled Sampler::sample(LogitsView logits) {
-    const Summary own = finite_summary(logits);
+    const kernels::RowSummary own = finite_summary(logits);
     const bool penalise = options_.repetition_penalty != 1 && !history_.empty();
     const std::vector<float> adjusted = penalise ? penalised(logits) : std::vector<float>();
     const LogitsView scores = penalise ? LogitsView{adjusted.data(), adjusted.size()} : logits;
-    const int32_t id = options_.temperature != 0 ? draw(scores)
-                       : penalise                ? summary(scores).i_first
-                                                 : own.i_first;
+    const int32_t id = options_.temperature != 0
+                           ? draw(scores)
+                           : static_cast<int32_t>((penalise ? summary(scores) : own).i_first);
     if (options_.repetition_penalty != 1) history_.push_back(id);
     const double logprob = static_cast<double>(logits[static_cast<size_t>(id)]) - own.log_sum;
     return {id, static_cast<float>(logprob)};

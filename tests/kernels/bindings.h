@@ -14,6 +14,7 @@ namespace crispvl::binding {
 namespace py = pybind11;
 using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
+void bind_f32_kernels(py::module_& m);
 void bind_bf16_kernels(py::module_& m);
 void bind_int8_kernels(py::module_& m);
 // Derives from the class of `crispvl._core`, which must have been imported.

@@ -5,10 +5,11 @@
 
 namespace crispvl::kernels {
 
-// 2^x for x <= 0 and moderate x > 0: relative error below 2e-7 (degree-6 Taylor of 2^f, |f| <=
-// 0.5).
-static inline Floats exp2_ps(Floats x) {
-    x = max(x, splat(-126.0f));
+constexpr float kLowestPower = -126.0f;  // 2^x of less is no normal float
+
+// 2^x for x from kLowestPower to 126, NaN of NaN: relative error below 2e-7 (degree-6 Taylor of
+// 2^f, |f| <= 0.5).
+static inline Floats exp2_in_range(Floats x) {
     const Floats n = nearest_integer(x);
     const Floats f = sub(x, n);
     Floats p = splat(1.5403530393e-4f);
@@ -19,6 +20,11 @@ static inline Floats exp2_ps(Floats x) {
     p = fma(p, f, splat(6.9314718056e-1f));
     p = fma(p, f, splat(1.0f));
     return scale_by_power(p, n);
+}
+
+// The same for all x <= 0 as well; 2^kLowestPower of NaN.
+static inline Floats exp2_ps(Floats x) {
+    return exp2_in_range(max(x, splat(kLowestPower)));
 }
 
 // erf(x): absolute error below 2e-7 (Abramowitz and Stegun 7.1.26).
