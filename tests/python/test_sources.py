@@ -13,12 +13,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import numpy as np
 import pytest
 from crispvl.errors import DocumentError, ImageError, PasswordError
 from crispvl.inputs import pdf, sources, urls
+from crispvl.inputs.data_uri import unescape
 from crispvl.inputs.images import open_image
 from crispvl.inputs.sources import expand, open_source
 from crispvl.options import InputOptions, ReadOptions
@@ -348,6 +349,11 @@ DATA_URIS = {
 @pytest.mark.parametrize("data", [PDF, animated("TIFF")], ids=["PDF", "TIFF"])
 def test_a_data_uri_is_a_document(kind: str, data: bytes) -> None:
     assert greys(DATA_URIS[kind](data)) == GREYS
+
+
+@pytest.mark.parametrize("text", ["", "%", "%4", "%4g", "%%41", "%41%", "%2541", "%é1%C3"])
+def test_escapes_are_undone_as_in_any_address(text: str) -> None:
+    assert unescape(text) == unquote_to_bytes(text)
 
 
 def test_a_data_uri_is_an_image_and_is_called_by_its_head() -> None:

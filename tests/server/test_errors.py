@@ -9,7 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from crispvl.server.wire.chat import ChatRequest
+from crispvl.server.wire.completions import CompletionRequest, DetokenizeRequest
 from PIL import Image
+from pydantic import BaseModel, ValidationError
 
 from .conftest import RunningServer, asking, data_address, encoded
 from .test_safety import talk
@@ -103,6 +106,30 @@ def test_a_field_of_a_part_is_named_as_it_was_sent(
     error = check(client.post(PATH, json=asking(part)), 400)
     assert error["param"] == f"messages.0.content.0.{where}"
     assert error["message"].startswith(f"[{error['param']}] expected ")
+
+
+MANY = 1000
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (CompletionRequest, {"prompt": [None] * MANY}),
+        (CompletionRequest, {"prompt": [[None] * MANY]}),
+        (CompletionRequest, {"prompt": ["a"] * MANY}),
+        (DetokenizeRequest, {"tokens": ["a"] * MANY}),
+        (ChatRequest, {"messages": [None] * MANY}),
+        (ChatRequest, {"messages": [{"role": "user", "content": [None] * MANY}]}),
+        (ChatRequest, {"messages": [{"role": "user", "content": [{"type": "text"}] * MANY}]}),
+    ],
+    ids=["prompts", "tokens", "texts", "detokenize", "messages", "parts", "fields"],
+)
+def test_a_list_that_is_wrong_throughout_is_looked_at_as_far_as_its_first_mistake(
+    model: type[BaseModel], body: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(body)
+    assert caught.value.error_count() < 10  # a field of several types has some for each of them
 
 
 def test_a_packed_body_is_a_415(client: httpx.Client) -> None:

@@ -8,6 +8,7 @@ import io
 import os
 import socket
 import struct
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -233,6 +234,22 @@ async def test_hosts_that_are_not_allowed_are_not_even_looked_up(
     with pytest.raises(ApiError) as caught:
         await media.load(address, "image")
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("address", ["data:,%41%42", "data:;base64,QUI=", "QUI="])
+@pytest.mark.anyio
+async def test_data_in_an_address_is_unpacked_beside_the_other_requests(
+    media: Media, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    threads = []
+
+    def note(data: bytes, param: str) -> bytes:
+        threads.append(threading.current_thread())
+        return data
+
+    monkeypatch.setattr("crispvl.server.media._some", note)
+    assert await media.load(address, "image") == b"AB"
+    assert threads != [threading.main_thread()]
 
 
 @pytest.mark.parametrize(

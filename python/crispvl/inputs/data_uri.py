@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
-from urllib.parse import unquote_to_bytes
+import string
+
+import numpy as np
 
 from crispvl.errors import DocumentError
 
-_SPACE = re.compile(rb"\s+")
+_SPACE = string.whitespace.encode()
 _URL_ALPHABET = bytes.maketrans(b"-_", b"+/")  # RFC 4648, 5
+_NO_DIGIT = 255
 
 
 def is_data_uri(text: str) -> bool:
@@ -33,7 +36,7 @@ def decode_data_uri(uri: str) -> bytes:
         raise DocumentError(
             f"[{data_uri_name(uri)}] expected data:TYPE;base64,DATA; found no comma; check the URI"
         )
-    packed = unquote_to_bytes(data)
+    packed = unescape(data)
     if not re.search(r";\s*base64\s*\Z", head, re.IGNORECASE):
         return packed
     try:
@@ -51,5 +54,33 @@ def decode_base64(packed: bytes) -> bytes:
     Raises:
         ValueError: It is something else.
     """
-    packed = _SPACE.sub(b"", packed).translate(_URL_ALPHABET).rstrip(b"=")
+    packed = packed.translate(_URL_ALPHABET, _SPACE).rstrip(b"=")
     return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
+
+
+def unescape(text: str) -> bytes:
+    """Returns the bytes of a text in UTF-8, ``%41`` and the like undone (RFC 3986, 2.1).
+
+    As `urllib.parse.unquote_to_bytes`, but a document of millions of escapes takes no seconds.
+    """
+    if "%" not in text:
+        return text.encode()
+    data = np.frombuffer(text.encode() + bytes(2), np.uint8)
+    digits = _DIGITS[data]
+    high, low, data = digits[1:-1], digits[2:], data[:-2]
+    begins = (data == ord("%")) & (high != _NO_DIGIT) & (low != _NO_DIGIT)
+    stays = np.ones(len(data), bool)
+    stays[1:] &= ~begins[:-1]
+    stays[2:] &= ~begins[:-2]
+    return np.where(begins, high << 4 | low, data)[stays].tobytes()
+
+
+def _digits() -> np.ndarray:
+    """Returns the value of each character that is a hexadecimal digit."""
+    values = np.full(256, _NO_DIGIT, np.uint8)
+    for digit in string.hexdigits:
+        values[ord(digit)] = int(digit, 16)
+    return values
+
+
+_DIGITS = _digits()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import anyio.to_thread
+from anyio import to_thread
 
 from crispvl.errors import DocumentError
 from crispvl.inputs.data_uri import decode_base64, decode_data_uri, is_data_uri
@@ -42,16 +42,16 @@ class Media:
             ApiError: It is malformed, not allowed, or cannot be had.
         """
         if is_data_uri(address.strip()):
-            return _from_data_uri(address.strip(), param)
+            return await to_thread.run_sync(_from_data_uri, address.strip(), param)
         scheme, colon, _ = address.partition(":")
         scheme = scheme.strip().lower() if colon and len(scheme) < 32 else ""
         if not scheme:
-            return _from_base64(address, param)
+            return await to_thread.run_sync(_from_base64, address, param)
         if scheme == "https":
             self._check_domain(address, param)
-            return await anyio.to_thread.run_sync(self._fetch, address, param)
+            return await to_thread.run_sync(self._fetch, address, param)
         if scheme == "file":
-            return await anyio.to_thread.run_sync(self._read, address, param)
+            return await to_thread.run_sync(self._read, address, param)
         raise _refused(param, "an address with data:, https: or file:", "another", "send data:")
 
     def _check_domain(self, address: str, param: str) -> None:

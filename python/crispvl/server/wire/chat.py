@@ -86,7 +86,9 @@ ContentPart = Annotated[
 
 class ChatMessage(Wire):
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | Annotated[list[ContentPart], Field(max_length=MAX_PARTS)] | None = None
+    content: (
+        str | Annotated[list[ContentPart], Field(max_length=MAX_PARTS, fail_fast=True)] | None
+    ) = None
     name: str | None = None
 
 
@@ -110,7 +112,7 @@ class StructuredOutputs(Wire):
 
 
 class ChatRequest(Sampling, Reading):
-    messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)
     max_completion_tokens: int | None = Field(None, ge=-1, le=1 << 31)
     """Goes before ``max_tokens``."""
     logprobs: bool | None = None

@@ -17,6 +17,9 @@ from crispvl.server.wire.common import (
 )
 
 TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
+TokenIds = Annotated[list[TokenId], Field(min_length=1, fail_fast=True)]
+"""The first that is wrong is named; to collect half a million errors would take seconds."""
+
 MAX_PROMPTS = 256
 
 
@@ -24,11 +27,8 @@ class CompletionRequest(Sampling):
     prompt: (
         Text
         | Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS)]
-        | Annotated[list[TokenId], Field(min_length=1)]
-        | Annotated[
-            list[Annotated[list[TokenId], Field(min_length=1)]],
-            Field(min_length=1, max_length=MAX_PROMPTS),
-        ]
+        | TokenIds
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
     )
     """A text, several, or the tokens of one or of several."""
     echo: bool | None = None
@@ -81,7 +81,7 @@ class TokenizeReply(Reply):
 
 class DetokenizeRequest(Wire):
     model: str | None = None
-    tokens: Annotated[list[TokenId], Field(max_length=1_000_000)]
+    tokens: Annotated[list[TokenId], Field(max_length=1_000_000, fail_fast=True)]
 
 
 class DetokenizeReply(Reply):
