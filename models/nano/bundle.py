@@ -17,18 +17,13 @@ from crispvl.hub.hashing import file_sha256
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parent.parent / "python" / "crispvl"
-PROMPTS = {"text": "OCR", "markdown": "Markdown"}
-STRIPS = {"n_rows": 8, "pitch_px": 28, "height_px": 26, "left_px": 6, "gap_px": 20}
-"""How it was trained to see lines: one to a row of image tokens, or as far apart as columns."""
 
 
 def main() -> None:
     """Converts, then pins the hash."""
     model = PACKAGE / "data" / "nano.gguf"
     model.parent.mkdir(exist_ok=True)
-    report = convert_checkpoint(
-        HERE / "checkpoint", model, dtype="q8_0", layout="single", prompts=PROMPTS, strips=STRIPS
-    )
+    report = convert_checkpoint(HERE / "checkpoint", model, dtype="q8_0")
     digest = file_sha256(model)
     module = PACKAGE / "hub" / "bundled.py"
     source = module.read_text(encoding="utf-8")

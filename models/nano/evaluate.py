@@ -33,7 +33,7 @@ from rapidfuzz.distance import Levenshtein
 
 import real_pages
 import rendered_scores
-from export import load_weights
+from export import PROMPTS, load_weights
 from heldout import (
     TestPage,
     draw_blank_page,
@@ -47,7 +47,6 @@ from tiling import split
 Reading = tuple[str, "float | None"]  # text and confidence
 Reader = Callable[[list[TestPage]], Iterator[Reading]]
 Scores = dict[str, dict[str, float]]
-PROMPTS = {"text": "OCR", "markdown": "Markdown"}
 MULTI_TILE_GRIDS = ((2, 2), (3, 2), (2, 3), (2, 1), (1, 2))
 CONVERTED = ("f32", "f16", "q8_0")  # types that the converter writes
 QUANTIZED = {"q6_k": "q6_k", "q4_k": "q4_k_m"}  # and the quantiser's recipes
@@ -175,10 +174,10 @@ def score_types(
         for name in types:
             file = Path(scratch) / f"{name}.gguf"
             if name in CONVERTED:
-                convert_checkpoint(folder, file, dtype=name, prompts=PROMPTS)
+                convert_checkpoint(folder, file, dtype=name)
             else:
                 source = Path(scratch) / "source.gguf"
-                convert_checkpoint(folder, source, dtype="f32", prompts=PROMPTS)
+                convert_checkpoint(folder, source, dtype="f32")
                 quantize_file(source, file, QUANTIZED[name])
             found[name] = score(engine_reader(file), pages)
             print(f"\r{name}: {file.stat().st_size / 1e6:.1f} MB", file=sys.stderr)

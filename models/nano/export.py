@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from transformers import InternVLForConditionalGeneration
 
 from model import END_OF_TEXT, IM_END, MAX_ANSWER, MEAN, SPECIAL, STD, Nano
+from strips import LEFT_PX, PITCH_PX, ROWS, STRIP_PX
 from tiling import MAX_TILES, TILE_PX
 
 CHAT_TEMPLATE = (
@@ -29,6 +30,13 @@ CHAT_TEMPLATE = (
     "{% elif c['type'] == 'text' %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+
+PROMPTS = {"text": "OCR", "markdown": "Markdown"}
+GAP_PX = 20  # between lines that share a row: as far apart as columns
+STRIPS = {
+    "n_rows": ROWS, "pitch_px": PITCH_PX, "height_px": STRIP_PX, "left_px": LEFT_PX,
+    "gap_px": GAP_PX,
+}  # fmt: skip
 
 
 def byte_alphabet() -> dict[str, int]:
@@ -78,7 +86,7 @@ def preprocessor_config(max_tiles: int) -> dict[str, Any]:
 def write_checkpoint(
     vlm: InternVLForConditionalGeneration, folder: str | Path, max_tiles: int = MAX_TILES
 ) -> None:
-    """Writes weights, config, tokenizer and preprocessor files.
+    """Writes weights, config, tokenizer and preprocessor files, and how the model reads.
 
     Args:
         vlm: The model; its floats are rounded to bfloat16.
@@ -96,6 +104,7 @@ def write_checkpoint(
         "added_tokens.json": {s: 256 + i for i, s in enumerate(SPECIAL)},
         "tokenizer_config.json": tokenizer_config(max_length),
         "preprocessor_config.json": preprocessor_config(max_tiles),
+        "crispvl.json": {"prompts": PROMPTS, "strips": STRIPS},
         "generation_config.json": {
             "eos_token_id": [IM_END],
             "pad_token_id": END_OF_TEXT,

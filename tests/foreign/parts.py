@@ -27,7 +27,7 @@ class ForeignModel:
 
     @classmethod
     def load(cls, folder: Path) -> ForeignModel:
-        return cls(Reference(folder), read_checkpoint(folder, {}))
+        return cls(Reference(folder), read_checkpoint(folder))
 
     def array(self, name: str) -> NDArray[np.float32]:
         """An array under the reference's name."""

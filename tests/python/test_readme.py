@@ -40,7 +40,7 @@ def clone(tmp_path: Path) -> Path:
 def test_the_readmes_commands_run(clone: Path) -> None:
     pytest.importorskip("huggingface_hub")
     pytest.importorskip("uvicorn")
-    ran = []
+    ran, said = [], []
     with local_hub(clone / "hub") as environment:
         environment["PYTHONPATH"] = os.pathsep.join(sys.path)
         for words in commands():
@@ -55,7 +55,9 @@ def test_the_readmes_commands_run(clone: Path) -> None:
                 command, cwd=clone, env=environment, capture_output=True, text=True
             )
             assert done.returncode == 0, f"{words}: {done.stderr}"
+            said.append(done.stdout)
     assert ran == ["recognize", "serve", "convert", "recognize"]
+    assert said[-1] == said[0], "the checkpoint, once converted, reads the page as the bundled file"
     assert (clone / "internvl3-1b.gguf").is_file()
 
 

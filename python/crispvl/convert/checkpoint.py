@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from crispvl.convert.chat import Chat, check_prompts, end_of_answer_id, read_chat
+from crispvl.convert.chat import Chat, end_of_answer_id, read_chat
 from crispvl.convert.config import CheckpointConfig
 from crispvl.convert.files import CheckpointFiles, open_checkpoint, reported_damage
 from crispvl.convert.layouts import read_config
 from crispvl.convert.packing import mark_packed, unpack_weights
+from crispvl.convert.reading import NOTHING_TOLD, Reading, check_reading, read_reading
 from crispvl.convert.stored_tensor import StoredTensor
 from crispvl.convert.tensor_plan import TensorPlan
 from crispvl.convert.tensors import is_unused, tensor_plans
@@ -35,6 +36,7 @@ class Checkpoint:
         config: Sizes and switches.
         vocabulary: The tokenizer, padded to the embedding's rows.
         chat: How prompts are written.
+        strips: How lines fill a tile; None for a model that was not trained on lines.
         weights: Tensors by the checkpoint's names.
         tied_head: The output head is the token embedding.
         vision: Tensors of encoder and projector.
@@ -45,27 +47,33 @@ class Checkpoint:
     config: CheckpointConfig
     vocabulary: Vocabulary
     chat: Chat
+    strips: Mapping[str, int] | None
     weights: Mapping[str, StoredTensor]
     tied_head: bool
     vision: Sequence[TensorPlan]
     text: Sequence[TensorPlan]
 
 
-def read_checkpoint(model: str | Path, prompts: Mapping[str, str]) -> Checkpoint:
+def read_checkpoint(model: str | Path, told: Reading = NOTHING_TOLD) -> Checkpoint:
     """Opens a folder or hub name and checks config, tokenizer and weights against each other.
+
+    Args:
+        model: The folder or the name.
+        told: What the caller knows of how the model reads; it takes precedence over the
+            checkpoint's own file.
 
     Raises:
         FileNotFoundError: No such checkpoint.
         ModelFileError: An incomplete one, or one that the engine cannot run.
-        ValueError: A prompt of an unknown name.
+        ValueError: A prompt of an unknown name, or strips of which no tile can be made.
     """
-    check_prompts(prompts)
+    check_reading(told)
     files = open_checkpoint(model)
     with reported_damage(files):
-        return _read(files, prompts)
+        return _read(files, told)
 
 
-def _read(files: CheckpointFiles, prompts: Mapping[str, str]) -> Checkpoint:
+def _read(files: CheckpointFiles, told: Reading) -> Checkpoint:
     preprocessor: Mapping[str, Any] | None = files.json("preprocessor_config.json")
     if preprocessor is None:
         processor = files.json("processor_config.json") or {}
@@ -73,7 +81,8 @@ def _read(files: CheckpointFiles, prompts: Mapping[str, str]) -> Checkpoint:
             preprocessor = mapping(processor["image_processor"], "processor_config.json")
     config = read_config(files.require_json("config.json"), preprocessor)
     vocabulary = read_vocabulary(files, config.decoder.vocab_size)
-    chat = read_chat(files, config, vocabulary, prompts)
+    reading = read_reading(files, told)
+    chat = read_chat(files, config, vocabulary, reading.prompts)
     vocabulary.eos_id = end_of_answer_id(chat, vocabulary)
     weights = unpack_weights(read_weights(files.folder), files.require_json("config.json"))
     tied_head = _has_tied_head(config, weights)
@@ -85,6 +94,7 @@ def _read(files: CheckpointFiles, prompts: Mapping[str, str]) -> Checkpoint:
         config=config,
         vocabulary=vocabulary,
         chat=chat,
+        strips=reading.strips,
         weights=weights,
         tied_head=tied_head,
         vision=mark_packed(vision, weights),

@@ -29,10 +29,13 @@ from crispvl.convert.metadata import (
     vision_entries,
 )
 from crispvl.convert.packing import mark_expected
+from crispvl.convert.reading import Reading
 from crispvl.convert.tensor_plan import TensorPlan
 from crispvl.convert.tensors import tensor_plans
 from crispvl.convert.writer import OutputFile, OutputTensor, write_files, write_header
 from crispvl.errors import ModelFileError
+from crispvl.layout.strip_format import DEFAULT_LAYOUT_KEY, strip_format
+from crispvl.model_config import ModelConfig
 from crispvl.results.outputs import check_outputs
 
 LAYOUTS = ("single", "pair")
@@ -88,11 +91,12 @@ def convert_checkpoint(
             keeps those that an AWQ checkpoint holds in four bits, and ``mxfp4`` the experts that
             gpt-oss's does. None is ``q4_1`` and ``mxfp4`` for such checkpoints, else ``f16``.
         layout: ``single`` for one file, ``pair`` for the two that llama.cpp reads.
-        prompts: What the model was trained to answer, by ``text`` and ``markdown``.
+        prompts: What the model was trained to be asked, by task, such as ``text``.
         strips: For a model that was trained to read lines: how they fill a tile, by the fields
-            ``n_rows``, ``pitch_px``, ``height_px`` and ``left_px`` of
-            `crispvl.layout.strip_format.StripFormat`. It then reads by lines where nothing else is
-            asked for.
+            ``n_rows``, ``pitch_px``, ``height_px``, ``left_px`` and ``gap_px`` of
+            `crispvl.layout.strip_format.StripFormat`. It then reads by lines unless another layout
+            is asked for. Prompts and strips that are not given here are taken from
+            ``crispvl.json`` in the checkpoint, if it has one.
         image_position_step: How far an image token advances the position, 1, 1/2 … 1/256 (V2PE,
             arXiv 2412.09616), for a model that was trained so; None writes nothing, which is 1.
         progress: Called with a tensor's name, the bytes written so far and those in all.
@@ -101,8 +105,8 @@ def convert_checkpoint(
         What was written.
 
     Raises:
-        ValueError: An unknown type, layout, prompt name or position step; an output that is one of
-            the checkpoint's files, a folder, a FIFO or a device.
+        ValueError: An unknown type, layout, prompt name, strip field or position step; an output
+            that is one of the checkpoint's files, a folder, a FIFO or a device.
         FileNotFoundError: No such checkpoint, or no folder for the output.
         ModelFileError: Not a checkpoint, an incomplete one, or one the engine cannot run.
     """
@@ -110,9 +114,10 @@ def convert_checkpoint(
     _check_arguments(dtype or "f16", layout)
     inputs = [path for path in Path(model).glob("*") if path.suffix != ".gguf"]
     check_outputs([output], inputs, regular=True)
-    more = [*position_step_entries(image_position_step), *strip_entries(strips)]
+    step = position_step_entries(image_position_step)
     started = time.monotonic()
-    checkpoint = read_checkpoint(model, prompts or {})
+    checkpoint = read_checkpoint(model, Reading(prompts or {}, strips))
+    more = [*step, *strip_entries(checkpoint.strips)]
     plans = (*checkpoint.vision, *checkpoint.text)
     dtype = _chosen_dtype(dtype, plans, checkpoint.files.name)
     overflows: Counter[str] = Counter()
@@ -141,14 +146,16 @@ def _check_headers(headers: Sequence[Path], output: Path) -> None:
 
     text, mmproj = str(headers[0]), str(headers[1]) if len(headers) > 1 else None
     try:
-        Model.load(text, mmproj, "cpu", 1, vocab_only=True)
+        core = Model.load(text, mmproj, "cpu", 1, vocab_only=True)
+        if DEFAULT_LAYOUT_KEY in core.metadata:
+            strip_format(ModelConfig(core.config, core.metadata), core.metadata)
     except ModelFileError as error:
         reason, _, _ = str(error).rpartition(";")
         for header in headers:
             reason = reason.replace(header.name, output.name)
         raise ModelFileError(
             f"[convert] expected a checkpoint that the engine can run; found {reason}; "
-            "check config.json and the tokenizer's files"
+            "check config.json, crispvl.json and the tokenizer's files"
         ) from error
 
 

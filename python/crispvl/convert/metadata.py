@@ -127,19 +127,9 @@ def position_step_entries(step: float | None) -> list[Entry]:
 
 
 def strip_entries(strips: Mapping[str, int] | None) -> Iterator[Entry]:
-    """How lines fill a tile, and that they are what the model reads by default; None says nothing.
-
-    Raises:
-        ValueError: A field that a strip format lacks.
-    """
+    """How lines fill a tile, which is then how the model reads by default; None writes nothing."""
     if strips is None:
         return
-    unknown = sorted(strips.keys() - STRIP_KEYS.keys())
-    if unknown:
-        raise ValueError(
-            f"[convert] expected strips by {', '.join(STRIP_KEYS)}; found {', '.join(unknown)}; "
-            "leave it out"
-        )
     yield DEFAULT_LAYOUT_KEY, "lines", Kind.STRING
     for name, value in strips.items():
         yield STRIP_KEYS[name], value, Kind.UINT32
