@@ -229,6 +229,35 @@ def test_pages_that_failed_and_documents_without_text_come_through(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("ocrmypdf")
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.97])
+def test_a_pdf_that_was_cut_off_since_it_was_read_is_refused_in_words(
+    part: float, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The library beneath finds some pages in it, and complains to the terminal."""
+    whole = io.BytesIO()
+    pages = [page_with_lines(n) for n in (1, 2, 3)]
+    pages[0].save(whole, "PDF", save_all=True, append_images=pages[1:])
+    data = whole.getvalue()
+    source = tmp_path / "book.pdf"
+    for given in (io.BytesIO(data[: int(len(data) * part)]), source):
+        source.write_bytes(data[: int(len(data) * part)])
+        with pytest.raises(DocumentError, match=r"\[.*pdf\] expected a complete PDF") as failure:
+            document("Hello").to_pdf(tmp_path / "out.pdf", given)
+        assert "stream <" not in str(failure.value)
+    assert capfd.readouterr().err == ""
+    assert not (tmp_path / "out.pdf").exists()
+
+
+@pytest.mark.usefixtures("ocrmypdf")
+def test_a_source_that_lacks_a_page_that_was_read_is_refused(tmp_path: Path) -> None:
+    (read, *_) = document("Hello").pages
+    book = Document(source="book.pdf", pages=(read, replace(read, number=2)))
+    source = pdf_files.pdf([page_with_lines(1)])
+    with pytest.raises(DocumentError, match=r"\[pdf\] expected page 2, which was read; found"):
+        book.to_pdf(tmp_path / "out.pdf", source)
+
+
+@pytest.mark.usefixtures("ocrmypdf")
 def test_images_and_encrypted_documents_become_searchable_too(
     core: FakeModel, page: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import http.server
 import io
 import os
 import socket
+import struct
 import sys
 import threading
 import time
@@ -18,10 +19,11 @@ from urllib.parse import quote, unquote_to_bytes
 import numpy as np
 import pytest
 from crispvl.errors import DocumentError, ImageError, PasswordError
-from crispvl.inputs import pdf, sources, urls
+from crispvl.inputs import pdf, urls
 from crispvl.inputs.data_uri import unescape
 from crispvl.inputs.images import open_image
 from crispvl.inputs.sources import expand, open_source
+from crispvl.inputs.suffixes import SUFFIXES
 from crispvl.options import InputOptions, ReadOptions
 from crispvl.options.page_ranges import select_pages
 from hypothesis import given
@@ -34,6 +36,12 @@ from . import pdf_files
 GREYS = [10, 90, 170, 250]
 PICTURES = [Image.new("L", (40, 20 + grey), grey) for grey in GREYS]
 PDF = pdf_files.pdf(PICTURES)
+WRITTEN = {
+    "AVIF": "avif", "BLP": "blp", "BMP": "bmp", "DDS": "dds", "GIF": "gif", "ICO": "ico",
+    "JPEG": "jif", "JPEG2000": "jp2", "MSP": "msp", "PCX": "pcx", "PNG": "png", "PPM": "pfm",
+    "QOI": "qoi", "SGI": "sgi", "TGA": "tga", "TIFF": "tif", "WEBP": "webp", "XBM": "xbm",
+}  # fmt: skip
+"""What Pillow writes and reads, with a suffix of each."""
 
 
 def greys(document: Any, **options: Any) -> list[int]:
@@ -404,6 +412,74 @@ def test_a_file_opened_for_text_is_a_type_error(tmp_path: Path) -> None:
                 take(file)
 
 
+@pytest.mark.parametrize("space", [" ", "\n", "\t\r\n "])
+def test_addresses_may_have_space_around_them(space: str) -> None:
+    buffer = io.BytesIO()
+    PICTURES[0].save(buffer, "PNG")
+    uri = f"{space}DATA:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}\n"
+    assert list(expand([uri])) == [uri]
+    with open_source(uri) as source:
+        assert source.name == "DATA:image/png;base64,…"
+        assert source.n_pages == 1
+    assert open_image(uri).size == PICTURES[0].size
+    with pytest.raises(ValueError, match="found a web address"):
+        open_source(f"{space}HTTPS://example.org/a.png")
+
+
+def dcx(pages: list[Image.Image]) -> bytes:
+    files = []
+    for page in pages:
+        buffer = io.BytesIO()
+        page.save(buffer, "PCX")
+        files.append(buffer.getvalue())
+    offsets = [4 + 4 * 1024 + sum(map(len, files[:i])) for i in range(len(files))]
+    table = struct.pack("<1024I", *offsets, *[0] * (1024 - len(offsets)))
+    return struct.pack("<I", 987654321) + table + b"".join(files)
+
+
+def pnm(pages: list[Image.Image]) -> bytes:
+    """As pdftoppm writes them where it is given no name."""
+    stream = io.BytesIO()
+    for page in pages:
+        page.save(stream, "PPM")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_every_page_of_a_dcx_is_read_with_its_own_colours(mode: str) -> None:
+    pages = [page.convert(mode, dither=Image.Dither.NONE) for page in PICTURES]
+    file = dcx(pages)
+    assert greys(file) == [page.convert("L").getpixel((20, 20)) for page in pages]
+    assert sizes(file, pages="2-") == [page.size for page in pages]
+    assert open_image(file).size == PICTURES[0].size
+    (last_begins,) = struct.unpack_from("<I", file, 4 * 4)
+    with open_source(file[: last_begins + 140]) as source:
+        *whole, last = source.pages()
+        assert len([page.load() for page in whole]) == 3
+        with pytest.raises(ImageError):
+            last.load()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB"])
+def test_every_picture_of_a_pnm_stream_is_a_page(mode: str) -> None:
+    pages = [Image.new(mode, (43, 31), grey if mode == "L" else 0) for grey in GREYS]
+    assert sizes(pnm(pages)) == [(43, 31)] * 4
+    mixed = [Image.new("1", (41, 30), 1), *PICTURES, Image.new("RGB", (9, 9), "white")]
+    assert greys(pnm(mixed)) == [255, *GREYS, 255]
+    assert greys(pnm(mixed)[:-1] + b"\xff\nP5 # a note\n9 9 255 " + bytes(81))[-2:] == [255, 0]
+    assert greys(pnm(mixed[:1]) + b"\0 and more") == [255]
+
+
+@pytest.mark.parametrize("form", sorted(WRITTEN))
+def test_what_can_be_decoded_is_taken_from_a_folder(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{WRITTEN[form].upper()}"
+    mode = {"MSP": "1", "XBM": "1", "BLP": "P", "QOI": "RGB"}.get(form, "L")
+    page = Image.new("L", (64, 64), 200).convert(mode)
+    page.convert("F" if path.suffix == ".PFM" else mode).save(path, form)
+    assert list(expand([str(tmp_path)])) == [str(path)]
+    assert sizes(path) == [(64, 64)]
+
+
 @pytest.mark.parametrize(
     "suffix", ["j2k", "jpx", "mpo", "apng", "hif", "JPE", "avifs", "heics", "qoi", "dib", "pcx"]
 )
@@ -574,4 +650,4 @@ def test_private_addresses_are_known(address: str) -> None:
 
 
 def test_the_suffixes_of_folders_are_lower_case() -> None:
-    assert all(suffix == suffix.lower() for suffix in sources.SUFFIXES)
+    assert all(suffix == suffix.lower() for suffix in SUFFIXES)

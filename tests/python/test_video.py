@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -90,6 +91,8 @@ def quarters(path: Path, matrix: tuple[int, int, int, int] = (1, 0, 0, 1), aspec
         ((0, -1, 1, 0), (32, 64), "lower left"),
         ((-1, 0, 0, 1), (64, 32), "upper right"),
         ((1, 0, 0, -1), (64, 32), "lower left"),
+        ((0, 2, -2, 0), (32, 64), "upper right"),  # enlarged as well
+        ((-3, 1, -1, -3), (64, 32), "lower right"),  # not quite a half turn
     ],
 )
 def test_frames_are_turned_as_a_player_turns_them(
@@ -113,6 +116,25 @@ def test_pixels_of_a_video_are_made_square(tmp_path: Path) -> None:
     (frame,) = video_frames(tmp_path / "clip.mp4", 1)
     assert isinstance(frame, Image.Image)
     assert frame.size == (128, 32)
+
+
+def test_pixels_are_made_square_before_a_frame_is_turned(tmp_path: Path) -> None:
+    quarters(tmp_path / "clip.mp4", (0, 1, -1, 0), aspect=3)
+    (frame,) = video_frames(tmp_path / "clip.mp4", 1)
+    assert isinstance(frame, Image.Image)
+    assert frame.size == (32, 192)
+
+
+def test_a_video_may_come_as_a_data_uri(tmp_path: Path) -> None:
+    quarters(tmp_path / "clip.mp4")
+    packed = base64.b64encode((tmp_path / "clip.mp4").read_bytes()).decode()
+    (frame,) = video_frames(f"data:video/mp4;base64,{packed}", 1)
+    assert isinstance(frame, Image.Image)
+    assert frame.size == (64, 32)
+    with pytest.raises(DocumentError, match=r"^\[data:video/mp4;base64,…\] expected a video"):
+        video_frames("data:video/mp4;base64,AAAA")
+    with pytest.raises(FileNotFoundError, match="30000 characters"):
+        video_frames("x" * 30000)
 
 
 def test_what_is_no_video_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from crispvl.batch.storage import (
 )
 from crispvl.errors import DocumentError
 from crispvl.inputs.pipes import is_stream
-from crispvl.inputs.sources import SUFFIXES, expand, files_below
+from crispvl.inputs.sources import expand, files_below
+from crispvl.inputs.suffixes import SUFFIXES
 from crispvl.inputs.text_files import text_encoding
 from crispvl.inputs.versions import file_version
 

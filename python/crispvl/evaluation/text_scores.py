@@ -14,7 +14,7 @@ from pathlib import Path
 from crispvl.errors import DocumentError
 from crispvl.extras import need
 from crispvl.inputs.pipes import is_stream
-from crispvl.inputs.sources import SUFFIXES
+from crispvl.inputs.suffixes import SUFFIXES
 
 TRUTH_SUFFIXES = (".gt.txt", ".txt")
 """Of the file with the true text of an image of the same name."""

@@ -16,12 +16,12 @@ _NO_DIGIT = 255
 
 
 def is_data_uri(text: str) -> bool:
-    return text[:5].lower() == "data:"
+    return text.lstrip()[:5].lower() == "data:"
 
 
 def data_uri_name(uri: str) -> str:
     """Returns what a data URI is called in messages and results: its head, without the data."""
-    head = uri.partition(",")[0]
+    head = uri.partition(",")[0].strip()
     return f"{head if len(head) <= 60 else head[:60] + '…'},…"
 
 

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from crispvl.errors import ImageError
 from crispvl.extras import install_line
+from crispvl.inputs import dcx, pnm
 from crispvl.inputs.damage import DAMAGED, damaged_from, is_damaged
 from crispvl.inputs.pixels import most_pixels, to_rgb
 from crispvl.inputs.png_samples import is_wide_png, use_range
@@ -29,8 +30,8 @@ _SIDES = 256, 257  # of a TIFF, which has both
 class Frames:
     """The pictures of an encoded image file, decoded one at a time.
 
-    Pages of a TIFF, frames of a GIF or WebP; every other format counts as one picture. Smaller
-    copies of a TIFF's pages and their transparency masks are no pictures of their own.
+    Pages of a TIFF, DCX or PNM, frames of a GIF or WebP; every other format counts as one picture.
+    Smaller copies of a TIFF's pages and their transparency masks are no pictures of their own.
 
     Args:
         data: The file's bytes.
@@ -43,7 +44,7 @@ class Frames:
     def __init__(self, data: bytes, where: str = "image") -> None:
         self._data = data
         self._where = where
-        self._offsets = page_offsets(data, where) if is_tiff(data) else []
+        self._offsets = _page_offsets(data, where)
         with decoding(data, where):
             image = None if self._offsets else Image.open(io.BytesIO(data))
         self.n_frames: int = len(self._offsets) or _n_frames(image)
@@ -56,7 +57,7 @@ class Frames:
             ImageError: It is damaged, or too large.
         """
         if self._offsets:
-            page = with_first(self._data, self._offsets[i_frame], self._where)
+            page = _page_at(self._data, self._offsets[i_frame], self._where)
             return _decode(page, self._where)
         if self.n_frames == 1:
             return _decode(self._data, self._where)
@@ -86,8 +87,24 @@ class Frames:
 
 def decode(data: bytes, where: str = "image") -> Image.Image:
     """Returns the only or first picture of an image file, as `Frames.load` does."""
-    offsets = page_offsets(data, where) if is_tiff(data) else []
-    return _decode(with_first(data, offsets[0], where) if offsets else data, where)
+    offsets = _page_offsets(data, where)
+    return _decode(_page_at(data, offsets[0], where) if offsets else data, where)
+
+
+def _page_offsets(data: bytes, where: str) -> list[int]:
+    """Returns where a file of pages that are independent of each other has them; else nothing."""
+    if is_tiff(data):
+        return page_offsets(data, where)
+    if dcx.is_dcx(data):
+        return dcx.page_offsets(data)
+    return pnm.page_offsets(data) if pnm.is_pnm(data) else []
+
+
+def _page_at(data: bytes, offset: int, where: str) -> bytes:
+    """Returns a file whose only or first picture is the page at an offset."""
+    if is_tiff(data):
+        return with_first(data, offset, where)
+    return dcx.page_at(data, offset) if dcx.is_dcx(data) else data[offset:]
 
 
 def _decode(data: bytes, where: str) -> Image.Image:

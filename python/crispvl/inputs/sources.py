@@ -33,19 +33,11 @@ from crispvl.inputs.images import (
     unknown_source,
 )
 from crispvl.inputs.pdf import PdfFile
+from crispvl.inputs.suffixes import SUFFIXES
 from crispvl.inputs.urls import fetch, is_url
 from crispvl.inputs.utf8 import path_name
 from crispvl.options import InputOptions
 from crispvl.options.page_ranges import select_pages
-
-_IMAGE_SUFFIXES = (
-    *(".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs"),
-    *(".hif", ".icb", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg"),
-    *(".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif"),
-    *(".tiff", ".vda", ".vst", ".webp"),
-)
-SUFFIXES = frozenset((".pdf", *_IMAGE_SUFFIXES))
-"""Names that `expand` takes from a folder; a file that is named outright may have any."""
 
 _HEAD_BYTES = 1024  # PDFium finds a PDF's mark anywhere in them
 

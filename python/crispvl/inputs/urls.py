@@ -27,7 +27,7 @@ _BLOCK_BYTES = 1 << 16
 
 
 def is_url(text: str) -> bool:
-    return text.lower().startswith(("http://", "https://"))
+    return text.lstrip()[:8].lower().startswith(("http://", "https://"))
 
 
 def fetch(
@@ -45,6 +45,7 @@ def fetch(
         DocumentError: The address is private or out of reach, or the answer is over ``max_bytes``
             or takes over `MAX_SECONDS`.
     """
+    url = url.strip()
     if check is not None:
         check(url)
     with _TimeLimit(url) as limit:

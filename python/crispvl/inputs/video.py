@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ from PIL import Image
 
 from crispvl.errors import DocumentError
 from crispvl.extras import need
-from crispvl.inputs.images import ImageLike
+from crispvl.inputs.data_uri import decode_data_uri, is_data_uri
+from crispvl.inputs.images import ImageLike, checked_path, source_name
 from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.pixels import square_pixels
 from crispvl.thread_stack import require_stack
@@ -37,12 +39,13 @@ def video_frames(video: Any, n_frames: int = DEFAULT_FRAMES) -> Sequence[ImageLi
     """Returns pictures of a video in their order.
 
     Args:
-        video: A file, or its pictures as a list of images, which is taken as it is.
+        video: A file, by its path or as a ``data:`` URI, or its pictures as a list of images,
+            which is taken as it is.
         n_frames: How many pictures to take of a file; one per segment of equal length.
 
     Raises:
         FileNotFoundError: The file does not exist.
-        DocumentError: It is no video.
+        DocumentError: It is no video, or a data URI is malformed.
         ImportError: The package av is not installed.
         TypeError: The video is neither a path nor a list.
         ValueError: ``n_frames`` is less than 1.
@@ -56,39 +59,44 @@ def video_frames(video: Any, n_frames: int = DEFAULT_FRAMES) -> Sequence[ImageLi
         )
     if not isinstance(n_frames, int) or n_frames < 1:
         raise ValueError(f"[video] expected n_frames of 1 or more; found {n_frames!r}; raise it")
-    return _read(Path(video), n_frames)
-
-
-def _read(path: Path, n_frames: int) -> list[ImageLike]:
-    require_stack()
-    av = need("av", "video", "pass a list of images")
+    where = source_name(video)
+    if isinstance(video, str) and is_data_uri(video):
+        return _read(decode_data_uri(video), where, n_frames)
+    path = checked_path(video)
     if is_stream(path):
         raise DocumentError(
-            f"[{path}] expected a file that can be read twice; found a pipe or a device; save it "
+            f"[{where}] expected a file that can be read twice; found a pipe or a device; save it "
             "as a file first"
         )
     if not path.is_file():
-        raise FileNotFoundError(f"[{path}] expected a video; found nothing there; check the path")
+        raise FileNotFoundError(f"[{where}] expected a video; found nothing there; check the path")
+    return _read(path, where, n_frames)
+
+
+def _read(video: Path | bytes, where: str, n_frames: int) -> list[ImageLike]:
+    require_stack()
+    av = need("av", "video", "pass a list of images")
     try:
         # Twice through the file: many containers do not say how many frames they hold.
-        n_all = sum(1 for _ in _frames(av, path))
+        n_all = sum(1 for _ in _frames(av, video))
         indices = frame_indices(n_all, n_frames) if n_all else []
         wanted = set(indices)
         chosen = {
-            i: _shown(f, aspect) for i, (f, aspect) in enumerate(_frames(av, path)) if i in wanted
+            i: _shown(f, aspect) for i, (f, aspect) in enumerate(_frames(av, video)) if i in wanted
         }
     except (av.error.FFmpegError, IndexError) as error:
         raise DocumentError(
-            f"[{path}] expected a video; found another file ({error}); check the path"
+            f"[{where}] expected a video; found another file ({error}); check the path"
         ) from error
     if not wanted:
-        raise DocumentError(f"[{path}] expected a video with pictures; found none; check the file")
+        raise DocumentError(f"[{where}] expected a video with pictures; found none; check the file")
     return [chosen[i] for i in indices]
 
 
-def _frames(av: Any, path: Path) -> Iterable[tuple[Any, float]]:
+def _frames(av: Any, video: Path | bytes) -> Iterable[tuple[Any, float]]:
     """Yields the frames of a video with their pixels' width over height."""
-    with av.open(str(path)) as container:
+    file = io.BytesIO(video) if isinstance(video, bytes) else str(video)
+    with av.open(file) as container:
         stream = container.streams.video[0]
         for frame in container.decode(stream):
             yield frame, float(stream.sample_aspect_ratio or 1)
@@ -101,8 +109,10 @@ def _shown(frame: Any, aspect: float) -> Image.Image:
     if matrix is None:
         return picture
     # ISO/IEC 14496-12: x' = a x + c y, y' = b x + d y; each row is of three, in 16.16 bits.
-    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32) / 65536
-    turn = _TURNS.get((round(a), round(b), round(c), round(d)))
+    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).astype(float)
+    across = abs(b) + abs(c) > abs(a) + abs(d)  # nearer to a quarter turn than to none
+    signs = (0, b, c, 0) if across else (a, 0, 0, d)
+    turn = _TURNS.get(tuple(np.sign(signs).astype(int).tolist()))
     return picture if turn is None else picture.transpose(turn)
 
 
@@ -114,4 +124,4 @@ _TURNS = {
     (0, 1, -1, 0): Image.Transpose.ROTATE_270,  # Pillow counts the other way round
     (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
     (0, -1, 1, 0): Image.Transpose.ROTATE_90,
-}  # by a, b, c and d of a display matrix; what else it may do, players leave out as well
+}  # by the signs of a, b, c and d of a display matrix; what else it may do, players leave out too

@@ -137,7 +137,7 @@ class CrispOCR:
 
         Args:
             document: Path, bytes, binary file, PIL image, or uint8 array (grey, RGB, RGBA); of an
-                image, a PDF, or a TIFF, GIF or WebP of several frames.
+                image, a PDF, or a TIFF, DCX, PNM, GIF or WebP of several frames.
             prompt: What to ask of each page; without it, the prompt for ``task`` that the model was
                 trained on. With the task ``grounding``, what to look for.
             options: Task, pages, tiles, limits and sampling; greedy without it.

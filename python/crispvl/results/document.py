@@ -158,7 +158,8 @@ class Document:
             ImportError: OCRmyPDF is not installed.
             FileNotFoundError: The source is not there any more.
             ValueError: The source is a web address.
-            DocumentError: OCRmyPDF cannot make a PDF of it.
+            DocumentError: It is damaged, or lacks a page that was read, or OCRmyPDF cannot make a
+                PDF of it.
         """
         return write_pdf(self, self.source if source is None else source, Path(output), password)
 

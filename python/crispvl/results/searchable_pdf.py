@@ -19,11 +19,11 @@ from typing import Any
 
 from PIL import Image
 
-from crispvl.errors import DocumentError, PasswordError
+from crispvl.errors import DocumentError
 from crispvl.extras import need
 from crispvl.held_signals import held_signals
 from crispvl.inputs.data_uri import decode_data_uri, is_data_uri
-from crispvl.inputs.images import ImageLike, read_file
+from crispvl.inputs.images import ImageLike, read_file, source_name
 from crispvl.inputs.pdf import POINTS_PER_INCH, PdfFile
 from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.sources import is_pdf, open_source
@@ -67,7 +67,8 @@ def write_pdf(
         ImportError: OCRmyPDF is not installed.
         FileNotFoundError: The source is not there any more.
         ValueError: The source is a web address.
-        DocumentError: OCRmyPDF cannot make a PDF of it.
+        DocumentError: It is damaged, or lacks a page that was read, or OCRmyPDF cannot make a
+            PDF of it.
     """
     require_stack()
     ocrmypdf = need("ocrmypdf", "pdf")
@@ -77,7 +78,7 @@ def write_pdf(
         )
         boxes = _write_pages(source, pages, password)
         records.write_text(to_jsonl(document), "utf-8", "replace")  # half surrogates
-        kept, mode = _held_already(pages, document)
+        kept, mode = _held_already(pages, document, source_name(source, "pdf"))
         numbers = [page.number for page in document.pages if page.text and page.number not in kept]
         if numbers:
             _run(ocrmypdf, pages, made, numbers, records, mode)
@@ -100,14 +101,25 @@ def _temporary_folder() -> Iterator[Path]:
             folder.cleanup()
 
 
-def _held_already(path: Path, document: DocumentLike) -> tuple[tuple[int, ...], str]:
-    """Returns the numbers of the pages that keep their own text, and OCRmyPDF's mode."""
+def _held_already(path: Path, document: DocumentLike, where: str) -> tuple[tuple[int, ...], str]:
+    """Returns the numbers of the pages that keep their own text, and OCRmyPDF's mode.
+
+    Raises:
+        DocumentError: The file lacks pages that were read.
+    """
     kept: list[int] = []
     stray: list[int] = []
-    pdf = PdfFile(path, document.source)
+    pdf = PdfFile(path, where)
     try:
         for page in document.pages:
-            held = pdf.text(page.number) if page.text and page.number <= pdf.n_pages else None
+            if not page.text:
+                continue
+            if page.number > pdf.n_pages:
+                raise DocumentError(
+                    f"[{where}] expected page {page.number}, which was read; found a file that "
+                    f"holds {pdf.n_pages}; pass what was read as source="
+                )
+            held = pdf.text(page.number)
             if held is not None:
                 is_stray = _n_letters(held) < STRAY * _n_letters(page.text)
                 (stray if is_stray else kept).append(page.number)
@@ -175,6 +187,8 @@ def _write_pages(source: ImageLike, path: Path, password: str | None) -> Boxes:
     if not isinstance(whole, (Path, bytes)) or not is_pdf(whole):
         path.write_bytes(_images_as_pdf(whole))
         return {}
+    where = source_name(source, "pdf")
+    PdfFile(whole, where, password).close()  # qpdf makes something of what nobody could read
     pikepdf = need("pikepdf", "pdf")
     try:
         opened = whole if isinstance(whole, Path) else io.BytesIO(whole)
@@ -182,13 +196,13 @@ def _write_pages(source: ImageLike, path: Path, password: str | None) -> Boxes:
             boxes = narrow_boxes(pdf)
             pdf.save(path, encryption=False)
             return boxes
-    except pikepdf.PasswordError as error:
-        raise PasswordError(
-            "[pdf] expected the document's password; found another, or none; pass password="
-        ) from error
-    except pikepdf.PdfError as error:
+    except (MemoryError, OSError):  # nothing is wrong with the PDF
+        raise
+    except Exception as error:  # pikepdf has one for each of what it stumbles over
+        reason = str(error).rpartition(": ")[2]  # without the name of a file or an object
         raise DocumentError(
-            f"[pdf] expected a complete PDF; found a damaged one ({error}); repair it"
+            f"[{where}] expected a PDF that can be written again; found a damaged one "
+            f"({reason}); repair it, for instance with qpdf, and read it again"
         ) from error
 
 

@@ -41,8 +41,8 @@ class Media:
         Raises:
             ApiError: It is malformed, not allowed, or cannot be had.
         """
-        if is_data_uri(address.strip()):
-            return await to_thread.run_sync(_from_data_uri, address.strip(), param)
+        if is_data_uri(address):
+            return await to_thread.run_sync(_from_data_uri, address, param)
         scheme, colon, _ = address.partition(":")
         scheme = scheme.strip().lower() if colon and len(scheme) < 32 else ""
         if not scheme:
