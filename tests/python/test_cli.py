@@ -257,6 +257,18 @@ def test_inspect_reports_a_file(core: FakeModel, page: Path, capsys: Capture) ->
     assert "template                internvl2_5" in text
 
 
+def test_inspect_tells_how_a_model_reads_pages(
+    core: FakeModel, page: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["inspect", str(page)]) == 0
+    assert "reading\n  layout                  page\n" in capsys.readouterr().out
+    own = {"crispvl.reading.layout": "lines", "crispvl.strips.rows": 8, "crispvl.strips.gap_px": 4}
+    monkeypatch.setattr(core, "metadata", {**core.metadata, **own})
+    assert main(["inspect", str(page), "--json"]) == 0
+    reading = json.loads(capsys.readouterr().out)["reading"]
+    assert reading == {"layout": "lines", "strips.n_rows": 8, "strips.gap_px": 4}
+
+
 def test_doctor_reports_the_installation(
     core: FakeModel, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from crispvl.cli import DONE
 from crispvl.cli.output import write_json
 from crispvl.engine.model import Model
+from crispvl.layout.strip_format import DEFAULT_LAYOUT_KEY, STRIP_KEYS
 
 _MAX_CHARS = 60  # of a value in the report; --json has it whole
 
@@ -44,6 +45,7 @@ def report(model: Model) -> dict[str, Any]:
     return {
         "architecture": model.metadata.get("general.architecture"),
         "config": dict(model.config),
+        "reading": _reading(model.metadata),
         "tensor_types": by_type,
         "parameters": sum(row["parameters"] for row in by_type.values()),
         "bytes": sum(row["bytes"] for row in by_type.values()),
@@ -58,7 +60,7 @@ def lines(report: Mapping[str, Any]) -> Iterable[str]:
     yield f"parameters    {report['parameters']:,}"
     yield f"size          {report['bytes'] / 2**20:,.1f} MiB"
     yield ""
-    for section, values in report["config"].items():
+    for section, values in (*report["config"].items(), ("reading", report["reading"])):
         if values is None:  # a part that this model lacks, such as a router of tiles
             continue
         yield section
@@ -67,6 +69,13 @@ def lines(report: Mapping[str, Any]) -> Iterable[str]:
     yield "tensors"
     for kind, row in report["tensor_types"].items():
         yield f"  {kind:<8}{row['tensors']:>6}  {row['bytes'] / 2**20:>12,.1f} MiB"
+
+
+def _reading(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The layout that the model was made for, and what its file says of strips of lines."""
+    strips = {f"strips.{name}": metadata.get(key) for name, key in STRIP_KEYS.items()}
+    told = {name: value for name, value in strips.items() if value is not None}
+    return {"layout": metadata.get(DEFAULT_LAYOUT_KEY, "page"), **told}
 
 
 def _product(shape: Iterable[int]) -> int:
