@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -33,6 +34,18 @@ def failing(monkeypatch: pytest.MonkeyPatch, **errors: Exception) -> None:
         raise errors[address]
 
     monkeypatch.setattr(ray, "init", init)
+
+
+@pytest.mark.parametrize(("asked", "reports"), [(None, "0"), ("1", "1")])
+def test_rays_usage_is_reported_only_where_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, reports: str
+) -> None:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", asked or "")  # to be as before after the test
+    if asked is None:
+        monkeypatch.delenv("RAY_USAGE_STATS_ENABLED")
+    monkeypatch.setattr(ray, "init", lambda address: None)
+    connect([], 1)
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == reports
 
 
 @pytest.mark.parametrize(

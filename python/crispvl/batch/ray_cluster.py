@@ -32,6 +32,7 @@ def connect(pools: Sequence[Pool], n_threads: int) -> None:
     """
     if ray.is_initialized():
         return
+    _report_nothing()
     with _signals_kept():
         _connect(pools, n_threads)
 
@@ -45,6 +46,11 @@ def _signals_kept() -> Iterator[None]:
     finally:
         if callable(before) and signal.getsignal(signal.SIGTERM) is not before:
             signal.signal(signal.SIGTERM, before)
+
+
+def _report_nothing() -> None:
+    """Leaves out Ray's report of its usage to its makers, unless a setting asks for it."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 
 def _connect(pools: Sequence[Pool], n_threads: int) -> None:

@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Any
 
 import ray
-from ray.data import ActorPoolStrategy
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from crispvl.batch.documents import check_inputs, find_documents
@@ -118,6 +117,8 @@ def _parts(
     claimed: they meet where their rates make them meet. Readers are asked for at once: those that
     find no room start when machines join.
     """
+    from ray.data import ActorPoolStrategy  # takes seconds, while the ledger's actor starts
+
     n_threads = job.load.threads or 1
     n_rows = max(_DOCUMENTS_PER_BLOCK, shares.n_documents // _MOST_BLOCKS)
     starts = ray.get(ledger.block_starts.remote(n_rows))
@@ -154,5 +155,7 @@ def _parts(
 
 def _helpers(n_readers: int) -> dict[str, Any]:
     """Actors that mostly wait: as they ask for no CPU, they have a place beside busy readers."""
+    from ray.data import ActorPoolStrategy
+
     most = math.ceil(n_readers / _READERS_PER_HELPER)
     return {"compute": ActorPoolStrategy(min_size=1, max_size=most), "num_cpus": 0}

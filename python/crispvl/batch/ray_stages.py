@@ -101,6 +101,7 @@ class DocumentOpener:
 
     def __init__(self, job: Job, ledger: Any, n_rows: int, shares: Shares, opener: Opener) -> None:
         self._open = IsolatedOpener(job, opener)
+        self._open.start()
         self._ledger, self._n_rows, self._shares = ledger, n_rows, shares
 
     def __call__(self, starts: _Batch) -> Iterator[_Batch]:
@@ -122,6 +123,7 @@ class ParcelReader:
     def __init__(self, job: Job, ledger: Any, pool: Pool, factory: ReaderFactory) -> None:
         self._job, self._ledger, self._pool = job, ledger, pool
         self._reader = IsolatedReader(pool.job(job), job.load.threads or 1, factory)
+        self._reader.start()  # while the first documents are opened
         self._name = uuid4().hex
 
     def __call__(self, batch: _Batch) -> Iterator[_Batch]:

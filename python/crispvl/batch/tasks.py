@@ -54,6 +54,10 @@ class IsolatedOpener:
                 return answers[0]
         return unopened_row(self._job, found, died)
 
+    def start(self) -> None:
+        """Starts the process, without waiting for it; else the first document does."""
+        self._process.start()
+
     def __enter__(self) -> IsolatedOpener:
         return self
 

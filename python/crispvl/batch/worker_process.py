@@ -35,8 +35,18 @@ class WorkerProcess:
         self._timeout = timeout
         self._process: Any = None
         self._pipe: Connection | None = None
+        self._is_ready = False
         self._stopped = False
         self._starting = threading.Lock()
+
+    def start(self) -> None:
+        """Starts the process, without waiting for it; else the first question does.
+
+        Raises:
+            EngineClosedError: It was stopped.
+        """
+        if self._pipe is None or (self._is_ready and not self._process.is_alive()):
+            self._spawn()
 
     def ask(self, item: Any) -> Iterator[Any]:
         """Yields the answers to an item.
@@ -60,8 +70,14 @@ class WorkerProcess:
         return pipe.recv()
 
     def _started(self) -> Connection:
-        if self._pipe is not None and self._process.is_alive():
-            return self._pipe
+        self.start()
+        pipe = self._pipe
+        assert pipe is not None
+        if not self._is_ready:
+            self._await_ready(pipe)
+        return pipe
+
+    def _spawn(self) -> None:
         self.close()
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
@@ -75,16 +91,18 @@ class WorkerProcess:
                 self._process.start()
         theirs.close()
         self._pipe = ours
+
+    def _await_ready(self, pipe: Connection) -> None:
         try:
-            if not ours.poll(_START_SECONDS):
+            if not pipe.poll(_START_SECONDS):
                 raise self._death("the model was not loaded in time")
-            failure = ours.recv()
+            failure = pipe.recv()
         except (EOFError, OSError):
             raise self._death() from None
         if failure is not None:  # the model itself: no page will fare better
             self.close()
             raise failure
-        return ours
+        self._is_ready = True
 
     def _death(self, reason: str | None = None) -> WorkerDiedError:
         if reason is None:
@@ -107,6 +125,7 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Ends the process."""
+        self._is_ready = False
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
