@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 from crispvl.options import InputOptions
 from crispvl.server import decoding
+from crispvl.server.admission import Admission
 from crispvl.server.decoding import DecodedDocument, DecoderPool
 from crispvl.server.errors import ApiError
 from pikepdf import Pdf, Stream
@@ -76,6 +77,29 @@ async def test_slow_pages_keep_no_other_waiting(
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
         await (await opened(pool, receipt)).page(1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_left", [False, True], ids=["drawn", "left"])
+async def test_others_have_the_turn_of_a_slow_page_while_it_is_decoded(
+    monkeypatch: pytest.MonkeyPatch, is_left: bool
+) -> None:
+    admission = Admission(1, 0, 60.0)
+    async with pool_of_one(monkeypatch) as pool, admission.turn() as turn:
+        document = await opened(pool, triangles(2500))
+        drawing = asyncio.ensure_future(document.page(1, turn.given_up))
+        while admission.n_running and not drawing.done():
+            await asyncio.sleep(0.01)
+        async with admission.turn():
+            assert admission.n_running == 1
+            assert not drawing.done()  # even once it is decoded
+            if is_left:
+                drawing.cancel()
+                await asyncio.gather(drawing, return_exceptions=True)
+        await asyncio.gather(drawing, return_exceptions=True)
+        assert drawing.cancelled() == is_left
+        assert admission.n_running == (0 if is_left else 1)
+    assert admission.n_running == 0
 
 
 @pytest.mark.anyio

@@ -25,16 +25,35 @@ class Turn:
 
     def __init__(self, admission: Admission, asked: float) -> None:
         self._admission = admission
+        self.queue_ms = 0.0
+        self._begin(asked)
+
+    def _begin(self, asked: float) -> None:
         self._begun = time.monotonic()
         self._has_ended = False
-        self.queue_ms = 1000 * (self._begun - asked)
-        admission.begin()
+        self.queue_ms += 1000 * (self._begun - asked)
+        self._admission.begin()
 
     def end(self) -> None:
         """Ends it, as soon as nothing is written any more, however long that takes to send."""
         if not self._has_ended:
             self._has_ended = True
             self._admission.end(time.monotonic() - self._begun)
+
+    @asynccontextmanager
+    async def given_up(self) -> AsyncIterator[None]:
+        """Lets others have it meanwhile, and waits for another one in the end.
+
+        It has ended where something is raised meanwhile.
+
+        Raises:
+            ApiError: 503 where no other one came in time, or where there are no more.
+        """
+        self.end()
+        yield
+        asked = time.monotonic()
+        await self._admission.wait()
+        self._begin(asked)
 
 
 class Admission:
@@ -77,7 +96,14 @@ class Admission:
                 or where there are no more.
         """
         started = time.monotonic()
-        await self._wait()
+        if self._turns.locked() and self.n_waiting >= self._n_most_waiting and not self._is_closed:
+            raise ApiError(
+                429,
+                "[server] expected a free place in the queue; found it full; try again later",
+                "queue_full",
+                retry_after=self._retry_after(),
+            )
+        await self.wait()
         turn = Turn(self, started)
         try:
             yield turn
@@ -94,16 +120,14 @@ class Admission:
         self._turns.release()
         self._mean_s += 0.1 * (seconds - self._mean_s)
 
-    async def _wait(self) -> None:
+    async def wait(self) -> None:
+        """Waits until a turn may begin, however many others wait for that.
+
+        Raises:
+            ApiError: 503 where that did not come in time, or where there are no more turns.
+        """
         if self._is_closed:
             raise shutting_down()
-        if self._turns.locked() and self.n_waiting >= self._n_most_waiting:
-            raise ApiError(
-                429,
-                "[server] expected a free place in the queue; found it full; try again later",
-                "queue_full",
-                retry_after=self._retry_after(),
-            )
         with anyio.move_on_after(self._time_limit) as waiting:
             self._waiting.add(waiting)
             try:

@@ -47,7 +47,8 @@ async def chat_completions(request: Request, body: wire.ChatRequest) -> Any:
     options = [read_options(body, body, n_tokens, i) for i in range(body.n or 1)]
     model = await stack.enter_async_context(state.models.use(body.model))
     turn = await stack.enter_async_context(model.admission.turn())
-    turns = await state.conversations.build(body.messages, options[0])
+    conversations = state.conversations(turn.given_up)
+    turns = await conversations.build(body.messages, options[0])
     writes = [_writing(state, model.ocr, turns, chosen, body) for chosen in options]
     run = await begin_answers(state, model, turn, writes, body.stops, stack)
     writer = _Writer(run, body)

@@ -14,7 +14,7 @@ from crispvl.options import ReadOptions, Task
 from crispvl.prompts.messages import ImagePart
 from crispvl.prompts.tasks import question
 from crispvl.reading.pages import tile_limits
-from crispvl.server.decoding import DecoderPool
+from crispvl.server.decoding import Aside, DecoderPool
 from crispvl.server.errors import ApiError, too_long
 from crispvl.server.media import Media
 from crispvl.server.wire import chat as wire
@@ -33,11 +33,13 @@ class ConversationBuilder:
     Args:
         media: Loads what addresses name.
         decoders: Decode it.
+        aside: See `crispvl.server.decoding.Aside`.
     """
 
-    def __init__(self, media: Media, decoders: DecoderPool) -> None:
+    def __init__(self, media: Media, decoders: DecoderPool, aside: Aside) -> None:
         self._media = media
         self._decoders = decoders
+        self._aside = aside
 
     async def build(self, messages: Sequence[wire.ChatMessage], options: ReadOptions) -> list[Turn]:
         """Returns turns for `crispvl.CrispOCR.chat`, a document being an image per page.
@@ -72,10 +74,10 @@ class ConversationBuilder:
     ) -> list[ImagePart]:
         address, max_tiles = _address(part)
         data = await self._media.load(address, param)
-        document = await self._decoders.open(data, options, param)
+        document = await self._decoders.open(data, options, param, self._aside)
         parts = []
         for number in document.numbers:
-            page = await document.page(number)
+            page = await document.page(number, self._aside)
             left.take(page, param)
             parts.append(ImagePart(page, max_tiles=max_tiles))
         return parts

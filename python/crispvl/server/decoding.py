@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from PIL import Image
@@ -21,7 +21,10 @@ PATIENT_S = 10.0
 """The same for a document that was too slow for that."""
 
 MAX_SLOW = 4
-"""Slow documents, of which one is decoded at a time; the others' turns are lost to everybody."""
+"""Slow documents, of which one is decoded at a time; each may have its page in memory."""
+
+Aside = Callable[[], AbstractAsyncContextManager[None]]
+"""Is entered while a slow document is decoded: what others can use meanwhile is given up there."""
 
 
 class DecodedDocument:
@@ -51,32 +54,33 @@ class DecodedDocument:
         self.numbers: list[int] = []
         self.n_pages = 0
 
-    async def open(self) -> None:
+    async def open(self, aside: Aside = nullcontext) -> None:
         """Learns which pages there are."""
-        await self._ask(None)
+        await self._ask(None, aside)
 
-    async def page(self, number: int) -> Image.Image:
+    async def page(self, number: int, aside: Aside = nullcontext) -> Image.Image:
         """Returns a page as RGB, which says in its ``info`` whether its data is damaged.
 
         Raises:
             ApiError: It is damaged or too large.
         """
-        reply, pixels = await self._ask({"do": "page", "number": number})
+        reply, pixels = await self._ask({"do": "page", "number": number}, aside)
         size = int(reply["width"]), int(reply["height"])
         image = Image.frombytes("RGB", size, pixels)
         if reply["damaged"]:
             image.info[DAMAGED] = True
         return image
 
-    async def _ask(self, request: dict[str, Any] | None) -> Reply:
+    async def _ask(self, request: dict[str, Any] | None, aside: Aside) -> Reply:
         """Returns the reply to a request once it is open, or else to its opening."""
-        try:
+        if not self.is_slow:
+            try:
+                return await self._ask_once(request)
+            except SlowError:
+                self.is_slow = True
+        # What was given up is waited for within the place: so few pages wait for it in memory.
+        async with self._pool.slow_place(self.param), aside():
             return await self._ask_once(request)
-        except SlowError:
-            if self.is_slow:
-                raise
-        self.is_slow = True
-        return await self._ask_once(request)
 
     async def _ask_once(self, request: dict[str, Any] | None) -> Reply:
         limit = {"cpu_limit_s": PATIENT_S if self.is_slow else QUICK_S}
@@ -113,19 +117,22 @@ class DecoderPool:
         self.max_pixels = max_pixels
         self.max_pages = max_pages
 
-    async def open(self, data: bytes, options: InputOptions, param: str) -> DecodedDocument:
+    async def open(
+        self, data: bytes, options: InputOptions, param: str, aside: Aside = nullcontext
+    ) -> DecodedDocument:
         """Returns a document that is known to open.
 
         Args:
             data: Its bytes.
             options: Which pages are wanted, and how they are drawn.
             param: What it is called in the request.
+            aside: See `Aside`.
 
         Raises:
             ApiError: It is damaged, of an unknown kind, too large, or has too many pages.
         """
         document = DecodedDocument(self, data, options, param)
-        await document.open()
+        await document.open(aside)
         if len(document.numbers) > self.max_pages:
             raise ApiError(
                 422,
@@ -138,12 +145,8 @@ class DecoderPool:
 
     @asynccontextmanager
     async def lend(self, document: DecodedDocument) -> AsyncIterator[DecoderProcess]:
-        """Lends a process, one that has the document open already if there is such.
-
-        Raises:
-            ApiError: 503 where a slow document has too many others before it.
-        """
-        async with self._slow_place(document) if document.is_slow else self._free:
+        """Lends a process, one that has the document open already if there is such."""
+        async with self._free_slow if document.is_slow else self._free:
             decoder = self._pick(document) or await self._start(document.is_slow)
             try:
                 yield decoder
@@ -156,20 +159,27 @@ class DecoderPool:
             self._idle.append(decoder)
 
     @asynccontextmanager
-    async def _slow_place(self, document: DecodedDocument) -> AsyncIterator[None]:
+    async def slow_place(self, param: str) -> AsyncIterator[None]:
+        """Counts one of the slow documents that are under way.
+
+        Args:
+            param: What it is called in the request.
+
+        Raises:
+            ApiError: 503 where there are too many others.
+        """
         if self._n_slow == MAX_SLOW:
             raise ApiError(
                 503,
-                f"[{document.param}] expected a file that is decoded in little time, or few such "
+                f"[{param}] expected a file that is decoded in little time, or few such "
                 f"files at once; found more than {MAX_SLOW}; try again later",
                 "decoders_busy",
-                document.param,
+                param,
                 retry_after=round(PATIENT_S),
             )
         self._n_slow += 1
         try:
-            async with self._free_slow:
-                yield
+            yield
         finally:
             self._n_slow -= 1
 

@@ -117,8 +117,8 @@ class PagesReader:
     async def _read(self, number: int) -> None:
         async with AsyncExitStack() as stack:
             async with self._decoding:  # pages that wait for the one before them have no turn
-                await stack.enter_async_context(self._model.admission.turn())
-                image = await self._document.page(number)
+                turn = await stack.enter_async_context(self._model.admission.turn())
+                image = await self._document.page(number, turn.given_up)
             shown = await to_thread.run_sync(data_address, image) if self._preview else None
             self._events.put_nowait((number, PageDecoded(image.width, image.height, shown)))
 

@@ -8,7 +8,7 @@ from typing import cast
 from fastapi import Request
 
 from crispvl.server.conversation import ConversationBuilder
-from crispvl.server.decoding import DecoderPool
+from crispvl.server.decoding import Aside, DecoderPool
 from crispvl.server.kept import KeptDocuments
 from crispvl.server.media import Media
 from crispvl.server.metrics import Metrics
@@ -40,9 +40,13 @@ class ServerState:
     is_draining: bool = False
     failure: Exception | None = None
 
-    @property
-    def conversations(self) -> ConversationBuilder:
-        return ConversationBuilder(self.media, self.decoders)
+    def conversations(self, aside: Aside) -> ConversationBuilder:
+        """Returns what makes the conversation of one request.
+
+        Args:
+            aside: See `crispvl.server.decoding.Aside`.
+        """
+        return ConversationBuilder(self.media, self.decoders, aside)
 
     def end(self) -> None:
         """Stops what runs, and refuses what waits."""
