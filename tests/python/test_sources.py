@@ -37,11 +37,11 @@ GREYS = [10, 90, 170, 250]
 PICTURES = [Image.new("L", (40, 20 + grey), grey) for grey in GREYS]
 PDF = pdf_files.pdf(PICTURES)
 WRITTEN = {
-    "AVIF": "avif", "BLP": "blp", "BMP": "bmp", "DDS": "dds", "GIF": "gif", "ICO": "ico",
-    "JPEG": "jif", "JPEG2000": "jp2", "MSP": "msp", "PCX": "pcx", "PNG": "png", "PPM": "pfm",
-    "QOI": "qoi", "SGI": "sgi", "TGA": "tga", "TIFF": "tif", "WEBP": "webp", "XBM": "xbm",
+    "AVIF": "avif", "BMP": "bmp", "GIF": "gif", "JPEG": "jif", "JPEG2000": "jp2", "MSP": "msp",
+    "PCX": "pcx", "PNG": "png", "PPM": "pfm",
+    "QOI": "qoi", "SGI": "sgi", "TGA": "tga", "TIFF": "tif", "WEBP": "webp",
 }  # fmt: skip
-"""What Pillow writes and reads, with a suffix of each."""
+"""What Pillow writes and reads of the kinds of pages, with a suffix of each."""
 
 
 def greys(document: Any, **options: Any) -> list[int]:
@@ -471,13 +471,24 @@ def test_every_picture_of_a_pnm_stream_is_a_page(mode: str) -> None:
 
 
 @pytest.mark.parametrize("form", sorted(WRITTEN))
-def test_what_can_be_decoded_is_taken_from_a_folder(form: str, tmp_path: Path) -> None:
+def test_every_kind_that_pages_are_kept_in_is_taken_from_a_folder(
+    form: str, tmp_path: Path
+) -> None:
     path = tmp_path / f"a.{WRITTEN[form].upper()}"
-    mode = {"MSP": "1", "XBM": "1", "BLP": "P", "QOI": "RGB"}.get(form, "L")
+    mode = {"MSP": "1", "QOI": "RGB"}.get(form, "L")
     page = Image.new("L", (64, 64), 200).convert(mode)
     page.convert("F" if path.suffix == ".PFM" else mode).save(path, form)
     assert list(expand([str(tmp_path)])) == [str(path)]
     assert sizes(path) == [(64, 64)]
+
+
+@pytest.mark.parametrize("form", ["ICO", "DDS"])
+def test_icons_and_textures_are_read_only_when_they_are_named(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{form.lower()}"
+    Image.new("RGB", (64, 64)).save(path, form)
+    assert sizes(path) == [(64, 64)]
+    with pytest.raises(DocumentError):
+        list(expand([str(tmp_path)]))
 
 
 @pytest.mark.parametrize(
