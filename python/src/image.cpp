@@ -9,6 +9,7 @@
 #include "image/jpeg_damage.h"
 #include "image/lzw_damage.h"
 #include "image/tiling.h"
+#include "image/vp8_damage.h"
 
 namespace crispvl::binding {
 
@@ -57,6 +58,14 @@ void bind_image(py::module_& m) {
             const std::string_view view = data;
             const WithoutGil without;
             return jpeg_is_damaged(reinterpret_cast<const uint8_t*>(view.data()), view.size());
+        },
+        "data"_a);
+    m.def(
+        "vp8_is_damaged",
+        [](const py::bytes& data) {
+            const std::string_view view = data;
+            const WithoutGil without;
+            return vp8_is_damaged(reinterpret_cast<const uint8_t*>(view.data()), view.size());
         },
         "data"_a);
     m.def(

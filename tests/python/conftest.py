@@ -229,7 +229,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
 
     module = types.ModuleType("crispvl._core")
     names = "FaxGroup count_lzw_values damaged_gif_frame fax_agrees ground_of is_blank"
-    names += " jpeg_is_damaged usable_cores visual_spans"
+    names += " jpeg_is_damaged usable_cores visual_spans vp8_is_damaged"
     with contextlib.suppress(ImportError):  # what needs no model
         for name in names.split():
             setattr(module, name, getattr(importlib.import_module("crispvl._core"), name))

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from crispvl import CrispOCR
 from crispvl.cli import main
 from crispvl.errors import ImageError
-from crispvl.inputs.damage import DAMAGED
+from crispvl.inputs.damage import DAMAGED, damaged_from
 from crispvl.inputs.decoding import Frames
 from crispvl.inputs.sources import open_source
 from PIL import Image, ImageDraw
@@ -367,7 +368,7 @@ def test_pages_of_a_gif_are_flagged_from_the_damage_on() -> None:
 COMPLAINS = """
 import sys
 from PIL import Image
-from crispvl.inputs.damage import DAMAGED
+from crispvl.inputs.damage import DAMAGED, damaged_from
 from crispvl.inputs.images import open_image
 for source in (sys.argv[1], Image.open(sys.argv[1])):
     print(DAMAGED in open_image(source).info)
@@ -381,6 +382,50 @@ def complained_of(data: bytes, folder: Path) -> tuple[str, str]:
     command = [sys.executable, "-c", COMPLAINS, str(file)]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     return found.stdout, found.stderr
+
+
+def webp(page: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    page.save(file, "WEBP", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("quality", [0, 30, 80, 100])
+@pytest.mark.parametrize("method", [0, 4, 6])
+def test_a_lossy_webp_is_flagged_where_its_codes_are_damaged(quality: int, method: int) -> None:
+    pytest.importorskip("crispvl._core")
+    clear = written().convert("RGBA")
+    clear.putalpha(200)
+    for page in (written(), clear, Image.effect_noise((70, 33), 90), Image.new("L", (9, 9), 255)):
+        assert not is_flagged(webp(page, quality=quality, method=method))
+    data = webp(written(), quality=quality, method=method)
+    n_noticed = n_wrong = 0
+    for tenth in range(2, 10):
+        damaged = without(data, tenth * len(data) // 10 - 40)
+        with contextlib.suppress(ImageError):  # what its decoder notices itself
+            picture = Frames(damaged).load(0)
+            n_wrong += 1
+            n_noticed += DAMAGED in picture.info
+    assert n_wrong > 0
+    assert n_noticed >= n_wrong - 1  # what follows may be as long as what was there
+
+
+def test_frames_of_a_webp_are_flagged_from_the_damaged_one_on() -> None:
+    pytest.importorskip("crispvl._core")
+    pages = [written((400, 300 + 2 * i)).resize((400, 300)) for i in range(3)]
+    data = webp(pages[0], save_all=True, append_images=pages[1:], allow_mixed=False, kmax=0)
+    second = data.index(b"ANMF", data.index(b"ANMF") + 4)
+    assert damaged_from(data) is None
+    assert damaged_from(without(data, second + 900)) == 1
+    frames = Frames(data)
+    assert not any(DAMAGED in frames.load(i).info for i in range(3))
+
+
+def test_webp_files_without_a_loss_or_with_notes_are_whole() -> None:
+    pytest.importorskip("crispvl._core")
+    assert not is_flagged(webp(written(), lossless=True))
+    assert not is_flagged(webp(written(), exif=b"Exif\0\0 and so on", xmp=b"<x/>"))
+    assert not is_flagged(webp(written()) + b"and more")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Pillow holds libtiff within itself there")

@@ -10,9 +10,10 @@ import zlib
 
 from PIL import Image
 
-from crispvl.inputs.damaged_data import is_damaged_jpeg
+from crispvl.inputs.damaged_data import is_damaged_jpeg, is_damaged_vp8
 from crispvl.inputs.tiff import is_tiff
 from crispvl.inputs.tiff_damage import is_damaged_tiff
+from crispvl.inputs.webp import is_webp, lossy_pictures
 
 DAMAGED = "damaged"
 """Key in the ``info`` of a picture that was made of damaged data."""
@@ -31,17 +32,20 @@ def is_damaged(data: bytes, image: Image.Image) -> bool:
         return is_damaged_jpeg(data)
     if data.startswith(_PNG_MARK):
         return _is_damaged_png(data)
-    if data.startswith(_GIF_MARK):
+    if data.startswith(_GIF_MARK) or is_webp(data):
         return damaged_from(data) is not None
     return is_tiff(data) and is_damaged_tiff(data, image)
 
 
 def damaged_from(data: bytes) -> int | None:
-    """Returns the first frame of a GIF whose data is damaged, counted from 0.
+    """Returns the first frame of a GIF or WebP whose data is damaged, counted from 0.
 
-    It may be the one behind the last frame, where the file breaks off. None where all are whole,
-    and of other kinds of pictures.
+    It may be the one behind the last frame, where a GIF breaks off. None where all are whole, and
+    of other kinds of pictures.
     """
+    if is_webp(data):
+        pictures = enumerate(lossy_pictures(data))
+        return next((i for i, coded in pictures if coded and is_damaged_vp8(coded)), None)
     if not data.startswith(_GIF_MARK):
         return None
     try:

@@ -1,8 +1,8 @@
 """Coded data that a decoder makes pixels of although it is damaged, one coding each.
 
-The codes of a JPEG are gone through by the core, rows of black and white are encoded again as ITU-T
-T.4 and T.6 lay it down bit by bit, deflated data is asked for its checksum. LZW and PackBits have
-none: of these it is counted how much they hold, which damage mostly changes.
+The codes of a JPEG and of VP8 are gone through by the core, rows of black and white are encoded
+again as ITU-T T.4 and T.6 lay it down bit by bit, deflated data is asked for its checksum. LZW and
+PackBits have none: of these it is counted how much they hold, which damage mostly changes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,15 @@ def is_damaged_jpeg(data: bytes) -> bool:
     except ImportError:  # a picture can be decoded without the core
         return False
     return jpeg_is_damaged(data)
+
+
+def is_damaged_vp8(data: bytes) -> bool:
+    """Returns whether a key frame of VP8, as in a lossy WebP, is damaged."""
+    try:
+        from crispvl._core import vp8_is_damaged
+    except ImportError:  # a picture can be decoded without the core
+        return False
+    return vp8_is_damaged(data)
 
 
 def count_deflated(data: bytes, most: int) -> int | None:

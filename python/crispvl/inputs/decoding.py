@@ -80,7 +80,7 @@ class Frames:
 
     @cached_property
     def _damaged_from(self) -> int | None:
-        """The first frame of a GIF that is damaged; what breaks off is told with the last one."""
+        """The first damaged frame of a GIF or WebP; what breaks off is told with the last one."""
         i_frame = damaged_from(self._data)
         return None if i_frame is None else min(i_frame, self.n_frames - 1)
 
