@@ -290,6 +290,32 @@ def test_a_question_is_answered_below_the_text(page: Any) -> None:
     assert answer
 
 
+def test_an_answer_can_be_stopped(page: Any) -> None:
+    page.route("**/v1/chat/completions", lambda route: None)  # one that never comes
+    page.click("#sample")
+    page.wait_for_selector(READ)
+    page.fill("#question", "OCR")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".turn.live")
+    page.click('#ask [name="hush"]')
+    page.wait_for_selector(".turn.live", state="detached")
+    assert page.inner_text("#status") == "Stopped."
+    page.unroute("**/v1/chat/completions")
+    page.keyboard.type("OCR")  # where the focus is again
+    page.click('#ask [name="send"]')
+    page.wait_for_selector(".turn:not(.mine):not(.live):not(:empty)")
+
+
+@pytest.mark.parametrize("layout", ["lines", "page"])
+def test_what_is_said_about_questions_is_true_of_the_model_that_read(
+    page: Any, layout: str
+) -> None:
+    page.route("**/v1/models/*", lambda route: route.fulfill(json={"layout": layout}))
+    page.click("#sample")
+    page.wait_for_selector("#talk")
+    page.wait_for_selector("#advice", state="visible" if layout == "lines" else "hidden")
+
+
 def test_a_line_is_shown_on_both_sides_by_mouse_and_by_keyboard(page: Any) -> None:
     page.click("#sample")
     page.wait_for_selector(READ)

@@ -10,6 +10,7 @@ class Questions {
       const question = form.question.value.trim();
       if (question && !this.running) this.ask(question);
     });
+    form.hush.addEventListener("click", () => this.stop());
   }
 
   clear() {
@@ -31,6 +32,7 @@ class Questions {
     const answer = make("p", { class: "turn live" });
     this.log.append(answer);
     this.running = new AbortController();
+    this.setBusy(true);
     try {
       const first = [{ type: "file", file: { file_data: await asDataAddress(file), filename: file.name } }];
       const turns = [...this.turns, { role: "user", content: question }];
@@ -46,10 +48,18 @@ class Questions {
       }
       this.turns = [...turns, { role: "assistant", content: answer.textContent }];
     } catch (error) {
-      if (error.name !== "AbortError") fail(error);
+      if (error.name === "AbortError") say("Stopped.");
+      else fail(error);
     } finally {
       answer.classList.remove("live");
       this.running = null;
+      this.setBusy(false);
     }
+  }
+
+  setBusy(busy) {
+    const hadFocus = this.form.contains(document.activeElement);
+    [this.form.send.hidden, this.form.hush.hidden] = [busy, !busy];
+    if (hadFocus) this.form.question.focus(); // the button that had it may be hidden now
   }
 }

@@ -122,6 +122,7 @@ const handlers = {
     find("copy").disabled = false;
     find("save").hidden = !data.id;
     find("talk").hidden = false;
+    advise(data.model).catch(fail);
   },
 };
 
@@ -190,7 +191,7 @@ document.addEventListener("paste", (event) => {
   const pasted = [...event.clipboardData.files][0];
   if (pasted) { event.preventDefault(); read(pasted); }
 });
-document.addEventListener("keydown", (event) => { if (event.key === "Escape" && reading) stop(); });
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") stop(); });
 
 async function listModels() {
   const response = await reached(fetch("v1/models"));
@@ -198,6 +199,12 @@ async function listModels() {
   const cards = (await response.json()).data;
   find("model").replaceChildren(...cards.map((card) => make("option", { value: card.id }, card.id)));
   find("model-field").hidden = cards.length < 2;
-  find("advice").hidden = !cards[0].layout || cards[0].layout === "page";
+}
+
+/** Says what questions are good for, of a model that is loaded now. */
+async function advise(model) {
+  const response = await reached(fetch(`v1/models/${encodeURIComponent(model)}`));
+  if (!response.ok) throw await problem(response);
+  find("advice").hidden = (await response.json()).layout === "page";
 }
 listModels().catch(fail);
