@@ -428,6 +428,26 @@ def test_webp_files_without_a_loss_or_with_notes_are_whole() -> None:
     assert not is_flagged(webp(written()) + b"and more")
 
 
+def qoi(page: Image.Image) -> bytes:
+    file = io.BytesIO()
+    page.save(file, "QOI")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_qoi_is_flagged_where_its_codes_do_not_end_with_its_pixels(mode: str) -> None:
+    noise = Image.effect_noise((70, 33), 90).convert(mode)
+    for page in (written(), noise, Image.new(mode, (200, 99), "white")):
+        data = qoi(page)
+        assert not is_flagged(data)
+        assert not is_flagged(data + b"and more")
+        assert is_flagged(data[:-8] + data[-9:])
+        assert is_flagged(data[:-1])
+    damaged = without(qoi(written()), 900)
+    with contextlib.suppress(ImageError):  # too few pixels are refused
+        assert is_flagged(damaged)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Pillow holds libtiff within itself there")
 def test_what_libtiff_prints_becomes_the_flag(tmp_path: Path) -> None:
     pytest.importorskip("crispvl._core")

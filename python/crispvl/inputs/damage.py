@@ -10,7 +10,7 @@ import zlib
 
 from PIL import Image
 
-from crispvl.inputs.damaged_data import is_damaged_jpeg, is_damaged_vp8
+from crispvl.inputs.damaged_data import is_damaged_jpeg, is_damaged_qoi, is_damaged_vp8
 from crispvl.inputs.tiff import is_tiff
 from crispvl.inputs.tiff_damage import is_damaged_tiff
 from crispvl.inputs.webp import is_webp, lossy_pictures
@@ -18,7 +18,7 @@ from crispvl.inputs.webp import is_webp, lossy_pictures
 DAMAGED = "damaged"
 """Key in the ``info`` of a picture that was made of damaged data."""
 
-_JPEG_MARK, _PNG_MARK, _GIF_MARK = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF8"
+_JPEG_MARK, _PNG_MARK, _GIF_MARK, _QOI_MARK = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF8", b"qoif"
 
 
 def is_damaged(data: bytes, image: Image.Image) -> bool:
@@ -32,6 +32,8 @@ def is_damaged(data: bytes, image: Image.Image) -> bool:
         return is_damaged_jpeg(data)
     if data.startswith(_PNG_MARK):
         return _is_damaged_png(data)
+    if data.startswith(_QOI_MARK):
+        return is_damaged_qoi(data)
     if data.startswith(_GIF_MARK) or is_webp(data):
         return damaged_from(data) is not None
     return is_tiff(data) and is_damaged_tiff(data, image)

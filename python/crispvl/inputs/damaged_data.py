@@ -7,6 +7,7 @@ PackBits have none: of these it is counted how much they hold, which damage most
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 
@@ -18,6 +19,9 @@ ROWS, GROUP_3, GROUP_4 = 2, 3, 4  # TIFF's compressions of black and white
 _TWO_DIMENSIONS, _UNCOMPRESSED = 1, 2  # bits of TIFF's T4Options
 _PIECE_BYTES = 1 << 20  # unpacked at a time
 _END_OF_RUNS = 128
+_QOI_HEAD_BYTES, _QOI_END = 14, bytes(7) + b"\1"
+_QOI_LUMA, _QOI_RUN, _QOI_RGB = 2, 3, 0xFE  # two bits of a code each, and a code of its own
+_QOI_COLOUR_BYTES = {_QOI_RGB: 4, 0xFF: 5}
 _LEAST_SEGMENT, _UNKNOWN_LENGTH = 11, 0xFFFF_FFFF  # of JBIG2
 
 
@@ -36,6 +40,17 @@ def is_damaged_vp8(data: bytes) -> bool:
     except ImportError:  # a picture can be decoded without the core
         return False
     return vp8_is_damaged(data)
+
+
+def is_damaged_qoi(data: bytes) -> bool:
+    """Returns whether the codes of a QOI end before or after its pixels, or its end is missing."""
+    n_pixels, at = math.prod(struct.unpack_from(">II", data, 4)), _QOI_HEAD_BYTES
+    end = data.rfind(_QOI_END)
+    while at < end and n_pixels > 0:
+        code = data[at]
+        at += _QOI_COLOUR_BYTES.get(code) or (2 if code >> 6 == _QOI_LUMA else 1)
+        n_pixels -= (code & 0x3F) + 1 if code >> 6 == _QOI_RUN and code < _QOI_RGB else 1
+    return at != end or n_pixels != 0
 
 
 def count_deflated(data: bytes, most: int) -> int | None:
