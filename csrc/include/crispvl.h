@@ -31,7 +31,7 @@
  * ERRORS. Whatever can fail returns a crispvl_status; CRISPVL_OK is 0. The sentence that says what
  * was expected, what was found and what to do is crispvl_last_error(), per thread. A call that
  * fails sets its outputs to NULL or 0 and leaves every handle as it was. Nothing throws, prints or
- * exits, and every argument is checked: a null handle is CRISPVL_ERROR_ARGUMENT, not a crash.
+ * exits, and every argument is checked: a null handle gives CRISPVL_ERROR_ARGUMENT, not a crash.
  *
  * OWNERSHIP. What a function gives through a `crispvl_x** out` is yours until crispvl_x_free(),
  * which takes NULL. Pointers that an accessor returns live as long as the handle they came from.
@@ -40,10 +40,10 @@
  *
  * THREADS. A model, a result and a cancel flag may be used by any number of threads at once; models
  * and sessions share no state. A session or a sampler belongs to one thread at a time. Freeing a
- * handle must be its last use. Requests of one model are computed one graph after the other, on the
- * model's own threads; callbacks come on the thread that made the call. A fork may go on with a
- * model on the CPU, not with one on a GPU (CRISPVL_ERROR_DEVICE). A call needs 192 KiB of its
- * thread's stack; where less is left, it is CRISPVL_ERROR_MEMORY.
+ * handle must be its last use. Requests to one model are computed one graph after the other, on the
+ * model's own threads; callbacks run on the thread that made the call. A forked process may
+ * continue to use a model on the CPU, but not one on a GPU (CRISPVL_ERROR_DEVICE). A call needs 192
+ * KiB of its thread's stack; if less is left, it returns CRISPVL_ERROR_MEMORY.
  *
  * UNITS AND TEXT. Strings are UTF-8 and end in NUL; invalid UTF-8 counts as U+FFFD. Times are
  * milliseconds, sizes pixels (`_px`) or bytes (`_bytes`), log-probabilities natural. Arrays are
@@ -77,7 +77,7 @@ extern "C" {
 
 #define CRISPVL_ABI_VERSION 1
 
-/* The library's CRISPVL_ABI_VERSION: compare it with the header's where they may differ. */
+/* The library's CRISPVL_ABI_VERSION: compare it with the header's if they may differ. */
 CRISPVL_API uint32_t crispvl_abi_version(void);
 
 /* The library's version, such as "0.1.0". */
@@ -94,7 +94,7 @@ typedef enum crispvl_status {
     CRISPVL_ERROR_MEMORY = 7,           /* an allocation that failed, or a stack too small */
     CRISPVL_ERROR_CANCELLED = 8,        /* stopped through a crispvl_cancel */
     CRISPVL_ERROR_INTERNAL = 9,         /* a fault of crispvl: please report it */
-    CRISPVL_ERROR_BUFFER = 10           /* a buffer too small; the count says what is needed */
+    CRISPVL_ERROR_BUFFER = 10           /* a buffer too small; the count tells what is needed */
 } crispvl_status;
 
 /* The status in a word, such as "model_file". Never NULL. */
@@ -132,10 +132,10 @@ typedef struct crispvl_load_params {
     const void* mmproj_data; /* instead of mmproj, with data */
     size_t n_mmproj_data_bytes;
     const char* device; /* "auto" (default), "cpu", "cuda", "cuda:1", "metal", "vulkan" ... */
-    int32_t n_threads;  /* CPU threads; 0 (default): one per physical core */
+    int32_t n_threads;  /* CPU threads; 0 (default): one per core that the process may use */
     int32_t vocab_only; /* 1: tokenizer only, no weights are needed; default 0 */
     int32_t exact;      /* 1: float32 throughout (CUDA: TF32), for comparisons; default 0 */
-    int32_t no_mmap;    /* 1: files are copied, and may change or go away after; default 0 */
+    int32_t no_mmap;    /* 1: files are copied, and may change or be deleted later; default 0 */
 } crispvl_load_params;
 
 /* Fills in defaults; `struct_size` is sizeof(crispvl_load_params). */
@@ -146,7 +146,7 @@ CRISPVL_API crispvl_status crispvl_model_load(const crispvl_load_params* params,
 CRISPVL_API void crispvl_model_free(crispvl_model* model);
 
 typedef struct crispvl_model_info {
-    const char* name;   /* of the model, as its file says; "" where it does not */
+    const char* name;   /* of the model, from its file; "" if it has none */
     const char* device; /* where it runs, such as "CPU" or "CUDA0"; "" with vocab_only */
     int32_t n_threads;  /* CPU threads; 0 with vocab_only */
     int32_t vocab_size; /* tokens of the tokenizer */
@@ -210,35 +210,36 @@ typedef enum crispvl_task { CRISPVL_TASK_TEXT = 0, CRISPVL_TASK_MARKDOWN = 1 } c
 /* How a page is shown to the model. The bundled model was made for lines, published ones for the
  * page as a whole. */
 typedef enum crispvl_layout {
-    CRISPVL_LAYOUT_DEFAULT = 0, /* as the model's file says; `page` where it says nothing, or where
-                                   there is a `prompt` */
-    CRISPVL_LAYOUT_PAGE = 1,    /* a grid of tiles, and an answer to it: the published rule */
-    CRISPVL_LAYOUT_LINES = 2,   /* its lines are found and read by themselves, many at a time; the
-                                   result knows the place of each line and word */
-    CRISPVL_LAYOUT_AUTO = 3,    /* as suits the page and the model best: `page` where there is a
-                                   `prompt`, `lines` where the model was made for them; otherwise
-                                   `page` where print is large enough on the model's tiles, and
+    CRISPVL_LAYOUT_DEFAULT = 0, /* as the model's file says; `page` if it does not, or if there is a
+                                   `prompt` */
+    CRISPVL_LAYOUT_PAGE = 1,    /* one grid of tiles and one answer: the published rule */
+    CRISPVL_LAYOUT_LINES = 2,   /* its lines are found and read separately, many at a time; the
+                                   result has the position of each line and word */
+    CRISPVL_LAYOUT_AUTO = 3,    /* as suits the page and the model best: `page` if there is a
+                                   `prompt`, `lines` if the model was made for them; otherwise
+                                   `page` if the print is large enough on the model's tiles, or
                                    else `blocks` */
-    CRISPVL_LAYOUT_BLOCKS = 4   /* where print is too small, the page is cut at its white space, and
-                                   each block is read by itself */
+    CRISPVL_LAYOUT_BLOCKS = 4 /* if the print is too small, the page is cut at its white space, and
+                                 each block is read separately */
 } crispvl_layout;
 
 /* One generated token. `text` is what it completes: "" for special tokens and inside a character of
- * several tokens. The end of a text that breaks off inside a character comes with id -1. So does
- * all text of a page that is read by lines, in reading order, as soon as it is beyond doubt; and of
- * one that is read by blocks, a block at a time. */
+ * several tokens. The end of a text that breaks off inside a character has id -1. So has all text
+ * of a page that is read by lines, in reading order, as soon as it is final; and that of a page
+ * that is read by blocks, a block at a time. */
 typedef struct crispvl_token {
     int32_t id;
     float logprob;
     const char* text; /* valid during the callback */
 } crispvl_token;
 
-/* Returns 0 to go on. Another value ends the answer: the call succeeds, with what there is and
- * CRISPVL_FINISH_CANCELLED. */
+/* Returns 0 to continue. Any other value ends the answer: the call succeeds, with the text so far
+ * and CRISPVL_FINISH_CANCELLED. */
 typedef int32_t (*crispvl_token_callback)(const crispvl_token* token, void* user_data);
 
-/* Called as tiles are encoded; of a page that is read by lines, as tiles of lines are read, and
- * anew from 1 for those that are read again; of one that is read by blocks, after each block. */
+/* Called as tiles are encoded. For a page that is read by lines, it is called as tiles of lines are
+ * read, and the count starts again from 1 for those that are read again; by blocks, after each
+ * block. */
 typedef void (*crispvl_progress_callback)(int32_t n_tiles_done, int32_t n_tiles, void* user_data);
 
 typedef struct crispvl_recognize_params {
@@ -249,13 +250,13 @@ typedef struct crispvl_recognize_params {
     int32_t min_tiles;          /* fewest tiles per image; 0 (default): the model's number */
     int32_t max_tokens;         /* most tokens to generate; 0 (default): 2048, and by lines as many
                                    as the page takes */
-    int32_t ignore_stop_tokens; /* 1: go on to max_tokens, but not by lines; default 0 */
+    int32_t ignore_stop_tokens; /* 1: continue to max_tokens, but not by lines; default 0 */
     float temperature;          /* 0 (default): always the likeliest token */
     int32_t top_k;              /* sample among the k likeliest; 0 (default): among all */
-    float top_p;                /* among the likeliest that hold this probability; default 1 */
+    float top_p;                /* among the likeliest that add up to this; default 1 */
     float min_p; /* drop what is less likely than this times the likeliest; default 0 */
     float repetition_penalty;  /* divides the odds of tokens used before; default 1: off */
-    int32_t repetition_window; /* how many tokens it looks back on; 0 (default): all generated */
+    int32_t repetition_window; /* how many tokens it looks back; 0 (default): all generated */
     uint64_t seed;             /* of the sampler; default 0 */
     const crispvl_cancel* cancel;
     crispvl_token_callback on_token;
@@ -270,8 +271,8 @@ CRISPVL_API void crispvl_recognize_params_init(crispvl_recognize_params* params,
 
 typedef struct crispvl_result crispvl_result;
 
-/* Reads one image. `params` may be NULL for defaults. When it was cancelled, `*out` is what had
- * been generated before (to be freed as well), or NULL. */
+/* Reads one image. `params` may be NULL for defaults. If the call is cancelled, `*out` is what was
+ * generated before that (to be freed as well), or NULL. */
 CRISPVL_API crispvl_status crispvl_recognize(const crispvl_model* model, const crispvl_image* image,
                                              const crispvl_recognize_params* params,
                                              crispvl_result** out);
@@ -279,8 +280,8 @@ CRISPVL_API crispvl_status crispvl_recognize(const crispvl_model* model, const c
 /* Answers a conversation with any number of images or none; `prompt`, `task` and `layout` are not
  * used. The model's conversation format is the one that its file names (crispvl.chat.template).
  * Jinja templates are not evaluated: a file that has nothing else is prompted in ChatML as
- * InternVL's `-hf` templates write it, when its vocabulary has "<|im_start|>". Special tokens in a
- * message's text are plain text. */
+ * InternVL's `-hf` templates write it, if its vocabulary has "<|im_start|>". Special tokens in a
+ * message's text are treated as plain text. */
 CRISPVL_API crispvl_status crispvl_chat(const crispvl_model* model, const crispvl_message* messages,
                                         size_t n_messages, const crispvl_recognize_params* params,
                                         crispvl_result** out);
@@ -296,15 +297,15 @@ typedef struct crispvl_result_info {
     int32_t n_tokens; /* generated, without the one that ended the answer */
     int32_t n_prompt_tokens;
     int32_t n_tiles;             /* encoded, thumbnails included */
-    int32_t width_px, height_px; /* of the only image, upright; 0 where there is not one */
+    int32_t width_px, height_px; /* of the only image, upright; 0 unless there is just one */
     int32_t n_columns, n_rows;   /* of its grid of tiles; 0 by lines and by blocks */
     float confidence;      /* geometric mean of the tokens' probabilities, the end's included */
-    float stop_logprob;    /* of the token that ended the answer; NaN where none did */
+    float stop_logprob;    /* of the token that ended the answer; NaN if none did */
     double image_ms;       /* decoding and tiling */
     double encode_ms;      /* vision encoder and projector */
     double prefill_ms;     /* the prompt's pass through the decoder */
     double decode_ms;      /* all generated tokens */
-    int32_t damaged;       /* 1: an image's data is damaged; what could be decoded of it was read */
+    int32_t damaged;       /* 1: an image's data is damaged; what could be decoded was read */
     crispvl_layout layout; /* how it was read: CRISPVL_LAYOUT_PAGE, LINES or BLOCKS */
     size_t n_lines;        /* of a page that was read by lines */
     size_t n_words;        /* the same */
@@ -329,7 +330,7 @@ typedef struct crispvl_text_part {
     const char* text;    /* lives as long as the result */
     size_t start_bytes;  /* where it begins in crispvl_result_text */
     float quad_px[4][2]; /* x, y of its ink's corners on the upright page, clockwise from the text's
-                            own top left: an upright rectangle only where the text is upright */
+                            own top left: an upright rectangle only if the text is upright */
     float confidence;    /* of a line, the geometric mean over its characters; of a word, the
                             probability of its least likely token */
     int32_t block;       /* which paragraph, column or table of the page it belongs to, from 0 */
@@ -339,8 +340,8 @@ typedef struct crispvl_text_part {
 } crispvl_text_part;
 
 /* Line `i` of info.n_lines, or word `i` of info.n_words. `struct_size` is
- * sizeof(crispvl_text_part). There are none unless the page was read by lines, for otherwise the
- * model tells no places; a number beyond the last is CRISPVL_ERROR_ARGUMENT. */
+ * sizeof(crispvl_text_part). Only a page that was read by lines has any, since otherwise the model
+ * gives no positions; a number beyond the last is CRISPVL_ERROR_ARGUMENT. */
 CRISPVL_API crispvl_status crispvl_result_get_line(const crispvl_result* result, size_t i,
                                                    crispvl_text_part* line, size_t struct_size);
 CRISPVL_API crispvl_status crispvl_result_get_word(const crispvl_result* result, size_t i,
@@ -351,8 +352,8 @@ CRISPVL_API void crispvl_result_free(crispvl_result* result);
 /* ---- the low level ----------------------------------------------------------------------- */
 
 /* Functions below that fill an array take its capacity and set a count. With a NULL array they only
- * count; when the array is too small they write nothing and return CRISPVL_ERROR_BUFFER. Ids are
- * checked: another model's tokens are CRISPVL_ERROR_ARGUMENT. */
+ * count; if the array is too small, they write nothing and return CRISPVL_ERROR_BUFFER. Ids are
+ * checked: those of no token of the model are CRISPVL_ERROR_ARGUMENT. */
 
 /* The ids of a text; no BOS is added. `parse_special` 1: "<img>" and the like become one token. */
 CRISPVL_API crispvl_status crispvl_tokenize(const crispvl_model* model, const char* text,
@@ -366,15 +367,15 @@ CRISPVL_API crispvl_status crispvl_detokenize(const crispvl_model* model, const 
                                               size_t* n_bytes);
 
 /* The ids of a conversation in the model's format, as crispvl_chat makes them. Images are not
- * looked at: `n_tiles` says for each, in order, how many tiles it has. */
+ * opened: `n_tiles` gives the number of tiles of each, in order. */
 CRISPVL_API crispvl_status crispvl_build_prompt(const crispvl_model* model,
                                                 const crispvl_message* messages, size_t n_messages,
                                                 const int32_t* n_tiles, size_t n_images,
                                                 int32_t* ids, size_t capacity, size_t* n_ids);
 
 /* Cuts an image into tiles as the only one of its prompt, uint8 RGB
- * [n_tiles, tile_px, tile_px, 3], thumbnail last. 0 for
- * `max_tiles` or `min_tiles` is the model's number. `capacity_bytes` is that of `tiles`. */
+ * [n_tiles, tile_px, tile_px, 3], thumbnail last. 0 for `max_tiles` or `min_tiles` stands for the
+ * model's number. `capacity_bytes` is the size of `tiles`. */
 CRISPVL_API crispvl_status crispvl_tile_image(const crispvl_model* model,
                                               const crispvl_image* image, int32_t min_tiles,
                                               int32_t max_tiles, uint8_t* tiles,
@@ -394,7 +395,7 @@ CRISPVL_API crispvl_status crispvl_session_new(const crispvl_model* model, int32
 CRISPVL_API void crispvl_session_free(crispvl_session* session);
 
 /* Appends tokens. Each that is image_context_id takes the next of `n_rows` rows of `embeddings`
- * [n_rows, width]; without embeddings (NULL, 0) they are tokens like others. */
+ * [n_rows, width]; without embeddings (NULL, 0) they are tokens like any other. */
 CRISPVL_API crispvl_status crispvl_session_prefill(crispvl_session* session, const int32_t* ids,
                                                    size_t n_ids, const float* embeddings,
                                                    size_t n_rows, const crispvl_cancel* cancel);

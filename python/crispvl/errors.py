@@ -13,7 +13,7 @@ from typing import Any
 
 
 class CrispVLError(Exception):
-    """Base of all errors that are not a caller's slip."""
+    """Base of all errors that are not the caller's mistake."""
 
 
 class ModelFileError(CrispVLError, ValueError):

@@ -53,7 +53,9 @@ PYBIND11_MODULE(_core, m) {
     // pybind11 looks numpy up at the first array, without the GIL for a moment: a thread that
     // Python ends meanwhile would abort the process (see gil.h).
     py::dtype::of<float>();
-    py::class_<CancelToken, std::shared_ptr<CancelToken>>(m, "CancelToken")
+    py::class_<CancelToken, std::shared_ptr<CancelToken>>(
+        m, "CancelToken",
+        "Stops work from another thread: by `cancel`, after ``limit_s`` seconds, or with a parent.")
         .def(py::init<std::shared_ptr<CancelToken>, std::optional<double>>(),
              "parent"_a = std::shared_ptr<CancelToken>(), "limit_s"_a = std::nullopt)
         .def("cancel", &CancelToken::cancel)

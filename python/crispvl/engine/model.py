@@ -63,7 +63,7 @@ class Model:
         max_tiles: int | None = None,
         **settings: Any,
     ) -> Model:
-        """Brings a GGUF file, or a text model and its projector, into memory.
+        """Loads a GGUF file, or a text model and its projector, into memory.
 
         Args:
             path: Our single file, a text model, or another engine's single file.
@@ -81,7 +81,7 @@ class Model:
             ModelFileError: A file is damaged, of an unknown kind, or the two do not fit.
             DeviceError: The device does not exist.
             OutOfMemoryError: It does not fit in ``max_memory``; says what to lower.
-            ValueError: Another step, or a device besides ``max_memory``.
+            ValueError: An impossible position step, or a device besides ``max_memory``.
         """
         from crispvl._core import Model as CoreModel
         from crispvl.convert.vocabulary_file import vocabulary_as_gguf
@@ -122,17 +122,17 @@ class Model:
         Args:
             text: Any text.
             special: Whether ``<img>`` and the like become one token; else they are plain text.
-            previous: The token that the text comes after, where it is a part of a prompt. Some
+            previous: The token that the text follows, if it is a part of a prompt. Some
                 vocabularies begin a text with a space, or have tokens that take spaces along.
 
         Raises:
-            ValueError: It holds surrogates, which are no characters.
+            ValueError: It contains surrogates, which are not characters.
         """
         checked = check_encodable(text)
         return self.core.tokenize(checked, special, -1 if previous is None else previous)
 
     def detokenize(self, ids: Sequence[int]) -> str:
-        """Returns the text of ids, special tokens included; bytes that are no UTF-8 are U+FFFD."""
+        """Returns the text of ids with special tokens; bytes that are not UTF-8 become U+FFFD."""
         return self.core.detokenize(self._check_ids(ids)).decode("utf-8", "replace")
 
     def encode(
@@ -179,7 +179,7 @@ class Model:
         """Answers a prompt.
 
         Args:
-            prompt_ids: The whole prompt, image tokens in place, BOS included where wanted.
+            prompt_ids: The whole prompt, image tokens in place, BOS included if wanted.
             tiles: uint8 ``[n_tiles, px, px, 3]`` of all images in the prompt's order.
             options: Limits and sampling; greedy without it.
             cancel: Stops within one layer of encoding or one token.
@@ -232,11 +232,11 @@ class Model:
     def check_prompt(
         self, prompt_ids: Sequence[int], images: Sequence[NDArray[np.uint8]]
     ) -> list[int]:
-        """Returns the ids as a list, or raises ValueError where they do not fit the images' tiles.
+        """Returns the ids as a list, or raises ValueError if they do not fit the images' tiles.
 
         Args:
             prompt_ids: The whole prompt.
-            images: Per image its tiles, uint8 ``[n_tiles, px, px, 3]``.
+            images: The tiles of each image, uint8 ``[n_tiles, px, px, 3]``.
         """
         self._require_weights()
         ids = self._check_ids(prompt_ids)

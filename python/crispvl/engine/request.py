@@ -32,7 +32,7 @@ class Request:
     """One prompt and how it is to be answered."""
 
     prompt_ids: Sequence[int]
-    """The whole prompt, image tokens in place, BOS included where wanted."""
+    """The whole prompt, image tokens in place, BOS included if wanted."""
     images: Sequence[NDArray[np.uint8]] = ()
     """Per image, in the prompt's order, its tiles: uint8 RGB ``[n_tiles, tile_px, tile_px, 3]``."""
     options: GenerateOptions = field(default_factory=GenerateOptions)

@@ -35,7 +35,7 @@ class CrispOCR:
         model: A GGUF file, or a name on the hub: ``org/repo``, or ``org/repo:q4_k_m`` for a file.
             What exists, or ends in ``.gguf``, is a path and never touches the network. Without it,
             the small bundled model. Or a `Model`, which many readers may share.
-        mmproj: The projector, where the model comes as two files; found by itself on the hub.
+        mmproj: The projector, if the model comes as two files; found automatically on the hub.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``metal``, ``vulkan`` …
         threads: CPU threads; None means one per usable core.
         load: How to load the model, device and threads included.
@@ -49,8 +49,8 @@ class CrispOCR:
         FileNotFoundError: A file does not exist.
         ModelFileError: A file is damaged, of an unknown kind, or the two do not fit.
         DeviceError: The device does not exist.
-        ValueError: More tiles are asked for at least than at most, or a `Model` is given and how
-            to load one as well.
+        ValueError: ``min_tiles`` exceeds ``max_tiles``, or both a `Model` and options for loading
+            one are given.
 
     Example:
         >>> ocr = CrispOCR()
@@ -95,7 +95,7 @@ class CrispOCR:
         Args:
             repo: ``organisation/name``.
             filename: Name or pattern of the GGUF file.
-            mmproj: Name or pattern of the projector; found by itself where there is one.
+            mmproj: Name or pattern of the projector; found automatically if there is one.
             revision: Branch, tag or commit.
             **options: Further arguments of `CrispOCR`.
         """
@@ -147,8 +147,8 @@ class CrispOCR:
             **settings: Single fields of `ReadOptions`, such as ``max_tokens=64``.
 
         Returns:
-            The document. A page that fails among several holds its ``error``; where a time limit
-            ends, what there is until then is returned.
+            The document. A page that fails among several holds its ``error``; if a time limit
+            expires, what was read until then is returned.
 
         Raises:
             FileNotFoundError: The file does not exist.
@@ -239,8 +239,8 @@ class CrispOCR:
     def chat(self, messages: Sequence[Mapping[str, Any]], **arguments: Any) -> Answer:
         """Answers a conversation, with any number of images or none.
 
-        The KV cache of the last conversation is kept until the next or until `close`: a turn that
-        adds to it computes only what is new, and encodes no image again.
+        The KV cache of the last conversation is kept until the next one or until `close`: a turn
+        that adds to it computes only what is new, and encodes no image again.
 
         Args:
             messages: ``{"role": "user", "content": …}`` in turn, content being a string or a list
@@ -248,8 +248,8 @@ class CrispOCR:
                 ``{"type": "video", "video": …, "n_frames": 8}``, a video being a file or a list of
                 images.
             **arguments: ``options``, ``cancel``, ``progress`` and single settings, as for
-                `recognize`. The shorter of the time limits holds for the whole answer, which then
-                ends with what there is.
+                `recognize`. The shorter of the time limits applies to the whole answer, which then
+                ends early.
 
         Raises:
             ImageError: An image is damaged, or too small or thin to hold text.
@@ -281,10 +281,10 @@ class CrispOCR:
             document: Anything `recognize` takes.
             schema: A JSON schema as dict, or a pydantic model class.
             prompt: What to extract, put before the schema.
-            constrained: Sample only tokens that keep to the schema. Without, the model is told
-                where its answer does not follow it, and asked again.
-            **arguments: Options and `cancel`, as for `chat`. The shorter of the time limits holds
-                for the whole, attempts that are asked again included.
+            constrained: Sample only tokens that conform to the schema. If false, the model is told
+                where its answer does not conform, and asked again.
+            **arguments: Options and `cancel`, as for `chat`. The shorter of the time limits applies
+                to everything, repeated attempts included.
 
         Returns:
             An instance of the pydantic model, or what the JSON schema describes.
@@ -299,7 +299,7 @@ class CrispOCR:
         )
 
     def close(self) -> None:
-        """Lets go of the model; its memory is freed once no stream uses it any more."""
+        """Releases the model; its memory is freed once no stream uses it any more."""
         self._cache.clear()
         self._context = None
 

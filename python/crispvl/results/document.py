@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Document:
     """What was read from one document; ``str()`` of it is the text.
 
-    Where nothing could be read at all, ``error`` holds the exception and there are no pages; only
+    If nothing could be read at all, ``error`` holds the exception and there are no pages; only
     `CrispOCR.recognize_many` returns such documents. A page that failed holds its own ``error``.
     """
 
@@ -54,12 +54,12 @@ class Document:
 
     @property
     def generation(self) -> Generation | None:
-        """Of the only page; None where there are several, or the model was not asked."""
+        """That of the only page; None if there are several or the model was not asked."""
         return self.pages[0].generation if len(self.pages) == 1 else None
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """``stop`` where every page that could be read was read to its end; else the first cut."""
+        """``stop`` if every page that could be read was read to its end; else the first reason."""
         reasons = [page.finish_reason for page in self.pages if page.finish_reason]
         if self.stopped is not None:
             reasons.append(self.stopped)
@@ -67,7 +67,7 @@ class Document:
 
     @property
     def confidence(self) -> float:
-        """Mean token probability over all pages, 0 where nothing was read."""
+        """Mean token probability over all pages, 0 if nothing was read."""
         return self.token_confidence.mean
 
     @property
@@ -124,7 +124,7 @@ class Document:
         return to_tsv([self])
 
     def to_csv(self) -> str:
-        """Returns the tables of all pages, an empty line between two."""
+        """Returns the tables of all pages, separated by empty lines."""
         return to_csv(table for page in self.pages for table in page.tables)
 
     def to_json(self) -> str:
@@ -141,22 +141,22 @@ class Document:
         source: ImageLike | None = None,
         password: str | None = None,
     ) -> tuple[int, ...]:
-        """Writes a searchable PDF: the pages as they look, with the text invisible upon them.
+        """Writes a searchable PDF: the pages as they look, with the text invisible on top.
 
         See `crispvl.results.searchable_pdf` for where on the page the text is put.
 
         Returns:
-            The numbers of the pages that held their text already and keep it.
+            The numbers of the pages that already held text, which they keep.
 
         Args:
             output: The file to write.
-            source: What was read; may be left out where it was a file that is still there and
-                whose name is UTF-8.
+            source: What was read; may be left out if it was a file that still exists and whose
+                name is UTF-8.
             password: Of an encrypted document; the result has none.
 
         Raises:
             ImportError: OCRmyPDF is not installed.
-            FileNotFoundError: The source is not there any more.
+            FileNotFoundError: The source no longer exists.
             ValueError: The source is a web address.
             DocumentError: It is damaged, or lacks a page that was read, or OCRmyPDF cannot make a
                 PDF of it.
@@ -166,7 +166,7 @@ class Document:
     def to_dict(self) -> dict[str, Any]:
         """Returns the document as JSON's types; times in milliseconds.
 
-        The model file is hashed for it once, which takes about a second per gigabyte.
+        The model file is hashed once for this, which takes about a second per gigabyte.
         """
         generations = [page.generation for page in self.pages if page.generation]
         return {

@@ -67,7 +67,7 @@ class Word:
     def to_list(self) -> list[Any]:
         """Returns text and confidence as JSON's types.
 
-        Where it is known, the box follows, and the corners where that is not upright.
+        The box follows if it is known, and the corners if that is not upright.
         """
         known: list[Any] = [self.text, round(self.confidence, 4)]
         if self.quad is not None:

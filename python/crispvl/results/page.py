@@ -84,7 +84,7 @@ class Page:
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """None where the page could not be read; a blank page is at its end."""
+        """None if the page could not be read; ``stop`` for a blank page."""
         if self.generation:
             return self.generation.finish_reason
         return "stop" if self.blank else None

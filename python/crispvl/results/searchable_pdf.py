@@ -65,7 +65,7 @@ def write_pdf(
 
     Raises:
         ImportError: OCRmyPDF is not installed.
-        FileNotFoundError: The source is not there any more.
+        FileNotFoundError: The source no longer exists.
         ValueError: The source is a web address.
         DocumentError: It is damaged, or lacks a page that was read, or OCRmyPDF cannot make a
             PDF of it.
