@@ -156,6 +156,22 @@ def test_a_file_that_is_named_twice_is_written_once_into_a_folder(
     assert len(core.prompts) == 1
 
 
+def test_a_file_that_is_spelled_in_several_ways_is_read_once(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(page.parent)
+    spellings = [page.name, f"./{page.name}", str(page)]
+    out = [f"--output={tmp_path / 'out.jsonl'}", "--format=jsonl"]
+    assert main([*command, *spellings, *out]) == 0
+    assert main([*command, str(page), *out, "--resume"]) == 0
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 1
+    (tmp_path / "out").mkdir()
+    assert main([*command, *spellings, "-o", str(tmp_path / "out")]) == 0
+    assert main([*command, str(page), "-o", str(tmp_path / "out"), "--resume"]) == 0
+    assert [path.name for path in shown(tmp_path / "out")] == ["page.txt"]
+    assert len(core.prompts) == 2
+
+
 def test_what_cannot_be_gone_on_with_is_refused(
     command: list[str], page: Path, tmp_path: Path, capfd: Capture
 ) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from crispvl.cli.records import check_same, write_whole
+from crispvl.cli.spellings import document_key
 from crispvl.inputs.images import source_name
 from crispvl.inputs.versions import was_changed
 from crispvl.results.outputs import naming
@@ -39,7 +39,9 @@ class Manifest:
     def has(self, output: str, source: str) -> bool:
         """Returns whether a file holds a document."""
         entry = self._by_output.get(output)
-        return entry is not None and _same(entry["source"]) == _same(source_name(source))
+        return entry is not None and document_key(entry["source"]) == document_key(
+            source_name(source)
+        )
 
     def has_another(self, output: str, source: str) -> bool:
         """Returns whether a file holds another document."""
@@ -60,7 +62,3 @@ class Manifest:
         line = json.dumps(entry, ensure_ascii=False)
         with naming(self._path), self._path.open("ab", buffering=0) as file:
             write_whole(file, f"{line}\n".encode())
-
-
-def _same(source: str) -> str:
-    return os.path.normpath(source)

@@ -15,6 +15,7 @@ from crispvl.cli.manifest import Manifest
 from crispvl.cli.output import names_in_folder, parse_formats
 from crispvl.cli.output_files import FolderOutputs, OneOutput, OutputRequest, Paths
 from crispvl.cli.progress import ProgressLine
+from crispvl.cli.spellings import document_key
 from crispvl.inputs.sources import expand
 from crispvl.inputs.urls import is_url
 from crispvl.inputs.utf8 import check_encodable
@@ -121,7 +122,7 @@ def _is_folder(name: str) -> bool:
 def _each_once(files: Iterable[str]) -> list[str]:
     first: dict[str, str] = {}
     for file in files:
-        first.setdefault(file if is_url(file) else os.path.normpath(file), file)
+        first.setdefault(document_key(file), file)
     return list(first.values())
 
 

@@ -7,12 +7,12 @@ no other. One run writes a file at a time.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from crispvl.cli import complain
+from crispvl.cli.spellings import document_key
 from crispvl.errors import DocumentError
 from crispvl.file_lock import open_locked
 from crispvl.inputs.pipes import is_stream
@@ -51,7 +51,7 @@ class RecordFile:
         versions: Mapping[str, str] | None = None,
     ) -> None:
         self._path = path
-        self._versions = {_same(name): version for name, version in (versions or {}).items()}
+        self._versions = {document_key(name): version for name, version in (versions or {}).items()}
         self._n_bytes = 0
         self._is_crowded = False  # some pages have several records
         self._found: dict[Key, Record] = {}
@@ -164,11 +164,7 @@ def write_whole(file: IO[bytes], data: bytes) -> None:
 
 
 def _key(source: str, number: int | None) -> Key:
-    return _same(source), number
-
-
-def _same(source: str) -> str:
-    return os.path.normpath(source)
+    return document_key(source), number
 
 
 def _newest(records: Iterable[Record]) -> dict[Key, Record]:
