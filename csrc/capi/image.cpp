@@ -66,7 +66,7 @@ std::string read_file(const char* path) {
     std::ifstream stream(file, std::ios::binary);
     if (!std::filesystem::is_regular_file(file, error) || !stream) {
         throw Error(ErrorKind::image, "[image] expected a readable image file; found that '" +
-                                          std::string(path) + "' is none; check the path");
+                                          std::string(path) + "' is not; check the path");
     }
     std::string bytes;
     std::vector<char> buffer(size_t{1} << 16);

@@ -35,7 +35,7 @@ public:
             if (c == '#') {
                 while (c != '\n' && c != '\r') c = byte();
             } else if (!is_space(c)) {
-                throw damaged_image("a number is no number");
+                throw damaged_image("a number is malformed");
             }
             c = byte();
         }
@@ -63,7 +63,7 @@ struct Header {
           most(is_bits ? 1 : in.number(kMaxValue)) {
         check_size(width, height);
         if (most == 0) throw damaged_image("its largest value is 0");
-        if (!is_plain && !is_space(in.byte())) throw damaged_image("a number is no number");
+        if (!is_plain && !is_space(in.byte())) throw damaged_image("a number is malformed");
     }
     // At least: a plain sample is a digit or more.
     size_t data_bytes() const {

@@ -91,8 +91,9 @@ WithoutGil::~WithoutGil() {
 
 PyGILState_STATE enter_python() {
     if (python_is_gone()) {
-        throw Error(ErrorKind::cancelled,
-                    "[python] expected a running interpreter; found it ended; start the work anew");
+        throw Error(
+            ErrorKind::cancelled,
+            "[python] expected a running interpreter; found it ended; start the work again");
     }
     return take_gil([] { return PyGILState_Ensure(); });
 }

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=Job.attempts,
         metavar="N",
-        help="how often a page that crashes its worker is tried, the last time by itself",
+        help="how often a page that crashes its worker is tried, the last time alone",
     )
     parser.add_argument(
         "--page-timeout",

@@ -79,7 +79,7 @@ def _summarise(report: ConversionReport) -> None:
         f"{report.n_bytes / 1e6:.1f} MB in {report.elapsed_s:.1f} s"
     )
     if report.fallbacks:
-        tell(f"float16 where a row is no multiple of 32: {', '.join(report.fallbacks)}")
+        tell(f"float16 for rows that are not a multiple of 32: {', '.join(report.fallbacks)}")
     for warning in report.warnings:
         tell(f"warning: {warning}")
     for path in report.files:

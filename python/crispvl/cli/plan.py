@@ -66,14 +66,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fleet.add_argument(
         "--hours", type=float, help="time for the whole job (default: that of one machine)"
     )
-    fleet.add_argument("--cores", type=int, help="of a machine (default: this one's)")
+    fleet.add_argument("--cores", type=int, help="CPU cores of a machine (default: this one's)")
     fleet.add_argument(
         "--memory",
         type=readable(parse_size),
-        help="of a machine (default: what is free on this one)",
+        help="memory of a machine (default: what is free on this one)",
     )
     fleet.add_argument(
-        "--gpus", type=int, default=0, help="of a machine; then workers read on GPUs, not on cores"
+        "--gpus",
+        type=int,
+        default=0,
+        help="GPUs of a machine; if given, workers read on GPUs, not on cores",
     )
     fleet.add_argument("--gpu-memory", type=readable(parse_size), help="of each GPU")
     fleet.add_argument("--worker-cores", type=int, default=1, help="threads of a worker")

@@ -76,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--progress",
         action=argparse.BooleanOptionalAction,
-        help="show on standard error how far it is (default: where that is a terminal and the "
-        "text goes elsewhere)",
+        help="show progress on standard error (default: if that is a terminal and the text goes "
+        "elsewhere)",
     )
     add_options(parser, ReadOptions)
 

@@ -216,7 +216,7 @@ def _register_heif(data: bytes, where: str) -> None:
 def _describe(data: bytes) -> str:
     """Returns in words what Pillow could not identify."""
     if data.startswith(b"%PDF"):
-        return "a PDF, whose pages CrispOCR reads but which is no single image"
+        return "a PDF, whose pages CrispOCR reads, but which is not a single image"
     if is_tiff(data):
         return _describe_tiff(data)
     if data[4:8] == b"ftyp" and data[8:12] in _AVIF_BRANDS:

@@ -67,7 +67,7 @@ class ReadOptions(GenerateOptions, InputOptions):
         "layout (default: as its chat template says)",
     )
     skip_blank: bool = option(True, "give blank pages an empty text without asking the model")
-    repair_loops: bool = option(True, "let the model try again where it repeats itself")
+    repair_loops: bool = option(True, "let the model try again if it repeats itself")
     groundedness: bool = option(
         False, "measure how much of the answer comes from the image (slower)"
     )

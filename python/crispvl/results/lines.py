@@ -144,7 +144,7 @@ def _check(thing: Word | Line) -> None:
     ):
         raise ValueError(
             f"[{name}] expected four corners (x, y) in px of the page; found {thing.quad}; "
-            "pass quad=None where the place is not known"
+            "pass quad=None if the position is not known"
         )
 
 
