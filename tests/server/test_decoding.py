@@ -80,6 +80,26 @@ async def test_slow_pages_keep_no_other_waiting(
 
 
 @pytest.mark.anyio
+async def test_pictures_do_not_wait_for_pages_of_pdf_files(
+    monkeypatch: pytest.MonkeyPatch, receipt: bytes
+) -> None:
+    monkeypatch.setattr(decoding, "QUICK_S", 60.0)
+    pool = DecoderPool(2, MAX_PIXELS, max_pages=4)
+    drawn = [await opened(pool, triangles(50_000)) for _ in range(2)]
+    picture = await opened(pool, receipt)
+    waiting = [asyncio.ensure_future(document.page(1)) for document in drawn]
+    await asyncio.sleep(0)
+    try:
+        assert (await picture.page(1)).size == (300, 316)
+        assert not any(task.done() for task in waiting)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await pool.close()
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("is_left", [False, True], ids=["drawn", "left"])
 async def test_others_have_the_turn_of_a_slow_page_while_it_is_decoded(
     monkeypatch: pytest.MonkeyPatch, is_left: bool

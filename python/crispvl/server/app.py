@@ -31,7 +31,7 @@ from crispvl.server.request_log import RequestLog
 from crispvl.server.state import ServerState
 from crispvl.server.worker import Worker
 
-N_DECODERS = 2
+N_DECODERS = 3
 N_PDF_WRITERS = 2
 HELD_BODIES = 4
 """Bodies of the largest size that are held at once; of smaller ones, more."""

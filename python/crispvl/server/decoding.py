@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any
 
 from PIL import Image
 
 from crispvl.inputs.damage import DAMAGED
+from crispvl.inputs.sources import is_pdf
 from crispvl.options import InputOptions
 from crispvl.server.decoder_process import BrokenError, DecoderProcess, Reply, SlowError
 from crispvl.server.errors import ApiError
@@ -44,6 +45,7 @@ class DecodedDocument:
         self._data = data
         self.param = param
         self.key = object()
+        self.is_pdf = is_pdf(data)
         self.is_slow = False
         self._request = {
             "do": "open",
@@ -103,13 +105,15 @@ class DecoderPool:
     A document that turns out to be slow makes room for others, and is decoded beside them.
 
     Args:
-        n_processes: Most of them, beside the one for what is slow.
+        n_processes: Most of them, beside the one for what is slow. One is not for PDF files, whose
+            pages may take any time, where there are several.
         max_pixels: Of an image.
         max_pages: Of a request.
     """
 
     def __init__(self, n_processes: int, max_pixels: int, max_pages: int) -> None:
         self._free = asyncio.Semaphore(n_processes)
+        self._free_for_pdf = asyncio.Semaphore(max(1, n_processes - 1))
         self._free_slow = asyncio.Semaphore(1)
         self._n_slow = 0
         self._idle: list[DecoderProcess] = []
@@ -146,7 +150,9 @@ class DecoderPool:
     @asynccontextmanager
     async def lend(self, document: DecodedDocument) -> AsyncIterator[DecoderProcess]:
         """Lends a process, one that has the document open already if there is such."""
-        async with self._free_slow if document.is_slow else self._free:
+        async with AsyncExitStack() as stack:
+            for queue in self._queues(document):
+                await stack.enter_async_context(queue)
             decoder = self._pick(document) or await self._start(document.is_slow)
             try:
                 yield decoder
@@ -182,6 +188,12 @@ class DecoderPool:
             yield
         finally:
             self._n_slow -= 1
+
+    def _queues(self, document: DecodedDocument) -> list[asyncio.Semaphore]:
+        """Returns what a document waits for, one after the other."""
+        if document.is_slow:
+            return [self._free_slow]
+        return [self._free_for_pdf, self._free] if document.is_pdf else [self._free]
 
     def _pick(self, document: DecodedDocument) -> DecoderProcess | None:
         """Takes an idle process: the document's own, or else the one used last."""
