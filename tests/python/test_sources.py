@@ -470,6 +470,15 @@ def test_every_picture_of_a_pnm_stream_is_a_page(mode: str) -> None:
     assert greys(pnm(mixed[:1]) + b"\0 and more") == [255]
 
 
+def test_a_pnm_stream_of_more_pictures_than_any_document_has_is_refused() -> None:
+    with pytest.raises(ImageError, match="at most 100000 pictures"):
+        open_image(b"P5 1 1 255 x" * 100_001)
+
+
+def test_a_pnm_whose_head_is_mostly_white_space_is_one_picture() -> None:
+    assert sizes(b"P5" + b" " * 1_000_000 + b"1 1 255 x") == [(1, 1)]
+
+
 @pytest.mark.parametrize("form", sorted(WRITTEN))
 def test_every_kind_that_pages_are_kept_in_is_taken_from_a_folder(
     form: str, tmp_path: Path

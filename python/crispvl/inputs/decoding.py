@@ -97,7 +97,7 @@ def _page_offsets(data: bytes, where: str) -> list[int]:
         return page_offsets(data, where)
     if dcx.is_dcx(data):
         return dcx.page_offsets(data)
-    return pnm.page_offsets(data) if pnm.is_pnm(data) else []
+    return pnm.page_offsets(data, where) if pnm.is_pnm(data) else []
 
 
 def _page_at(data: bytes, offset: int, where: str) -> bytes:

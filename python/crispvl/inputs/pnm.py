@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
+from crispvl.errors import ImageError
+
+_MOST_PICTURES = 100_000
+_GAP = rb"(?:\s|#[^\r\n]*[\r\n]){1,1000}"  # bounded, since each repetition costs memory
 _HEAD = re.compile(
     rb"P(?:(?P<bits>4)|(?P<grey>5)|6)%(gap)s(?P<width>\d{1,9})%(gap)s(?P<height>\d{1,9})"
     rb"(?(bits)|%(gap)s(?P<white>\d{1,5}))\s" % {b"gap": _GAP}
@@ -16,11 +19,19 @@ def is_pnm(data: bytes) -> bool:
     return data[:2] in (b"P4", b"P5", b"P6")
 
 
-def page_offsets(data: bytes) -> list[int]:
-    """Returns where the pictures begin."""
+def page_offsets(data: bytes, where: str) -> list[int]:
+    """Returns where the pictures begin.
+
+    Raises:
+        ImageError: There are more than any document has.
+    """
     offsets: list[int] = []
     begin: re.Match[bytes] | None = _NEXT.match(data)
     while begin and (head := _HEAD.match(data, begin.end())):
+        if len(offsets) == _MOST_PICTURES:
+            raise ImageError(
+                f"[{where}] expected at most {_MOST_PICTURES} pictures; found more; split it"
+            )
         offsets.append(begin.end())
         begin = _NEXT.match(data, head.end() + _raster_bytes(head))
     return offsets
