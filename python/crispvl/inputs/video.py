@@ -59,9 +59,16 @@ def video_frames(video: Any, n_frames: int = DEFAULT_FRAMES) -> Sequence[ImageLi
         )
     if not isinstance(n_frames, int) or n_frames < 1:
         raise ValueError(f"[video] expected n_frames of 1 or more; found {n_frames!r}; raise it")
+    require_stack()
+    av = need("av", "video", "pass a list of images")
     where = source_name(video)
+    return _read(av, _found(video, where), where, n_frames)
+
+
+def _found(video: str | os.PathLike[str], where: str) -> Path | bytes:
+    """Returns what is to be opened."""
     if isinstance(video, str) and is_data_uri(video):
-        return _read(decode_data_uri(video), where, n_frames)
+        return decode_data_uri(video)
     path = checked_path(video)
     if is_stream(path):
         raise DocumentError(
@@ -70,12 +77,10 @@ def video_frames(video: Any, n_frames: int = DEFAULT_FRAMES) -> Sequence[ImageLi
         )
     if not path.is_file():
         raise FileNotFoundError(f"[{where}] expected a video; found nothing there; check the path")
-    return _read(path, where, n_frames)
+    return path
 
 
-def _read(video: Path | bytes, where: str, n_frames: int) -> list[ImageLike]:
-    require_stack()
-    av = need("av", "video", "pass a list of images")
+def _read(av: Any, video: Path | bytes, where: str, n_frames: int) -> list[ImageLike]:
     try:
         # Twice through the file: many containers do not say how many frames they hold.
         n_all = sum(1 for _ in _frames(av, video))
