@@ -67,14 +67,19 @@ def _extrapolated(runs: dict[str, Any]) -> list[str]:
     rates = {n: rate * n * (kept if n > 1 else 1.0) for n in WORKERS}
     return [
         f"What follows for {PAGES:,} such pages on a Ray cluster, from the rates of one and two "
-        "of its workers, start included. It is taken that every machine is like this one and has "
+        "of its workers, start included. This assumes that every machine is like this one and has "
         f"two workers, which keep {kept:.0%} of one worker's rate each; that storage keeps up; and "
-        "that the driver, which does nothing for each page, does not slow them:",
+        "that the driver, which does nothing for each page, does not slow them down:",
         "",
         "| workers | pages/s | time |",
         "|---|---|---|",
-        *(f"| {n} | {rate:.3g} | {_duration(PAGES / rate)} |" for n, rate in rates.items()),
+        *(f"| {n} | {_rate(rate)} | {_duration(PAGES / rate)} |" for n, rate in rates.items()),
     ]
+
+
+def _rate(pages_per_second: float) -> str:
+    """Returns three digits of a rate, and all digits of a whole number."""
+    return f"{pages_per_second:.{3 if pages_per_second < 1000 else 4}g}"
 
 
 def _duration(seconds: float) -> str:

@@ -34,6 +34,15 @@ def test_rates_and_what_follows_from_them_are_told() -> None:
     assert "| 16 | 13.3 | 20.8 h |" in told
 
 
+def test_a_rate_of_thousands_is_told_in_digits() -> None:
+    from cluster_report import lines
+
+    fast = figures()
+    for name in ("ray_one", "ray_two"):
+        fast["runs"][name]["seconds"] /= 8  # type: ignore[index]
+    assert "| 256 | 1707 | 0.2 h |" in "\n".join(lines(fast))
+
+
 def test_the_page_keeps_what_is_around_the_marks(tmp_path: Path) -> None:
     from cluster_report import BEGIN, END, write_report
 
