@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import os
@@ -111,6 +112,20 @@ def test_a_page_that_is_given_twice_is_read_once(
     assert main([*job, "--resume"]) == 0
     assert [record["source"] for record in records(out)] == [str(page)]
     assert len(core.prompts) == 1
+
+
+def test_data_uris_of_one_type_are_documents_of_their_own(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path
+) -> None:
+    turned = Image.open(page).transpose(Image.Transpose.ROTATE_180)
+    turned.save(tmp_path / "turned.png")
+    files = [page, tmp_path / "turned.png"]
+    uris = [f"data:;base64,{base64.b64encode(file.read_bytes()).decode()}" for file in files]
+    job = [*command, "--format", "jsonl", "-o", str(tmp_path / "out.jsonl"), "--resume"]
+    for given in (uris[:1], uris, uris):
+        assert main([*job, *given]) == 0
+    assert len({record["source"] for record in records(tmp_path / "out.jsonl")}) == 2
+    assert len(core.prompts) == 2
 
 
 @pytest.mark.parametrize("form", ["text", "json", "jsonl", "markdown"])

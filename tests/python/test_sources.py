@@ -6,6 +6,7 @@ import base64
 import http.server
 import io
 import os
+import re
 import socket
 import struct
 import sys
@@ -20,7 +21,7 @@ import numpy as np
 import pytest
 from crispvl.errors import DocumentError, ImageError, PasswordError
 from crispvl.inputs import pdf, urls
-from crispvl.inputs.data_uri import unescape
+from crispvl.inputs.data_uri import data_uri_name, unescape
 from crispvl.inputs.images import open_image
 from crispvl.inputs.sources import expand, open_source
 from crispvl.inputs.suffixes import SUFFIXES
@@ -368,11 +369,20 @@ def test_a_data_uri_is_an_image_and_is_called_by_its_head() -> None:
     uri = DATA_URIS["base64"](animated("PNG"))
     assert open_image(uri).getpixel((1, 1)) == (GREYS[0],) * 3
     with open_source(uri) as source:
-        assert source.name == "data:image/png;base64,…"
+        assert re.fullmatch(r"data:image/png;base64,…[0-9a-f]{12}", source.name)
     assert list(expand([uri])) == [uri]
     for wrong in ("data:image/png;base64", "data:;base64,@@@@", "data:;base64,A", "data:,"):
         with pytest.raises((DocumentError, ImageError), match=r"^\[data:.{0,80}\] expected .*; f"):
             open_source(wrong)
+
+
+def test_data_uris_are_called_alike_only_where_they_are_the_same() -> None:
+    uris = ["data:,a", " data:,a\n", "data:,b", "data:;base64,YQ", "data:" + "x" * 80 + ",a",
+            "data:" + "x" * 81 + ",a", "data:\udcff,a"]  # fmt: skip
+    names = [data_uri_name(uri) for uri in uris]
+    assert names[0] == names[1]
+    assert len(set(names)) == len(uris) - 1
+    assert "".join(names).encode("utf-8")
 
 
 def test_a_text_that_no_file_can_be_called_is_told_in_short() -> None:
@@ -419,7 +429,7 @@ def test_addresses_may_have_space_around_them(space: str) -> None:
     uri = f"{space}DATA:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}\n"
     assert list(expand([uri])) == [uri]
     with open_source(uri) as source:
-        assert source.name == "DATA:image/png;base64,…"
+        assert source.name.startswith("DATA:image/png;base64,…")
         assert source.n_pages == 1
     assert open_image(uri).size == PICTURES[0].size
     with pytest.raises(ValueError, match="found a web address"):

@@ -131,7 +131,7 @@ def test_a_video_may_come_as_a_data_uri(tmp_path: Path) -> None:
     (frame,) = video_frames(f"data:video/mp4;base64,{packed}", 1)
     assert isinstance(frame, Image.Image)
     assert frame.size == (64, 32)
-    with pytest.raises(DocumentError, match=r"^\[data:video/mp4;base64,…\] expected a video"):
+    with pytest.raises(DocumentError, match=r"^\[data:video/mp4;base64,…\w+\] expected a video"):
         video_frames("data:video/mp4;base64,AAAA")
     with pytest.raises(FileNotFoundError, match="30000 characters"):
         video_frames("x" * 30000)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import re
 import string
+from hashlib import sha256
 
 import numpy as np
 
 from crispvl.errors import DocumentError
+from crispvl.inputs.utf8 import encodable
 
 _SPACE = string.whitespace.encode()
 _URL_ALPHABET = bytes.maketrans(b"-_", b"+/")  # RFC 4648, 5
@@ -20,9 +22,14 @@ def is_data_uri(text: str) -> bool:
 
 
 def data_uri_name(uri: str) -> str:
-    """Returns what a data URI is called in messages and results: its head, without the data."""
-    head = uri.partition(",")[0].strip()
-    return f"{head if len(head) <= 60 else head[:60] + '…'},…"
+    """Returns what a data URI is called in messages and results: its head, and a hash of it all.
+
+    So two of them are two documents wherever documents are known by their names.
+    """
+    uri = encodable(uri.strip())
+    head = uri.partition(",")[0]
+    digest = sha256(uri.encode()).hexdigest()[:12]
+    return f"{head if len(head) <= 60 else head[:60] + '…'},…{digest}"
 
 
 def decode_data_uri(uri: str) -> bytes:
