@@ -310,6 +310,43 @@ def test_a_schema_is_checked(ocr: CrispOCR, page: Path) -> None:
         Schema(SCHEMA).parse('{"total": "x", "shop": "y"}')
 
 
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+def in_itself() -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object"}
+    return schema | {"properties": schema.setdefault("properties", {"a": schema})}
+
+
+UNUSABLE: dict[str, dict[str, Any]] = {
+    "nested": nested(5000),
+    "in itself": in_itself(),
+    "bytes": {"const": b"x"},
+    "no number": {"const": float("nan")},
+    "no character": {"const": "\udcff"},
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_a_schema_that_cannot_be_used_is_refused_in_words(kind: str) -> None:
+    pytest.importorskip("jsonschema")
+    with pytest.raises(ValueError, match=r"^\[schema\] expected .*; found .*; "):
+        Schema(UNUSABLE[kind])
+
+
+@pytest.mark.parametrize("schema", [nested(300), {"maximum": 10**400}, {"const": "\udcff"}])
+def test_a_schema_that_constrains_nothing_is_refused_in_words(
+    model: Model, schema: dict[str, Any]
+) -> None:
+    pytest.importorskip("llguidance")
+    with pytest.raises(ValueError, match=r"^\[schema\] expected .*; found .*; "):
+        JsonConstraint(model, schema)
+
+
 REFERENCES: list[dict[str, Any]] = [
     {"$ref": "#/$defs/missing"},
     {"properties": {"a": {"items": {"$ref": "http://127.0.0.1:1/a.json"}}}},

@@ -64,11 +64,14 @@ class GrammarConstraint:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            reason = " ".join(self._matcher.get_error().split())[:300]
-            raise ValueError(
-                "[schema] expected a JSON schema or a regular expression that can constrain "
-                f"decoding; found {reason}; simplify it, or decode without"
-            )
+            raise _unusable(self._matcher.get_error())
+
+
+def _unusable(reason: str) -> ValueError:
+    return ValueError(
+        "[schema] expected a JSON schema or a regular expression that can constrain decoding; "
+        f"found {' '.join(reason.split())[:300]}; simplify it, or decode without"
+    )
 
 
 class JsonConstraint(GrammarConstraint):
@@ -82,9 +85,13 @@ class JsonConstraint(GrammarConstraint):
         seed: int = 0,
     ) -> None:
         # Free white space would let a small model write blanks for ever.
-        grammar = import_llguidance().LLMatcher.grammar_from_json_schema(
-            json.dumps(json_schema), defaults={"whitespace_flexible": False}
-        )
+        library = import_llguidance()
+        try:
+            grammar = library.LLMatcher.grammar_from_json_schema(
+                json.dumps(json_schema), defaults={"whitespace_flexible": False}
+            )
+        except (ValueError, RecursionError) as error:
+            raise _unusable(str(error)) from error
         super().__init__(model, grammar, temperature, seed)
 
 

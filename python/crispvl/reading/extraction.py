@@ -44,14 +44,21 @@ class Schema:
 
     Raises:
         TypeError: It is neither.
-        ValueError: The dict is no JSON schema, or refers to what it does not hold.
+        ValueError: The dict is no JSON schema, is nested too deeply, or refers to what it does not
+            hold.
         ImportError: A dict was given and the package jsonschema is not installed.
     """
 
     def __init__(self, schema: Any) -> None:
         if isinstance(schema, Mapping):
             self.json_schema: Mapping[str, Any] = schema
-            self._validate = _json_schema_validator(schema)
+            try:
+                self._validate = _json_schema_validator(schema)
+            except RecursionError as error:
+                raise ValueError(
+                    "[schema] expected a JSON schema of few levels; found one that is nested too "
+                    "deeply, or holds itself; refer to its parts by $ref"
+                ) from error
         elif isinstance(schema, type) and hasattr(schema, "model_json_schema"):
             model: Any = schema
             self.json_schema = model.model_json_schema()
@@ -61,10 +68,7 @@ class Schema:
                 "[schema] expected a JSON schema as a dict, or a pydantic model class; found "
                 f"{schema!r}; pass one of these"
             )
-
-    @property
-    def prompt(self) -> str:
-        return PROMPT.format(schema=json.dumps(self.json_schema, ensure_ascii=False))
+        self.prompt = PROMPT.format(schema=_as_json(self.json_schema))
 
     def parse(self, answer: str) -> Any:
         """Returns the object that an answer holds.
@@ -133,6 +137,17 @@ def check_complete(answer: Answer) -> None:
             f"{n_tokens} tokens; {cut[1]}",
             answer.text,
         )
+
+
+def _as_json(schema: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
+        text.encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"[schema] expected what JSON can hold; found something else ({error}); correct it"
+        ) from error
+    return text
 
 
 def _json_schema_validator(schema: Mapping[str, Any]) -> Callable[[Any], Any]:
