@@ -85,6 +85,15 @@ def test_a_full_disk_is_told_with_the_name_of_the_file() -> None:
     assert caught.value.errno == errno.ENOSPC
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a disk that is full")
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_a_device_that_is_full_is_called_by_its_own_name(
+    command: list[str], page: Path, capsys: Capture, form: str
+) -> None:
+    assert main([*command, str(page), "--format", form, "-o", "/dev/full"]) == 2
+    assert "'/dev/full'" in capsys.readouterr().err
+
+
 def test_records_of_failures_that_are_not_tried_again_stay(
     command: list[str], page: Path, tmp_path: Path
 ) -> None:

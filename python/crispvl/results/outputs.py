@@ -66,11 +66,11 @@ def whole_file(path: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[
         keep: Asked at the end whether there is anything worth a file.
     """
     if is_stream(path):
-        with path.open("wb") as stream:
+        with io.BufferedWriter(_NamedFile(path, "w", path)) as stream:
             yield stream
         return
     with whole_files([path]) as [part]:
-        with io.BufferedWriter(_PartFile(part, path)) as file:
+        with io.BufferedWriter(_NamedFile(part, "x", path)) as file:
             yield file
         if not keep():
             part.unlink()
@@ -130,13 +130,13 @@ def resolve_links(path: PathLike) -> Path:
     return Path(os.path.realpath(path))
 
 
-class _PartFile(io.FileIO):
-    """A new file, whose errors name the one that was asked for."""
+class _NamedFile(io.FileIO):
+    """A file whose errors name the one that was asked for."""
 
-    def __init__(self, part: Path, path: Path) -> None:
+    def __init__(self, opened: Path, mode: str, path: Path) -> None:
         self._path = path
         with naming(path):
-            super().__init__(part, "x")
+            super().__init__(opened, mode)
 
     def write(self, data: Any, /) -> int:
         with naming(self._path):
