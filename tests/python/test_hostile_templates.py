@@ -115,6 +115,13 @@ def test_a_template_that_turns_hostile_later_is_refused_then() -> None:
         template.render([one, Message("assistant", ("yes",)), one])
 
 
+def test_a_template_that_fails_in_its_own_way_is_refused_in_words() -> None:
+    # Jinja writes the infinity that it computes as a name.
+    template = ChatTemplate("{{ '1e999'|float|int }}")
+    with pytest.raises(ModelFileError, match=r"^\[chat template\] expected a prompt; found .*; "):
+        template.render([Message("user", ["Hello"])])
+
+
 def test_what_a_template_says_against_messages_is_cut() -> None:
     template = ChatTemplate(LOOP + "{{ raise_exception('a' * 900000) }}")
     with pytest.raises(ModelFileError, match=r"aaa…") as refused:

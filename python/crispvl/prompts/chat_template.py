@@ -116,7 +116,8 @@ class ChatTemplate:
 
 
 _FAILURES = (
-    jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+    jinja2.TemplateError, ArithmeticError, AssertionError, AttributeError, LookupError, NameError,
+    RuntimeError, TypeError, ValueError,
 )  # fmt: skip
 """What a template can fail with."""
 
