@@ -78,8 +78,8 @@ def _extrapolated(runs: dict[str, Any]) -> list[str]:
 
 
 def _rate(pages_per_second: float) -> str:
-    """Returns three digits of a rate, and all digits of a whole number."""
-    return f"{pages_per_second:.{3 if pages_per_second < 1000 else 4}g}"
+    """Returns three digits of a rate, and all those before the point."""
+    return f"{pages_per_second:.3g}" if pages_per_second < 1000 else f"{pages_per_second:.0f}"
 
 
 def _duration(seconds: float) -> str:

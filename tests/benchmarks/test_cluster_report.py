@@ -41,6 +41,9 @@ def test_a_rate_of_thousands_is_told_in_digits() -> None:
     for name in ("ray_one", "ray_two"):
         fast["runs"][name]["seconds"] /= 8  # type: ignore[index]
     assert "| 256 | 1707 | 0.2 h |" in "\n".join(lines(fast))
+    for name in ("ray_one", "ray_two"):
+        fast["runs"][name]["seconds"] /= 10  # type: ignore[index]
+    assert "| 256 | 17067 | 0.0 h |" in "\n".join(lines(fast))
 
 
 def test_the_page_keeps_what_is_around_the_marks(tmp_path: Path) -> None:
