@@ -47,27 +47,26 @@ py::array_t<uint8_t> tile(const py::array_t<uint8_t, py::array::c_style>& pixels
     return out;
 }
 
+// A check of a file's bytes, made without the GIL.
+template <bool (*is_damaged)(const uint8_t*, size_t)>
+void bind_check(py::module_& m, const char* name) {
+    m.def(
+        name,
+        [](const py::bytes& data) {
+            const std::string_view view = data;
+            const WithoutGil without;
+            return is_damaged(reinterpret_cast<const uint8_t*>(view.data()), view.size());
+        },
+        "data"_a);
+}
+
 }  // namespace
 
 void bind_image(py::module_& m) {
     m.def("tile_image", &tile, "pixels"_a, "tile_px"_a = 448, "max_tiles"_a = 12, "min_tiles"_a = 1,
           "thumbnail"_a = true, "multi_scale"_a = false);
-    m.def(
-        "jpeg_is_damaged",
-        [](const py::bytes& data) {
-            const std::string_view view = data;
-            const WithoutGil without;
-            return jpeg_is_damaged(reinterpret_cast<const uint8_t*>(view.data()), view.size());
-        },
-        "data"_a);
-    m.def(
-        "vp8_is_damaged",
-        [](const py::bytes& data) {
-            const std::string_view view = data;
-            const WithoutGil without;
-            return vp8_is_damaged(reinterpret_cast<const uint8_t*>(view.data()), view.size());
-        },
-        "data"_a);
+    bind_check<jpeg_is_damaged>(m, "jpeg_is_damaged");
+    bind_check<vp8_is_damaged>(m, "vp8_is_damaged");
     m.def(
         "damaged_gif_frame",
         [](const py::bytes& data) {

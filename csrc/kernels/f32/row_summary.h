@@ -15,8 +15,7 @@ constexpr float kInfinity = HUGE_VALF;
 
 // `Block` has the static functions
 //   float largest(const float* x, int64_t n): minus infinity where all are NaN;
-//   float sum_of_exps(const float* x, int64_t n, float most): of x - most, where numbers far below
-//   0
+//   float sum_of_exps(const float* x, int64_t n, float most): of x - most, where those far below 0
 //     may count as 1e-38; NaN where one is NaN.
 template <typename Block>
 RowSummary summarise_blocks(const float* x, int64_t n) {

@@ -10,7 +10,9 @@ from typing import Any
 from crispvl.cli import DONE
 from crispvl.cli.output import write_json
 from crispvl.engine.model import Model
-from crispvl.layout.strip_format import DEFAULT_LAYOUT_KEY, STRIP_KEYS
+from crispvl.layout.strip_format import told_strips
+from crispvl.options import ReadOptions
+from crispvl.reading.layout_choice import chosen_layout
 
 _MAX_CHARS = 60  # of a value in the report; --json has it whole
 
@@ -73,9 +75,8 @@ def lines(report: Mapping[str, Any]) -> Iterable[str]:
 
 def _reading(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The layout that the model was made for, and what its file says of strips of lines."""
-    strips = {f"strips.{name}": metadata.get(key) for name, key in STRIP_KEYS.items()}
-    told = {name: value for name, value in strips.items() if value is not None}
-    return {"layout": metadata.get(DEFAULT_LAYOUT_KEY, "page"), **told}
+    strips = {f"strips.{name}": value for name, value in told_strips(metadata).items()}
+    return {"layout": chosen_layout(metadata, ReadOptions(), None), **strips}
 
 
 def _product(shape: Iterable[int]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from crispvl.layout.strip_format import STRIP_KEYS
 
 FILE_NAME = "crispvl.json"
 _MOST_PX = 1 << 16  # also of rows: more than any tile has
-_SIZE = f"a whole number from 0 to {_MOST_PX}"
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,7 @@ def check_strips(strips: Mapping[str, int]) -> None:
             f"[convert] expected strips by {', '.join(STRIP_KEYS)}; found {', '.join(unknown)}; "
             "leave it out"
         )
-    for name, value in strips.items():
-        if not _is_size(value):
-            raise ValueError(
-                f"[convert] expected {_SIZE} for '{name}'; found {value!r}; correct it"
-            )
+    _check_sizes(strips, _argument_error)
 
 
 def check_reading(reading: Reading) -> None:
@@ -75,15 +70,17 @@ def read_reading(files: CheckpointFiles, told: Reading) -> Reading:
         if not isinstance(prompt, str):
             raise _error(f"text for the prompt '{name}'", prompt)
     strips = _object("strips", data, tuple(STRIP_KEYS))
-    for name, value in strips.items():
-        if not _is_size(value):
-            raise _error(f"{_SIZE} for '{name}'", value)
+    _check_sizes(strips, _error)
     own = strips if "strips" in data else None
     return Reading({**prompts, **told.prompts}, own if told.strips is None else told.strips)
 
 
-def _is_size(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= _MOST_PX
+def _check_sizes(
+    strips: Mapping[str, Any], wrong: Callable[[str, Any], ValueError | ModelFileError]
+) -> None:
+    for name, value in strips.items():
+        if type(value) is not int or not 0 <= value <= _MOST_PX:
+            raise wrong(f"a whole number from 0 to {_MOST_PX} for '{name}'", value)
 
 
 def _object(key: str, data: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
@@ -98,6 +95,10 @@ def _check_names(what: str, value: Mapping[str, Any], names: tuple[str, ...]) ->
     unknown = [name for name in value if name not in names]
     if unknown:
         raise _error(f"{what} to have only {', '.join(names)}", ", ".join(unknown))
+
+
+def _argument_error(expected: str, found: Any) -> ValueError:
+    return ValueError(f"[convert] expected {expected}; found {found!r}; correct it")
 
 
 def _error(expected: str, found: Any) -> ModelFileError:

@@ -104,7 +104,7 @@ def _page_at(data: bytes, offset: int, where: str) -> bytes:
     """Returns a file whose only or first picture is the page at an offset."""
     if is_tiff(data):
         return with_first(data, offset, where)
-    return dcx.page_at(data, offset) if dcx.is_dcx(data) else data[offset:]
+    return dcx.page_at(data, offset) if dcx.is_dcx(data) else pnm.page_at(data, offset)
 
 
 def _decode(data: bytes, where: str) -> Image.Image:

@@ -17,7 +17,7 @@ from crispvl.inputs.damaged_data import (
 )
 
 _MAX_DEPTH = 8  # of forms within forms
-IMAGE, _FORM = 3, 5  # FPDF_PAGEOBJIMAGE and FPDF_PAGEOBJ_FORM of fpdf_edit.h
+IMAGE, _FORM = 3, 5  # FPDF_PAGEOBJ_IMAGE and FPDF_PAGEOBJ_FORM of fpdf_edit.h
 _FAX_FORMS = ((4, 0), (3, 0), (3, 1), (2, 0))
 """TIFF's compression and options; PDFium does not tell which of them an image has."""
 _BITS = {8: (2, 3, 4, 6, 8), 24: (9, 10, 12, 15, 16, 18, 20, 24), 32: (24, 32)}

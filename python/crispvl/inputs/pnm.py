@@ -37,6 +37,13 @@ def page_offsets(data: bytes, where: str) -> list[int]:
     return offsets
 
 
+def page_at(data: bytes, offset: int) -> bytes:
+    """Returns the picture at an offset, as a file of its own."""
+    head = _HEAD.match(data, offset)
+    assert head is not None  # which is what an offset was found by
+    return data[offset : head.end() + _raster_bytes(head)]
+
+
 def _raster_bytes(head: re.Match[bytes]) -> int:
     width, height = int(head["width"]), int(head["height"])
     if head["bits"]:

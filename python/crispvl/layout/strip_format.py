@@ -54,6 +54,11 @@ class StripFormat:
         return tile_px, n_rows, pitch_px, height_px, left_px, gap_px
 
 
+def told_strips(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a model's file says of strips, by the fields of `StripFormat`."""
+    return {name: metadata[key] for name, key in STRIP_KEYS.items() if key in metadata}
+
+
 def strip_format(config: ModelConfig, metadata: Mapping[str, Any]) -> StripFormat:
     """Returns what a model was trained for, as its file says, or else what its tiles suggest.
 
@@ -65,7 +70,7 @@ def strip_format(config: ModelConfig, metadata: Mapping[str, Any]) -> StripForma
     """
     from crispvl import _core
 
-    told = {name: int(metadata[key]) for name, key in STRIP_KEYS.items() if key in metadata}
+    told = {name: int(value) for name, value in told_strips(metadata).items()}
     tile_px, tokens_per_tile = config.vision.tile_px, config.projector.tokens_per_tile
     form = _core.strip_format(tile_px, tokens_per_tile, **told)
     return StripFormat(**dict(zip(_FIELDS, form, strict=True)))
