@@ -19,6 +19,7 @@
 #include "image/jpeg_segments.h"
 #include "image/png_chunks.h"
 #include "image/pnm.h"
+#include "image/sample_range.h"
 
 namespace {
 
@@ -109,20 +110,6 @@ size_t limit_for(int width, int height, size_t n_bytes) {
     return n_px * bytes_per_px + n_bytes + slack_bytes;
 }
 
-// The least depth of masks, scanners and cameras that holds all colours of RGBA samples, as in
-// crispvl.inputs.sample_range.
-uint32_t white_of(const uint16_t* samples, size_t n_samples) {
-    uint16_t greatest = 0;
-    for (size_t i = 0; i < n_samples; ++i) {
-        if (i % 4 != 3) greatest = std::max(greatest, samples[i]);
-    }
-    uint32_t white = 1;
-    for (const int bits : {4, 8, 10, 12, 14, 16}) {
-        if (greatest > white) white = (1u << bits) - 1;
-    }
-    return white;
-}
-
 // 16-bit samples scaled to 8 bits by the range that they use. Nothing for colours of all 16 bits:
 // of those Pillow takes the upper byte, as stb_image does.
 std::optional<RgbImage> decode_wide(const uint8_t* data, int n_bytes, bool is_grey) {
@@ -132,13 +119,14 @@ std::optional<RgbImage> decode_wide(const uint8_t* data, int n_bytes, bool is_gr
     if (!samples) throw damaged();
     const size_t row_bytes = size_t{4} * static_cast<size_t>(width);
     std::vector<uint8_t> levels(row_bytes * static_cast<size_t>(height));
-    const uint32_t white = white_of(samples.get(), levels.size());
+    const uint32_t white =
+        white_of(samples.get(), static_cast<size_t>(width), static_cast<size_t>(height));
     if (white == 0xFFFF && !is_grey) return std::nullopt;
     for (size_t i = 0; i < levels.size(); ++i) {
         const uint32_t sample = samples.get()[i];
         const bool is_alpha = i % 4 == 3;
-        levels[i] =
-            static_cast<uint8_t>(is_alpha ? sample >> 8 : (sample * 255 + white / 2) / white);
+        levels[i] = static_cast<uint8_t>(
+            is_alpha ? sample >> 8 : (std::min(sample, white) * 255 + white / 2) / white);
     }
     return to_rgb({levels.data(), width, height, PixelFormat::rgba, row_bytes});
 }

@@ -104,6 +104,21 @@ def test_png_of_16_bits_is_scaled_by_its_range(bits: int, kind: int, model: Load
     assert model.tile(wide_png(values, kind)).max() == 255
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("kind", [0, 2, 4, 6])
+@pytest.mark.parametrize("stroke", [1, 2, 3])
+def test_a_few_hot_pixels_do_not_set_the_range(
+    bits: int, kind: int, stroke: int, model: LoadedModel
+) -> None:
+    n_samples = {0: 1, 2: 3, 4: 2, 6: 4}[kind]
+    values = np.random.default_rng(bits).integers(0, 1 << bits, (240, 250, n_samples))
+    values[0, 0] = values[-1, -stroke:] = 0xFFFF
+    if kind in (4, 6):
+        values[..., -1] = 0xFFFF
+    assert_same_tiles(model, wide_png(values, kind))
+    assert (np.median(model.tile(wide_png(values, kind))) > 100) == (stroke < 3)
+
+
 def wide_png(values: np.ndarray, kind: int) -> bytes:
     """A PNG of 16-bit samples, ``[height, width, n_samples]``, of one of PNG's colour types."""
     height, width, _ = values.shape

@@ -133,6 +133,58 @@ def wide_png(samples: Any, kind: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
+HOT = [(3, 5), (80, 200), (80, 201)]
+"""Rows and columns; the last two touch."""
+
+
+def hot(samples: Any, value: Any = 0xFFFF) -> Any:
+    """Returns samples of which some pixels are far brighter."""
+    heated = samples.copy()
+    for at in HOT:
+        heated[at] = value
+    return heated
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("form", ["TIFF", "PNG"])
+def test_a_few_hot_pixels_do_not_set_the_range(bits: int, form: str) -> None:
+    expected = np.asarray(open_image(encoded(Image.fromarray(wide(bits)), form)))
+    found = np.asarray(open_image(encoded(Image.fromarray(hot(wide(bits))), form)))
+    assert np.array_equal(found, hot(expected, 255))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_a_few_hot_pixels_of_colours_do_not_set_the_range(mode: str) -> None:
+    kind = {"RGB": 2, "RGBA": 6, "LA": 4}[mode]
+    samples = np.repeat(wide(12)[..., None], len(mode), axis=2)
+    if mode.endswith("A"):
+        samples[..., -1] = 0xFFFF
+    expected, found = (open_image(wide_png(s, kind)) for s in (samples, hot(samples)))
+    assert np.array_equal(np.asarray(found), hot(np.asarray(expected), 255))
+
+
+@pytest.mark.parametrize("value", [255.0, 1e30, float("inf")])
+def test_a_few_hot_pixels_of_floats_do_not_set_the_range(value: float) -> None:
+    values = wide(8).astype(np.float32) / 255
+    expected, found = (open_image(Image.fromarray(v)) for v in (values, hot(values, value)))
+    assert np.array_equal(np.asarray(found), hot(np.asarray(expected), 255))
+
+
+def test_bright_letters_on_a_dark_page_of_16_bits_set_the_range() -> None:
+    page = np.full((1000, 1000), 300, np.uint16)
+    page[500:506, 500] = 0xFFFF  # one stroke
+    found = np.asarray(open_image(Image.fromarray(page)))
+    assert found.max() == 255
+    assert found.min() == 1
+
+
+def test_a_bright_pixel_of_a_tiny_picture_sets_the_range() -> None:
+    page = np.full((20, 20), 300, np.uint16)
+    page[10, 10] = 0xFFFF
+    found = np.asarray(open_image(Image.fromarray(page)))
+    assert (found.min(), found.max()) == (1, 255)
+
+
 def test_small_values_in_32_bits_are_not_taken_for_black() -> None:
     expected = letters("white", "black").convert("L")
     for image in (expected.convert("I"), Image.fromarray(wide(12, np.int32))):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crispvl.inputs.sample_range import eight_bits, white_level
+from crispvl.inputs.sample_range import are_hot, eight_bits, white_level
 
 _MARK = b"\x89PNG\r\n\x1a\n"
 _DEPTH_AT = 24  # of the byte that tells the bits of a sample
@@ -39,7 +39,7 @@ def use_range(image: Image.Image, data: bytes, where: str) -> None:
     if colour_type not in (*_LOWER_BYTES, _GREY_ALPHA):
         return
     upper = np.asarray(image)[..., :3]
-    if upper.max() >= _BRIGHT:
+    if not are_hot(upper >= _BRIGHT):
         return
     samples = upper.astype(np.uint16) << 8 | _lower_bytes(data, colour_type)
     scaled = Image.fromarray(eight_bits(samples, white_level(samples, 16, where)))
