@@ -29,6 +29,7 @@ EXEMPT = {
 }
 QUOTED = {
     "convert/sentencepiece.py": {"ValueError"},
+    "inputs/tiff_page.py": {"_NotCopiedError"},
     "prompts/template_sandbox.py": {"jinja2.TemplateSyntaxError"},
     "reading/extraction.py": {"ValueError"},
     "reading/json_answer.py": {"ValueError"},

@@ -14,6 +14,8 @@ import pytest
 from crispvl.errors import ImageError
 from crispvl.inputs.decoding import Frames
 from crispvl.inputs.images import open_image
+from crispvl.inputs.tiff import page_offsets
+from crispvl.inputs.tiff_page import page_at
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -191,6 +193,58 @@ def test_pages_of_a_big_tiff_are_found() -> None:
     rgb = Tiff(order=">", big=True, photometric=RGB, rows=9), np.stack([PAGE] * 3, axis=2)
     frames = Frames(document([plain, copy, rgb, plain]))
     assert [frames.load(i).size for i in range(frames.n_frames)] == [(40, 30), (203, 71), (40, 30)]
+
+
+@pytest.mark.parametrize("compression", ["raw", "group4", "tiff_lzw", "jpeg", "packbits"])
+def test_each_page_of_a_tiff_is_decoded_without_the_others(compression: str) -> None:
+    mode = "1" if compression == "group4" else "RGB"
+    pages = [Image.fromarray(np.roll(PAGE, 7 * i, axis=1)).convert(mode) for i in range(20)]
+    file = io.BytesIO()
+    pages[0].save(
+        file, "TIFF", save_all=True, append_images=pages[1:], compression=compression, dpi=(204, 98)
+    )
+    data, expected = file.getvalue(), []
+    with Image.open(io.BytesIO(data)) as image:
+        for i in range(20):
+            image.seek(i)
+            expected.append(open_image(image.copy()))
+    offsets = page_offsets(data, "tiff")
+    files = [page_at(data, offset, "tiff") for offset in offsets]
+    assert all(len(each) < len(data) / 5 for each in files[1:])
+    frames = Frames(data)
+    for i in range(20):
+        found = frames.load(i)
+        assert np.array_equal(np.asarray(found), np.asarray(expected[i]))
+        assert found.height > 2 * len(PAGE)  # the resolution has come with it
+        assert "damaged" not in found.info
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("big", [False, True])
+def test_pages_of_every_form_are_decoded_without_the_others(
+    form: str, order: str, big: bool
+) -> None:
+    told = replace(FORMS[form], photometric=RGB, order=order, big=big)
+    pages = [np.roll(np.stack([PAGE, NONE, INK], axis=2), 9 * i, axis=1) for i in range(8)]
+    data = document([(told, page) for page in pages])
+    frames = Frames(data)
+    for i, offset in enumerate(page_offsets(data, "tiff")):
+        assert i == 0 or len(page_at(data, offset, "tiff")) < len(data) / 3
+        assert np.abs(np.asarray(frames.load(i)).astype(int) - pages[i]).max() <= 1
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_page_whose_strips_have_wrong_sizes_is_read_as_pillow_does(size: int) -> None:
+    pages = [Image.fromarray(np.roll(PAGE, 7 * i, axis=1)) for i in range(3)]
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    data = bytearray(file.getvalue())
+    right = struct.pack("<HHII", 279, 4, 1, PAGE.size)
+    assert data.count(right) == 3
+    wrong = bytes(data).replace(right, struct.pack("<HHII", 279, 4, 1, size))
+    for i in range(3):
+        assert np.array_equal(np.asarray(Frames(wrong).load(i))[..., 0], np.asarray(pages[i]))
 
 
 def test_a_big_tiff_may_be_packed_by_libtiff() -> None:

@@ -12,11 +12,11 @@ from PIL import Image, UnidentifiedImageError
 
 from crispvl.errors import ImageError
 from crispvl.extras import install_line
-from crispvl.inputs import dcx, pnm
 from crispvl.inputs.damage import DAMAGED, damaged_from, is_damaged
+from crispvl.inputs.page_files import pages_of
 from crispvl.inputs.pixels import most_pixels, to_rgb
 from crispvl.inputs.png_samples import is_wide_png, use_range
-from crispvl.inputs.tiff import is_tiff, page_offsets, with_first
+from crispvl.inputs.tiff import is_tiff
 from crispvl.inputs.tiff_messages import TiffMessages
 from crispvl.inputs.tiff_samples import TiffSamples, first_directory
 from crispvl.thread_stack import require_stack
@@ -44,10 +44,10 @@ class Frames:
     def __init__(self, data: bytes, where: str = "image") -> None:
         self._data = data
         self._where = where
-        self._offsets = _page_offsets(data, where)
+        self._pages = pages_of(data, where)
         with decoding(data, where):
-            image = None if self._offsets else Image.open(io.BytesIO(data))
-        self.n_frames: int = len(self._offsets) or _n_frames(image)
+            image = None if self._pages else Image.open(io.BytesIO(data))
+        self.n_frames: int = len(self._pages) or _n_frames(image)
         self._image: Image.Image | None = image
 
     def load(self, i_frame: int) -> Image.Image:
@@ -56,9 +56,8 @@ class Frames:
         Raises:
             ImageError: It is damaged, or too large.
         """
-        if self._offsets:
-            page = _page_at(self._data, self._offsets[i_frame], self._where)
-            return _decode(page, self._where)
+        if self._pages:
+            return _decode(self._pages[i_frame](), self._where)
         if self.n_frames == 1:
             return _decode(self._data, self._where)
         with decoding(self._data, self._where):
@@ -87,24 +86,8 @@ class Frames:
 
 def decode(data: bytes, where: str = "image") -> Image.Image:
     """Returns the only or first picture of an image file, as `Frames.load` does."""
-    offsets = _page_offsets(data, where)
-    return _decode(_page_at(data, offsets[0], where) if offsets else data, where)
-
-
-def _page_offsets(data: bytes, where: str) -> list[int]:
-    """Returns where a file of pages that are independent of each other has them; else nothing."""
-    if is_tiff(data):
-        return page_offsets(data, where)
-    if dcx.is_dcx(data):
-        return dcx.page_offsets(data)
-    return pnm.page_offsets(data, where) if pnm.is_pnm(data) else []
-
-
-def _page_at(data: bytes, offset: int, where: str) -> bytes:
-    """Returns a file whose only or first picture is the page at an offset."""
-    if is_tiff(data):
-        return with_first(data, offset, where)
-    return dcx.page_at(data, offset) if dcx.is_dcx(data) else pnm.page_at(data, offset)
+    pages = pages_of(data, where)
+    return _decode(pages[0]() if pages else data, where)
 
 
 def _decode(data: bytes, where: str) -> Image.Image:
