@@ -22,8 +22,12 @@ _FLOCK = {"linux": ("hhqqi", 0, 4), "darwin": ("qqihh", 3, 2)}
 """Per system, the layout of its ``struct flock`` and the places of type and process in it."""
 
 
-def open_locked(path: Path) -> IO[bytes]:
+def open_locked(path: Path, output: Path | None = None) -> IO[bytes]:
     """Opens a file for appending, unbuffered, as the only run that writes it.
+
+    Args:
+        path: Of the file; made if it is not there.
+        output: What the file stands for, such as its folder, if that is not itself.
 
     Raises:
         ValueError: Another run writes it; says which process that is, where the system tells.
@@ -31,7 +35,7 @@ def open_locked(path: Path) -> IO[bytes]:
     while True:
         file = path.open("a+b", buffering=0)
         try:
-            _lock(file, path)
+            _lock(file, output or path)
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
         except BaseException:
@@ -40,7 +44,7 @@ def open_locked(path: Path) -> IO[bytes]:
         file.close()  # another run put a new file in its place meanwhile
 
 
-def _lock(file: IO[bytes], path: Path) -> None:
+def _lock(file: IO[bytes], output: Path) -> None:
     try:
         if sys.platform == "win32":
             file.seek(_BEYOND)
@@ -54,8 +58,8 @@ def _lock(file: IO[bytes], path: Path) -> None:
         if error.errno not in _HELD:
             return  # a file system without locks
         raise ValueError(
-            f"[{path}] expected an output that no other run writes; found {_holder(file)} writing "
-            "it; wait until it is done, or give another output"
+            f"[{output}] expected an output that no other run writes; found {_holder(file)} "
+            "writing it; wait until it is done, or give another output"
         ) from None
 
 

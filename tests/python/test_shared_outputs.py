@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from crispvl.cli import main
+from crispvl.cli.manifest import Manifest
 from crispvl.cli.output import names_in_folder
 from crispvl.cli.records import RecordFile
 from crispvl.inputs.utf8 import path_name
@@ -30,6 +31,15 @@ from pathlib import Path
 from crispvl.cli.records import RecordFile
 with RecordFile(Path(sys.argv[1])) as file:
     file.append({"source": "first", "number": 1, "error": None})
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+FOLDER_HOLDER = """
+import sys
+from pathlib import Path
+from crispvl.cli.manifest import Manifest
+with Manifest(Path(sys.argv[1])):
     print("begun", flush=True)
     sys.stdin.read()
 """
@@ -67,6 +77,45 @@ def test_an_output_that_another_process_writes_is_refused_and_kept(
         process.communicate(b"")
     assert main([*command, str(page), "--format", "jsonl", "-o", str(out)]) == 0
     assert [record["source"] for record in records(out)] == [str(page)]
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+@pytest.mark.parametrize("form", ["text", "jsonl"])
+def test_a_folder_that_another_process_writes_into_is_refused_at_once(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path, capsys: Capture,
+    more: list[str], form: str,
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    out.mkdir()
+    job = [*command, str(page), "--format", form, "-o", str(out), *more]
+    process = subprocess.Popen(
+        [sys.executable, "-c", FOLDER_HOLDER, str(out)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"begun\n"
+        assert main(job) == 2
+        message = capsys.readouterr().err
+        assert f"[{out}]" in message
+        if sys.platform in ("linux", "darwin"):
+            assert f"process {process.pid} writing it" in message
+        assert [file.name for file in out.iterdir()] == [Manifest.NAME]
+        assert not core.prompts
+    finally:
+        process.communicate(b"")
+    assert main(job) == 0
+    assert len(list(out.iterdir())) == 2
+
+
+@posix
+def test_a_run_that_wrote_nothing_leaves_no_list_in_its_folder(
+    command: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"broken")
+    assert main([*command, str(tmp_path / "bad.png"), "-o", f"{tmp_path / 'out'}/"]) == 1
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_two_runs_of_one_process_do_not_share_an_output(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,27 +11,33 @@ from typing import Any
 
 from crispvl.cli.records import check_same, write_whole
 from crispvl.cli.spellings import document_key
+from crispvl.file_lock import open_locked
 from crispvl.inputs.images import source_name
 from crispvl.inputs.versions import was_changed
 from crispvl.results.outputs import naming
 
 
 class Manifest:
-    """The list of a folder's outputs: a hidden file of JSON Lines.
+    """The list of a folder's outputs: a hidden file of JSON Lines. Use it as a context.
 
-    Several runs may add to it. What is no line of it, such as the end of a run that was killed, is
-    passed over: the document is read again.
+    One run writes into a folder at a time, as into a file. What is no line of the list, such as the
+    end of a run that was killed, is passed over: the document is read again.
 
     Args:
         folder: Where the outputs are.
+
+    Raises:
+        ValueError: Another run writes into the folder.
     """
 
     NAME = ".crispvl.jsonl"
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / self.NAME
+        self._file = open_locked(self._path, folder)
+        self._file.seek(0)
         self._by_output: dict[str, Mapping[str, Any]] = {}
-        for line in self._path.read_bytes().splitlines() if self._path.is_file() else ():
+        for line in self._file.read().splitlines():
             with suppress(ValueError, KeyError, TypeError, RecursionError):
                 entry = json.loads(line)
                 if isinstance(entry["source"], str) and isinstance(entry["output"], str):
@@ -60,5 +67,14 @@ class Manifest:
         """Notes that a file holds a document, whole."""
         entry = {"source": source_name(source), "version": version, "output": output, **facts}
         line = json.dumps(entry, ensure_ascii=False)
-        with naming(self._path), self._path.open("ab", buffering=0) as file:
-            write_whole(file, f"{line}\n".encode())
+        with naming(self._path):
+            write_whole(self._file, f"{line}\n".encode())
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if os.fstat(self._file.fileno()).st_size == 0:
+            with suppress(OSError):  # Windows removes no file that is open
+                self._path.unlink()
+        self._file.close()

@@ -116,11 +116,20 @@ class FolderOutputs(Outputs):
         ValueError: What is to be continued was made with another model or other settings.
     """
 
+    def __init__(
+        self,
+        files: Sequence[str],
+        paths: Sequence[Paths],
+        wanted: OutputRequest,
+        manifest: Manifest,
+    ) -> None:
+        super().__init__(files, paths, wanted)
+        self._manifest = manifest
+        self._sinks: dict[int, tuple[Sink, ExitStack]] = {}
+
     def __enter__(self) -> FolderOutputs:
         super().__enter__()
-        self._sinks: dict[int, tuple[Sink, ExitStack]] = {}
         found = [path for paths in self._paths for path in paths.values() if path is not None]
-        self._manifest = Manifest(found[0].parent)
         if self._wanted.resume:
             self._manifest.check_same((path.name for path in found), self._wanted.facts)
         return self

@@ -13,7 +13,7 @@ from crispvl.cli.arguments import add_model_arguments, add_options, read_options
 from crispvl.cli.file_reader import FileReader
 from crispvl.cli.manifest import Manifest
 from crispvl.cli.output import names_in_folder, parse_formats
-from crispvl.cli.output_files import FolderOutputs, OneOutput, OutputRequest, Paths
+from crispvl.cli.output_files import FolderOutputs, OneOutput, OutputRequest, Outputs, Paths
 from crispvl.cli.progress import ProgressLine
 from crispvl.cli.spellings import document_key
 from crispvl.inputs.sources import expand
@@ -88,7 +88,21 @@ def run(args: argparse.Namespace) -> int:
     if into_folder or (args.output is not None and args.formats == ("jsonl",)):
         files = _each_once(files)  # it has one file there, or one record per page
     _check(args, files, into_folder)
-    outputs = _outputs(args, files, into_folder)
+    if not into_folder:
+        return _read(args, files, _outputs(args), None)
+    with Manifest(_made_folder(args.output)) as manifest:
+        return _read(args, files, _outputs_in_folder(args, files, manifest), manifest)
+
+
+def _read(
+    args: argparse.Namespace,
+    files: Sequence[str],
+    outputs: Sequence[Paths],
+    manifest: Manifest | None,
+) -> int:
+    """Reads documents into their outputs; the manifest is that of a folder."""
+    written = [path for paths in outputs for path in paths.values() if path is not None]
+    check_outputs(written, [*files, args.model, args.mmproj], regular=args.resume)
     tasks = {FORMATS[form].task for form in args.formats}
     if "task" not in args and len(tasks) == 1:
         (args.task,) = tasks
@@ -101,15 +115,14 @@ def run(args: argparse.Namespace) -> int:
     with CrispOCR(args.model, args.mmproj, load=load) as ocr:
         chosen = settings(options, args.prompt, ocr.model.metadata)
         facts = document_facts(Document(source="", model=ocr.model.file, settings=chosen))
-        open_outputs = FolderOutputs if into_folder else OneOutput
         wanted = OutputRequest(
             formats=args.formats, facts=facts, resume=args.resume,
             retry_failed=args.retry_failed, password=getattr(args, "password", None),
         )  # fmt: skip
-        with (
-            ProgressLine(len(files), shown) as line,
-            open_outputs(files, outputs, wanted) as sinks,
-        ):
+        opened: Outputs = OneOutput(files, outputs, wanted)
+        if manifest is not None:
+            opened = FolderOutputs(files, outputs, wanted, manifest)
+        with ProgressLine(len(files), shown) as line, opened as sinks:
             reader = FileReader(ocr, options, args.prompt, line, len(files) > 1 and not shown)
             reader.read(files, sinks)
     return SOME_FAILED if reader.n_failed + sinks.n_failed else DONE
@@ -172,30 +185,33 @@ def _check(args: argparse.Namespace, files: Sequence[str], into_folder: bool) ->
         )
 
 
-def _outputs(args: argparse.Namespace, files: Sequence[str], into_folder: bool) -> list[Paths]:
-    """Returns the files for each document in a folder, which is made, or those for all."""
+def _made_folder(name: str) -> Path:
+    folder = Path(name)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(
+            f"[output] expected a folder; found the file '{folder}'; choose another name"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _outputs_in_folder(
+    args: argparse.Namespace, files: Sequence[str], manifest: Manifest
+) -> list[Paths]:
+    """Returns the files for each document."""
+    known = manifest if args.resume else None
+    names = [
+        names_in_folder(Path(args.output), files, FORMATS[form].suffix, known)
+        for form in args.formats
+    ]
+    return [dict(zip(args.formats, row, strict=True)) for row in zip(*names, strict=True)]
+
+
+def _outputs(args: argparse.Namespace) -> list[Paths]:
+    """Returns the files for all documents."""
     if args.output is None:
         return [dict.fromkeys(args.formats)]
     output = Path(args.output)
-    paths: list[Paths]
-    if into_folder:
-        if output.exists() and not output.is_dir():
-            raise ValueError(
-                f"[output] expected a folder; found the file '{output}'; choose another name"
-            )
-        output.mkdir(parents=True, exist_ok=True)
-        known = Manifest(output) if args.resume else None
-        names = [
-            names_in_folder(output, files, FORMATS[form].suffix, known) for form in args.formats
-        ]
-        paths = [dict(zip(args.formats, row, strict=True)) for row in zip(*names, strict=True)]
-    elif len(args.formats) == 1:
-        paths = [{args.formats[0]: output}]
-    else:
-        named = {
-            name: output.with_name(output.name + FORMATS[name].suffix) for name in args.formats
-        }
-        paths = [{**named}]
-    written = [path for by_format in paths for path in by_format.values() if path is not None]
-    check_outputs(written, [*files, args.model, args.mmproj], regular=args.resume)
-    return paths
+    if len(args.formats) == 1:
+        return [{args.formats[0]: output}]
+    return [{name: output.with_name(output.name + FORMATS[name].suffix) for name in args.formats}]
