@@ -285,6 +285,19 @@ def test_without_room_to_ask_again_the_answer_is_what_is_wrong(
         ocr.extract(page, RECEIPT, constrained=False)
 
 
+def test_a_schema_without_room_in_the_context_is_told_with_its_share(
+    ocr: CrispOCR, core: FakeModel, page: Path
+) -> None:
+    schema = {"type": "object", "description": "x" * 5000}
+    core.config["decoder"]["context_length"] = 4000
+    n_schema = len(json.dumps(schema))  # a token is a byte
+    with pytest.raises(ContextOverflowError) as caught:
+        ocr.extract(page, schema, constrained=False)
+    assert f"of which the schema takes {n_schema} and" in str(caught.value)
+    assert "ask for fewer fields" in str(caught.value)
+    assert not core.prompts
+
+
 def test_a_constraint_takes_the_likeliest_token_that_is_allowed(model: Model) -> None:
     pytest.importorskip("llguidance")
     constraint = JsonConstraint(model, {"enum": [1, 23]})

@@ -11,12 +11,13 @@ from crispvl.engine.constraint import JsonConstraint
 from crispvl.engine.prefill import Progress
 from crispvl.engine.request import Constraint, Request
 from crispvl.engine.token_stream import TokenStream
+from crispvl.errors import ContextOverflowError
 from crispvl.inputs.images import ImageLike, check_readable, open_image, source_name
 from crispvl.inputs.sources import open_source
 from crispvl.model_config import ModelConfig
 from crispvl.options import ReadOptions
 from crispvl.prompts.messages import ImagePart, parse_messages
-from crispvl.reading.extraction import Schema, extract
+from crispvl.reading.extraction import Schema, extract, no_room
 from crispvl.reading.pages import PreparedPage, prepare_page
 from crispvl.reading.requests import ReadingContext
 from crispvl.reading.streams import AnswerStream
@@ -112,7 +113,11 @@ class Answering:
                     self._context.model, wanted.json_schema, chosen.temperature, chosen.seed
                 )
             chat = self._prepare(turns, chosen, with_limit, constraint)
-            return self._stream(chat, cancel).read()
+            try:
+                return self._stream(chat, cancel).read()
+            except ContextOverflowError as error:
+                ids = chat.request.prompt_ids
+                raise no_room(self._context.model, ids, wanted) from error
 
         return extract(ask, images, wanted, prompt)
 

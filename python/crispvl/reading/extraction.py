@@ -14,6 +14,7 @@ from typing import Any
 
 from crispvl.errors import ContextOverflowError, ExtractionError
 from crispvl.extras import need
+from crispvl.prompts.builder import TextModel
 from crispvl.prompts.messages import ImagePart
 from crispvl.reading.json_answer import find_json
 from crispvl.results.generation import Answer
@@ -42,6 +43,11 @@ class Schema:
     Args:
         schema: A JSON schema as a dict, or a class derived from ``pydantic.BaseModel``.
 
+    Attributes:
+        json_schema: As a dict.
+        text: As it is in the prompt.
+        prompt: What is asked, with the schema.
+
     Raises:
         TypeError: It is neither.
         ValueError: The dict is no JSON schema, is nested too deeply, or refers to what it does not
@@ -68,7 +74,8 @@ class Schema:
                 "[schema] expected a JSON schema as a dict, or a pydantic model class; found "
                 f"{schema!r}; pass one of these"
             )
-        self.prompt = PROMPT.format(schema=_as_json(self.json_schema))
+        self.text = _as_json(self.json_schema)
+        self.prompt = PROMPT.format(schema=self.text)
 
     def parse(self, answer: str) -> Any:
         """Returns the object that an answer holds.
@@ -125,6 +132,18 @@ def extract(
             turns.append({"role": "user", "content": again})
     assert failure is not None
     raise failure
+
+
+def no_room(model: TextModel, prompt_ids: Sequence[int], schema: Schema) -> ContextOverflowError:
+    """Returns an error that says what of a prompt takes how much of the model's context."""
+    n_image_tokens = prompt_ids.count(model.config.image.context_token_id)
+    n_schema_tokens = len(model.tokenize(schema.text, special=False))
+    return ContextOverflowError(
+        "[schema] expected pages and a schema that leave room for an answer in the model's context "
+        f"of {model.config.decoder.context_length} tokens; found {len(prompt_ids)}, of which the "
+        f"schema takes {n_schema_tokens} and the pages take {n_image_tokens}; ask for fewer fields "
+        "at once, shorten their descriptions, or read fewer pages or tiles"
+    )
 
 
 def check_complete(answer: Answer) -> None:
