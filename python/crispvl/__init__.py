@@ -14,11 +14,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from crispvl._version import __version__
 from crispvl.variants import chosen
 
 if TYPE_CHECKING:
     from crispvl._core import CancelToken
+    from crispvl._version import __version__
     from crispvl.engine.model import Model
     from crispvl.engine.token_stream import Token
     from crispvl.errors import (
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _HOMES: dict[str, tuple[str, ...]] = {
     "crispvl._core": ("CancelToken",),
+    "crispvl._version": ("__version__",),
     "crispvl.engine.model": ("Model",),
     "crispvl.engine.token_stream": ("Token",),
     "crispvl.errors": (

@@ -141,9 +141,25 @@ def test_ctrl_c_ends_the_command_in_words_while_it_is_imported(module: str, page
     assert (ended.returncode, ended.stderr) == (130, "crispvl: interrupted\n")
 
 
+def test_little_is_imported_before_the_command_heeds_ctrl_c() -> None:
+    program = (
+        "import sys; before = set(sys.modules); import crispvl.__main__;"
+        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    )
+    listed = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(crispvl.__file__).parents[1])},
+    )
+    slow = {"ctypes", "dataclasses", "email", "inspect", "json", "numpy", "PIL", "zipfile"}
+    assert "crispvl" in listed.stdout.split(), listed.stderr
+    assert slow.isdisjoint(listed.stdout.split())
+
+
 def test_every_public_name_is_found_when_it_is_asked_for() -> None:
     homes = {name for names in crispvl._HOMES.values() for name in names}
-    assert homes | {"__version__"} == set(crispvl.__all__)
+    assert homes == set(crispvl.__all__)
     assert all(getattr(crispvl, name) is not None for name in crispvl.__all__)
     assert crispvl.tiling.choose_grid(100, 100) == (1, 1)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -25,7 +25,7 @@ def test_the_fastest_variant_that_lacks_nothing_is_chosen() -> None:
     assert choice.name == "avx2"
     assert choice.folder == Path("package", "variants", "avx2")
     assert choice.passed_over == ("avx512: this CPU has no avx512f, avx512bw",)
-    assert choice.cuda == "no CUDA"
+    assert choice.unfit_cuda == "no CUDA"
 
 
 def test_a_cpu_that_fits_no_variant_gets_the_baseline() -> None:

@@ -96,7 +96,7 @@ def _variant() -> dict[str, Any]:
     return {
         "name": choice.name,
         "passed_over": list(choice.passed_over),
-        "cuda": choice.cuda,
+        "cuda": variants.why_no_cuda(),
         "nvidia_driver": variants.has_cuda_driver(),
     }
 
