@@ -48,6 +48,28 @@ def test_memory_that_runs_out_is_an_error_and_the_model_goes_on(tiny: Path) -> N
     assert found.stdout == "usable\n", found.stderr
 
 
+SHORT_OF_ADDRESSES = """
+import resource, sys
+from crispvl.__main__ import main
+import crispvl.cli
+
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+most = resource.getrlimit(resource.RLIMIT_AS)[1]
+resource.setrlimit(resource.RLIMIT_AS, (used + (int(sys.argv[1]) << 20), most))
+sys.argv[1:] = ["recognize", "page.png"]
+sys.exit(main())
+"""
+
+
+@linux_only
+@pytest.mark.parametrize("n_mib", [12, 40, 80, 120, 140])
+def test_a_command_whose_libraries_have_no_room_ends_in_words(n_mib: int) -> None:
+    found = run_python(SHORT_OF_ADDRESSES, str(n_mib))
+    assert found.returncode == 2, found.stderr
+    assert found.stderr.startswith("crispvl: [memory] expected")
+    assert found.stderr.count("\n") == 1
+
+
 SHORT_OF_THREADS = """
 import resource, sys
 from crispvl import CrispVLError, Model

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from crispvl._version import __version__
+from crispvl.cli.address_space import require_address_space
 from crispvl.cli.examples import BEGIN, EXIT_CODES, epilog
 from crispvl.cli.messages import settle_messages
 from crispvl.cli.signals import Terminated, ended_by_signals
@@ -92,6 +93,8 @@ def _run(arguments: Sequence[str]) -> int:
         print(BEGIN)
         return DONE
     called = [argument for argument in arguments if argument in COMMANDS][:1]
+    if called:
+        require_address_space()
     try:
         args = make_parser(called).parse_args(arguments)
     except SystemExit as stop:  # argparse, after its own message
