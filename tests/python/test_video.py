@@ -65,12 +65,16 @@ def test_a_video_file_is_sampled(tmp_path: Path) -> None:
 
 
 def quarters(path: Path, matrix: tuple[int, int, int, int] = (1, 0, 0, 1), aspect: int = 1) -> None:
-    """Writes a video whose upper left quarter is white, shown through a matrix a, b, c, d."""
+    """Writes a video whose upper left quarter is white, shown through a matrix a, b, c, d.
+
+    With an aspect of 0 it does not say what shape its pixels have.
+    """
     av = pytest.importorskip("av")
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(aspect, 1)
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = Fraction(aspect, 1)
         pixels = np.zeros((32, 64, 3), np.uint8)
         pixels[:16, :32] = 255
         container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
@@ -123,6 +127,16 @@ def test_pixels_are_made_square_before_a_frame_is_turned(tmp_path: Path) -> None
     (frame,) = video_frames(tmp_path / "clip.mp4", 1)
     assert isinstance(frame, Image.Image)
     assert frame.size == (32, 192)
+
+
+@pytest.mark.parametrize(("aspect", "size"), [(0, (128, 32)), (1, (64, 32)), (3, (192, 32))])
+def test_a_matrix_that_stretches_counts_where_the_shape_of_pixels_is_not_told(
+    tmp_path: Path, aspect: int, size: tuple[int, int]
+) -> None:
+    quarters(tmp_path / "clip.mp4", (2, 0, 0, 1), aspect)
+    (frame,) = video_frames(tmp_path / "clip.mp4", 1)
+    assert isinstance(frame, Image.Image)
+    assert frame.size == size
 
 
 def test_a_video_may_come_as_a_data_uri(tmp_path: Path) -> None:

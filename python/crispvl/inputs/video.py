@@ -99,7 +99,10 @@ def _read(av: Any, video: Path | bytes, where: str, n_frames: int) -> list[Image
 
 
 def _frames(av: Any, video: Path | bytes) -> Iterable[tuple[Any, float]]:
-    """Yields the frames of a video with their pixels' width over height."""
+    """Yields the frames of a video with their pixels' width over height.
+
+    FFmpeg finds that in the file (``pasp``), else in how its display matrix stretches: not in both.
+    """
     file = io.BytesIO(video) if isinstance(video, bytes) else str(video)
     with av.open(file) as container:
         stream = container.streams.video[0]
@@ -129,4 +132,4 @@ _TURNS = {
     (0, 1, -1, 0): Image.Transpose.ROTATE_270,  # Pillow counts the other way round
     (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
     (0, -1, 1, 0): Image.Transpose.ROTATE_90,
-}  # by the signs of a, b, c and d of a display matrix; what else it may do, players leave out too
+}  # by the signs of a, b, c and d of a display matrix; of the rest, players heed only stretching
