@@ -28,8 +28,8 @@ ARM_ARCH ?= armv8-a
 arm64:
 	cmake -S . -B build/arm64 -G Ninja -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-gnu.cmake \
 		-DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=$(ARM_ARCH) \
-		-DCRISPVL_PYTHON=OFF -DCRISPVL_LIBRARY=ON -DCRISPVL_WERROR=ON
-	cmake --build build/arm64
+		-DCRISPVL_PYTHON=OFF -DCRISPVL_LIBRARY=ON -DCRISPVL_STRESS=ON -DCRISPVL_WERROR=ON
+	cmake --build build/arm64 --target all kernels
 	$(PYTHON) -m pytest tests/arm64
 
 clean:

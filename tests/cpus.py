@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,12 +12,14 @@ from own_kernels import kernels
 
 _AVX2 = ["avx2", "fma", "f16c"]
 _AVX512 = [*_AVX2, "avx512f", "avx512bw", "avx512vl", "avx512dq"]
-#: The features of CPUs that have kernels of their own.
-FEATURES = {
+_X86 = {
     "avx512": [*_AVX512, "avx512bf16", "avx512vnni"],
     "avxvnni": [*_AVX2, "avxvnni"],
     "avx2": _AVX2,
 }
+_ARM = {"i8mm": ["neon", "dotprod", "i8mm"], "dotprod": ["neon", "dotprod"]}
+#: The features of CPUs that have kernels of their own.
+FEATURES = _ARM if platform.machine() in ("aarch64", "arm64") else _X86
 
 
 @contextmanager

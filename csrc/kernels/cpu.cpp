@@ -8,7 +8,7 @@
 namespace crispvl::kernels {
 namespace {
 
-#if defined(CRISPVL_X86_KERNELS)
+#if defined(CRISPVL_X86_KERNELS) || defined(CRISPVL_ARM_KERNELS)
 constexpr bool kCompiled = true;
 #else
 constexpr bool kCompiled = false;
@@ -16,6 +16,7 @@ constexpr bool kCompiled = false;
 
 struct Cpu {
     bool avx512_bf16, avx512_vnni, avx2, avxvnni;
+    bool neon, dotprod, i8mm;
 
     explicit Cpu(const std::vector<std::string>& features) {
         const auto has = [&](std::initializer_list<const char*> needed) {
@@ -28,6 +29,9 @@ struct Cpu {
         avx512_vnni = avx512 && has({"avx512vnni"});
         avx2 = has({"avx2", "fma", "f16c"});
         avxvnni = avx2 && has({"avxvnni"});
+        neon = has({"neon"});
+        dotprod = neon && has({"dotprod"});
+        i8mm = dotprod && has({"i8mm"});
     }
 };
 
@@ -52,6 +56,18 @@ bool has_avx2() {
 
 bool has_avxvnni() {
     return cpu().avxvnni;
+}
+
+bool has_neon() {
+    return cpu().neon;
+}
+
+bool has_dotprod() {
+    return cpu().dotprod;
+}
+
+bool has_i8mm() {
+    return cpu().i8mm;
 }
 
 void limit_features(const std::vector<std::string>& features) {

@@ -14,6 +14,12 @@ bool has_avx512_vnni();
 bool has_avx2();
 // Those and AVX-VNNI.
 bool has_avxvnni();
+// The vectors of 64-bit ARM, which all such CPUs have.
+bool has_neon();
+// Those and the products of bytes of Armv8.4 (`sdot`).
+bool has_dotprod();
+// Those and the matrices of bytes of Armv8.6 (`usdot`, `usmmla`).
+bool has_i8mm();
 
 // From now on kernels are chosen as on a CPU that has these features at most; a model runs under
 // the limit that it was loaded under. For tests and benchmarks of kernels that a better CPU would

@@ -13,6 +13,9 @@
 #elif defined(__aarch64__) && defined(__linux__)
 #define CRISPVL_CPU_ARM_LINUX
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#define CRISPVL_CPU_ARM_APPLE
+#include <sys/sysctl.h>
 #endif
 
 namespace crispvl::kernels {
@@ -94,10 +97,8 @@ struct Feature {
 
 // Linux, Documentation/arch/arm64/elf_hwcaps.rst.
 constexpr Feature kFeatures[] = {
-    {"fp16", AT_HWCAP, 10},
-    {"dotprod", AT_HWCAP, 20},
-    {"sve", AT_HWCAP, 22},
-    {"i8mm", AT_HWCAP2, 13},
+    {"neon", AT_HWCAP, 1}, {"fp16", AT_HWCAP, 10},  {"dotprod", AT_HWCAP, 20},
+    {"sve", AT_HWCAP, 22}, {"i8mm", AT_HWCAP2, 13},
 };
 
 }  // namespace
@@ -106,6 +107,36 @@ std::vector<std::string> cpu_features() {
     std::vector<std::string> names;
     for (const Feature& f : kFeatures) {
         if ((getauxval(f.word) >> f.bit & 1) != 0) names.emplace_back(f.name);
+    }
+    return names;
+}
+
+#elif defined(CRISPVL_CPU_ARM_APPLE)
+namespace {
+
+struct Feature {
+    const char* name;
+    const char* setting;
+};
+
+// Apple, "Determining instruction set characteristics".
+constexpr Feature kFeatures[] = {
+    {"neon", "hw.optional.AdvSIMD"},
+    {"fp16", "hw.optional.arm.FEAT_FP16"},
+    {"dotprod", "hw.optional.arm.FEAT_DotProd"},
+    {"i8mm", "hw.optional.arm.FEAT_I8MM"},
+};
+
+}  // namespace
+
+std::vector<std::string> cpu_features() {
+    std::vector<std::string> names;
+    for (const Feature& f : kFeatures) {
+        int32_t value = 0;
+        size_t size = sizeof value;
+        if (sysctlbyname(f.setting, &value, &size, nullptr, 0) == 0 && value != 0) {
+            names.emplace_back(f.name);
+        }
     }
     return names;
 }

@@ -124,15 +124,9 @@ void pack_keys(const KeyRows& keys, const Scratch& s) {
 
 // 16 elements of two rows (null: zeros), paired.
 inline void store_pairs(const uint16_t* first, const uint16_t* second, uint16_t* out) {
-    const auto sixteen = [](const uint16_t* p) {
-        return p != nullptr ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
-                            : _mm256_setzero_si256();
-    };
-    const __m256i a = sixteen(first), b = sixteen(second);
-    const __m256i low = _mm256_unpacklo_epi16(a, b), high = _mm256_unpackhi_epi16(a, b);
-    __m256i* pairs = reinterpret_cast<__m256i*>(out);
-    _mm256_storeu_si256(pairs, _mm256_permute2x128_si256(low, high, 0x20));
-    _mm256_storeu_si256(pairs + 1, _mm256_permute2x128_si256(low, high, 0x31));
+    constexpr uint16_t kNone[16] = {};
+    store_bits(out, pairs_of(load_halves(first != nullptr ? first : kNone),
+                             load_halves(second != nullptr ? second : kNone)));
 }
 
 template <typename ValueRows>

@@ -3,6 +3,8 @@
 
 #if defined(__AVX512BF16__)
 #include "kernels/bf16/block_avx512.h"
+#elif defined(__aarch64__)
+#include "kernels/bf16/block_neon.h"
 #else
 #include "kernels/bf16/block_avx2.h"
 #endif

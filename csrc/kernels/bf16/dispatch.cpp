@@ -14,6 +14,8 @@ const Bf16Kernels* chosen() {
 #if defined(CRISPVL_X86_KERNELS)
     if (has_avx512_bf16()) return &kBf16Avx512;
     if (has_avx2()) return &kBf16Avx2;
+#elif defined(CRISPVL_ARM_KERNELS)
+    if (has_neon()) return &kBf16Neon;
 #endif
     return nullptr;
 }

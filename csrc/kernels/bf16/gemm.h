@@ -7,6 +7,7 @@
 
 #include "kernels/bf16/block.h"
 #include "kernels/simd/math.h"
+#include "kernels/simd/transpose.h"
 
 namespace crispvl::kernels {
 namespace {
@@ -103,43 +104,19 @@ void gemm_panel(const GemmJob& job, int64_t i_panel, const uint16_t* panel) {
     });
 }
 
-// Eight rows of eight pairs -> eight vectors of a pair each, in the order of the rows.
-inline void transpose_pairs(const uint16_t* rows, int64_t n_in, uint16_t* out) {
-    __m256i r[8], two[8], four[8];
-    for (int i = 0; i < 8; ++i) {
-        r[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows + i * n_in));
-    }
-    for (int i = 0; i < 8; i += 2) {
-        two[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
-        two[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        four[i] = _mm256_unpacklo_epi64(two[i], two[i + 2]);
-        four[i + 1] = _mm256_unpackhi_epi64(two[i], two[i + 2]);
-        four[i + 2] = _mm256_unpacklo_epi64(two[i + 1], two[i + 3]);
-        four[i + 3] = _mm256_unpackhi_epi64(two[i + 1], two[i + 3]);
-    }
-    for (int i = 0; i < 4; ++i) {
-        uint16_t* low = out + i * kPanelWidth * 2;
-        uint16_t* high = low + 4 * kPanelWidth * 2;
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(low),
-                            _mm256_permute2x128_si256(four[i], four[i + 4], 0x20));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(high),
-                            _mm256_permute2x128_si256(four[i], four[i + 4], 0x31));
-    }
-}
-
 void pack_panel(const uint16_t* rows, int64_t n_in, uint16_t* panel) {
     const int64_t n_pairs = n_in / 2;
-    for (int64_t first = 0; first < kPanelWidth; first += 8) {
+    for (int64_t first = 0; first < kPanelWidth; first += 16) {
         const uint16_t* group = rows + first * n_in;
         uint16_t* out = panel + first * 2;
         int64_t i = 0;
         for (; i + 8 <= n_pairs; i += 8) {
-            transpose_pairs(group + 2 * i, n_in, out + i * kPanelWidth * 2);
+            Bits pairs[8];
+            transpose_eight_words([&](int row) { return group + row * n_in + 2 * i; }, pairs);
+            for (int k = 0; k < 8; ++k) store_bits(out + (i + k) * kPanelWidth * 2, pairs[k]);
         }
         for (; i < n_pairs; ++i) {
-            for (int64_t r = 0; r < 8; ++r) {
+            for (int64_t r = 0; r < 16; ++r) {
                 uint16_t* pair = out + i * kPanelWidth * 2 + r * 2;
                 pair[0] = group[r * n_in + 2 * i];
                 pair[1] = group[r * n_in + 2 * i + 1];

@@ -19,6 +19,6 @@ struct Bf16Kernels {
     void (*cached_attention)(const CachedAttentionJob& job, int ith, int nth);
 };
 
-extern const Bf16Kernels kBf16Avx512, kBf16Avx2;
+extern const Bf16Kernels kBf16Avx512, kBf16Avx2, kBf16Neon;
 
 }  // namespace crispvl::kernels

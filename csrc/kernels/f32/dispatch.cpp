@@ -10,6 +10,8 @@ const F32Kernels& table() {
 #if defined(CRISPVL_X86_KERNELS)
     if (has_avx512_bf16() || has_avx512_vnni()) return kF32Avx512;
     if (has_avx2()) return kF32Avx2;
+#elif defined(CRISPVL_ARM_KERNELS)
+    if (has_neon()) return kF32Neon;
 #endif
     return kF32Plain;
 }

@@ -9,6 +9,6 @@ struct F32Kernels {
     RowSummary (*summarise_row)(const float* x, int64_t n);
 };
 
-extern const F32Kernels kF32Avx512, kF32Avx2, kF32Plain;
+extern const F32Kernels kF32Avx512, kF32Avx2, kF32Neon, kF32Plain;
 
 }  // namespace crispvl::kernels

@@ -15,6 +15,9 @@ const Int8Kernels* chosen() {
     if (has_avx512_vnni()) return &kInt8Avx512;
     if (has_avxvnni()) return &kInt8AvxVnni;
     if (has_avx2()) return &kInt8Avx2;
+#elif defined(CRISPVL_ARM_KERNELS)
+    if (has_i8mm()) return &kInt8I8mm;
+    if (has_dotprod()) return &kInt8Dotprod;
 #endif
     return nullptr;
 }

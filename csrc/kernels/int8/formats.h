@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/int8/panel.h"
+#include "kernels/simd/transpose.h"
 
 namespace crispvl::kernels {
 namespace {  // or the linker might hand their functions to files for older CPUs
@@ -59,28 +60,9 @@ inline T load_as(const uint8_t* p) {
     return value;
 }
 
-inline Bits load_two(const uint8_t* low, const uint8_t* high) {
-    return join(load_as<__m256i>(low), load_as<__m256i>(high));
-}
-
 // 32 bytes of every row -> 8 vectors: vector i holds bytes 4 i to 4 i + 3 of the rows in order.
 inline void transpose_32(RowBlocks rows, int64_t offset, Bits* out) {
-    Bits r[8], t[8];
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) r[i] = load_two(rows[i] + offset, rows[i + 8] + offset);
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-        t[2 * i] = first_words(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = last_words(r[2 * i], r[2 * i + 1]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-        const Bits a = t[i / 2], b = t[2 + i / 2], c = t[4 + i / 2], d = t[6 + i / 2];
-        const Bits low = i % 2 == 0 ? first_pairs(a, b) : last_pairs(a, b);
-        const Bits high = i % 2 == 0 ? first_pairs(c, d) : last_pairs(c, d);
-        out[i] = even_quarters(low, high);
-        out[i + 4] = odd_quarters(low, high);
-    }
+    transpose_eight_words([&](int i) { return rows[i] + offset; }, out);
 }
 
 // 16 bytes of every row -> 4 such vectors.
@@ -88,11 +70,7 @@ inline void transpose_16(RowBlocks rows, int64_t offset, Bits* out) {
     Bits r[4], t[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
-        const auto two = [&](int first) {
-            return _mm256_set_m128i(load_as<__m128i>(rows[first + 4] + offset),
-                                    load_as<__m128i>(rows[first] + offset));
-        };
-        r[i] = join(two(i), two(i + 8));
+        r[i] = load_quarters([&](int quarter) { return rows[i + 4 * quarter] + offset; });
     }
     t[0] = first_words(r[0], r[1]);
     t[1] = last_words(r[0], r[1]);
@@ -107,8 +85,7 @@ inline void transpose_16(RowBlocks rows, int64_t offset, Bits* out) {
 // The half-precision number at `offset` of every row.
 inline Floats halves(RowBlocks rows, int64_t offset) {
     const auto at = [&](int i) { return load_as<int16_t>(rows[i] + offset); };
-    return widen_f16(_mm256_set_epi16(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8),
-                                      at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0)));
+    return widen_f16(halves_of(at));
 }
 
 inline Bits low_nibbles(Bits x) {

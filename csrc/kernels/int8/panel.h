@@ -7,6 +7,9 @@
 
 #include "kernels/int8/kernels.h"
 #include "kernels/simd/simd.h"
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#include "kernels/int8/row_pairs.h"
+#endif
 
 namespace crispvl::kernels {
 namespace {
@@ -98,32 +101,79 @@ inline void add_group(const PanelView* panels, int64_t i_quad, const QuantisedBl
     }
 }
 
+// sums[p][r] = the products that share scale `part` of block `i`, with their start.
+template <typename Traits, int kPanels, int kRows>
+inline __attribute__((always_inline)) void sum_scale(const PanelView* panels,
+                                                     const QuantisedBlock* const* x, int64_t i,
+                                                     int part, Bits (&sums)[kPanels][kRows]) {
+    constexpr int kMost = kQuadsAtOnce<Traits::kBits>;
+    constexpr int kGroup = kMost < Traits::kQuads ? kMost : Traits::kQuads;
+    const int64_t i_quad = (i * (kBlockQuads / Traits::kQuads) + part) * Traits::kQuads;
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+        for (int p = 0; p < kPanels; ++p) sums[p][r] = start_of<Traits>(x[r][i], part);
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < Traits::kQuads; q += kGroup) {
+        const int i_of_x = part * Traits::kQuads + q;
+        if constexpr (kGroup == 1) {
+            add_quad<Traits::kBits>(panels, i_quad + q, x, i, i_of_x, sums);
+        } else {
+            add_group<Traits::kBits, kGroup>(panels, i_quad + q, x, i, i_of_x, sums);
+        }
+    }
+}
+
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+// The same, two rows at once; a last one is left out.
+template <typename Traits, int kPanels, int kRows>
+inline __attribute__((always_inline)) void sum_scale_by_pairs(const PanelView* panels,
+                                                              const QuantisedBlock* const* x,
+                                                              int64_t i, int part,
+                                                              Bits (&sums)[kPanels][kRows]) {
+    const int64_t i_quad = (i * (kBlockQuads / Traits::kQuads) + part) * Traits::kQuads;
+    for (int p = 0; p < kPanels; ++p) {
+        SumsOfRowPair of_pairs[kRows / 2] = {};
+#pragma GCC unroll 4
+        for (int q = 0; q < Traits::kQuads; q += 2) {
+            const int first = (part * Traits::kQuads + q) * 4;
+#pragma GCC unroll 4
+            for (int pair = 0; pair < kRows / 2; ++pair) {
+                const int8x16_t of_x = eight_of_two(x[2 * pair][i], x[2 * pair + 1][i], first);
+                add_two_quads(panels[p].quads + (i_quad + q) * 64, of_x, of_pairs[pair]);
+            }
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows / 2 * 2; ++r) {
+            sums[p][r] =
+                add_words(start_of<Traits>(x[r][i], part), row_of_pair(of_pairs[r / 2], r % 2));
+        }
+    }
+}
+#endif
+
 // totals[p][r] += the first `n_blocks` blocks of row r of x times those of panel p.
 template <typename Traits, int kPanels, int kRows>
 inline void multiply(const PanelView* panels, int64_t n_blocks, const QuantisedBlock* const* x,
                      Floats (&totals)[kPanels][kRows]) {
     constexpr int kScales = kBlockQuads / Traits::kQuads;  // a block's
-    constexpr int kMost = kQuadsAtOnce<Traits::kBits>;
-    constexpr int kGroup = kMost < Traits::kQuads ? kMost : Traits::kQuads;
     for (int64_t i = 0; i < n_blocks; ++i) {
 #pragma GCC unroll 2
         for (int part = 0; part < kScales; ++part) {
-            const int64_t i_scale = i * kScales + part, i_quad = i_scale * Traits::kQuads;
+            const int64_t i_scale = i * kScales + part;
             Bits sums[kPanels][kRows];
-#pragma GCC unroll 12
-            for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
-                for (int p = 0; p < kPanels; ++p) sums[p][r] = start_of<Traits>(x[r][i], part);
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+            if constexpr (kRows > 1) sum_scale_by_pairs<Traits>(panels, x, i, part, sums);
+            if constexpr (kRows % 2 == 1) {
+                Bits last[kPanels][1];
+                const QuantisedBlock* const of_last[1] = {x[kRows - 1]};
+                sum_scale<Traits>(panels, of_last, i, part, last);
+                for (int p = 0; p < kPanels; ++p) sums[p][kRows - 1] = last[p][0];
             }
-#pragma GCC unroll 8
-            for (int q = 0; q < Traits::kQuads; q += kGroup) {
-                const int i_of_x = part * Traits::kQuads + q;
-                if constexpr (kGroup == 1) {
-                    add_quad<Traits::kBits>(panels, i_quad + q, x, i, i_of_x, sums);
-                } else {
-                    add_group<Traits::kBits, kGroup>(panels, i_quad + q, x, i, i_of_x, sums);
-                }
-            }
+#else
+            sum_scale<Traits>(panels, x, i, part, sums);
+#endif
 #pragma GCC unroll 2
             for (int p = 0; p < kPanels; ++p) {
                 const Floats scale = load(panels[p].scales + i_scale * kPanelOutputs);

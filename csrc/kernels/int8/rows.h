@@ -11,12 +11,13 @@ namespace {
 constexpr int kTokens = 24;                              // rows of x in one pass over W
 constexpr int kTokensAtOnce = kSumsAtOnce >= 8 ? 8 : 4;  // of which a register block holds
 constexpr int64_t kChunk = 256;                          // inputs
+constexpr int kSecondCache = 2;                          // where prefetched weights go
 
 // Sums of 16 outputs for every token.
 using Totals = Floats[kTokens];
 
 inline void prefetch(const uint8_t* p, int64_t n_bytes) {
-    for (int64_t i = 0; i < n_bytes; i += 64) _mm_prefetch(p + i, _MM_HINT_T1);
+    for (int64_t i = 0; i < n_bytes; i += 64) __builtin_prefetch(p + i, /*write=*/0, kSecondCache);
 }
 
 inline int64_t tokens_at_once(int64_t n_left) {
@@ -132,7 +133,7 @@ void dot_row(const uint8_t* row, const float* x, int64_t n_in, size_t row_bytes,
     for (int t = 0; t < n; ++t) totals[t] = splat(0.0f);
     for (int64_t i = 0; i < n_in; i += 16) {
         const uint8_t* p = row + i * Format::kBytes;
-        _mm_prefetch(p + 8 * row_bytes, _MM_HINT_T1);
+        __builtin_prefetch(p + 8 * row_bytes, /*write=*/0, kSecondCache);
         const Floats w = Format::load_first(n_in - i, p);
 #pragma GCC unroll 8
         for (int t = 0; t < n; ++t) {

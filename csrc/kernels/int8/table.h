@@ -18,6 +18,6 @@ struct Int8Kernels {
                          void* scratch);
 };
 
-extern const Int8Kernels kInt8Avx512, kInt8AvxVnni, kInt8Avx2;
+extern const Int8Kernels kInt8Avx512, kInt8AvxVnni, kInt8Avx2, kInt8I8mm, kInt8Dotprod;
 
 }  // namespace crispvl::kernels

@@ -13,6 +13,7 @@ namespace {  // or the linker might hand what is not inlined to files for older 
 struct Floats {
     __m256 low, high;
 };
+using Halves = __m256i;
 
 constexpr int kSumsAtOnce = 6;
 
@@ -207,8 +208,21 @@ inline Bits words(const At& at) {
     return {_mm256_set_epi32(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0)),
             _mm256_set_epi32(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8))};
 }
-inline Bits join(__m256i low, __m256i high) {
+inline Bits join(Halves low, Halves high) {
     return {low, high};
+}
+template <typename At>
+inline Bits load_quarters(const At& at) {
+    const auto quarter = [&](int i) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at(i)));
+    };
+    return {_mm256_set_m128i(quarter(1), quarter(0)), _mm256_set_m128i(quarter(3), quarter(2))};
+}
+inline Bits pairs_of(Halves a, Halves b) {
+    const __m256i low = _mm256_unpacklo_epi16(a, b), high = _mm256_unpackhi_epi16(a, b);
+    constexpr int kLows = 0x20, kHighs = 0x31;
+    return {_mm256_permute2x128_si256(low, high, kLows),
+            _mm256_permute2x128_si256(low, high, kHighs)};
 }
 
 inline Bits first_words(Bits a, Bits b) {
@@ -279,20 +293,28 @@ inline Floats to_floats(Bits words) {
 inline Bits to_nearest_words(Floats x) {
     return {_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high)};
 }
-inline Floats widen_f16(__m256i halves) {
+inline Halves load_halves(const void* p) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+template <typename At>
+inline Halves halves_of(const At& at) {
+    return _mm256_set_epi16(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8), at(7),
+                            at(6), at(5), at(4), at(3), at(2), at(1), at(0));
+}
+inline Floats widen_f16(Halves halves) {
     return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
             _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
 }
-inline Floats widen_bf16(__m256i halves) {
+inline Floats widen_bf16(Halves halves) {
     const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(halves));
     const __m256i high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(halves, 1));
     return {_mm256_castsi256_ps(_mm256_slli_epi32(low, 16)),
             _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))};
 }
-inline __m256i load_halves_first(int64_t n, const void* p) {
+inline Halves load_halves_first(int64_t n, const void* p) {
     uint16_t all[16] = {};
     if (n > 0) std::memcpy(all, p, static_cast<size_t>(n < 16 ? n : 16) * sizeof all[0]);
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(all));
+    return load_halves(all);
 }
 inline Floats low_halves(Bits words) {
     return widen_f16(low_halves_of(words & splat_word(0xffff)));

@@ -10,6 +10,7 @@ namespace crispvl::kernels {
 namespace {
 
 using Floats = __m512;
+using Halves = __m256i;  // 16 numbers of 16 bits
 
 // Vectors of sums that stay in registers beside their operands.
 constexpr int kSumsAtOnce = 12;
@@ -58,17 +59,26 @@ inline void store_bf16(uint16_t* p, Floats x) {
 inline void store_bf16_first(int64_t n, uint16_t* p, Floats x) {
     _mm256_mask_storeu_epi16(p, tail_mask(n), to_bf16(x));
 }
-inline Floats widen_f16(__m256i halves) {
+inline Halves load_halves(const void* p) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+// at(0) to at(15).
+template <typename At>
+inline Halves halves_of(const At& at) {
+    return _mm256_set_epi16(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8), at(7),
+                            at(6), at(5), at(4), at(3), at(2), at(1), at(0));
+}
+inline Floats widen_f16(Halves halves) {
     return _mm512_cvtph_ps(halves);
 }
-inline Floats widen_bf16(__m256i halves) {
+inline Floats widen_bf16(Halves halves) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
 inline Floats load_bf16(const uint16_t* p) {
-    return widen_bf16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return widen_bf16(load_halves(p));
 }
 inline Floats load_f16(const uint16_t* p) {
-    return widen_f16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return widen_f16(load_halves(p));
 }
 // x with `filler` in all lanes but the first n.
 inline Floats keep_first(int64_t n, Floats x, Floats filler) {
@@ -172,8 +182,23 @@ inline Bits words(const At& at) {
     return _mm512_set_epi32(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8), at(7),
                             at(6), at(5), at(4), at(3), at(2), at(1), at(0));
 }
-inline Bits join(__m256i low, __m256i high) {
+inline Bits join(Halves low, Halves high) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+// The 16 bytes at each of at(0) to at(3).
+template <typename At>
+inline Bits load_quarters(const At& at) {
+    const auto quarter = [&](int i) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at(i)));
+    };
+    return join(_mm256_set_m128i(quarter(1), quarter(0)), _mm256_set_m128i(quarter(3), quarter(2)));
+}
+// Half i of a and half i of b, for each i.
+inline Bits pairs_of(Halves a, Halves b) {
+    const __m256i low = _mm256_unpacklo_epi16(a, b), high = _mm256_unpackhi_epi16(a, b);
+    constexpr int kLows = 0x20, kHighs = 0x31;
+    return join(_mm256_permute2x128_si256(low, high, kLows),
+                _mm256_permute2x128_si256(low, high, kHighs));
 }
 
 // Of each quarter of a and b, in turn: their first or last words, their first or last pairs of
@@ -232,7 +257,7 @@ inline Floats to_floats(Bits words) {
 inline Bits to_nearest_words(Floats x) {
     return _mm512_cvtps_epi32(x);
 }
-inline __m256i load_halves_first(int64_t n, const void* p) {
+inline Halves load_halves_first(int64_t n, const void* p) {
     return _mm256_maskz_loadu_epi16(tail_mask(n), p);
 }
 // The half-precision number in the low 16 bits of every word.

@@ -3,9 +3,13 @@
 
 #if defined(__AVX512F__)
 #include "kernels/simd/avx512.h"
+#elif defined(__aarch64__)
+#include "kernels/simd/neon.h"
 #else
 #include "kernels/simd/avx2.h"
 #endif
 #if defined(__AVX512F__) || defined(__AVXVNNI__)
 #include "kernels/simd/vnni.h"
+#elif defined(__ARM_FEATURE_DOTPROD)
+#include "kernels/simd/arm_dot.h"
 #endif
