@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -32,26 +31,19 @@ void expect(bool holds, const std::string& what) {
     std::printf("failed: %s\n", what.c_str());
 }
 
-Numbers random_numbers(int64_t n, unsigned seed, float width = 1) {
+Numbers random_numbers(int64_t n, unsigned seed) {
     std::mt19937 generator(seed);
-    std::normal_distribution<float> normal(0, width);
+    std::normal_distribution<float> normal(0, 1);
     Numbers x(static_cast<size_t>(n));
     for (float& value : x) value = normal(generator);
     return x;
 }
 
-// Numbers within some share of the sizes that were summed up.
-struct Near {
-    const float* found;
-    double share;
-
-    void expect_at(int64_t i, double wanted, double size, const std::string& what) const {
-        const double error = std::fabs(static_cast<double>(found[i]) - wanted);
-        expect(error <= share * (size + 1e-6), what + " at " + std::to_string(i) + ": " +
-                                                   std::to_string(found[i]) + " for " +
-                                                   std::to_string(wanted));
-    }
-};
+// `most`: the largest error that rounding explains.
+void expect_near(float found, double wanted, double most, const std::string& what) {
+    const double error = std::fabs(static_cast<double>(found) - wanted);
+    expect(error <= most, what + ": " + std::to_string(found) + " for " + std::to_string(wanted));
+}
 
 // ---- 8 bits -------------------------------------------------------------------------------------
 
@@ -115,8 +107,9 @@ private:
 };
 
 struct Sum {
-    double value = 0, size = 0;
+    double value = 0, size = 0;  // of the terms, and of their magnitudes
 };
+constexpr double kShare = 1e-5;  // of that size, for sums in F32
 
 Sum product_of(const Numbers& w, int64_t row, const Numbers& x, int64_t token, int64_t n_in) {
     Sum sum;
@@ -134,22 +127,32 @@ void expect_products(const Matrix& w, const Activations& x, const Numbers& y, in
                      const WeightType& type, const char* what) {
     for (int64_t i = 0; i < static_cast<int64_t>(y.size()); ++i) {
         const Sum sum = product_of(w.values, i % n_out, x.values, i / n_out, type.n_in);
-        Near{y.data(), 1e-5}.expect_at(i, sum.value, sum.size,
-                                       std::string(what) + ggml_type_name(type.stored));
+        expect_near(y[static_cast<size_t>(i)], sum.value, kShare * sum.size,
+                    std::string(what) + ggml_type_name(type.stored));
     }
 }
 
 void check_rows(const WeightType& type, int64_t n_tokens) {
     constexpr int64_t kOut = 37;
-    const Matrix w(type, kOut, 1);
-    const Activations x(type.type, n_tokens, type.n_in, 2);
+    const Matrix w(type, kOut, 1), up(type, kOut, 2);
+    const Activations x(type.type, n_tokens, type.n_in, 3);
     Numbers y(static_cast<size_t>(n_tokens * kOut));
-    const RowsJob job{type.type, w.bytes.get(), nullptr,  w.row_bytes, nullptr,
-                      nullptr,   x.data(),      n_tokens, type.n_in,   RowEpilogue::store,
-                      y.data(),  kOut,          nullptr};
+    RowsJob job{type.type, w.bytes.get(), up.bytes.get(), w.row_bytes, nullptr,
+                nullptr,   x.data(),      n_tokens,       type.n_in,   RowEpilogue::store,
+                y.data(),  kOut,          nullptr};
     rows_product(job, 0, 16);
     rows_product(job, 16, kOut);
     expect_products(w, x, y, kOut, type, "rows of ");
+    job.epilogue = RowEpilogue::swiglu;
+    rows_product(job, 0, kOut);
+    for (int64_t i = 0; i < n_tokens * kOut; ++i) {
+        const Sum gate = product_of(w.values, i % kOut, x.values, i / kOut, type.n_in);
+        const Sum other = product_of(up.values, i % kOut, x.values, i / kOut, type.n_in);
+        expect_near(y[static_cast<size_t>(i)],
+                    gate.value / (1 + std::exp(-gate.value)) * other.value,
+                    kShare * gate.size * other.size,
+                    std::string("swiglu of ") + ggml_type_name(type.stored));
+    }
 }
 
 // By weights unpacked where they are needed, and where they can be by weights packed beforehand.
@@ -184,6 +187,8 @@ void check_columns(const WeightType& type, int64_t n_rows) {
 }
 
 // ---- BF16 ---------------------------------------------------------------------------------------
+
+constexpr double kBf16Step = 1.0 / 256;  // of a number, to which it is rounded
 
 float from_bf16(uint16_t bits) {
     return ggml_bf16_to_fp32({bits});
@@ -221,12 +226,19 @@ void check_bf16_gemm(int64_t n_rows, int64_t n_in) {
                         panels.data() + p * panel_size);
     }
     Numbers y(static_cast<size_t>(n_rows * kOut));
-    gemm_bf16({x_bits.data(), n_rows, n_in, kOut, panels.data(), nullptr, Epilogue::store_f32,
-               y.data(), nullptr, nullptr},
-              0, 1);
+    Halves activated(y.size());
+    GemmJob job{x_bits.data(),       n_rows,   n_in,    kOut,   panels.data(), nullptr,
+                Epilogue::store_f32, y.data(), nullptr, nullptr};
+    gemm_bf16(job, 0, 1);
+    job.epilogue = Epilogue::gelu;
+    job.y = activated.data();
+    gemm_bf16(job, 0, 1);
     for (int64_t i = 0; i < n_rows * kOut; ++i) {
         const Sum sum = product_of(w, i % kOut, x, i / kOut, n_in);
-        Near{y.data(), 1e-5}.expect_at(i, sum.value, sum.size, "bf16 product");
+        expect_near(y[static_cast<size_t>(i)], sum.value, kShare * sum.size, "bf16 product");
+        const double gelu = sum.value / 2 * (1 + std::erf(sum.value / std::sqrt(2.0)));
+        expect_near(from_bf16(activated[static_cast<size_t>(i)]), gelu,
+                    kBf16Step * std::fabs(gelu) + kShare * sum.size, "gelu of a bf16 product");
     }
 }
 
@@ -266,8 +278,8 @@ void check_tile_attention() {
         const auto wanted = attended(first + token * 3 * kWidth, first + kWidth, first + 2 * kWidth,
                                      3 * kWidth, 0, kTokens, kHead);
         for (int64_t d = 0; d < kHead; ++d) {
-            const float found = from_bf16(y[static_cast<size_t>(token * kWidth + column + d)]);
-            Near{&found, 1e-2}.expect_at(0, wanted[static_cast<size_t>(d)], 1, "tile attention");
+            expect_near(from_bf16(y[static_cast<size_t>(token * kWidth + column + d)]),
+                        wanted[static_cast<size_t>(d)], 2 * kBf16Step, "tile attention");
         }
     }
 }
@@ -297,9 +309,9 @@ void check_causal_attention(int64_t window) {
                      window > 0 ? std::max<int64_t>(0, end - window) : 0, end, kHead);
         for (int64_t d = 0; d < kHead; ++d) {
             const double number = wanted[static_cast<size_t>(d)];
-            const float found = from_bf16(many[static_cast<size_t>(i * kHead + d)]);
-            Near{&found, 2e-2}.expect_at(0, number, 1, "causal attention");
-            Near{few.data(), 1e-5}.expect_at(i * kHead + d, number, 1, "cached attention");
+            const auto at = static_cast<size_t>(i * kHead + d);
+            expect_near(from_bf16(many[at]), number, 4 * kBf16Step, "causal attention");
+            expect_near(few[at], number, kShare, "cached attention");
         }
     }
 }
@@ -313,13 +325,16 @@ void check_norm(bool subtract_mean) {
     for (int64_t row = 0; row < kNormRows; ++row) {
         const float* of_row = x.data() + row * kWidth;
         double mean = 0, squares = 0;
-        for (int64_t i = 0; i < kWidth && subtract_mean; ++i) mean += double(of_row[i]) / kWidth;
-        for (int64_t i = 0; i < kWidth; ++i) squares += std::pow(double(of_row[i]) - mean, 2);
+        for (int64_t i = 0; i < kWidth && subtract_mean; ++i)
+            mean += static_cast<double>(of_row[i]) / kWidth;
+        for (int64_t i = 0; i < kWidth; ++i)
+            squares += std::pow(static_cast<double>(of_row[i]) - mean, 2);
         for (int64_t i = 0; i < kWidth; ++i) {
-            const double wanted = (double(of_row[i]) - mean) / std::sqrt(squares / kWidth + 1e-6) *
-                                  double(weight[static_cast<size_t>(i)]);
-            const float found = from_bf16(y[static_cast<size_t>(row * kWidth + i)]);
-            Near{&found, 1e-2}.expect_at(0, wanted, std::fabs(wanted), "norm");
+            const double wanted = (static_cast<double>(of_row[i]) - mean) /
+                                  std::sqrt(squares / kWidth + 1e-6) *
+                                  static_cast<double>(weight[static_cast<size_t>(i)]);
+            expect_near(from_bf16(y[static_cast<size_t>(row * kWidth + i)]), wanted,
+                        kBf16Step * std::fabs(wanted), "norm");
         }
     }
 }
@@ -327,7 +342,8 @@ void check_norm(bool subtract_mean) {
 // ---- F32 ----------------------------------------------------------------------------------------
 
 void check_summary() {
-    const Numbers x = random_numbers(1003, 13, 5);
+    Numbers x = random_numbers(1003, 13);
+    for (float& value : x) value *= 5;
     double sum = 0;
     for (const float value : x) sum += std::exp(static_cast<double>(value));
     const RowSummary found = summarise_row(x.data(), static_cast<int64_t>(x.size()));
