@@ -47,7 +47,7 @@ class LinesFound:
 
 @dataclass(frozen=True, kw_only=True)
 class LineRead:
-    """A line was read for good, with its place. Only callbacks get it."""
+    """The final reading of a line, with its place. Only callbacks get it."""
 
     number: int
     line: Line

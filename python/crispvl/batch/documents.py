@@ -152,7 +152,7 @@ def _remote(address: str) -> Iterator[Stored]:
     except OSError as error:
         raise DocumentError(
             f"[{address}] expected documents that can be listed; found {error}; check the address "
-            "and your rights"
+            "and your permissions"
         ) from error
     if folder != path:
         infos = [info for info in infos if fnmatch.fnmatch(info.path, path)]

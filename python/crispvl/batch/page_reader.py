@@ -111,8 +111,8 @@ def _bundled(job: Job) -> Path:
 
 def _out_of_time(task: ReadTask) -> DocumentError:
     return DocumentError(
-        f"[{task.source}] expected all pages asked for; found the document's time limit over "
-        "before them; raise the limit"
+        f"[{task.source}] expected all pages within the document's time limit; found the "
+        "limit reached before this page; raise the limit"
     )
 
 
@@ -124,6 +124,6 @@ def _refuse_changed(task: ReadTask) -> None:
 
 def _changed(task: ReadTask) -> DocumentError:
     return DocumentError(
-        f"[{task.source}] expected the document whose pages were counted; found that it changed "
-        "since; run the batch again"
+        f"[{task.source}] expected the document whose pages were counted; found that it has "
+        "changed since; run the batch again"
     )

@@ -111,8 +111,8 @@ class WorkerProcess:
             reason = "exit code unknown" if code is None else _in_words(code)
         self.close()
         return WorkerDiedError(
-            f"[batch] expected a worker that outlives its page; found it ended: {reason}; look at "
-            "the page, or give the worker more memory"
+            f"[batch] expected the worker to survive its page; found that it ended: {reason}; look "
+            "at the page, or give the worker more memory"
         )
 
     def stop(self) -> None:

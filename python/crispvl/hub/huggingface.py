@@ -111,7 +111,7 @@ def choose_files(
     if not models:
         raise ModelFileError(
             f"[{repo}] expected a repository with GGUF files; found none; name one that has them, "
-            "or make a file of the checkpoint with crispvl convert"
+            "or convert the checkpoint with crispvl convert"
         )
     if not matching:
         raise ModelFileError(

@@ -1,8 +1,8 @@
 """Searchable PDF files: a document's pages with what was read from them as invisible text.
 
 OCRmyPDF makes them, with `crispvl.integrations.ocrmypdf` as its plugin. Pages of a PDF stay as they
-are, and a page that holds its text already keeps it; images become pages of their own resolution,
-where they tell a credible one.
+are, and a page that holds its text already keeps it; images become pages at their own
+resolution, if they state a plausible one.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def _images_as_pdf(source: ImageLike) -> bytes:
         data: bytes = img2pdf.convert(pictures)
     except Exception as error:  # it has an exception for everything that it does not like
         raise DocumentError(
-            f"[pdf] expected pictures that make pages; found {' '.join(str(error).split())}; "
+            f"[pdf] expected images that make PDF pages; found {' '.join(str(error).split())}; "
             "change their size or resolution"
         ) from error
     return data

@@ -24,7 +24,7 @@ _CELL_END = re.compile(r"(?<!\\)\|")
 
 
 def find_tables(text: str) -> tuple[Table, ...]:
-    """Returns the tables of a text in order. A cell that spans is repeated where it reaches."""
+    """Returns the tables of a text in order. A cell that spans others is repeated in each."""
     found: list[tuple[int, Table]] = []
     rest = text
     for start, end in _html_spans(text):

@@ -202,8 +202,8 @@ async def _following(running: Running[Any]) -> AsyncIterator[Any]:
             raise
         raise ApiError(  # such as a schema that only refers to itself
             422,
-            "[response_format] expected a form that answers can follow; found one that leads "
-            "nowhere; change it",
+            "[response_format] expected a schema that an answer can follow; found one that no "
+            "answer can; change it",
             "invalid_schema",
             "response_format",
         ) from error

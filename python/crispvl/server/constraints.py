@@ -80,7 +80,7 @@ def make_constraint(form: Form, model: Model, options: ReadOptions) -> Constrain
         raise ApiError(
             422,
             "[response_format] expected a server that constrains answers; found its packages "
-            f"missing; its owner can run {install_line('extract')}",
+            f"missing; its administrator can run {install_line('extract')}",
             "no_structured_outputs",
         ) from None
 

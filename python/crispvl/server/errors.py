@@ -149,7 +149,7 @@ def as_api_error(error: Exception, param: str | None = None) -> ApiError:
     _log.error("request %s failed", REQUEST_ID.get(), exc_info=error)
     return ApiError(
         500,
-        "[server] expected an answer; found a fault of the server; see its log",
+        "[server] expected an answer; found an internal error; see the server's log",
         "internal_error",
     )
 

@@ -78,8 +78,8 @@ class Intake:
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise ApiError(
                 415,
-                "[content-encoding] expected a body that is not packed; found a packed one; send "
-                "it plain",
+                "[content-encoding] expected an uncompressed body; found a compressed one; send it "
+                "uncompressed",
                 "unsupported_encoding",
             )
         if "transfer-encoding" in headers:

@@ -72,7 +72,7 @@ class PdfWriters:
             raise ApiError(
                 422,
                 "[format] expected a format that this server writes; found its packages missing; "
-                f"its owner can run {install_line('ocrmypdf')}",
+                f"its administrator can run {install_line('ocrmypdf')}",
                 "format_missing",
             )
         _log.warning("request %s: no PDF: %s", REQUEST_ID.get(), failure["message"])
