@@ -1,18 +1,12 @@
-// Rows of x are widened to floats a part at a time; pairs of weights are widened in registers,
-// where that hides behind the products. Only for files compiled with AVX2 and FMA.
+// Only for files compiled with AVX2 and FMA.
 #pragma once
 
-#include "kernels/bf16/sums.h"
+#include "kernels/bf16/wide_rows.h"
 
 namespace crispvl::kernels {
 
-static constexpr int64_t kPartPairs = 256;  // of a row, widened at a time: 12 KiB for six rows
-
 static constexpr int64_t kPairsAhead = 8;
 
-using WideRows = float[kRows][2 * kPartPairs];
-
-// n BF16 numbers, n even.
 static inline void widen(const uint16_t* x, int64_t n, float* y) {
     int64_t i = 0;
     for (; i + 8 <= n; i += 8) {
@@ -26,10 +20,9 @@ static inline void widen(const uint16_t* x, int64_t n, float* y) {
     }
 }
 
-// Rows times 16 outputs, whose pairs of weights start at `panel`.
 template <int kN>
 static inline void multiply_16(const WideRows& x, const uint16_t* panel, int64_t n_pairs,
-                               Floats (&sums)[kRows][kVectors], int i_vector) {
+                               Sums& sums, int i_vector) {
     __m256 low[kN], high[kN];
 #pragma GCC unroll 6
     for (int r = 0; r < kN; ++r) {
@@ -59,19 +52,6 @@ static inline void multiply_16(const WideRows& x, const uint16_t* panel, int64_t
     }
 #pragma GCC unroll 6
     for (int r = 0; r < kN; ++r) sums[r][i_vector] = {low[r], high[r]};
-}
-
-// sums[r][v] += the pairs of row r times 16 outputs of the panel; rows are ldx elements apart.
-template <int kN>
-static inline void multiply(const uint16_t* x, int64_t ldx, const uint16_t* panel, int64_t n_pairs,
-                            Sums& sums) {
-    alignas(32) WideRows wide;
-    for (int64_t first = 0; first < n_pairs; first += kPartPairs) {
-        const int64_t n = n_pairs - first < kPartPairs ? n_pairs - first : kPartPairs;
-        for (int r = 0; r < kN; ++r) widen(x + r * ldx + 2 * first, 2 * n, wide[r]);
-        const uint16_t* part = panel + first * kPanelWidth * 2;
-        for (int v = 0; v < kVectors; ++v) multiply_16<kN>(wide, part + v * 32, n, sums, v);
-    }
 }
 
 }  // namespace crispvl::kernels

@@ -1,16 +1,10 @@
-// Rows of x are widened to floats a part at a time, pairs of weights in registers. Only for files
-// compiled for 64-bit ARM.
+// Only for files compiled for 64-bit ARM.
 #pragma once
 
-#include "kernels/bf16/sums.h"
+#include "kernels/bf16/wide_rows.h"
 
 namespace crispvl::kernels {
 
-static constexpr int64_t kPartPairs = 256;  // of a row, widened at a time: 12 KiB for six rows
-
-using WideRows = float[kRows][2 * kPartPairs];
-
-// n BF16 numbers, n even.
 static inline void widen(const uint16_t* x, int64_t n, float* y) {
     for (; n >= 16; n -= 16, x += 16, y += 16) store(y, load_bf16(x));
     store_first(n, y, widen_bf16(load_halves_first(n, x)));
@@ -22,7 +16,6 @@ static inline float32x4_t side_of(uint32x4_t pairs, int side) {
                                            : vandq_u32(pairs, vdupq_n_u32(0xffff0000)));
 }
 
-// Rows times 16 outputs, whose pairs of weights start at `panel`.
 template <int kN>
 static inline void multiply_16(const WideRows& x, const uint16_t* panel, int64_t n_pairs,
                                Sums& sums, int i_vector) {
@@ -40,19 +33,6 @@ static inline void multiply_16(const WideRows& x, const uint16_t* panel, int64_t
     }
 #pragma GCC unroll 6
     for (int r = 0; r < kN; ++r) sums[r][i_vector] = totals[r];
-}
-
-// sums[r][v] += the pairs of row r times 16 outputs of the panel; rows are ldx elements apart.
-template <int kN>
-static inline void multiply(const uint16_t* x, int64_t ldx, const uint16_t* panel, int64_t n_pairs,
-                            Sums& sums) {
-    alignas(64) WideRows wide;
-    for (int64_t first = 0; first < n_pairs; first += kPartPairs) {
-        const int64_t n = n_pairs - first < kPartPairs ? n_pairs - first : kPartPairs;
-        for (int r = 0; r < kN; ++r) widen(x + r * ldx + 2 * first, 2 * n, wide[r]);
-        const uint16_t* part = panel + first * kPanelWidth * 2;
-        for (int v = 0; v < kVectors; ++v) multiply_16<kN>(wide, part + v * 32, n, sums, v);
-    }
 }
 
 }  // namespace crispvl::kernels
