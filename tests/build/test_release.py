@@ -77,3 +77,12 @@ def test_wheels_of_three_systems_are_built_before_anything_is_published() -> Non
     assert {"ci", "sdist", "wheel", "try"} <= set(needed[1].split(", "))
     assert 'packaging/check_tag.py "$GITHUB_REF_NAME"' in text
     assert text.index("packaging/readme_links.py") < text.index("make sdist")
+
+
+def test_the_second_source_distribution_does_not_hold_the_first() -> None:
+    if not WORKFLOW.is_file():
+        pytest.skip("the source distribution has no workflows")
+    kept = re.search(r"cp -r dist (\S+)", WORKFLOW.read_text("utf-8"))
+    assert kept is not None
+    # Whatever lies in the checkout and git does not ignore is packed.
+    assert kept[1].startswith('"$RUNNER_TEMP/')
