@@ -16,6 +16,14 @@ if(NOT CRISPVL_PORTABLE)
     return()
 endif()
 
+# A wheel has the core once per row, so each copy keeps only what it can reach. (MSVC's release builds do so anyway.)
+if(APPLE)
+    add_link_options(LINKER:-dead_strip)
+elseif(NOT MSVC)
+    add_compile_options(-ffunction-sections -fdata-sections)
+    add_link_options(LINKER:--gc-sections)
+endif()
+
 # What is beside the variants is the baseline, with nothing beyond the architecture itself.
 set(GGML_NATIVE OFF CACHE BOOL "" FORCE)
 foreach(feature SSE42 AVX AVX2 AVX_VNNI BMI2 FMA F16C AVX512 AVX512_VBMI AVX512_VNNI AVX512_BF16)
