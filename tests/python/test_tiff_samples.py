@@ -247,6 +247,22 @@ def test_a_page_whose_strips_have_wrong_sizes_is_read_as_pillow_does(size: int) 
         assert np.array_equal(np.asarray(Frames(wrong).load(i))[..., 0], np.asarray(pages[i]))
 
 
+@pytest.mark.parametrize("form", ["strips", "tiles", "planes of tiles"])
+def test_a_strip_or_tile_whose_size_is_told_too_small_is_whole(form: str) -> None:
+    told = replace(FORMS[form], photometric=RGB)
+    pages = [np.stack([PAGE, INK, PAGE], axis=2)] * 2
+    data = document([(told, page) for page in pages])
+    tag = 325 if told.tile_px else 279
+    entry = data.rindex(struct.pack("<HH", tag, 4))
+    n_pieces, at = struct.unpack_from("<II", data, entry + 4)
+    assert n_pieces > 1
+    (size,) = struct.unpack_from("<I", data, at)
+    wrong = data[:at] + struct.pack("<I", size // 2) + data[at + 4 :]
+    assert len(page_at(wrong, page_offsets(wrong, "tiff")[1], "tiff")) == len(data)
+    if not told.planar:
+        assert np.array_equal(np.asarray(Frames(wrong).load(1)), pages[1])
+
+
 def test_a_big_tiff_may_be_packed_by_libtiff() -> None:
     file = io.BytesIO()
     page = Image.fromarray(PAGE)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, repeat
+from operator import gt
 
 from crispvl.errors import ImageError
 from crispvl.inputs.tiff import BIG_TYPES, LONG, MARKS, SHORT, Layout, layout_of
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _N_SAMPLES = 256, 257, 258, 259, 277
+_ROWS_PER_STRIP, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT = 278, 284, 322, 323
+_PLANES = 2  # of the second
 _PLACES = {273: 279, 324: 325}  # offsets of strips and of tiles, and their sizes
 _AS_THEY_ARE, _OLD_JPEG = 1, 6  # compressions; of the second, further tags lead to data
 _LEAD_ELSEWHERE = (330, 34665, 34853, 40965)
@@ -131,13 +135,23 @@ def _places(
     compression = _first(entries, _COMPRESSION, order, _AS_THEY_ARE)
     if compression == _OLD_JPEG:
         raise _NotCopiedError("it is an old kind of JPEG")
-    if compression == _AS_THEY_ARE:
-        width, height, bits, n_samples = (
-            _first(entries, tag, order, 1) for tag in (_WIDTH, _HEIGHT, _BITS, _N_SAMPLES)
-        )
-        if sum(sizes) < math.ceil(width * n_samples * bits / 8) * height:
-            raise _NotCopiedError("sizes are too small")
+    if compression == _AS_THEY_ARE and any(map(gt, _plain_bytes(entries, order), sizes)):
+        raise _NotCopiedError("sizes are too small")
     return [*zip(offsets, sizes, strict=True)]
+
+
+def _plain_bytes(entries: Mapping[int, _Entry], order: str) -> Iterator[int]:
+    """Yields without end how many bytes strips or tiles have at least that are not compressed."""
+    width, height, bits, n_samples, planar = (
+        _first(entries, tag, order, 1) for tag in (_WIDTH, _HEIGHT, _BITS, _N_SAMPLES, _PLANAR)
+    )
+    across = _first(entries, _TILE_WIDTH, order, width)
+    row_bytes = math.ceil(across * (1 if planar == _PLANES else n_samples) * bits / 8)
+    if _TILE_HEIGHT in entries:
+        yield from repeat(row_bytes * _first(entries, _TILE_HEIGHT, order, 1))
+    rows = min(height, _first(entries, _ROWS_PER_STRIP, order, height)) or 1
+    for i_strip in cycle(range(math.ceil(height / rows))):
+        yield row_bytes * min(rows, height - i_strip * rows)
 
 
 def _first(entries: Mapping[int, _Entry], tag: int, order: str, otherwise: int) -> int:
