@@ -88,6 +88,8 @@ def are_hot(bright: NDArray[np.bool_]) -> bool:
 
     So they are where there are none, or few that stand alone.
     """
+    if np.count_nonzero(bright) > bright.size // _PIXELS_PER_HOT:
+        return False
     spots = bright.any(axis=2) if bright.ndim == 3 else bright
     if np.count_nonzero(spots) > spots.size // _PIXELS_PER_HOT:
         return False
