@@ -5,8 +5,12 @@
 namespace crispvl::layout {
 namespace {
 
-constexpr double kWorkingPx = 5e6;  // A4 at 200 dpi has 3.9 million px
-constexpr double kMostPx = 6.5e6;   // up to which a page is not shrunk, and so not blurred
+constexpr double kWorkingPx = 5e6;    // A4 at 200 dpi has 3.9 million px
+constexpr double kMostPx = 6.5e6;     // up to which a page is not shrunk, and so not blurred
+constexpr double kMostFinePx = 30e6;  // of a page with small print
+constexpr int kSmallPrint = 9;        // px; lower letters are too small
+constexpr int kLeastPrint = 4;        // px; what is lower still is rather noise
+constexpr double kWantedPrint = 14;   // px
 constexpr int kRowsBetweenLooks = 256;
 
 // Rec. 601 luma of one pixel in 1/256, on white where the pixel is transparent.
@@ -80,6 +84,13 @@ double working_factor(int64_t width, int64_t height) {
     if (n_px <= kMostPx) return 1;
     const double factor = std::sqrt(n_px / kWorkingPx);
     return std::min({factor, static_cast<double>(width), static_cast<double>(height)});
+}
+
+double finer_factor(int64_t width, int64_t height, double factor, int text_height) {
+    if (factor <= 1 || text_height < kLeastPrint || text_height >= kSmallPrint) return factor;
+    const double n_px = static_cast<double>(width) * static_cast<double>(height);
+    const double wanted = factor * text_height / kWantedPrint;
+    return std::min(factor, std::max({1.0, wanted, std::sqrt(n_px / kMostFinePx)}));
 }
 
 GreyImage shrink_to_grey(const PixelView& page, double factor, Interrupt* interrupt) {

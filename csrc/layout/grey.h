@@ -29,6 +29,9 @@ struct GreyImage {
 
 // How many px of the page, along each axis, make one of the working image: 1 for A4 up to 260 dpi.
 double working_factor(int64_t width, int64_t height);
+// The same for a page whose letters turned out to be `text_height` px high at `factor`: less where
+// that is too small for them to have their shapes.
+double finer_factor(int64_t width, int64_t height, double factor, int text_height);
 
 // Means of squares of factor × factor px; transparency is composited on white.
 GreyImage shrink_to_grey(const PixelView& page, double factor, Interrupt* interrupt);

@@ -182,6 +182,12 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
     Upright upright = make_upright(shrink_to_grey(page, factor, interrupt), factor);
     throw_if_requested(interrupt);
     Findings found = look_at(upright.image, interrupt);
+    const double finer = finer_factor(page.width, page.height, factor, found.text_height);
+    if (finer < factor) {
+        upright = make_upright(shrink_to_grey(page, finer, interrupt), finer);
+        throw_if_requested(interrupt);
+        found = look_at(upright.image, interrupt);
+    }
     if (is_upside_down(found.components, found.lines)) {
         Frame to_source;
         upright.image = turn(upright.image, kPi, to_source);

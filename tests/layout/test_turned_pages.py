@@ -43,6 +43,20 @@ def test_a_page_turned_by_quarter_turns_is_read_in_its_order(
     assert along.tolist() == [[1, 0], [0, -1], [-1, 0], [0, 1]][turns]
 
 
+@pytest.mark.parametrize("turns", [0, 2])
+def test_small_print_on_a_very_large_page_is_found_as_on_a_small_one(turns: int) -> None:
+    page = receipt()
+    sheet = np.full((8000, 8000, 3), 255, np.uint8)
+    height, width = page.pixels.shape[:2]
+    sheet[100 : 100 + height, 100 : 100 + width] = page.pixels
+    layout = _core.find_layout(np.ascontiguousarray(np.rot90(sheet, turns)))
+    assert layout.quarter_turns == turns
+    assert len(layout.lines) == len(page.lines)
+    if turns == 0:
+        found = [box_of(line.quad - 100) for line in layout.lines]
+        assert mean_iou(page.lines, found) >= 0.85
+
+
 @pytest.mark.parametrize("degrees", [-10, -5, -2, 3, 5, 10])
 def test_the_lines_of_a_page_askew_are_askew(degrees: float) -> None:
     page = letter()
