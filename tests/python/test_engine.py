@@ -403,6 +403,8 @@ def test_an_interrupt_ends_the_caller_that_waits_and_no_other(
 def test_waiting_for_a_result_may_end_before_it(engine: Engine, core_model: Watched) -> None:
     gate = StandStill(core_model, "decode")
     handle = engine.submit(prompt(1))
+    in_thread(handle.result)
+    assert gate.reached.wait(PATIENCE_S)
     with pytest.raises(TimeoutError, match="found it decoding"):
         handle.result(timeout=0.02)
     gate.open.set()
