@@ -126,7 +126,7 @@ inline __attribute__((always_inline)) void sum_scale(const PanelView* panels,
 }
 
 #if defined(__ARM_FEATURE_MATMUL_INT8)
-// The same, two rows at once; a last one is left out.
+// The same, two rows at once, and a last one by itself.
 template <typename Traits, int kPanels, int kRows>
 inline __attribute__((always_inline)) void sum_scale_by_pairs(const PanelView* panels,
                                                               const QuantisedBlock* const* x,
@@ -134,7 +134,7 @@ inline __attribute__((always_inline)) void sum_scale_by_pairs(const PanelView* p
                                                               Bits (&sums)[kPanels][kRows]) {
     const int64_t i_quad = (i * (kBlockQuads / Traits::kQuads) + part) * Traits::kQuads;
     for (int p = 0; p < kPanels; ++p) {
-        SumsOfRowPair of_pairs[kRows / 2] = {};
+        SumsOfRowPair of_pairs[(kRows + 1) / 2] = {};  // one row has none, but C++ no empty array
 #pragma GCC unroll 4
         for (int q = 0; q < Traits::kQuads; q += 2) {
             const int first = (part * Traits::kQuads + q) * 4;
@@ -150,6 +150,11 @@ inline __attribute__((always_inline)) void sum_scale_by_pairs(const PanelView* p
                 add_words(start_of<Traits>(x[r][i], part), row_of_pair(of_pairs[r / 2], r % 2));
         }
     }
+    if constexpr (kRows % 2 == 1) {
+        Bits last[kPanels][1];
+        sum_scale<Traits>(panels, x + kRows - 1, i, part, last);
+        for (int p = 0; p < kPanels; ++p) sums[p][kRows - 1] = last[p][0];
+    }
 }
 #endif
 
@@ -164,13 +169,7 @@ inline void multiply(const PanelView* panels, int64_t n_blocks, const QuantisedB
             const int64_t i_scale = i * kScales + part;
             Bits sums[kPanels][kRows];
 #if defined(__ARM_FEATURE_MATMUL_INT8)
-            if constexpr (kRows > 1) sum_scale_by_pairs<Traits>(panels, x, i, part, sums);
-            if constexpr (kRows % 2 == 1) {
-                Bits last[kPanels][1];
-                const QuantisedBlock* const of_last[1] = {x[kRows - 1]};
-                sum_scale<Traits>(panels, of_last, i, part, last);
-                for (int p = 0; p < kPanels; ++p) sums[p][kRows - 1] = last[p][0];
-            }
+            sum_scale_by_pairs<Traits>(panels, x, i, part, sums);
 #else
             sum_scale<Traits>(panels, x, i, part, sums);
 #endif

@@ -1,21 +1,11 @@
 // Products of bytes where one instruction sums four of them into a word (`sdot`, with i8mm
-// `usdot`); the names are said in simd/vnni.h.
+// `usdot`); what the names mean is said in simd/vnni.h.
 #pragma once
+
+#include "kernels/simd/word_sums.h"
 
 namespace crispvl::kernels {
 namespace {
-
-struct Weights {
-    Bits bytes;
-};
-template <int kBits>
-constexpr int kQuadsAtOnce = 8;
-inline Bits open_sums(Bits sums) {
-    return sums;
-}
-inline Bits close_sums(Bits /*sums*/, Bits opened) {
-    return opened;
-}
 
 inline int8x16_t signed_bytes_of(uint32x4_t words) {
     return vreinterpretq_s8_u32(words);

@@ -7,13 +7,14 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/simd/x86_halves.h"
+
 namespace crispvl::kernels {
 namespace {  // or the linker might hand what is not inlined to files for older CPUs
 
 struct Floats {
     __m256 low, high;
 };
-using Halves = __m256i;
 
 constexpr int kSumsAtOnce = 6;
 
@@ -292,14 +293,6 @@ inline Floats to_floats(Bits words) {
 }
 inline Bits to_nearest_words(Floats x) {
     return {_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high)};
-}
-inline Halves load_halves(const void* p) {
-    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
-template <typename At>
-inline Halves halves_of(const At& at) {
-    return _mm256_set_epi16(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8), at(7),
-                            at(6), at(5), at(4), at(3), at(2), at(1), at(0));
 }
 inline Floats widen_f16(Halves halves) {
     return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),

@@ -6,11 +6,12 @@
 
 #include <cstdint>
 
+#include "kernels/simd/x86_halves.h"
+
 namespace crispvl::kernels {
 namespace {
 
 using Floats = __m512;
-using Halves = __m256i;  // 16 numbers of 16 bits
 
 // Vectors of sums that stay in registers beside their operands.
 constexpr int kSumsAtOnce = 12;
@@ -58,15 +59,6 @@ inline void store_bf16(uint16_t* p, Floats x) {
 }
 inline void store_bf16_first(int64_t n, uint16_t* p, Floats x) {
     _mm256_mask_storeu_epi16(p, tail_mask(n), to_bf16(x));
-}
-inline Halves load_halves(const void* p) {
-    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
-// at(0) to at(15).
-template <typename At>
-inline Halves halves_of(const At& at) {
-    return _mm256_set_epi16(at(15), at(14), at(13), at(12), at(11), at(10), at(9), at(8), at(7),
-                            at(6), at(5), at(4), at(3), at(2), at(1), at(0));
 }
 inline Floats widen_f16(Halves halves) {
     return _mm512_cvtph_ps(halves);

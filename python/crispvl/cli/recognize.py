@@ -119,9 +119,11 @@ def _read(
             formats=args.formats, facts=facts, resume=args.resume,
             retry_failed=args.retry_failed, password=getattr(args, "password", None),
         )  # fmt: skip
-        opened: Outputs = OneOutput(files, outputs, wanted)
-        if manifest is not None:
-            opened = FolderOutputs(files, outputs, wanted, manifest)
+        opened: Outputs = (
+            OneOutput(files, outputs, wanted)
+            if manifest is None
+            else FolderOutputs(files, outputs, wanted, manifest)
+        )
         with ProgressLine(len(files), shown) as line, opened as sinks:
             reader = FileReader(ocr, options, args.prompt, line, len(files) > 1 and not shown)
             reader.read(files, sinks)
