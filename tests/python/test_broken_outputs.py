@@ -127,7 +127,10 @@ def test_a_file_that_cannot_be_written_is_named_and_the_old_one_kept(
         out.write_text("old")
     with small_files(4):
         assert main([*command, str(page), "--format", form, "-o", str(out)]) == 2
-    assert f"File too large: '{out}'" in capsys.readouterr().err
+    assert (
+        f"[{out}] expected it to take what is written; found 'File too large'"
+        in capsys.readouterr().err
+    )
     assert out.read_text() == ("" if form == "jsonl" else "old")
     assert not list(tmp_path.glob(".*"))
 
@@ -157,7 +160,7 @@ def test_a_record_that_cannot_be_written_is_its_documents_own_failure(
         assert main(job) == 1
     told = capsys.readouterr().err
     assert told.count(os.strerror(errno.EFBIG)) == 1
-    assert f"'{out / 'b.jsonl'}'" in told
+    assert f"[{out / 'b.jsonl'}]" in told
     found = {name: sources(out / f"{name}.jsonl") for name in "abc"}
     assert found == {"a": ["a.png"], "b": [], "c": ["c.png"]}
     assert main([*job, "--resume"]) == 0

@@ -226,6 +226,18 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: Capture) -> No
     assert "usage: crispvl" in captured.err
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("txt", "text"), ("md", "markdown"), ("Markdwon", "markdown"), ("htm", "html"),
+     ("xml", "alto"), ("xlsx", "csv"), ("ndjson", "jsonl"), (".TXT", "text")],
+)  # fmt: skip
+def test_a_name_near_a_formats_own_is_answered_with_that(
+    name: str, meant: str, capsys: Capture
+) -> None:
+    assert main(["recognize", "a.png", "--format", f"json,{name}"]) == 2
+    assert f"found {name!r}; did you mean {meant}?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_explains_itself(name: str, capsys: Capture) -> None:
     assert main([name, "--help"]) == 0

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from crispvl.cli import main
+from crispvl.cli.answers import answer_all
 from crispvl.cli.manifest import Manifest
 from crispvl.cli.output import names_in_folder
 from crispvl.cli.records import RecordFile
@@ -79,6 +80,28 @@ def test_an_output_that_another_process_writes_is_refused_and_kept(
     assert [record["source"] for record in records(out)] == [str(page)]
 
 
+def test_eval_keeps_other_runs_from_its_folder_until_all_models_are_done(
+    core: FakeModel, page: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rapidfuzz")
+    pages, out, codes = tmp_path / "pages", tmp_path / "out", []
+    pages.mkdir()
+    (pages / "page.png").write_bytes(page.read_bytes())
+    (pages / "page.txt").write_text("Hello")
+
+    def answer(*given: Any) -> Any:
+        codes.append(main(["recognize", str(page), "-m", str(page), "-o", str(out)]))
+        return answer_all(*given)
+
+    monkeypatch.setattr("crispvl.cli.evaluate.answer_all", answer)
+    models = ["-m", str(page), "--against", str(page)]
+    assert main(["eval", str(pages), *models, "-o", str(out)]) == 0
+    assert codes == [2, 2]
+    assert f"[{out}] expected an output that no other run writes" in capsys.readouterr().err
+    assert {file.suffix for file in out.iterdir()} == {".jsonl"}
+    assert len(list(out.iterdir())) == 2
+
+
 @pytest.mark.parametrize("more", [[], ["--resume"]])
 @pytest.mark.parametrize("form", ["text", "jsonl"])
 def test_a_folder_that_another_process_writes_into_is_refused_at_once(
@@ -140,7 +163,7 @@ def test_a_device_that_is_full_is_called_by_its_own_name(
     command: list[str], page: Path, capsys: Capture, form: str
 ) -> None:
     assert main([*command, str(page), "--format", form, "-o", "/dev/full"]) == 2
-    assert "'/dev/full'" in capsys.readouterr().err
+    assert "[/dev/full]" in capsys.readouterr().err
 
 
 def test_records_of_failures_that_are_not_tried_again_stay(
@@ -310,6 +333,20 @@ def test_lines_that_are_no_records_are_refused_in_words(
     assert main([*command, str(page), "--format", "jsonl", "-o", str(out), "--resume"]) == 2
     assert "found something else in line 1" in capsys.readouterr().err
     assert out.read_text() == f"{record}\n"
+
+
+def test_a_manifest_that_cannot_be_opened_is_refused_in_words(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "out"
+    (out / Manifest.NAME).mkdir(parents=True)
+    assert main([*command, str(page), "-o", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"crispvl: [{out / Manifest.NAME}] expected ")
+    assert "Errno" not in told
+    assert main([*command, str(page), "-o", f"{page}/below/"]) == 2
+    assert capsys.readouterr().err.startswith(f"crispvl: [{page / 'below'}] expected ")
+    assert not core.prompts
 
 
 def test_a_manifest_of_anything_else_is_passed_over(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.answers import Task, answer_all
 from crispvl.cli.arguments import add_model_arguments, add_options, readable
+from crispvl.cli.manifest import Manifest, made_folder
 from crispvl.cli.output import names_in_folder, open_output, write_json
 from crispvl.cli.records import Record
 from crispvl.errors import DocumentError
@@ -197,14 +199,15 @@ def _ask(args: argparse.Namespace, tasks: Sequence[Task]) -> Answers:
     """Returns what each model read."""
     models = _models(args)
     paths: list[Path | None] = [None] * len(models)
-    if args.output is not None:
-        args.output.mkdir(parents=True, exist_ok=True)
-        stems = [label.replace(":", "-") for label in models]
-        paths = [*names_in_folder(args.output, stems, ".jsonl")]
-    return {
-        label: answer_all(args, tasks, *files, path)
-        for (label, files), path in zip(models.items(), paths, strict=True)
-    }
+    with ExitStack() as stack:
+        if args.output is not None:
+            stack.enter_context(Manifest(made_folder(args.output)))  # no other run writes there
+            stems = [label.replace(":", "-") for label in models]
+            paths = [*names_in_folder(args.output, stems, ".jsonl")]
+        return {
+            label: answer_all(args, tasks, *files, path)
+            for (label, files), path in zip(models.items(), paths, strict=True)
+        }
 
 
 def _models(args: argparse.Namespace) -> dict[str, tuple[str | None, str | None]]:

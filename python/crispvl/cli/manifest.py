@@ -17,6 +17,21 @@ from crispvl.inputs.versions import was_changed
 from crispvl.results.outputs import naming
 
 
+def made_folder(name: str | os.PathLike[str]) -> Path:
+    """Returns a folder for outputs, which is made if it is not there.
+
+    Raises:
+        ValueError: It is a file.
+    """
+    folder = Path(name)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(
+            f"[output] expected a folder; found the file '{folder}'; choose another name"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 class Manifest:
     """The list of a folder's outputs: a hidden file of JSON Lines. Use it as a context.
 

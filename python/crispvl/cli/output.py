@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from crispvl.cli.manifest import Manifest
 from crispvl.inputs.data_uri import is_data_uri
-from crispvl.results.formats import FORMATS
+from crispvl.results.formats import FORMATS, nearest_format
 from crispvl.results.outputs import whole_file
 
 
@@ -28,9 +28,10 @@ def parse_formats(text: str) -> tuple[str, ...]:
     formats = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
+        nearest = nearest_format(unknown[0])
         raise ValueError(
             f"[--format] expected formats of {', '.join(sorted(FORMATS))}, with commas between; "
-            f"found {unknown[0]!r}; change it"
+            f"found {unknown[0]!r}; {f'did you mean {nearest}?' if nearest else 'change it'}"
         )
     return formats
 

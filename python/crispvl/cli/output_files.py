@@ -12,6 +12,7 @@ from crispvl.cli import complain
 from crispvl.cli.manifest import Manifest
 from crispvl.cli.records import tell_change
 from crispvl.cli.sinks import KEEP_PAGES, SeveralSinks, Sink, open_sink
+from crispvl.cli.streams import output_error
 from crispvl.inputs.images import source_name
 from crispvl.inputs.versions import file_version
 from crispvl.results.outputs import concerns_all
@@ -183,5 +184,5 @@ class FolderOutputs(Outputs):
         """Counts an output that cannot be written; a full disk concerns all of them."""
         if concerns_all(error):
             raise error
-        complain(f"{source_name(self._files[i_file])}: {error}")
+        complain(f"{source_name(self._files[i_file])}: {output_error(error)}")
         self.n_failed += 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.file_reader import FileReader
-from crispvl.cli.manifest import Manifest
+from crispvl.cli.manifest import Manifest, made_folder
 from crispvl.cli.output import names_in_folder, parse_formats
 from crispvl.cli.output_files import FolderOutputs, OneOutput, OutputRequest, Outputs, Paths
 from crispvl.cli.progress import ProgressLine
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args, files, into_folder)
     if not into_folder:
         return _read(args, files, _outputs(args), None)
-    with Manifest(_made_folder(args.output)) as manifest:
+    with Manifest(made_folder(args.output)) as manifest:
         return _read(args, files, _outputs_in_folder(args, files, manifest), manifest)
 
 
@@ -185,16 +185,6 @@ def _check(args: argparse.Namespace, files: Sequence[str], into_folder: bool) ->
             "[--format pdf] expected files, since the text is laid over their pages; found a web "
             f"address, {address}; download it first"
         )
-
-
-def _made_folder(name: str) -> Path:
-    folder = Path(name)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(
-            f"[output] expected a folder; found the file '{folder}'; choose another name"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _outputs_in_folder(

@@ -37,10 +37,24 @@ def abandon_what_cannot_be_written() -> None:
 
 
 def output_error(error: OSError) -> str:
-    """Returns an error's message; of one that names no file, that it is standard output's."""
-    if error.filename is None and error.errno in _NO_ROOM:
+    """Returns an error's message, the system's own in our form.
+
+    Of one that names no file, that it is standard output's.
+    """
+    found = repr(error.strerror)
+    if error.errno in _NO_ROOM:
         return (
-            f"[standard output] expected it to take what is written; found {error.strerror!r}; "
-            "make room, or write elsewhere"
+            f"[{_path(error) or 'standard output'}] expected it to take what is written; found "
+            f"{found}; make room, or write elsewhere"
+        )
+    if error.errno is not None and _path(error):
+        return (
+            f"[{_path(error)}] expected a path that can be used; found {found}; correct it, or "
+            "name another"
         )
     return str(error)
+
+
+def _path(error: OSError) -> str | None:
+    name = error.filename
+    return os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else None

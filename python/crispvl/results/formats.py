@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
 from crispvl.options import Task
@@ -30,6 +31,7 @@ class Format:
         write: Makes a text of whole documents; None for what is no text.
         holds_one: Whether a file holds one document.
         task: What to ask a model for, where nothing is said.
+        also_called: What others call it, or what comes nearest to it here.
     """
 
     suffix: str
@@ -38,6 +40,7 @@ class Format:
     write: Callable[[Sequence[Document]], str] | None
     holds_one: bool = False
     task: Task = "text"
+    also_called: tuple[str, ...] = ()
 
 
 def _each(write: Callable[[Document], str]) -> Callable[[Sequence[Document]], str]:
@@ -45,7 +48,13 @@ def _each(write: Callable[[Document], str]) -> Callable[[Sequence[Document]], st
 
 
 FORMATS: Mapping[str, Format] = {
-    "text": Format(suffix=".txt", media_type="text/plain", unit="text", write=_each(str)),
+    "text": Format(
+        suffix=".txt",
+        media_type="text/plain",
+        unit="text",
+        write=_each(str),
+        also_called=("plain",),
+    ),
     "markdown": Format(
         suffix=".md",
         media_type="text/markdown",
@@ -66,6 +75,7 @@ FORMATS: Mapping[str, Format] = {
         unit="document",
         write=_each(Document.to_csv),
         task="table",
+        also_called=("excel", "xls", "xlsx"),
     ),
     "json": Format(
         suffix=".json",
@@ -78,6 +88,7 @@ FORMATS: Mapping[str, Format] = {
         media_type="application/jsonl",
         unit="page",
         write=_each(Document.to_jsonl),
+        also_called=("ndjson",),
     ),
     "hocr": Format(
         suffix=".hocr", media_type="application/xhtml+xml", unit="documents", write=to_hocr
@@ -95,3 +106,11 @@ FORMATS: Mapping[str, Format] = {
     ),
 }
 """By the name that ``--format`` takes."""
+
+
+def nearest_format(name: str) -> str | None:
+    """Returns the format that is meant by a name that is none, such as a suffix or a slip."""
+    names = {form.suffix.lstrip("."): key for key, form in FORMATS.items()}
+    names |= {other: key for key, form in FORMATS.items() for other in (key, *form.also_called)}
+    close = get_close_matches(name.lower().lstrip("."), names, n=1)
+    return names[close[0]] if close else None
