@@ -6,6 +6,7 @@ import json
 import logging
 import types
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import crispvl
@@ -194,15 +195,20 @@ def test_a_closed_reader_says_so(ocr: CrispOCR, page: Path) -> None:
         ocr.recognize(page)
 
 
-def test_the_bundled_model_is_checked_and_announced_once(
+def test_the_bundled_model_is_checked_and_announced_once_where_it_reads(
     core: FakeModel, page: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(bundled, "path", lambda: page)
     monkeypatch.setattr(bundled, "SHA256", file_sha256(page))
+    monkeypatch.setattr(bundled, "_untold", Lock())
     bundled.verified_path.cache_clear()
     with caplog.at_level(logging.WARNING, logger="crispvl"):
-        CrispOCR()
-        CrispOCR()
+        unread = [*CrispOCR().recognize_many([page.with_name("absent.png")])]
+        assert unread[0].error is not None
+        CrispOCR(page).recognize(page)
+        assert caplog.messages == []  # another model read, if any
+        CrispOCR().recognize(page)
+        CrispOCR().chat([{"role": "user", "content": "Hi"}])
     assert caplog.messages == [bundled.NOTICE]
     assert core.loaded_with[0] == str(page)
 

@@ -8,6 +8,7 @@ import sys
 
 from crispvl.batch.job import Job
 from crispvl.batch.run import run_on_this_machine
+from crispvl.batch.summary import Summary
 from crispvl.cli import DONE, SOME_FAILED, tell
 from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
 from crispvl.cli.output import write_json
@@ -111,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         retry_failed=args.retry_failed,
     )
     if args.model is None:
-        bundled.verified_path()  # says once what it is; workers are silent
+        bundled.verified_path()
     if args.engine == "ray":
         need_all("ray", "batch --engine ray")
         from crispvl.batch.ray_engine import run_on_ray
@@ -121,15 +122,25 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         with StatusLine() as line:
-            summary = run_on_this_machine(
-                job, n_workers, on_rows=lambda summary: line.show(summary.progress())
-            )
+
+            def show(summary: Summary) -> None:
+                _tell_model(job, summary)
+                line.show(summary.progress())
+
+            summary = run_on_this_machine(job, n_workers, on_rows=show)
+    _tell_model(job, summary)
     if args.json:
         write_json(sys.stdout, summary.to_dict(args.price), indent=None)
     else:
         for told in summary.lines(args.price):
             tell(told)
     return SOME_FAILED if summary.failures or summary.n_kept_failed else DONE
+
+
+def _tell_model(job: Job, summary: Summary) -> None:
+    """Says what the bundled model is where it read a page: workers are silent."""
+    if job.model is None and summary.n_read > summary.failures.total():
+        bundled.announce()
 
 
 def _check_workers(args: argparse.Namespace, n_workers: int) -> None:

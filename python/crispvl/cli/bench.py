@@ -131,7 +131,14 @@ def table(found: Measurements) -> str:
 def _loader(args: argparse.Namespace) -> Callable[[], Model]:
     file = args.model or bundled.verified_path()
     options = read_options(args, LoadOptions)
-    return lambda: Model.load(file, args.mmproj, options=options)
+
+    def load() -> Model:
+        model = Model.load(file, args.mmproj, options=options)
+        if args.model is None:
+            bundled.announce()
+        return model
+
+    return load
 
 
 def _numbers(text: str) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 from crispvl.errors import ModelFileError
 from crispvl.hub.hashing import file_sha256
@@ -20,6 +21,8 @@ NOTICE = (
 )
 
 _log = logging.getLogger("crispvl")
+_untold = Lock()
+"""Taken by whoever tells, and kept."""
 
 
 def path() -> Path:
@@ -29,7 +32,7 @@ def path() -> Path:
 
 @lru_cache(maxsize=1)
 def verified_path() -> Path:
-    """Returns the bundled model's path after comparing its hash, and says once what it is.
+    """Returns the bundled model's path after comparing its hash.
 
     Raises:
         ModelFileError: The file is absent or altered.
@@ -45,5 +48,10 @@ def verified_path() -> Path:
         raise ModelFileError(
             f"[{model}] expected SHA-256 {SHA256}; found {found}; install crispvl again"
         )
-    _log.warning(NOTICE)
     return model
+
+
+def announce() -> None:
+    """Says what the bundled model is, once in a process: called where it reads something."""
+    if _untold.acquire(blocking=False):
+        _log.warning(NOTICE)

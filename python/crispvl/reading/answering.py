@@ -136,6 +136,7 @@ class Answering:
         images = [
             _prepare_image(part, config, options, alone=len(parts) == 1).tiles for part in parts
         ]
+        context.announce()
         image_ms = 1000 * (time.perf_counter() - started)
         per_tile = config.projector.tokens_per_tile
         request = Request(

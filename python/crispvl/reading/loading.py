@@ -40,6 +40,7 @@ class ReaderRecipe:
             prompts=PromptBuilder(model),
             cache=cache,
             defaults=defaults,
+            is_bundled=self.model is None,
         )
 
     def make(self, kind: Callable[..., Reader]) -> Reader:

@@ -95,6 +95,7 @@ class PageReader:
         if self._skips_blank and self._layout != "lines" and self._has_no_ink(image):
             self._know(blank=True)
             return
+        self._request.context.announce()
         self._reader = reader = self._reader_for(image)
         self._image_ms = 1000 * (time.perf_counter() - started)
         steps: Generator[Handle[Any] | LineEvent, None, None] = reader.read(image)

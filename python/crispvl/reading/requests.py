@@ -11,6 +11,7 @@ from crispvl.engine.model import Model
 from crispvl.engine.prefill import Progress
 from crispvl.engine.session_cache import SessionCache
 from crispvl.events import Event
+from crispvl.hub import bundled
 from crispvl.options import ReadOptions
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.prompts.messages import Framed, ImagePart, Message
@@ -54,6 +55,7 @@ class ReadingContext:
         prompts: In the model's format.
         cache: Of what was computed before.
         defaults: What a call's options leave open.
+        is_bundled: Whether nobody named the model, so that users are told which one reads.
     """
 
     model: Model
@@ -61,9 +63,15 @@ class ReadingContext:
     prompts: PromptBuilder
     cache: SessionCache
     defaults: ReadOptions
+    is_bundled: bool = False
 
     def __post_init__(self) -> None:
         tile_limits(self.model.config, self.defaults)
+
+    def announce(self) -> None:
+        """Called where something is about to be read."""
+        if self.is_bundled:
+            bundled.announce()
 
     def choose(self, options: ReadOptions | None, settings: Mapping[str, Any]) -> ReadOptions:
         """Returns what a call reads with.
