@@ -269,6 +269,23 @@ def test_inspect_reports_a_file(core: FakeModel, page: Path, capsys: Capture) ->
     assert "template                internvl2_5" in text
 
 
+@pytest.mark.parametrize(
+    ("template", "message", "told"),
+    [("internvl2_5", "", "none"), ("internvl2_5", None, "built in: "),
+     ("", None, "the Jinja template's own"), ("internvl2_5", "Read.", "Read.")],
+)  # fmt: skip
+def test_inspect_says_whether_there_is_a_system_message(
+    template: str, message: str | None, told: str,
+    core: FakeModel, page: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    chat = {**core.config["chat"], "template": template, "system_message": message}
+    monkeypatch.setattr(core, "config", {**core.config, "chat": chat})
+    assert main(["inspect", str(page)]) == 0
+    text = capsys.readouterr().out
+    assert f"\n  system_message          {told}" in text
+    assert f"\n  template                {template or 'none'}\n" in text
+
+
 def test_inspect_tells_how_a_model_reads_pages(
     core: FakeModel, page: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

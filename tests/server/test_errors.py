@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 from collections.abc import Callable
@@ -135,6 +136,13 @@ def test_a_list_that_is_wrong_throughout_is_looked_at_as_far_as_its_first_mistak
 def test_a_packed_body_is_a_415(client: httpx.Client) -> None:
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     check(client.post(PATH, content=gzip.compress(b"{}"), headers=headers), 415)
+
+
+def test_a_byte_order_mark_before_json_is_passed_over(client: httpx.Client) -> None:
+    headers = {"content-type": "application/json"}
+    body = codecs.BOM_UTF8 + b'{"prompt": "a"}'
+    assert client.post("/tokenize", content=body, headers=headers).status_code == 200
+    check(client.post("/tokenize", content=codecs.BOM_UTF8 + body, headers=headers), 400)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])

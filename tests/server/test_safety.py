@@ -124,9 +124,11 @@ def test_an_allowed_site_may_send_the_headers_of_its_client(
 def test_a_server_without_a_key_answers_to_names_of_this_machine_only(
     client: httpx.Client,
 ) -> None:
-    for host in ("evil.example", "127.0.0.1.evil.example", "", "localhost.evil.example:80"):
+    strange = ("evil.example", "127.0.0.1.evil.example", "", "localhost.evil.example:80", ".")
+    for host in (*strange, "localhost..", "evil.example."):
         assert client.get("/v1/models", headers={"host": host}).status_code in (400, 403)
-    for host in ("localhost", "localhost:8000", "127.0.0.1", "[::1]:8000"):
+    own = ("localhost", "localhost:8000", "127.0.0.1", "[::1]:8000")
+    for host in (*own, "localhost.", "LOCALHOST.:8000"):  # with a dot: a whole name
         assert client.get("/v1/models", headers={"host": host}).status_code == 200
 
 

@@ -12,6 +12,7 @@ from crispvl.cli.output import write_json
 from crispvl.engine.model import Model
 from crispvl.layout.strip_format import told_strips
 from crispvl.options import ReadOptions
+from crispvl.prompts.conversations import CONVERSATIONS
 from crispvl.reading.layout_choice import chosen_layout
 
 _MAX_CHARS = 60  # of a value in the report; --json has it whole
@@ -62,7 +63,9 @@ def lines(report: Mapping[str, Any]) -> Iterable[str]:
     yield f"parameters    {report['parameters']:,}"
     yield f"size          {report['bytes'] / 2**20:,.1f} MiB"
     yield ""
-    for section, values in (*report["config"].items(), ("reading", report["reading"])):
+    chat = _told_chat(report["config"]["chat"])
+    sections = {**report["config"], "chat": chat, "reading": report["reading"]}
+    for section, values in sections.items():
         if values is None:  # a part that this model lacks, such as a router of tiles
             continue
         yield section
@@ -71,6 +74,17 @@ def lines(report: Mapping[str, Any]) -> Iterable[str]:
     yield "tensors"
     for kind, row in report["tensor_types"].items():
         yield f"  {kind:<8}{row['tensors']:>6}  {row['bytes'] / 2**20:>12,.1f} MiB"
+
+
+def _told_chat(chat: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Says which system message counts where the file leaves it to the format."""
+    if chat["system_message"] is not None:
+        return chat
+    known = CONVERSATIONS.get(chat["template"])
+    if known is None:
+        return {**chat, "system_message": "the Jinja template's own, if any"}
+    own = known.system_message
+    return {**chat, "system_message": f"built in: {own}" if own else None}
 
 
 def _reading(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,5 +108,7 @@ def _shortened(value: Any) -> Any:
 
 
 def _one_line(value: Any) -> str:
+    if value is None or value in ("", []):
+        return "none"
     text = " ".join(str(value).split())
     return text if len(text) <= _MAX_CHARS else text[: _MAX_CHARS - 1] + "…"

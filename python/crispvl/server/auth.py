@@ -87,7 +87,7 @@ class CallerCheck:
     ) -> None:
         self._app = app
         self._has_keys = has_keys
-        self._hosts = {"localhost", *(host.lower() for host in hosts)}
+        self._hosts = {"localhost", *map(_plain_name, hosts)}
         self._origins = set(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +119,7 @@ class CallerCheck:
         return None
 
     def _is_own_name(self, host: str) -> bool:
-        name = (_hostname(host) or "").lower()
+        name = _plain_name(_hostname(host) or "")
         if name in self._hosts:
             return True
         try:
@@ -134,6 +134,11 @@ def _hostname(host: str) -> str | None:
         return urlsplit(f"//{host}").hostname
     except ValueError:
         return None
+
+
+def _plain_name(host: str) -> str:
+    """Returns a name as it is compared; a dot at the end says that it is whole (RFC 1034, 3.1)."""
+    return host.lower().removesuffix(".")
 
 
 def _is_own_page(origin: str, host: str) -> bool:

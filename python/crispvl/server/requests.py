@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -69,7 +70,7 @@ def read_json(body: bytes) -> Any:
             "too_many_values",
         )
     try:
-        return from_json(body, allow_inf_nan=False)
+        return from_json(body.removeprefix(BOM_UTF8), allow_inf_nan=False)  # RFC 8259, 8.1
     except ValueError as error:
         raise ApiError(
             400,
