@@ -9,8 +9,7 @@
 #include "engine/tile_reader.h"
 #include "gguf/schema.h"
 #include "lines/beginning.h"
-#include "lines/contrast.h"
-#include "lines/dither.h"
+#include "lines/legible.h"
 #include "lines/page_strips.h"
 
 namespace crispvl {
@@ -30,11 +29,6 @@ lines::StripFormat strip_format_of(const Model& model) {
          hint(schema::kStripLeft), hint(schema::kStripGap)});
 }
 
-layout::GreyImage legible(RgbImage page) {
-    lines::smooth_dots(page);
-    return lines::contrast_channel(page);
-}
-
 PixelView view_of(const layout::GreyImage& page) {
     return {page.pixels.data(), page.width, page.height, PixelFormat::grey,
             static_cast<size_t>(page.width)};
@@ -49,7 +43,7 @@ public:
           callbacks_(callbacks),
           interrupt_(interrupt),
           reading_(reading),
-          page_(legible(std::move(page))),
+          page_(lines::legible(std::move(page))),
           layout_(find_layout(view_of(page_), interrupt)),
           strips_(view_of(page_), layout_.lines, strip_format_of(*model)),
           writer_(layout_, request.write_as),

@@ -41,6 +41,14 @@ Error damaged_image(const std::string& reason) {
 
 RgbImage to_rgb(const PixelView& view) {
     RgbImage image(view.width, view.height);
+    if (view.format == PixelFormat::rgb) {
+        const size_t n_row_bytes = static_cast<size_t>(view.width) * 3;
+        for (size_t y = 0; y < static_cast<size_t>(view.height); ++y) {
+            std::copy_n(view.data + y * view.stride_bytes, n_row_bytes,
+                        image.pixels.data() + y * n_row_bytes);
+        }
+        return image;
+    }
     const size_t n_bytes = bytes_per_pixel(view.format);
     const bool is_grey = view.format == PixelFormat::grey;
     const bool is_reversed = view.format == PixelFormat::bgr || view.format == PixelFormat::bgra;

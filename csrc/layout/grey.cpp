@@ -99,6 +99,12 @@ GreyImage shrink_to_grey(const PixelView& page, double factor, Interrupt* interr
     };
     GreyImage out(size_of(page.width), size_of(page.height));
     const size_t n_out = static_cast<size_t>(out.width);
+    if (factor == 1 && page.format == PixelFormat::grey) {
+        for (int y = 0; y < out.height; ++y) {
+            std::copy_n(page.data + static_cast<size_t>(y) * page.stride_bytes, n_out, out.row(y));
+        }
+        return out;
+    }
     const std::vector<Share> columns = shares_of(page.width, out.width, factor);
     const std::vector<Share> rows = shares_of(page.height, out.height, factor);
     std::vector<uint32_t> one(n_out + 1), sums(n_out + 1), rest(n_out + 1);

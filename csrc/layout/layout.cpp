@@ -27,13 +27,6 @@ constexpr int kMostBrokenHeight = 16;        // px; the gaps of larger pieces ar
 constexpr int kBorderLetters = 2;            // higher or wider than that is no letter cut off
 constexpr double kLevel = 0.25 * kPi / 180;  // skew that needs no turn
 
-struct Upright {
-    GreyImage image;
-    Frame to_page;
-    double degrees = 0;     // by which lines descended to the right
-    int quarter_turns = 0;  // clockwise, that made it upright
-};
-
 Components components_of(const Ink& ink) {
     Components found;
     find_components(ink.dark, false, found);
@@ -41,33 +34,62 @@ Components components_of(const Ink& ink) {
     return found;
 }
 
+// What is ink in an image, and in which pieces.
+struct Print {
+    Paper paper;
+    Ink ink;
+    Components components;
+
+    Print(const GreyImage& image, Interrupt* interrupt) : paper(find_paper(image)) {
+        throw_if_requested(interrupt);
+        ink = find_ink(image, paper);
+        throw_if_requested(interrupt);
+        components = components_of(ink);
+    }
+};
+
+struct Upright {
+    GreyImage image;
+    Print print;
+    Frame to_page;
+    double degrees = 0;     // by which lines descended to the right
+    int quarter_turns = 0;  // clockwise, that made it upright
+
+    void turn_by(double radians, Interrupt* interrupt) {
+        Frame to_source;
+        image = turn(image, radians, to_source);
+        to_page = to_page.after(to_source);
+        throw_if_requested(interrupt);
+        print = Print(image, interrupt);
+    }
+};
+
 // Fills the gaps of broken print, which shows by letters that are far higher than their pieces.
 // Returns the typical height of letters.
-int mend(Ink& ink) {
-    const int height = typical_height(components_of(ink).all);
+int mend(Print& print) {
+    const int height = typical_height(print.components.all);
     if (height > kMostBrokenHeight) return height;
-    Ink whole{closed(ink.dark), ink.light};
+    Ink whole{closed(print.ink.dark), print.ink.light};
     const int whole_height = typical_height(components_of(whole).all);
     if (static_cast<float>(whole_height) < kBroken * static_cast<float>(height)) return height;
-    ink = std::move(whole);
+    print.ink = std::move(whole);
     return whole_height;
 }
 
-Upright make_upright(GreyImage image, double factor) {
-    Upright upright{std::move(image), {}};
-    const Components components = components_of(find_ink(upright.image, find_paper(upright.image)));
-    const int height = typical_height(components.all);
-    const Skew skew = height > 0 ? find_skew(components.all, height) : Skew();
+// The page at a scale of `factor` px to one, made upright.
+Upright upright_at(const PixelView& page, double factor, Interrupt* interrupt) {
+    GreyImage image = shrink_to_grey(page, factor, interrupt);
+    Print print(image, interrupt);
+    Upright upright{std::move(image), std::move(print), {}};
+    const std::vector<Component>& pieces = upright.print.components.all;
+    const int height = typical_height(pieces);
+    const Skew skew = height > 0 ? find_skew(pieces, height) : Skew();
     upright.to_page.a = static_cast<float>(factor);
     // Lines along the columns may need one turn or three; the other one is half a turn more.
     upright.quarter_turns = skew.vertical ? 3 : 0;
     upright.degrees = (skew.vertical ? -skew.radians : skew.radians) * 180 / kPi;
     const double angle = skew.vertical ? 0.5 * kPi - skew.radians : skew.radians;
-    if (std::fabs(angle) > kLevel) {
-        Frame to_source;
-        upright.image = turn(upright.image, angle, to_source);
-        upright.to_page = upright.to_page.after(to_source);
-    }
+    if (std::fabs(angle) > kLevel) upright.turn_by(angle, interrupt);
     return upright;
 }
 
@@ -105,13 +127,13 @@ std::vector<Box> take_all_rules(Ink& ink, int text_height, Interrupt* interrupt)
     return all;
 }
 
-Findings look_at(const GreyImage& image, Interrupt* interrupt) {
+Findings look_at(Upright& upright, Interrupt* interrupt) {
     Findings found;
-    const Paper paper = find_paper(image);
+    const GreyImage& image = upright.image;
+    const Paper& paper = upright.print.paper;
+    Ink& ink = upright.print.ink;
     throw_if_requested(interrupt);
-    Ink ink = find_ink(image, paper);
-    throw_if_requested(interrupt);
-    const int text_height = mend(ink);
+    const int text_height = mend(upright.print);
     found.text_height = text_height;
     throw_if_requested(interrupt);
     found.rules = take_all_rules(ink, text_height, interrupt);
@@ -179,21 +201,17 @@ Layout find_layout(const PixelView& page, Interrupt* interrupt) {
                     "[layout] expected a page with pixels; found none; give an image");
     }
     const double factor = working_factor(page.width, page.height);
-    Upright upright = make_upright(shrink_to_grey(page, factor, interrupt), factor);
-    throw_if_requested(interrupt);
-    Findings found = look_at(upright.image, interrupt);
+    Upright upright = upright_at(page, factor, interrupt);
+    Findings found = look_at(upright, interrupt);
     const double finer = finer_factor(page.width, page.height, factor, found.text_height);
     if (finer < factor) {
-        upright = make_upright(shrink_to_grey(page, finer, interrupt), finer);
-        throw_if_requested(interrupt);
-        found = look_at(upright.image, interrupt);
+        upright = upright_at(page, finer, interrupt);
+        found = look_at(upright, interrupt);
     }
     if (is_upside_down(found.components, found.lines)) {
-        Frame to_source;
-        upright.image = turn(upright.image, kPi, to_source);
-        upright.to_page = upright.to_page.after(to_source);
+        upright.turn_by(kPi, interrupt);
         upright.quarter_turns = (upright.quarter_turns + 2) % 4;
-        found = look_at(upright.image, interrupt);
+        found = look_at(upright, interrupt);
     }
     keep_text(found.components, found.pictures, found.text_height, found.lines);
     throw_if_requested(interrupt);

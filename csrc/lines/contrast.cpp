@@ -84,8 +84,7 @@ GreyImage luma_of(const RgbImage& page) {
     return luma;
 }
 
-GreyImage contrast_channel(const RgbImage& page) {
-    GreyImage luma = luma_of(page);
+GreyImage contrast_channel(const RgbImage& page, GreyImage luma) {
     const double n_pixels = static_cast<double>(luma.pixels.size());
     const auto step =
         std::max<int64_t>(1, static_cast<int64_t>(std::nearbyint(std::sqrt(n_pixels / kSamples))));

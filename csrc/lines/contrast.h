@@ -11,7 +11,7 @@ layout::GreyImage luma_of(const RgbImage& page);
 
 // The one channel of a page in which its letters can be told. That is luma, but for pages like
 // magenta on green of the same brightness, which in luma is even grey: those keep red, green or
-// blue. Faint letters are made stronger.
-layout::GreyImage contrast_channel(const RgbImage& page);
+// blue. Faint letters are made stronger. `luma` is the page's.
+layout::GreyImage contrast_channel(const RgbImage& page, layout::GreyImage luma);
 
 }  // namespace crispvl::lines

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
-
-#include "lines/contrast.h"
-
+#include <utility>
+#include <vector>
 namespace crispvl::lines {
 namespace {
 
@@ -70,26 +68,56 @@ Blocks around(const Blocks& blocks) {
     return sums;
 }
 
-// Whether each block is of dots.
-std::vector<bool> dotted_blocks(const GreyImage& grey, int paper) {
-    Blocks dots(grey), ink(grey), free(grey);
-    const auto is_ink = [&](int x, int y) {
-        return x >= 0 && y >= 0 && x < grey.width && y < grey.height && grey.row(y)[x] != paper;
-    };
+// A row of a page: 1 where there is ink, with a free px at each end.
+using InkRow = std::vector<uint8_t>;
+
+void mark_ink(const GreyImage& grey, int paper, int y, InkRow& row) {
+    if (y >= grey.height) return std::fill(row.begin(), row.end(), uint8_t{0});
+    const uint8_t* from = grey.row(y);
+    for (size_t x = 0; x + 2 < row.size(); ++x) row[x + 1] = from[x] != paper;
+}
+
+// How much of a page's ink is in each block, and how much of it is dots: ink without neighbours.
+struct InkCounts {
+    Blocks ink, dots;
+};
+
+InkCounts count_ink(const GreyImage& grey, int paper) {
+    InkCounts counts{Blocks(grey), Blocks(grey)};
+    const auto width = static_cast<size_t>(grey.width);
+    InkRow above(width + 2), here(width + 2), below(width + 2);
+    std::vector<uint8_t> n_ink(width), n_dots(width);  // in a column of the blocks' height
+    mark_ink(grey, paper, 0, below);
     for (int y = 0; y < grey.height; ++y) {
+        above.swap(here);
+        here.swap(below);
+        mark_ink(grey, paper, y + 1, below);
+        for (size_t x = 0; x < width; ++x) {
+            const uint8_t ink = here[x + 1];
+            const auto near =
+                static_cast<uint8_t>(here[x] | here[x + 2] | above[x + 1] | below[x + 1]);
+            n_ink[x] = static_cast<uint8_t>(n_ink[x] + ink);
+            n_dots[x] = static_cast<uint8_t>(n_dots[x] + (ink & (near ^ 1u)));
+        }
+        if ((y + 1) % kBlockPx != 0 && y + 1 < grey.height) continue;
         for (int x = 0; x < grey.width; ++x) {
-            if (!is_ink(x, y)) continue;
-            ++ink.at(x / kBlockPx, y / kBlockPx);
-            const bool has_neighbour =
-                is_ink(x - 1, y) || is_ink(x + 1, y) || is_ink(x, y - 1) || is_ink(x, y + 1);
-            dots.at(x / kBlockPx, y / kBlockPx) += !has_neighbour;
+            const auto column = static_cast<size_t>(x);
+            counts.ink.at(x / kBlockPx, y / kBlockPx) += std::exchange(n_ink[column], uint8_t{0});
+            counts.dots.at(x / kBlockPx, y / kBlockPx) += std::exchange(n_dots[column], uint8_t{0});
         }
     }
-    for (size_t i = 0; i < ink.counts.size(); ++i) free.counts[i] = ink.counts[i] == 0;
-    const Blocks n_dots = around(dots), n_ink = around(ink), n_free = around(free);
+    return counts;
+}
+
+// Whether each block is of dots.
+std::vector<bool> dotted_blocks(const GreyImage& grey, int paper) {
+    const InkCounts counts = count_ink(grey, paper);
+    Blocks free(grey);
+    for (size_t i = 0; i < free.counts.size(); ++i) free.counts[i] = counts.ink.counts[i] == 0;
+    const Blocks n_dots = around(counts.dots), n_ink = around(counts.ink), n_free = around(free);
     constexpr int kSide = 2 * kReach + 1;
     std::vector<bool> found;
-    for (size_t i = 0; i < ink.counts.size(); ++i) {
+    for (size_t i = 0; i < free.counts.size(); ++i) {
         found.push_back(n_dots.counts[i] >= kFewestDots &&
                         n_dots.counts[i] > kMostly * n_ink.counts[i] &&
                         n_free.counts[i] >= kFree * kSide * kSide);
@@ -120,11 +148,10 @@ RgbImage blurred(const RgbImage& page, int64_t dx, int64_t dy) {
 
 }  // namespace
 
-bool smooth_dots(RgbImage& page) {
-    const GreyImage grey = luma_of(page);
-    const int paper = paper_of(grey);
+bool smooth_dots(RgbImage& page, const GreyImage& luma) {
+    const int paper = paper_of(luma);
     if (paper < 0) return false;
-    const std::vector<bool> blocks = dotted_blocks(grey, paper);
+    const std::vector<bool> blocks = dotted_blocks(luma, paper);
     if (std::find(blocks.begin(), blocks.end(), true) == blocks.end()) return false;
     const RgbImage smooth = blurred(blurred(page, 1, 0), 0, 1);
     const auto n_across = static_cast<size_t>((page.width + kBlockPx - 1) / kBlockPx);

@@ -3,10 +3,12 @@
 #pragma once
 
 #include "image/pixels.h"
+#include "layout/grey.h"
 
 namespace crispvl::lines {
 
-// Makes the dithered parts of a page shades of grey; returns whether it has any.
-bool smooth_dots(RgbImage& page);
+// Makes the dithered parts of a page, of which `luma` is the luma, shades of grey; returns whether
+// it has any.
+bool smooth_dots(RgbImage& page, const layout::GreyImage& luma);
 
 }  // namespace crispvl::lines

@@ -333,11 +333,8 @@ QuadOfPoints: TypeAlias = tuple[
 DRAWN_SCALE: float
 """Of the height of strips, at which clean print is read about as well."""
 
-def smooth_dots(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Returns a page ``[h, w, 3]`` with its dithered parts made grey; None where it has none."""
-
-def contrast_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Returns the channel ``[h, w]`` of an RGB page in which its letters can be told."""
+def legible_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns the channel ``[h, w]`` of an RGB page in which its letters show, without dots."""
 
 def is_drawn(pixels: NDArray[np.uint8]) -> bool:
     """Returns whether a page ``[h, w]`` has neither a scanner's noise nor a fax's hard edges."""

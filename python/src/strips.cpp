@@ -3,9 +3,8 @@
 #include "image.h"
 #include "line_values.h"
 #include "lines.h"
-#include "lines/contrast.h"
-#include "lines/dither.h"
 #include "lines/drawn_pages.h"
+#include "lines/legible.h"
 
 namespace crispvl::binding {
 namespace {
@@ -13,27 +12,12 @@ namespace {
 using namespace py::literals;
 using namespace lines;
 
-RgbImage rgb_of(const Pixels& pixels) {
-    return to_rgb(view_of(pixels));
-}
-
-py::object without_dots(const Pixels& pixels) {
-    RgbImage page = rgb_of(pixels);
-    bool has_any;
-    {
-        const WithoutGil without;
-        has_any = smooth_dots(page);
-    }
-    if (!has_any) return py::none();
-    return Pixels({page.height, page.width, int64_t{3}}, page.pixels.data());
-}
-
-Pixels channel(const Pixels& pixels) {
-    const RgbImage page = rgb_of(pixels);
+Pixels legible_channel(const Pixels& pixels) {
+    const PixelView view = view_of(pixels);
     layout::GreyImage grey;
     {
         const WithoutGil without;
-        grey = contrast_channel(page);
+        grey = legible(to_rgb(view));
     }
     return Pixels({grey.height, grey.width}, grey.pixels.data());
 }
@@ -54,8 +38,7 @@ Pixels pixels_of(const StripTile& tile, int64_t tile_px) {
 
 void bind_pages(py::module_& m) {
     m.attr("DRAWN_SCALE") = kDrawnScale;
-    m.def("smooth_dots", &without_dots, "pixels"_a);
-    m.def("contrast_channel", &channel, "pixels"_a);
+    m.def("legible_channel", &legible_channel, "pixels"_a);
     m.def("is_drawn", [](const Pixels& pixels) { return is_drawn(view_of(pixels)); }, "pixels"_a);
     m.def(
         "strip_format",

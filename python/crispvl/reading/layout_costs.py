@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from crispvl.layout.contrast import contrast_channel
+from crispvl.layout.legible import legible_channel
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.strip_format import strip_format
 from crispvl.model_config import ModelConfig
@@ -49,7 +49,7 @@ def layout_costs(
     """
     from crispvl._core import find_layout
 
-    pixels = contrast_channel(page)
+    pixels = legible_channel(page)
     layout = find_layout(pixels)
     whole = [_n_tiles(page.width, page.height, config, options)]
     regions = page_regions(layout, config, options)

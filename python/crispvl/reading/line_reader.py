@@ -15,9 +15,8 @@ from PIL import Image
 from crispvl.engine.handle import Handle
 from crispvl.engine.steps import Encoded
 from crispvl.errors import Cancelled
-from crispvl.layout.contrast import contrast_channel
 from crispvl.layout.corners import corners
-from crispvl.layout.dither import without_dots
+from crispvl.layout.legible import legible_channel
 from crispvl.layout.page_strips import PageStrips
 from crispvl.layout.page_writer import PageWriter, page_writer
 from crispvl.layout.strip_format import strip_format
@@ -72,7 +71,7 @@ class LineReader:
             Cancelled: `generation` is what there is.
         """
         try:
-            yield from self._read_page(contrast_channel(without_dots(page)))
+            yield from self._read_page(legible_channel(page))
         except Cancelled:
             if self._cancel is None or not self._cancel.expired:
                 raise
