@@ -36,7 +36,8 @@ int main(int argc, char** argv) {
     if (!status) status = crispvl_recognize(model, &image, &read, &result);
     if (!status) status = crispvl_result_get_info(result, &info, sizeof info);
     if (!status) {
-        fprintf(stderr, "\n%d tokens in %.0f ms, confidence %.2f\n", (int)info.n_tokens,
+        puts(""); /* ends the last line of the text */
+        fprintf(stderr, "%d tokens in %.0f ms, confidence %.2f\n", (int)info.n_tokens,
                 info.image_ms + info.encode_ms + info.prefill_ms + info.decode_ms,
                 (double)info.confidence);
     } else {

@@ -16,60 +16,34 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import math
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-import torch
 from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
 import real_pages
 import rendered_scores
-from export import PROMPTS, load_weights
 from heldout import (
+    Reader,
+    Reading,
     TestPage,
     draw_blank_page,
     draw_latin_page,
     draw_markdown_page,
     draw_test_page,
 )
-from model import BEFORE_IMAGE, IMG_CONTEXT, Nano, after_image
-from tiling import split
 
-Reading = tuple[str, "float | None"]  # text and confidence
-Reader = Callable[[list[TestPage]], Iterator[Reading]]
 Scores = dict[str, dict[str, float]]
 MULTI_TILE_GRIDS = ((2, 2), (3, 2), (2, 3), (2, 1), (1, 2))
 CONVERTED = ("f32", "f16", "q8_0")  # types that the converter writes
 QUANTIZED = {"q6_k": "q6_k", "q4_k": "q4_k_m"}  # and the quantiser's recipes
-BATCH = 16  # pages that torch reads together
-
-
-def checkpoint_reader(folder: str) -> Reader:
-    """Reads with the checkpoint's weights in float32, up to the tiles that the folder allows."""
-    model = Nano().eval()
-    load_weights(model.vlm, folder)
-    settings = json.loads((Path(folder) / "preprocessor_config.json").read_text())
-
-    def read(pages: list[TestPage]) -> Iterator[Reading]:
-        for (task, grid), alike in groupby(pages, key=lambda page: (page.task, page.grid)):
-            group = list(alike)
-            for start in range(0, len(group), BATCH):
-                images = [page.image for page in group[start : start + BATCH]]
-                cut = grid if math.prod(grid) <= settings["max_patches"] else (1, 1)
-                tiles = torch.from_numpy(np.stack([split(image, cut) for image in images]))
-                for text, scores in model.read(tiles, PROMPTS[task]):
-                    yield text.decode("utf-8", "replace"), math.exp(sum(scores) / len(scores))
-
-    return read
 
 
 def engine_reader(path: str | Path) -> Reader:
@@ -184,21 +158,6 @@ def score_types(
     return found
 
 
-@torch.no_grad()
-def check(folder: str) -> float:
-    """Largest difference of the lean forward pass's logits from transformers' own."""
-    model = Nano().eval()
-    load_weights(model.vlm, folder)
-    tiles = torch.from_numpy(split(draw_test_page(0).image, (1, 1)))
-    ids = torch.tensor([list(b"The quick brown fox")])
-    mine, _ = model.logits(model.encode(tiles)[1], "OCR", ids)
-    pixels = ((tiles.float() - model.mean) / model.std).permute(0, 3, 1, 2)
-    prompt = [*BEFORE_IMAGE, *[IMG_CONTEXT] * 64, *after_image("OCR")]
-    whole = torch.cat([torch.tensor([prompt]), ids[:, :-1]], 1)
-    theirs = model.vlm(input_ids=whole, pixel_values=pixels).logits[:, -ids.shape[1] :]
-    return float((mine - theirs).abs().max())
-
-
 def score_real(args: argparse.Namespace) -> None:
     """Prints the scores on real pages, or why there are none."""
     if not args.real.is_dir():
@@ -237,22 +196,27 @@ def main() -> None:
     parser.add_argument("--json", help="also write the scores to this file")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    if args.check:
-        print(f"largest logit difference: {check(args.checkpoint):.2e}")
-        return
     if args.real:
         score_real(args)
         return
     if args.rendered:
         score_rendered(args)
         return
+    if args.check:
+        import checkpoint_scores
+
+        found = checkpoint_scores.check(args.checkpoint, args.threads)
+        print(f"largest logit difference: {found:.2e}")
+        return
     pages = test_sets(args.pages)
     scores: dict[str, Scores] = {}
     if args.types:
         scores |= score_types(args.checkpoint, args.types, pages)
     elif args.checkpoint:
-        scores["checkpoint"] = score(checkpoint_reader(args.checkpoint), pages)
+        import checkpoint_scores  # the rest runs without torch
+
+        read = checkpoint_scores.checkpoint_reader(args.checkpoint, args.threads)
+        scores["checkpoint"] = score(read, pages)
     if args.engine:
         scores["engine"] = score(engine_reader(args.engine), pages)
     if args.tesseract:

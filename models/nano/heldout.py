@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,9 @@ class TestPage:
     grid: tuple[int, int]
     task: str = "text"  # or "markdown"
 
+
+Reading = tuple[str, "float | None"]  # text and confidence
+Reader = Callable[[list[TestPage]], Iterator[Reading]]
 
 LATIN_WORDS = """
     été déjà forêt garçon façade leçon où très âme naïf maître hôtel über schön Straße Bäume Mädchen
