@@ -139,6 +139,25 @@ def test_a_matrix_that_stretches_counts_where_the_shape_of_pixels_is_not_told(
     assert frame.size == size
 
 
+@pytest.mark.parametrize(
+    ("matrix", "aspect", "size"),
+    [
+        ((0, 1, -2, 0), 0, (64, 64)),  # the frame's height is doubled, and becomes the width
+        ((0, -3, 1, 0), 0, (32, 192)),
+        ((-2, 0, 0, -1), 0, (128, 32)),
+        ((0, 1, -2, 0), 3, (32, 192)),  # the file tells the shape of its pixels
+        ((0, 1, -2, 0), 1, (32, 64)),
+    ],
+)
+def test_a_matrix_that_turns_and_stretches_does_both(
+    tmp_path: Path, matrix: tuple[int, int, int, int], aspect: int, size: tuple[int, int]
+) -> None:
+    quarters(tmp_path / "clip.mp4", matrix, aspect)
+    (frame,) = video_frames(tmp_path / "clip.mp4", 1)
+    assert isinstance(frame, Image.Image)
+    assert frame.size == size
+
+
 def test_a_video_may_come_as_a_data_uri(tmp_path: Path) -> None:
     quarters(tmp_path / "clip.mp4")
     packed = base64.b64encode((tmp_path / "clip.mp4").read_bytes()).decode()

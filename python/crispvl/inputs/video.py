@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Sequence
+from math import hypot, isclose
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +113,19 @@ def _frames(av: Any, video: Path | bytes) -> Iterable[tuple[Any, float]]:
 
 def _shown(frame: Any, aspect: float) -> Image.Image:
     """Returns a frame as a player shows it: pixels made square, then turned or mirrored."""
-    picture = square_pixels(frame.to_image(), 1, aspect) if aspect > 0 else frame.to_image()
+    picture: Image.Image = frame.to_image()
+    turn = None
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return picture
-    # ISO/IEC 14496-12: x' = a x + c y, y' = b x + d y; each row is of three, in 16.16 bits.
-    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).astype(float)
-    across = abs(b) + abs(c) > abs(a) + abs(d)  # nearer to a quarter turn than to none
-    signs = (0, b, c, 0) if across else (a, 0, 0, d)
-    turn = _TURNS.get(tuple(np.sign(signs).astype(int).tolist()))
+    if matrix is not None:
+        # ISO/IEC 14496-12: x' = a x + c y, y' = b x + d y; each row is of three, in 16.16 bits.
+        a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).astype(float)
+        across = abs(b) + abs(c) > abs(a) + abs(d)  # nearer to a quarter turn than to none
+        signs = (0, b, c, 0) if across else (a, 0, 0, d)
+        turn = _TURNS.get(tuple(np.sign(signs).astype(int).tolist()))
+        if turn is not None and isclose(aspect, hypot(a, c) / hypot(b, d), rel_tol=1e-6):
+            aspect = hypot(a, b) / hypot(c, d)  # FFmpeg's, of the matrix, is that of the turned one
+    if aspect > 0:
+        picture = square_pixels(picture, 1, aspect)
     return picture if turn is None else picture.transpose(turn)
 
 
