@@ -1,10 +1,14 @@
 """Reads many pages by one process, by two, and on a Ray cluster where workers and driver die.
 
     python benchmarks/cluster.py --folder /tmp/pages                        # 500 pages
+    python benchmarks/cluster.py --folder /tmp/pages --turns --log benchmarks/results/cluster.json
     python benchmarks/cluster.py --report benchmarks/results/cluster.json   # into docs/cluster.md
 
 Checks that every way of reading gives the same table, page for page, and that a second run reads
 nothing; measures rates with one and two workers of one thread each. What fails ends the script.
+With ``--turns`` it measures instead what two workers of a cluster gain where Ray's own processes
+have a core of their own: the workers take turns on the other one, at half speed.
+
 Needs ``crispvl[ray]``, psutil and an idle machine; Linux or macOS. Takes about as long as one
 thread needs for four times the pages.
 """
@@ -12,7 +16,9 @@ thread needs for four times the pages.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import os
 import platform
 import random
@@ -22,9 +28,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -38,6 +45,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BATCH = [sys.executable, "-m", "crispvl", "batch"]
 COMPARED = ["source", "page", "text", "lines", "flags", "error_type", "finish_reason", "key"]
 N_WORKERS_KILLED = 3
+TURN_S = 0.02  # for which a worker runs, and then rests
+LOOK_S = 2.0  # after which new workers are looked for
 
 
 def run(folder: Path, out: str, workers: int, *more: str) -> dict[str, Any]:
@@ -128,13 +137,54 @@ def run_with_kills(folder: Path, seconds: float) -> dict[str, Any]:
 
 def worker_processes() -> list[int]:
     """The actors that read, and the processes with a model that belong to them."""
-    actors = [p for p in psutil.process_iter(["cmdline"]) if is_reader(p)]
-    return [p.pid for actor in actors for p in (actor, *actor.children())]
+    return [p.pid for actor in reading_actors() for p in (actor, *actor.children())]
+
+
+def reading_actors() -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["cmdline"]) if is_reader(p)]
 
 
 def is_reader(process: psutil.Process) -> bool:
     """Whether it is an actor of the stage that reads."""
     return "ray::MapWorker(MapBatches(ParcelReader))" in " ".join(process.info["cmdline"] or [])
+
+
+@contextmanager
+def turns() -> Iterator[None]:
+    """Lets the processes with a model run in turns, each for half of the time."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_take_turns, args=[ended])
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _take_turns(ended: threading.Event) -> None:
+    models: list[psutil.Process] = []
+    looked = -math.inf
+    for n_turns in itertools.count():
+        if time.monotonic() - looked > LOOK_S:
+            models = [model for actor in reading_actors() for model in actor.children()]
+            looked = time.monotonic()
+        is_over = ended.wait(TURN_S)
+        for i, model in enumerate(models):
+            with suppress(psutil.NoSuchProcess):
+                model.resume() if is_over or i % 2 == n_turns % 2 else model.suspend()
+        if is_over:
+            return
+
+
+def measure_turns(folder: Path, n_pages: int) -> dict[str, Any]:
+    """Reads with one and with two workers of a cluster, each at half speed."""
+    make_documents(folder / "pages", n_pages)
+    with cluster(n_cpus=2), turns():
+        one = run(folder, "turns_one", 1, "--engine", "ray")
+        two = run(folder, "turns_two", 2, "--engine", "ray")
+    expect(table(folder, "turns_two") == table(folder, "turns_one"), "both give the same table")
+    return {"turns_one": one, "turns_two": two}
 
 
 def measure(folder: Path, n_pages: int) -> dict[str, Any]:
@@ -184,6 +234,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where pages and tables go; made anew")
     parser.add_argument("--pages", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1, help="of the moments of the kills")
+    parser.add_argument("--turns", action="store_true", help="workers at half speed, into the log")
     parser.add_argument("--log", type=Path, help="where the figures go, as JSON")
     parser.add_argument("--report", type=Path, help="figures to write into docs/cluster.md")
     options = parser.parse_args()
@@ -192,7 +243,11 @@ def main() -> int:
     if options.folder is not None:
         random.seed(options.seed)
         shutil.rmtree(options.folder, ignore_errors=True)
-        figures = measure(options.folder, options.pages)
+        if options.turns:
+            figures = json.loads(options.log.read_text()) if options.log else {"runs": {}}
+            figures["runs"] |= measure_turns(options.folder, options.pages)
+        else:
+            figures = measure(options.folder, options.pages)
         text = json.dumps(figures, indent=1) + "\n"
         print(text)
         if options.log is not None:

@@ -35,7 +35,11 @@ def lines(figures: dict[str, Any]) -> list[str]:
         "",
         "| run | pages/s | against one worker |",
         "|---|---|---|",
-        *(_measured(title, runs[name], runs[one]) for title, (name, one) in _TITLES.items()),
+        *(
+            _measured(title, runs[name], runs[one])
+            for title, (name, one) in _TITLES.items()
+            if name in runs
+        ),
         "",
         f"With {killed['n_workers_killed']} workers killed at random moments and the driver once, "
         f"after {killed['n_before_the_drivers_death']} pages, the table was that of one process, "
@@ -51,6 +55,8 @@ _TITLES = {
     "two workers": ("two", "one"),
     "one worker of a Ray cluster": ("ray_one", "ray_one"),
     "two workers of a Ray cluster": ("ray_two", "ray_one"),
+    "one at half speed, Ray on the other core": ("turns_one", "turns_one"),
+    "two at half speed, Ray on the other core": ("turns_two", "turns_one"),
 }
 """Of each run, and of the run of one worker that it is compared with."""
 
