@@ -14,11 +14,12 @@ from crispvl.cli import main
 from crispvl.convert import convert_checkpoint
 from crispvl.errors import ModelFileError
 from crispvl.quantize import quantize_file
-from crispvl.verify import read_golden, verify_model
+from crispvl.verify import Expected, read_golden, verify_model
+from crispvl.verify.expected import ExpectedPrompt
 from goldens import GOLDENS, golden_folder
 from tiny import make_checkpoint
 from tiny.checkpoint import random_tensors, write_safetensors
-from tiny.rows import row, variant
+from tiny.rows import ROWS, row, variant
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +208,42 @@ def test_incomplete_goldens_are_refused(shared_dir: Path, tmp_path: Path) -> Non
     (tmp_path / "expected.npz").write_bytes(b"PK\x03\x04 damaged")
     with pytest.raises(ModelFileError):
         read_golden(tmp_path)
+
+
+def test_a_reference_that_is_kept_is_a_golden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = make_checkpoint(ROWS[0], tmp_path / "checkpoint")
+    model = convert_checkpoint(checkpoint, tmp_path / "tiny.gguf", "f32").files[0]
+    computed = own_reference(Model.load(model, device="cpu", threads=1))
+    monkeypatch.setattr("crispvl.verify.live.compute_expected", lambda *_: computed)
+    kept = tmp_path / "kept"
+    asked = ["verify", str(model), "--against", str(checkpoint), "--save-golden", str(kept)]
+    assert main(asked) == 0
+    assert sorted(file.name for file in kept.iterdir()) == ["expected.json", "expected.npz"]
+    assert main(["verify", str(model), "--golden", str(kept)]) == 0
+    assert read_golden(kept).prompts == computed.prompts
+    assert main(["verify", str(model), "--golden", str(kept), "--save-golden", "x"]) == 2
+    assert "[--save-golden] expected --against" in capsys.readouterr().err
+
+
+def own_reference(model: Model) -> Expected:
+    """What a model itself computes of a grey tile, in place of a reference."""
+    image, vision = model.config.image, model.config.vision
+    tiles = np.full((1, vision.tile_px, vision.tile_px, 3), 200, np.uint8)
+    context = [image.context_token_id] * model.config.projector.tokens_per_tile
+    ids = [image.start_token_id, *context, image.end_token_id]
+    traced = model.trace(tiles, ids)
+    found = model.generate(ids, tiles, max_tokens=3)
+    margins = [1.0] * len(found.ids)
+    return Expected(
+        source="itself",
+        tiles=tiles,
+        stages={name: traced[name] for name in ("vis_proj_output", "llm_final_norm")},
+        logits={"image": traced["logits"]},
+        prompts={
+            "image": ExpectedPrompt(
+                prompt_ids=ids, greedy_ids=found.ids, margins=margins, text=found.text
+            )
+        },
+    )

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator
 
 from crispvl.cli import DONE, SOME_FAILED
+from crispvl.cli.manifest import made_folder
 from crispvl.cli.output import write_json
 from crispvl.engine.model import Model
-from crispvl.verify import Verdict, read_golden, verify_model
+from crispvl.verify import Verdict, read_golden, verify_model, write_golden
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reference.add_argument(
         "--against", metavar="CHECKPOINT", help="folder in the -hf layout; transformers runs it now"
     )
+    parser.add_argument(
+        "--save-golden",
+        metavar="DIR",
+        help="with --against: keep there what transformers computed, for --golden",
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda … (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: one per usable core)")
     parser.add_argument(
@@ -34,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.save_golden is not None and args.against is None:
+        raise ValueError(
+            "[--save-golden] expected --against beside it; found --golden; leave one of the two out"
+        )
     model = Model.load(args.file, args.mmproj, args.device, args.threads, exact=args.exact)
     if args.golden is not None:
         expected = read_golden(args.golden)
@@ -41,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         from crispvl.verify.live import compute_expected
 
         expected = compute_expected(model, args.against)
+    if args.save_golden is not None:
+        write_golden(expected, made_folder(args.save_golden))
     verdict = verify_model(model, expected)
     if args.json:
         write_json(sys.stdout, {**dataclasses.asdict(verdict), "passed": verdict.passed}, indent=2)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crispvl.errors import ModelFileError
+from crispvl.results.outputs import whole_files
 
 Array = NDArray[Any]
 
@@ -80,6 +81,25 @@ def read_golden(folder: str | Path) -> Expected:
             f"[golden] expected stages, prompts and answers; found {error!r} in '{folder}'; make "
             "the golden again"
         ) from error
+
+
+def write_golden(expected: Expected, folder: Path) -> None:
+    """Writes what `read_golden` reads, into a folder that is there."""
+    logits = {f"logits_{name}": values for name, values in expected.logits.items()}
+    named: dict[str, Any] = {"tiles": expected.tiles, **expected.stages, **logits}
+    prompts = {
+        name: {
+            "prompt_ids": [*prompt.prompt_ids],
+            "greedy_ids": [*prompt.greedy_ids],
+            "top2_margin": [*prompt.margins],
+            "greedy_text": prompt.text,
+        }
+        for name, prompt in expected.prompts.items()
+    }
+    with whole_files([folder / "expected.npz", folder / "expected.json"]) as [arrays, texts]:
+        with arrays.open("xb") as file:
+            np.savez_compressed(file, **named)
+        texts.write_text(json.dumps(prompts, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 def _prompt(data: dict[str, Any]) -> ExpectedPrompt:
