@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
     if (!status) status = crispvl_result_get_info(result, &info, sizeof info);
     if (!status) {
         puts(""); /* ends the last line of the text */
+        fflush(stdout);
         fprintf(stderr, "%d tokens in %.0f ms, confidence %.2f\n", (int)info.n_tokens,
                 info.image_ms + info.encode_ms + info.prefill_ms + info.decode_ms,
                 (double)info.confidence);

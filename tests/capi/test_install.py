@@ -47,7 +47,8 @@ def test_c_example_reads_a_page(
 ) -> None:
     folder = build_example("c", prefix, tmp_path)
     for program in ("recognize", "recognize_static"):
-        assert run(folder / program, nano, PAGE) == f"{text}\n"
+        read = subprocess.run([folder / program, nano, PAGE], stdout=subprocess.PIPE, text=True)
+        assert read.stdout == f"{text}\n"
     missing = subprocess.run([folder / "recognize", nano, "no.png"], capture_output=True, text=True)
     assert missing.returncode == 1
     assert missing.stderr.startswith(
