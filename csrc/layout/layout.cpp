@@ -127,6 +127,7 @@ std::vector<Box> take_all_rules(Ink& ink, int text_height, Interrupt* interrupt)
     return all;
 }
 
+// Uses up the ink: what is mended, opened and taken for rules is gone from it.
 Findings look_at(Upright& upright, Interrupt* interrupt) {
     Findings found;
     const GreyImage& image = upright.image;

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 #include <vector>
+
 namespace crispvl::lines {
 namespace {
 

@@ -203,7 +203,7 @@ def main() -> None:
         score_rendered(args)
         return
     if args.check:
-        import checkpoint_scores
+        import checkpoint_scores  # the rest runs without torch
 
         found = checkpoint_scores.check(args.checkpoint, args.threads)
         print(f"largest logit difference: {found:.2e}")
@@ -213,7 +213,7 @@ def main() -> None:
     if args.types:
         scores |= score_types(args.checkpoint, args.types, pages)
     elif args.checkpoint:
-        import checkpoint_scores  # the rest runs without torch
+        import checkpoint_scores
 
         read = checkpoint_scores.checkpoint_reader(args.checkpoint, args.threads)
         scores["checkpoint"] = score(read, pages)
