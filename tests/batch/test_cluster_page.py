@@ -47,7 +47,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             assert main([*command, "--workers", "1"]) == 0
         before = Image.open(RECEIPT)
         before.crop((0, 0, before.width, before.height // 3)).save("scans/receipt.png")
-        assert main(["batch", "scans", "--out", "table", "--workers", "1"]) == 0
+        assert main(["batch", "scans", "-o", "table", "--workers", "1"]) == 0
         yield Path("table")
 
 

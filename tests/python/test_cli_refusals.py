@@ -165,7 +165,7 @@ def test_a_count_beyond_all_bounds_is_one_line(capfd: Capture) -> None:
 def test_a_fraction_that_is_none_is_wrong_usage(
     command: str, value: str, tmp_path: Path, capfd: Capture
 ) -> None:
-    files = [tmp_path] if command == "recognize" else ["--model", tmp_path, "--output", "o.gguf"]
+    files = [tmp_path] if command == "recognize" else ["-m", tmp_path, "-o", "o.gguf"]
     arguments = [command, *map(str, files), "--image-position-step", value]
     assert main(arguments) == UNUSABLE
     line = capfd.readouterr().err.splitlines()[-1]

@@ -7,7 +7,7 @@ from functools import partial
 
 from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
-from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
+from crispvl.batch.readers import ReaderFactory, engine_reader
 from crispvl.batch.rows import Row, failed_row
 from crispvl.batch.worker_process import Answering, WorkerProcess
 from crispvl.errors import WorkerDiedError
@@ -16,7 +16,7 @@ from crispvl.errors import WorkerDiedError
 class IsolatedReader(WorkerProcess):
     """Reads parcels in a process of its own."""
 
-    def __init__(self, job: Job, n_threads: int, factory: ReaderFactory = EnginePageReader) -> None:
+    def __init__(self, job: Job, n_threads: int, factory: ReaderFactory = engine_reader) -> None:
         super().__init__(partial(_reading, factory, job, n_threads), job.page_timeout)
         self._job = job
 

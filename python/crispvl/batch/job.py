@@ -16,7 +16,7 @@ from crispvl.hub import bundled
 from crispvl.hub.hashing import file_sha256
 from crispvl.inputs.utf8 import path_name
 from crispvl.options import LoadOptions, ReadOptions
-from crispvl.reading.document_reader import settings
+from crispvl.reading.settings import settings
 
 PartFormat: TypeAlias = Literal["parquet", "jsonl"]
 

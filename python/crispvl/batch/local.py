@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from crispvl.batch.documents import Parcel
 from crispvl.batch.isolated import IsolatedReader
 from crispvl.batch.job import Job
-from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
+from crispvl.batch.readers import ReaderFactory, engine_reader
 from crispvl.batch.rows import Row
 
 _PARCELS_PER_WORKER = 2  # one being read, one ready
@@ -19,7 +19,7 @@ def read_locally(
     job: Job,
     parcels: Iterable[Parcel | Row],
     n_workers: int,
-    factory: ReaderFactory = EnginePageReader,
+    factory: ReaderFactory = engine_reader,
 ) -> Iterator[list[Row]]:
     """Yields the rows of each parcel as it is done; rows among the parcels are passed on.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import BinaryIO
 
 from crispvl.batch.contents import content, content_hash, named
 from crispvl.batch.documents import Parcel, ReadTask
@@ -21,18 +21,6 @@ from crispvl.reading.ocr import CrispOCR
 from crispvl.results.page import Page
 
 _FAILURES = (CrispVLError, OSError, ValueError, MemoryError)
-
-
-class PageReader(Protocol):
-    """What a worker does with a parcel."""
-
-    def read(self, parcel: Parcel) -> Iterator[Row]:
-        """Yields a row for each page of the parcel, in any order."""
-        ...
-
-
-ReaderFactory: TypeAlias = Callable[[Job, int], PageReader]
-"""Makes the reader of a worker with a number of CPU threads; picklable."""
 
 
 class EnginePageReader:

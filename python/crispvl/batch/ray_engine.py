@@ -19,7 +19,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from crispvl.batch.documents import check_inputs, find_documents
 from crispvl.batch.job import Job
-from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
 from crispvl.batch.parts import ROWS_PER_PART
 from crispvl.batch.ray_cluster import connect, own_errors
 from crispvl.batch.ray_stages import (
@@ -30,6 +29,7 @@ from crispvl.batch.ray_stages import (
     SharedLedger,
     Written,
 )
+from crispvl.batch.readers import ReaderFactory, engine_reader
 from crispvl.batch.storage import Folder
 from crispvl.batch.summary import Summary
 from crispvl.batch.table import settings_written
@@ -45,7 +45,7 @@ _READERS_PER_HELPER = 4
 def run_on_ray(
     job: Job,
     n_workers: int,
-    factory: ReaderFactory = EnginePageReader,
+    factory: ReaderFactory = engine_reader,
     opener: Opener = opened,
     *,
     n_gpu_workers: int = 0,

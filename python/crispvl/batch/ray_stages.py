@@ -16,8 +16,8 @@ from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.isolated import IsolatedReader
 from crispvl.batch.job import Job
 from crispvl.batch.ledger import Ledger
-from crispvl.batch.page_reader import ReaderFactory
 from crispvl.batch.parts import write_part
+from crispvl.batch.readers import ReaderFactory
 from crispvl.batch.rows import Row
 from crispvl.batch.storage import Folder, Stored
 from crispvl.batch.table import note_table

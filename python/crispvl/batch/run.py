@@ -10,8 +10,8 @@ from crispvl.batch.documents import ReadTask, check_inputs, find_documents
 from crispvl.batch.job import Job
 from crispvl.batch.ledger import Ledger
 from crispvl.batch.local import read_locally
-from crispvl.batch.page_reader import EnginePageReader, ReaderFactory
 from crispvl.batch.parts import ROWS_PER_PART, write_part
+from crispvl.batch.readers import ReaderFactory, engine_reader
 from crispvl.batch.rows import Row
 from crispvl.batch.storage import Folder, Stored
 from crispvl.batch.summary import Summary
@@ -26,7 +26,7 @@ def run_on_this_machine(
     job: Job,
     n_workers: int,
     *,
-    factory: ReaderFactory = EnginePageReader,
+    factory: ReaderFactory = engine_reader,
     opener: Opener = opened,
     on_rows: Callable[[Summary], object] = lambda summary: None,
 ) -> Summary:

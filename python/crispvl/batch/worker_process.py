@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
@@ -15,6 +16,7 @@ from crispvl.errors import CrispVLError, EngineClosedError, WorkerDiedError
 from crispvl.library_messages import silence_libraries
 
 _START_SECONDS = 600.0  # for loading a large model from a slow disk
+_main_hidden = threading.Lock()
 
 Answering: TypeAlias = Callable[[Any], Iterable[Any]]
 """What answers in the process."""
@@ -26,7 +28,8 @@ class WorkerProcess:
     For one thread at a time, `stop` excepted.
 
     Args:
-        make: Called in the process for what answers there; picklable.
+        make: Called in the process for what answers there; picklable, and not of the main module,
+            which the process does not import.
         timeout: Seconds after which a process that says nothing is taken for hanging.
     """
 
@@ -87,7 +90,7 @@ class WorkerProcess:
                     "[batch] expected a running batch; found it ending; start it again"
                 )
             self._process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
-            with _interrupts_held():
+            with _interrupts_held(), _without_main():
                 self._process.start()
         theirs.close()
         self._pipe = ours
@@ -146,6 +149,24 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keeps a process that is started here from importing the main module again.
+
+    That would be Ray's in a Ray worker, a second of CPU time, and the batch itself in a script that
+    starts one without asking for its ``__name__``.
+    """
+    main = vars(sys.modules["__main__"])
+    with _main_hidden:
+        kept = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+        main.update(__file__=None, __spec__=None)
+        try:
+            yield
+        finally:
+            del main["__file__"]
+            main.update(kept)
 
 
 def _in_words(exit_code: int) -> str:

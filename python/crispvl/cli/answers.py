@@ -15,8 +15,8 @@ from crispvl.cli.arguments import read_options
 from crispvl.cli.records import Record, RecordFile, tell_change
 from crispvl.inputs.versions import file_version
 from crispvl.options import LoadOptions, ReadOptions
-from crispvl.reading.document_reader import settings
 from crispvl.reading.ocr import CrispOCR
+from crispvl.reading.settings import settings
 from crispvl.results.document import Document
 from crispvl.results.json_lines import document_facts
 from crispvl.results.page import describe_error

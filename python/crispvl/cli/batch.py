@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with one of these on each line",
     )
     parser.add_argument(
-        "--out", required=True, metavar="DIR", help="folder or address of the table's parts"
+        "-o", "--out", required=True, metavar="DIR", help="folder or address of the table's parts"
     )
     parser.add_argument(
         "--format", choices=["parquet", "jsonl"], default="parquet", help="format of the parts"

@@ -18,12 +18,15 @@ from crispvl.options import fraction
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options to a parser."""
     parser.add_argument(
+        "-m",
         "--model",
         required=True,
         metavar="DIR_OR_REPO",
         help="checkpoint folder (OpenGVLab or -hf layout), or a hub name like org/model",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="file to write")
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="FILE", help="file to write"
+    )
     parser.add_argument(
         "--dtype",
         choices=DTYPES,

@@ -20,8 +20,8 @@ from crispvl.inputs.sources import expand
 from crispvl.inputs.urls import is_url
 from crispvl.inputs.utf8 import check_encodable
 from crispvl.options import LoadOptions, ReadOptions
-from crispvl.reading.document_reader import settings
 from crispvl.reading.ocr import CrispOCR
+from crispvl.reading.settings import settings
 from crispvl.results.document import Document
 from crispvl.results.formats import FORMATS
 from crispvl.results.json_lines import document_facts

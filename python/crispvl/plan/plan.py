@@ -17,7 +17,6 @@ from crispvl.errors import ContextOverflowError, OutOfMemoryError
 from crispvl.model_config import ModelConfig
 from crispvl.options import MAX_TOKENS, LoadOptions
 from crispvl.options.sizes import device_sizes
-from crispvl.plan.advice import advise
 from crispvl.plan.memory_plan import DevicePlan, MemoryPlan
 from crispvl.plan.split import Shares, find_shares
 from crispvl.plan.system_memory import available_bytes, process_bytes
@@ -79,6 +78,8 @@ def _advised(planner: _Planner, n_pages: int, tiles: int, n_ctx: int | None) -> 
     plan = planner.plan(n_pages, tiles, n_ctx)
     if plan.fits:
         return plan
+    from crispvl.plan.advice import advise  # loads gguf, of no use to a model that fits
+
     advice = list(advise(planner.tensors, plan.devices, planner, plan, tiles, n_ctx))
     max_memory = planner.options.max_memory
     if max_memory is not None and "cpu" not in max_memory:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 from crispvl.engine.waiting import Until
 from crispvl.errors import Cancelled, explained, kept
 from crispvl.events import Event, LineRead, LinesFound, PageDone, PageStarted, TilesEncoded
 from crispvl.inputs.images import ImageLike
 from crispvl.inputs.sources import PageSource, open_source
-from crispvl.options import MAX_TOKENS, ReadOptions
 from crispvl.reading.layout_choice import chosen_layout
 from crispvl.reading.page_reader import PageReader, PageSteps
 from crispvl.reading.page_window import PageWindow
 from crispvl.reading.requests import ReadingContext, ReadRequest
+from crispvl.reading.settings import settings
 from crispvl.reading.stream_count import stream_count
 from crispvl.reading.time_limits import limited, shortest
 from crispvl.results.document import Document
-
-NOT_SETTINGS = frozenset({"password", "allow_urls", "pages", "streams", "speculate"})
-"""Options that say where the pages come from and how fast, not what is read."""
 
 
 class DocumentReader:
@@ -158,20 +154,3 @@ class DocumentReader:
             if self._source.n_pages == 1:
                 raise reason from reason.__cause__
             reader.fail(kept(reason))
-
-
-def settings(
-    options: ReadOptions, prompt: str | None, metadata: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Returns what a document is read with, as JSON's types.
-
-    Args:
-        options: What the caller wants.
-        prompt: What the caller asks.
-        metadata: Of the model's file, which decides where the options leave it open.
-    """
-    chosen = {name: value for name, value in asdict(options).items() if name not in NOT_SETTINGS}
-    layout = chosen_layout(metadata, options, prompt)
-    if options.max_tokens is None and layout != "lines":
-        chosen["max_tokens"] = MAX_TOKENS
-    return {"prompt": prompt, **chosen, "layout": layout}

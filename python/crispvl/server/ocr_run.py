@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from crispvl.events import LineRead, LinesFound, PageDone, TextRead, TilesEncoded
 from crispvl.options import ReadOptions
-from crispvl.reading.document_reader import settings
 from crispvl.reading.pages import tile_limits
+from crispvl.reading.settings import settings
 from crispvl.results.document import Document
 from crispvl.results.page import Page
 from crispvl.server.decoding import DecodedDocument
