@@ -9,10 +9,13 @@ import httpx
 import psutil
 import pytest
 from crispvl import CrispOCR
+from crispvl.errors import ImageError
+from crispvl.extras import Extra
 from crispvl.inputs.pdf import PdfFile
 from crispvl.results.document import Document
 from crispvl.results.page import Page
 from crispvl.server import pdf_writing
+from crispvl.server.decoder import Decoder
 from crispvl.server.errors import ApiError
 from crispvl.server.kept import (
     BYTES_PER_DOCUMENT,
@@ -253,6 +256,33 @@ def test_what_cannot_be_read_is_said(
     response = client.post(PATH, files=files, data=data)
     assert response.status_code == status, response.text
     assert response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("charset", "status"), [("punycode", 400), ("undefined", 400), ("unicode_escape", 200)]
+)
+def test_the_charset_of_a_form_breaks_nothing(
+    client: httpx.Client, receipt: bytes, charset: str, status: int
+) -> None:
+    head = b'--XX\r\nContent-Disposition: form-data; name="file"; filename="\\ud800.png"\r\n\r\n'
+    response = client.post(
+        PATH,
+        content=head + receipt + b"\r\n--XX--\r\n",
+        headers={"content-type": f"multipart/form-data; boundary=XX; charset={charset}"},
+    )
+    assert response.status_code == status, response.text
+    assert status == 400 or response.json()["source"] == "\\ud800.png"
+
+
+def test_a_missing_format_is_named_without_a_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoder = Decoder(1 << 20)
+    monkeypatch.setattr(Extra, "missing", ["pi_heif"])
+    request = {"do": "open", "password": None, "dpi": 200, "pages": None}
+    with pytest.raises(ImageError, match="found HEIC, whose package is missing") as caught:
+        decoder.answer(request, b"\0\0\0\x18ftypheic" + bytes(40))
+    assert "/" not in str(caught.value)
 
 
 def test_a_content_type_that_is_no_document_is_a_415(client: httpx.Client) -> None:

@@ -238,6 +238,34 @@ async def test_hosts_that_are_not_allowed_are_not_even_looked_up(
     assert caught.value.status == 400
 
 
+@pytest.mark.anyio
+async def test_where_no_folder_is_allowed_the_file_system_is_not_asked(
+    media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a path was followed")
+
+    monkeypatch.setattr(Path, "resolve", refuse)
+    with pytest.raises(ApiError, match="expected a file that this server reads"):
+        await media.load("file:///etc/hostname", "image")
+
+
+@pytest.mark.parametrize("address", ["file:///" + "../" * 100_000, "https://good.example/" * 1000])
+@pytest.mark.anyio
+async def test_an_endless_address_is_refused_before_it_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    media = Media(["good.example"], [str(tmp_path)], 1 << 20)
+    monkeypatch.setattr("crispvl.server.media.urlsplit", None)
+    with pytest.raises(ApiError, match="expected an address of at most 8192 characters"):
+        await media.load(address, "image")
+
+
+def test_a_port_beyond_all_bounds_is_no_document(media: Media) -> None:
+    with pytest.raises(ApiError, match="none that could be fetched"):
+        media._fetch(f"https://good.example:{'9' * 23}/x.png", "image")
+
+
 @pytest.mark.parametrize("address", ["data:,%41%42", "data:;base64,QUI=", "QUI="])
 @pytest.mark.anyio
 async def test_data_in_an_address_is_unpacked_beside_the_other_requests(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from crispvl.server.options import ServerOptions
+from crispvl.server.pool import parse_sources
 
 
 @pytest.mark.parametrize("text", ["one\ntwo\n", "\ufeffone\r\n\r\n  two \r\n"])
@@ -32,6 +33,12 @@ def test_a_key_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(ValueError, match=r"^\[serve\] expected .*; found .*; name another"):
             ServerOptions(api_key_file=str(path)).keys()
+
+
+@pytest.mark.parametrize("text", ["none.gguf", "b=./none", "b={here},none.gguf"])
+def test_a_model_file_that_is_not_there_is_named_before_anything_is_served(text: str) -> None:
+    with pytest.raises(FileNotFoundError, match=r"^\[model\] expected a GGUF file; found that"):
+        parse_sources(["org/model:q8_0", text.format(here=__file__)])
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", " a", "ключ"])

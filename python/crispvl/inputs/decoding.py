@@ -182,9 +182,13 @@ def _decode_without_end(data: bytes) -> Image.Image | None:
     return images[0] if images[0].tobytes() == images[1].tobytes() else None
 
 
+def is_heif(data: bytes) -> bool:
+    return data[8:12] in _HEIF_BRANDS
+
+
 def _register_heif(data: bytes, where: str) -> None:
     """Lets Pillow open HEIC photographs; other files of this container are its own matter."""
-    if data[8:12] not in _HEIF_BRANDS:
+    if not is_heif(data):
         return
     try:
         import pi_heif

@@ -171,7 +171,7 @@ def unknown_source(source: object, where: str) -> TypeError:
 
 def _read_file(path: Path) -> bytes:
     if path.is_dir():
-        raise ImageError(f"[{path}] expected an image file; found a folder; name its files")
+        raise ImageError(f"[{path}] expected a file; found a folder; name its files")
     try:
         return read_path(path)
     except FileNotFoundError:

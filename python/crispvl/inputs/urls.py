@@ -118,7 +118,13 @@ def _fetch(
     try:
         with opener.open(request, timeout=10) as response:
             return _read(response, url, max_bytes)
-    except (urllib.error.URLError, OSError, http.client.HTTPException, ValueError) as error:
+    except (
+        urllib.error.URLError,
+        OSError,
+        http.client.HTTPException,
+        ValueError,
+        OverflowError,  # a port beyond all bounds
+    ) as error:
         if isinstance(error, DocumentError):
             raise
         reason = getattr(error, "reason", error)

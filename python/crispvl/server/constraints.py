@@ -10,7 +10,6 @@ from typing import Any
 from crispvl.engine.constraint import JsonConstraint, RegexConstraint
 from crispvl.engine.model import Model
 from crispvl.engine.request import Constraint
-from crispvl.extras import install_line
 from crispvl.options import ReadOptions
 from crispvl.server.errors import ApiError
 from crispvl.server.wire.chat import ChatRequest
@@ -80,7 +79,7 @@ def make_constraint(form: Form, model: Model, options: ReadOptions) -> Constrain
         raise ApiError(
             422,
             "[response_format] expected a server that constrains answers; found its packages "
-            f"missing; its administrator can run {install_line('extract')}",
+            "missing; its administrator can install crispvl[extract]",
             "no_structured_outputs",
         ) from None
 

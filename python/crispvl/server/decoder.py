@@ -16,7 +16,9 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from crispvl.errors import CrispVLError, DocumentError, ImageError
+from crispvl.extras import EXTRAS
 from crispvl.inputs.damage import DAMAGED
+from crispvl.inputs.decoding import is_heif
 from crispvl.inputs.sources import Source, is_pdf, open_source
 from crispvl.options import InputOptions
 from crispvl.server.pdf_bounds import PdfBounds
@@ -48,6 +50,11 @@ class Decoder:
 
     def _open(self, request: dict[str, Any], data: bytes) -> dict[str, Any]:
         self._source = self._bounds = None
+        if is_heif(data) and EXTRAS["heic"].missing:  # whose own message is for who runs the server
+            raise ImageError(
+                "[image] expected a format that this server reads; found HEIC, whose package is "
+                "missing; send JPEG, or have its administrator install crispvl[heic]"
+            )
         if is_pdf(data):
             self._bounds = PdfBounds(data, request["password"], self._max_pixels)
         options = InputOptions(dpi=request["dpi"], password=request["password"])

@@ -15,6 +15,9 @@ from crispvl.inputs.data_uri import decode_base64, decode_data_uri, is_data_uri
 from crispvl.inputs.urls import fetch
 from crispvl.server.errors import ApiError
 
+_LONGEST_ADDRESS = 8192
+"""Characters of an address that does not hold the data itself, as HTTP servers take them."""
+
 
 class Media:
     """Loads what an address names.
@@ -47,6 +50,15 @@ class Media:
         scheme = scheme.strip().lower() if colon and len(scheme) < 32 else ""
         if not scheme:
             return await to_thread.run_sync(_from_base64, address, param)
+        if (
+            len(address) > _LONGEST_ADDRESS
+        ):  # following one takes time by its length, and cannot end
+            raise _refused(
+                param,
+                f"an address of at most {_LONGEST_ADDRESS} characters",
+                "a longer one",
+                "send the data itself",
+            )
         if scheme == "https":
             self._check_domain(address, param)
             return await to_thread.run_sync(self._fetch, address, param)
@@ -92,6 +104,8 @@ class Media:
     def _read(self, address: str, param: str) -> bytes:
         try:
             parts = urlsplit(address)
+            if not self._folders:
+                raise PermissionError
             path = Path(unquote(parts.path)).resolve(strict=True)  # follows links
             if parts.netloc not in ("", "localhost"):
                 raise ValueError

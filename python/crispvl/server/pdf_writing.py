@@ -16,7 +16,6 @@ from pathlib import Path
 
 import anyio
 
-from crispvl.extras import install_line
 from crispvl.results.document import Document
 from crispvl.server.errors import REQUEST_ID, ApiError
 from crispvl.server.pdf_writer import Task
@@ -72,7 +71,7 @@ class PdfWriters:
             raise ApiError(
                 422,
                 "[format] expected a format that this server writes; found its packages missing; "
-                f"its administrator can run {install_line('ocrmypdf')}",
+                "its administrator can install crispvl[ocrmypdf]",
                 "format_missing",
             )
         _log.warning("request %s: no PDF: %s", REQUEST_ID.get(), failure["message"])

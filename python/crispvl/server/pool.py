@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from crispvl.hub import bundled
+from crispvl.hub.huggingface import parse_name
 from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading.ocr import CrispOCR
 from crispvl.reading.stream_count import stream_count
@@ -28,6 +29,17 @@ class ModelSource:
 
     model: str | None
     mmproj: str | None = None
+
+    def check(self) -> None:
+        """Raises FileNotFoundError where a file is not there; names on the hub are for later."""
+        if self.model is None or parse_name(self.model) is not None:
+            return
+        for file in filter(None, (self.model, self.mmproj)):
+            if not Path(file).exists():
+                raise FileNotFoundError(
+                    f"[model] expected a GGUF file; found that '{file}' does not exist; check the "
+                    "path"
+                )
 
     @property
     def n_bytes(self) -> int:
@@ -182,6 +194,7 @@ def parse_sources(names: Sequence[str]) -> dict[str, ModelSource]:
 
     Raises:
         ValueError: A name is given twice, or is empty.
+        FileNotFoundError: A file is not there.
     """
     sources: dict[str, ModelSource] = {}
     for text in names:
@@ -192,7 +205,8 @@ def parse_sources(names: Sequence[str]) -> dict[str, ModelSource]:
             raise ValueError(
                 f"[serve] expected NAME=FILE with a name of its own; found {text!r}; change it"
             )
-        sources[name] = ModelSource(model, mmproj or None)
+        source = sources[name] = ModelSource(model, mmproj or None)
+        source.check()
     return sources or {BUNDLED_NAME: ModelSource(None)}
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
+from crispvl.inputs.utf8 import encodable
 from crispvl.server.errors import ApiError, invalid
 from crispvl.server.media import Media
 from crispvl.server.requests import read_json
@@ -83,7 +84,11 @@ async def _from_form(request: Request) -> Upload:
             f"[body] expected a form; found an error in it: {error.detail}; correct it",
             "invalid_form",
         ) from error
-    return Upload(data, name or "document", _fields({**request.query_params, **given}))
+    except UnicodeError:  # of the charset that the form claims
+        raise ApiError(
+            400, "[body] expected a form in UTF-8; found another; encode it so", "invalid_form"
+        ) from None
+    return Upload(data, encodable(name) or "document", _fields({**request.query_params, **given}))
 
 
 def _fields(given: dict[str, Any]) -> OcrFields:
