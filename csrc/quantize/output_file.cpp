@@ -29,7 +29,7 @@ OutputFile::OutputFile(const std::string& path) : file_(create(std::filesystem::
     if (file_ != nullptr) return;
     throw Error(ErrorKind::not_found,
                 std::string("[output] expected a folder to write in; found '") +
-                    std::strerror(errno) + "'; create it first");
+                    std::strerror(errno) + "'; choose another folder");
 }
 
 OutputFile::~OutputFile() {

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from crispvl.inputs.pipes import is_stream
+
 if sys.platform != "win32":
     import fcntl
 else:
@@ -30,8 +32,14 @@ def open_locked(path: Path, output: Path | None = None) -> IO[bytes]:
         output: What the file stands for, such as its folder, if that is not itself.
 
     Raises:
-        ValueError: Another run writes it; says which process that is, where the system tells.
+        ValueError: Another run writes it; says which process that is, where the system tells. Or it
+            is a FIFO or a device.
     """
+    if is_stream(path):
+        raise ValueError(
+            f"[{path}] expected a file on a disk; found a fifo or a device; move it away, or give "
+            "another output"
+        )
     while True:
         file = path.open("a+b", buffering=0)
         try:

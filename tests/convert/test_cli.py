@@ -78,6 +78,30 @@ def test_unusable_checkpoint_is_one_line_and_code_2(
     assert err.count("\n") == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no folder here refuses everyone")
+@pytest.mark.parametrize("name", ["/proc/model.gguf", "x" * 300])
+def test_a_file_that_cannot_be_made_is_named_as_it_was_given(
+    name: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--model", checkpoint, "--output", tmp_path / name) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"crispvl convert: [{tmp_path / name}] expected a path")
+
+
+@pytest.mark.parametrize("n_bytes", [100, 20_000])
+def test_a_disk_without_room_is_told_with_the_name_of_the_file(
+    n_bytes: int, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        assert run("--model", checkpoint, "--output", tmp_path / "model.gguf") == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert f"[{tmp_path / 'model.gguf'}] expected it to take what" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("prompt", ["OCR", "tabel=x"])
 def test_prompt_of_no_known_name_is_wrong_usage(prompt: str, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as caught:

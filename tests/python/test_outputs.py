@@ -90,6 +90,19 @@ def test_where_nothing_can_be_written_the_model_is_not_loaded(
     assert core.loaded_with == ()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["recognize", "a.png", "-o", ""], ["view", "a.png", "-o", ""], ["eval", "a", "-o", ""],
+     ["eval", "a", "--plot", ""], ["convert", "-m", "a", "-o", ""],
+     ["quantize", "a.gguf", "", "q8_0"], ["imatrix", "a.gguf", "", "a.png"],
+     ["verify", "a.gguf", "--against", "a", "--save-golden", ""]],
+    ids=" ".join,
+)  # fmt: skip
+def test_an_output_without_a_name_is_wrong_usage(arguments: list[str], capfd: Capture) -> None:
+    assert main(arguments) == UNUSABLE
+    assert capfd.readouterr().err.endswith("[output] expected a name; found none; give one\n")
+
+
 @pytest.fixture
 def two(page: Path, tmp_path: Path) -> list[Path]:
     """Two pages of one name in two folders."""

@@ -274,6 +274,26 @@ def test_a_file_is_recorded_under_one_name_in_every_locale(monkeypatch: Any) -> 
     assert path_name("\u4e00.png") == "\u4e00.png"  # no file has this name there
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+@pytest.mark.parametrize("form", ["text", "jsonl"])
+def test_names_that_are_no_utf8_are_written_into_a_folder_and_passed_over_later(
+    command: list[str], core: FakeModel, page: Path, tmp_path: Path, form: str
+) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    for name in (b"caf\xe9.png", b"caf\xe8.png", b"cafe.png"):
+        (scans / os.fsdecode(name)).write_bytes(page.read_bytes())
+    job = [*command, str(scans), "--format", form, "-o", f"{out}/"]
+    assert main(job) == 0
+    assert len(core.prompts) == 3
+    assert main([*job, "--resume"]) == 0
+    assert len(core.prompts) == 3
+    other = tmp_path / os.fsdecode(b"caf\xe9.png")
+    other.write_bytes(page.read_bytes())
+    assert main([*command, str(other), "--format", form, "-o", f"{out}/", "--resume"]) == 0
+    assert len([file for file in out.iterdir() if not file.name.startswith(".")]) == 4
+
+
 @posix
 @pytest.mark.parametrize("form", ["text", "jsonl", "markdown"])
 def test_names_as_long_as_the_system_allows_are_read_among_others(
@@ -346,6 +366,37 @@ def test_a_manifest_that_cannot_be_opened_is_refused_in_words(
     assert "Errno" not in told
     assert main([*command, str(page), "-o", f"{page}/below/"]) == 2
     assert capsys.readouterr().err.startswith(f"crispvl: [{page / 'below'}] expected ")
+    assert not core.prompts
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs in folders")
+@pytest.mark.parametrize("name", [Manifest.NAME, "bundled.jsonl"])
+def test_a_fifo_in_a_folder_of_outputs_is_refused_and_not_waited_for(
+    name: str, core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    pytest.importorskip("rapidfuzz")
+    pages, out = tmp_path / "pages", tmp_path / "out"
+    pages.mkdir()
+    out.mkdir()
+    (pages / "page.png").write_bytes(page.read_bytes())
+    (pages / "page.txt").write_text("Hello")
+    os.mkfifo(out / name)
+    assert main(["eval", str(pages), "-o", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert "] expected a file on a disk; found" in told
+    assert str(out / name) in told
+    assert (out / name).is_fifo()
+    assert not core.prompts
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs in folders")
+@pytest.mark.parametrize("name", [Manifest.NAME, "page.jsonl"])
+def test_a_fifo_in_a_folder_of_texts_is_refused_and_not_waited_for(
+    name: str, command: list[str], core: FakeModel, page: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    os.mkfifo(tmp_path / name)
+    assert main([*command, str(page), "--format", "jsonl", "-o", str(tmp_path)]) == 2
+    assert "] expected a file on a disk; found" in capsys.readouterr().err
     assert not core.prompts
 
 

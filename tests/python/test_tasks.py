@@ -313,6 +313,25 @@ def test_a_constraint_takes_the_likeliest_token_that_is_allowed(model: Model) ->
         JsonConstraint(model, {"type": "nonsense"})
 
 
+ENDLESS: list[dict[str, Any]] = [
+    {"$ref": "#"},
+    {"properties": {"a": {"$ref": "#"}}, "required": ["a"], "type": "object"},
+]
+
+
+@pytest.mark.parametrize("schema", ENDLESS)
+def test_a_schema_without_an_end_is_refused_without_the_librarys_state(
+    model: Model, schema: dict[str, Any]
+) -> None:
+    pytest.importorskip("llguidance")
+    constraint = JsonConstraint(model, schema)
+    with pytest.raises(ValueError, match=r"^\[schema\] expected .*; found .*; simplify") as caught:
+        list(map(constraint.sample, np.zeros((2, 272), np.float32)))
+    found = str(caught.value).partition("; found ")[2]
+    assert " " in found.partition("; simplify")[0]
+    assert "<state>" not in found
+
+
 def test_a_schema_is_checked(ocr: CrispOCR, page: Path) -> None:
     pytest.importorskip("jsonschema")
     with pytest.raises(TypeError, match="a JSON schema as a dict"):

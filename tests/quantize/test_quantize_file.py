@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,12 @@ def test_a_missing_folder_is_named(wide: Path, tmp_path: Path) -> None:
         quantize_file(wide, tmp_path / "nowhere" / "out.gguf", "q8_0")
     with pytest.raises(FileNotFoundError):
         quantize_file(tmp_path / "absent.gguf", tmp_path / "out.gguf", "q8_0")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no folder here refuses everyone")
+def test_a_folder_that_takes_no_file_is_not_to_be_created(wide: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"folder to write in; found .*; choose another"):
+        quantize_file(wide, "/proc/out.gguf", "q8_0")
 
 
 def test_unknown_recipes_and_lone_sizes_are_refused(wide: Path, tmp_path: Path) -> None:

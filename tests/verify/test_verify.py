@@ -227,6 +227,16 @@ def test_a_reference_that_is_kept_is_a_golden(
     assert "[--save-golden] expected --against" in capsys.readouterr().err
 
 
+def test_where_no_reference_can_be_kept_nothing_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Model, "load", lambda *_, **__: pytest.fail("it was loaded"))
+    (tmp_path / "file").touch()
+    asked = ["verify", "a.gguf", "--against", "a", "--save-golden", str(tmp_path / "file")]
+    assert main(asked) == 2
+    assert "[output] expected a folder" in capsys.readouterr().err
+
+
 def own_reference(model: Model) -> Expected:
     """What a model itself computes of a grey tile, in place of a reference."""
     image, vision = model.config.image, model.config.vision

@@ -72,7 +72,8 @@ class Summary:
 
     def lines(self, price_per_hour: float | None = None) -> Iterator[str]:
         """Sentences for people; the price is of all workers together."""
-        yield f"{self.n_read} pages read in {self.seconds:.1f} s; {self.n_kept} were read before"
+        done = f"{self.n_read} pages read in {self.seconds:.1f} s"
+        yield f"{done}; the table had {self.n_kept} before"
         if self.n_read:
             each = self.pages_per_second / self.n_workers
             yield f"{self.pages_per_second:.2f} pages/s, {each:.2f} per worker"

@@ -158,10 +158,11 @@ def _without_main() -> Iterator[None]:
     That would be Ray's in a Ray worker, a second of CPU time, and the batch itself in a script that
     starts one without asking for its ``__name__``.
     """
-    main = vars(sys.modules["__main__"])
+    main: dict[str, Any] = vars(sys.modules["__main__"])
     with _main_hidden:
-        kept = {name: main[name] for name in ("__file__", "__spec__") if name in main}
-        main.update(__file__=None, __spec__=None)
+        hidden = {"__file__": None, "__spec__": None}
+        kept: dict[str, Any] = {name: main[name] for name in hidden if name in main}
+        main.update(hidden)
         try:
             yield
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from crispvl.options import GenerateOptions, InputOptions, LoadOptions, ReadOptions
@@ -105,6 +106,22 @@ def readable(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return read
+
+
+def output_name(text: str) -> str:
+    """Returns the name of an output; one that ends in / is a folder's.
+
+    Raises:
+        ArgumentTypeError: It is empty, which a path takes for the current folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("[output] expected a name; found none; give one")
+    return text
+
+
+def output_path(text: str) -> Path:
+    """The same as a path."""
+    return Path(output_name(text))
 
 
 def _choices(hint: Any) -> tuple[str, ...] | None:

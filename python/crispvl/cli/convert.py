@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from crispvl.cli import tell
-from crispvl.cli.arguments import readable
+from crispvl.cli.arguments import output_path, readable
 from crispvl.cli.progress import StepProgress
+from crispvl.cli.streams import output_error
 from crispvl.convert.chat import PROMPT_NAMES
 from crispvl.convert.convert import LAYOUTS, ConversionReport, convert_checkpoint
 from crispvl.convert.dtypes import DTYPES
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="checkpoint folder (OpenGVLab or -hf layout), or a hub name like org/model",
     )
     parser.add_argument(
-        "-o", "--output", required=True, type=Path, metavar="FILE", help="file to write"
+        "-o", "--output", required=True, type=output_path, metavar="FILE", help="file to write"
     )
     parser.add_argument(
         "--dtype",
@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress,
             )
     except (CrispVLError, ValueError, OSError) as error:
-        tell(f"crispvl convert: {error}")
+        told = output_error(error) if isinstance(error, OSError) else error
+        tell(f"crispvl convert: {told}")
         return 2
     _summarise(report)
     return 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from crispvl.cli import DONE, SOME_FAILED, complain
 from crispvl.cli.answers import Task, answer_all
-from crispvl.cli.arguments import add_model_arguments, add_options, readable
+from crispvl.cli.arguments import add_model_arguments, add_options, output_path, readable
 from crispvl.cli.manifest import Manifest, made_folder
 from crispvl.cli.output import names_in_folder, open_output, write_json
 from crispvl.cli.records import Record
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="FOLDER",
-        type=Path,
+        type=output_path,
         help="keep the answers there, in a file of JSON Lines per model",
     )
     parser.add_argument(
@@ -73,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retry-failed", action="store_true", help="with --resume: read failed images again"
     )
     parser.add_argument("--json", action="store_true", help="machine-readable, with the texts")
-    parser.add_argument("--plot", metavar="OUT.svg", type=Path, help="draw the rates as bars")
+    parser.add_argument(
+        "--plot", metavar="OUT.svg", type=output_path, help="draw the rates as bars"
+    )
     add_options(parser, ReadOptions)
 
 
@@ -203,7 +205,9 @@ def _ask(args: argparse.Namespace, tasks: Sequence[Task]) -> Answers:
         if args.output is not None:
             stack.enter_context(Manifest(made_folder(args.output)))  # no other run writes there
             stems = [label.replace(":", "-") for label in models]
-            paths = [*names_in_folder(args.output, stems, ".jsonl")]
+            kept = names_in_folder(args.output, stems, ".jsonl")
+            check_outputs(kept, regular=True)
+            paths = [*kept]
         return {
             label: answer_all(args, tasks, *files, path)
             for (label, files), path in zip(models.items(), paths, strict=True)

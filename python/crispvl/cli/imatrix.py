@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from crispvl.cli import DONE, tell
+from crispvl.cli.arguments import output_name
 from crispvl.cli.progress import StepProgress
 from crispvl.evaluation.imatrix import collect_importance
 from crispvl.quantize.importance import write_importance
@@ -15,7 +16,12 @@ from crispvl.results.outputs import check_outputs
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="GGUF file, best in 16 bits or more")
-    parser.add_argument("output", metavar="OUT", help="file to write, for 'quantize --imatrix'")
+    parser.add_argument(
+        "output",
+        metavar="OUT",
+        type=output_name,
+        help="file to write, for 'quantize --imatrix'",
+    )
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="images to read and answer")
     parser.add_argument(
         "--text", action="append", default=[], metavar="FILE", help="UTF-8 text; may be repeated"

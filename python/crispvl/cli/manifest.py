@@ -13,6 +13,7 @@ from crispvl.cli.records import check_same, write_whole
 from crispvl.cli.spellings import document_key
 from crispvl.file_lock import open_locked
 from crispvl.inputs.images import source_name
+from crispvl.inputs.utf8 import path_name
 from crispvl.inputs.versions import was_changed
 from crispvl.results.outputs import naming
 
@@ -60,28 +61,29 @@ class Manifest:
 
     def has(self, output: str, source: str) -> bool:
         """Returns whether a file holds a document."""
-        entry = self._by_output.get(output)
+        entry = self._by_output.get(path_name(output))
         return entry is not None and document_key(entry["source"]) == document_key(
             source_name(source)
         )
 
     def has_another(self, output: str, source: str) -> bool:
         """Returns whether a file holds another document."""
-        return output in self._by_output and not self.has(output, source)
+        return path_name(output) in self._by_output and not self.has(output, source)
 
     def was_changed(self, output: str, version: str) -> bool:
         """Returns whether a file holds another version of its document."""
-        return was_changed(self._by_output[output].get("version"), version)
+        return was_changed(self._by_output[path_name(output)].get("version"), version)
 
     def check_same(self, outputs: Iterable[str], facts: Mapping[str, Any]) -> None:
         """Raises ValueError where one of the files was made with another model or settings."""
-        found = [self._by_output[name] for name in outputs if name in self._by_output]
+        names = map(path_name, outputs)
+        found = [self._by_output[name] for name in names if name in self._by_output]
         check_same(self._path, found, facts)
 
     def add(self, source: str, version: str, output: str, facts: Mapping[str, Any]) -> None:
         """Notes that a file holds a document, whole."""
-        entry = {"source": source_name(source), "version": version, "output": output, **facts}
-        line = json.dumps(entry, ensure_ascii=False)
+        names = {"source": source_name(source), "version": version, "output": path_name(output)}
+        line = json.dumps({**names, **facts}, ensure_ascii=False)
         with naming(self._path):
             write_whole(self._file, f"{line}\n".encode())
 

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from crispvl.cli import DONE, SOME_FAILED
-from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
+from crispvl.cli.arguments import (
+    add_model_arguments,
+    add_options,
+    output_name,
+    read_options,
+    readable,
+)
 from crispvl.cli.file_reader import FileReader
 from crispvl.cli.manifest import Manifest, made_folder
 from crispvl.cli.output import names_in_folder, parse_formats
@@ -59,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="OUT",
+        type=output_name,
         help="file, or folder for a file per document; a name that ends in / is a folder and is "
         "created if needed; with several formats, each adds its own suffix to the file's name",
     )
@@ -102,7 +109,8 @@ def _read(
 ) -> int:
     """Reads documents into their outputs; the manifest is that of a folder."""
     written = [path for paths in outputs for path in paths.values() if path is not None]
-    check_outputs(written, [*files, args.model, args.mmproj], regular=args.resume)
+    regular = args.resume or manifest is not None
+    check_outputs(written, [*files, args.model, args.mmproj], regular=regular)
     tasks = {FORMATS[form].task for form in args.formats}
     if "task" not in args and len(tasks) == 1:
         (args.task,) = tasks

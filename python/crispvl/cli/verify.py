@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from crispvl.cli import DONE, SOME_FAILED
+from crispvl.cli.arguments import output_path
 from crispvl.cli.manifest import made_folder
 from crispvl.cli.output import write_json
 from crispvl.engine.model import Model
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-golden",
         metavar="DIR",
+        type=output_path,
         help="with --against: keep there what transformers computed, for --golden",
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda … (default: %(default)s)")
@@ -44,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             "[--save-golden] expected --against beside it; found --golden; leave one of the two out"
         )
+    kept = None if args.save_golden is None else made_folder(args.save_golden)
     model = Model.load(args.file, args.mmproj, args.device, args.threads, exact=args.exact)
     if args.golden is not None:
         expected = read_golden(args.golden)
@@ -51,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
         from crispvl.verify.live import compute_expected
 
         expected = compute_expected(model, args.against)
-    if args.save_golden is not None:
-        write_golden(expected, made_folder(args.save_golden))
+    if kept is not None:
+        write_golden(expected, kept)
     verdict = verify_model(model, expected)
     if args.json:
         write_json(sys.stdout, {**dataclasses.asdict(verdict), "passed": verdict.passed}, indent=2)

@@ -7,7 +7,13 @@ import webbrowser
 from pathlib import Path
 
 from crispvl.cli import DONE, SOME_FAILED, complain
-from crispvl.cli.arguments import add_model_arguments, add_options, read_options, readable
+from crispvl.cli.arguments import (
+    add_model_arguments,
+    add_options,
+    output_path,
+    read_options,
+    readable,
+)
 from crispvl.cli.file_reader import kept_input
 from crispvl.cli.output import open_output, output_name
 from crispvl.inputs.sources import open_source
@@ -28,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to ask, instead of the usual prompt",
     )
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, help="HTML file (default: PAGE's name.html)"
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=output_path,
+        help="HTML file (default: PAGE's name.html)",
     )
     parser.add_argument("--open", action="store_true", help="show it in the browser")
     add_options(parser, ReadOptions)

@@ -68,9 +68,12 @@ class GrammarConstraint:
 
 
 def _unusable(reason: str) -> ValueError:
+    told = " ".join(reason.partition("\n<state>\n")[0].split())  # its parser's state follows
+    if " " not in told:  # one of its names for why it stopped
+        told = f"one that no answer can meet ({told})"
     return ValueError(
         "[schema] expected a JSON schema or a regular expression that can constrain decoding; "
-        f"found {' '.join(reason.split())[:300]}; simplify it, or decode without"
+        f"found {told[:300]}; simplify it, or decode without"
     )
 
 

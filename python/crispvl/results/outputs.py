@@ -16,6 +16,8 @@ from crispvl.inputs.pipes import is_stream
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def check_outputs(
     outputs: Iterable[PathLike], inputs: Iterable[PathLike | None] = (), *, regular: bool = False
@@ -90,16 +92,17 @@ def whole_files(paths: Sequence[Path], *, durable: bool = False) -> Iterator[lis
     targets = [resolve_links(path) for path in paths]
     parts = [_part_beside(target) for target in targets]
     try:
-        yield parts
-        written = [pair for pair in zip(parts, targets, strict=True) if pair[0].exists()]
-        for part, _ in written if durable else ():
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
-        with held_signals():  # all or none
-            for part, target in written:
-                part.replace(target)
-        for folder in {target.parent for _, target in written} if durable else ():
-            _sync_folder(folder)
+        with _naming_wholes(parts, paths):
+            yield parts
+            written = [pair for pair in zip(parts, targets, strict=True) if pair[0].exists()]
+            for part, _ in written if durable else ():
+                with part.open("rb+") as file:
+                    os.fsync(file.fileno())
+            with held_signals():  # all or none
+                for part, target in written:
+                    part.replace(target)
+            for folder in {target.parent for _, target in written} if durable else ():
+                _sync_folder(folder)
     finally:
         with held_signals():
             for part in parts:
@@ -149,6 +152,20 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
+def _naming_wholes(parts: Sequence[Path], paths: Sequence[Path]) -> Iterator[None]:
+    """Puts the files' names into errors about their parts, and into those that room is short."""
+    try:
+        yield
+    except OSError as error:
+        path = dict(zip(map(str, parts), paths, strict=True)).get(str(error.filename))
+        if error.filename is None and error.errno in _NO_ROOM:  # from a file that is open
+            path = paths[0]
+        if path is None:
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
