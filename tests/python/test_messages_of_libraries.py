@@ -107,21 +107,25 @@ def test_our_own_warnings_are_told_in_our_form() -> None:
 
 TALKATIVE = """
 import warnings
-from crispvl.batch.worker_process import WorkerProcess
 def make():
     def answer(item):
         warnings.warn("a warning of a library")
         yield item
     return answer
-if __name__ == "__main__":
-    worker = WorkerProcess(make, 60)
-    print(*worker.ask("answered"))
-    worker.close()
+"""
+
+ASKS_IT = """
+from crispvl.batch.worker_process import WorkerProcess
+from talkative import make
+worker = WorkerProcess(make, 60)
+print(*worker.ask("answered"))
+worker.close()
 """
 
 
 def test_processes_of_a_batch_tell_no_more_than_the_command(tmp_path: Path) -> None:
-    script = tmp_path / "talkative.py"
-    script.write_text(TALKATIVE)
+    (tmp_path / "talkative.py").write_text(TALKATIVE)
+    script = tmp_path / "asks_it.py"
+    script.write_text(ASKS_IT)
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("answered\n", "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,3 +79,14 @@ def test_commands_take_the_option(
     folder = str(model.settings.files.folder)
     assert main(["inspect", str(path), "--tokenizer", folder, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config"]["tokenizer"]["pre"] == "qwen2"
+
+
+def test_a_model_with_its_own_vocabulary_is_loaded_without_the_converter() -> None:
+    script = (
+        "import sys; from crispvl import Model; from crispvl.hub import bundled; "
+        "Model.load(bundled.path(), device='cpu'); print('gguf' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+    )
+    assert run.stdout == "False\n", run.stderr

@@ -38,16 +38,12 @@ def write_vocabulary_file(folder: str | Path, output: Path) -> None:
 
 
 @contextmanager
-def vocabulary_as_gguf(tokenizer: str | os.PathLike[str] | None) -> Iterator[str | None]:
-    """The path of a GGUF file with a vocabulary; of a checkpoint folder a temporary one.
-
-    Args:
-        tokenizer: GGUF file or checkpoint folder; None stays None.
-    """
-    if tokenizer is None or not os.path.isdir(tokenizer):
-        yield None if tokenizer is None else os.fspath(tokenizer)
+def vocabulary_as_gguf(folder_or_file: str) -> Iterator[str]:
+    """The path of a GGUF file with a vocabulary; of a checkpoint folder a temporary one."""
+    if not os.path.isdir(folder_or_file):
+        yield folder_or_file
         return
     with tempfile.TemporaryDirectory(prefix="crispvl-") as folder:
         path = Path(folder) / "vocabulary.gguf"
-        write_vocabulary_file(Path(tokenizer), path)
+        write_vocabulary_file(folder_or_file, path)
         yield str(path)

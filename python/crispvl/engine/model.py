@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -84,7 +85,6 @@ class Model:
             ValueError: An impossible position step, or a device besides ``max_memory``.
         """
         from crispvl._core import Model as CoreModel
-        from crispvl.convert.vocabulary_file import vocabulary_as_gguf
 
         options = LoadOptions.of(options, device, threads, **settings)
         path, partner = os.fspath(path), None if mmproj is None else os.fspath(mmproj)
@@ -93,8 +93,7 @@ class Model:
             from crispvl.plan import place_model
 
             shares = place_model(path, partner, options, max_tiles=max_tiles)
-        tokenizer = None if options.tokenizer is None else os.fspath(options.tokenizer)
-        with vocabulary_as_gguf(tokenizer) as vocabulary, explain(options.device):
+        with _vocabulary(options) as vocabulary, explain(options.device):
             core = CoreModel.load(
                 path,
                 partner,
@@ -284,3 +283,12 @@ class Model:
                 "[model] expected a model with weights; found one loaded with vocab_only; load it "
                 "again without"
             )
+
+
+def _vocabulary(options: LoadOptions) -> AbstractContextManager[str | None]:
+    """The GGUF file of a vocabulary that the model's own lacks; None where none is given."""
+    if options.tokenizer is None:
+        return nullcontext()
+    from crispvl.convert.vocabulary_file import vocabulary_as_gguf  # loads gguf, which few need
+
+    return vocabulary_as_gguf(os.fspath(options.tokenizer))
