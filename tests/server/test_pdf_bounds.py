@@ -204,6 +204,16 @@ def test_a_page_with_too_much_else_is_refused(make: Callable[[], Pdf]) -> None:
         check(make())
 
 
+def test_what_is_packed_again_and_again_is_refused() -> None:
+    pdf, packed = pikepdf.new(), b"0 0 m " * 100
+    for _ in range(5):
+        packed = zlib.compress(packed)
+    page = pdf.add_blank_page(page_size=(612, 792))
+    page.Contents = Stream(pdf, packed, Filter=Array([Name.FlateDecode] * 5))
+    with pytest.raises(DocumentError, match="expected at most 4 filters of a stream; found more"):
+        check(pdf)
+
+
 def test_a_page_of_too_many_objects_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf_bounds, "MAX_OBJECTS", 1000)
     check(shown(lambda pdf: form(pdf, Properties=Array([[]] * 900)))())

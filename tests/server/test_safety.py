@@ -6,8 +6,10 @@ import base64
 import contextlib
 import io
 import os
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
 import zlib
@@ -499,8 +501,20 @@ def test_a_server_that_is_told_to_end_finishes_what_it_has_begun(
     assert server.process.wait(60) == 0
 
 
-def test_what_waits_when_the_server_ends_is_told_so(serve: Callable[..., RunningServer]) -> None:
-    server = serve("--max-running", "1", "--shutdown-time-limit", "1")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+@pytest.mark.parametrize(
+    ("options", "signals"),
+    [
+        (["--shutdown-time-limit", "1"], [signal.SIGTERM]),
+        (["--shutdown-time-limit", "1"], [signal.SIGHUP]),
+        ([], [signal.SIGINT, signal.SIGINT]),
+    ],
+    ids=["told", "terminal closed", "told twice"],
+)
+def test_what_waits_when_the_server_ends_is_told_so(
+    serve: Callable[..., RunningServer], options: list[str], signals: list[int]
+) -> None:
+    server = serve("--max-running", "1", *options)
     body = {"prompt": "a", "max_tokens": 3500, "temperature": 1.5, "ignore_eos": True}
     client = httpx.Client(base_url=server.url, timeout=60)
     with ThreadPoolExecutor() as pool, client:
@@ -512,7 +526,9 @@ def test_what_waits_when_the_server_ends_is_told_so(serve: Callable[..., Running
                 client.get("/metrics").text
             ):
                 time.sleep(0.1)
-            server.process.terminate()
+            for number in signals:
+                server.process.send_signal(number)
+                time.sleep(0.2)
             assert any("shutting_down" in line for line in lines)
         for ask in asks:
             assert ask.result().status_code == 503

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crispvl.options import LoadOptions
+from crispvl.server.app import create_app
 from crispvl.server.options import ServerOptions
 from crispvl.server.pool import parse_sources
 
@@ -39,6 +41,21 @@ def test_a_key_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_model_file_that_is_not_there_is_named_before_anything_is_served(text: str) -> None:
     with pytest.raises(FileNotFoundError, match=r"^\[model\] expected a GGUF file; found that"):
         parse_sources(["org/model:q8_0", text.format(here=__file__)])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"host": ""}, {"host": "\udcff"}, {"request_time_limit": 1e300}, {"body_time_limit": 0.0}],
+)
+def test_what_no_server_can_do_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^\[serve\] expected (host|.*_limit) to be "):
+        ServerOptions(**fields)
+
+
+def test_memory_that_the_first_model_exceeds_is_refused() -> None:
+    options = ServerOptions(model_memory="1KiB")
+    with pytest.raises(ValueError, match=r"^\[serve\] expected model_memory of at least"):
+        create_app(options, parse_sources([]), LoadOptions())
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", " a", "ключ"])

@@ -14,6 +14,10 @@ def _option(default: Any, help_text: str, metavar: str = "") -> Any:
     return field(default=default, metadata={"help": help_text, "parse": None, "metavar": metavar})
 
 
+_HOST = re.compile(r"[^\s\ud800-\udfff]+")
+_MOST_SECONDS = 1e6
+"""Systems cannot wait for much longer."""
+
 _KEY = re.compile(r"[!-~]+")
 """What every client can send in a header."""
 
@@ -88,8 +92,12 @@ class ServerOptions:
             raise _out_of_range("max_running", "at least 1", self.max_running)
         for name in ("request", "queue", "body", "shutdown"):
             value = getattr(self, f"{name}_time_limit")
-            if not 0 < value < float("inf"):
-                raise _out_of_range(f"{name}_time_limit", "over 0", value)
+            if not 0 < value <= _MOST_SECONDS:
+                raise _out_of_range(
+                    f"{name}_time_limit", f"over 0 and at most {_MOST_SECONDS:.0f}", value
+                )
+        if not _HOST.fullmatch(self.host):
+            raise _out_of_range("host", "an address such as 127.0.0.1", self.host)
         if self.port > 65535:
             raise _out_of_range("port", "at most 65535", self.port)
         for name, (form, like) in _FORMS.items():

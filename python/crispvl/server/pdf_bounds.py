@@ -42,6 +42,9 @@ MAX_OBJECTS = 100_000
 MAX_PARTS = 10_000
 """Streams that a page's operators are in, and inline images in each."""
 
+MAX_FILTERS = 4
+"""Of a stream. QPDF gives up on more of them, PDFium undoes them all."""
+
 _MAX_PARENTS = 64
 
 # Begins with letters, which are found fast; what is before them is looked at afterwards.
@@ -253,6 +256,11 @@ def _unpacked(stream: Stream, filters: list[str] | None = None) -> bytes:
     """
     data = stream.read_raw_bytes()
     names = _filters(stream) if filters is None else filters
+    if len(names) > MAX_FILTERS:
+        raise DocumentError(
+            f"[document] expected at most {MAX_FILTERS} filters of a stream; found more; save it "
+            "again"
+        )
     for i, name in enumerate(names):
         if measure := _MEASURES.get(name):
             packed = _unpacked(stream, names[:i])

@@ -90,6 +90,12 @@ class ModelPool:
         self._loading = asyncio.Lock()
         self._arriving: dict[str, asyncio.Task[None]] = {}
         self.default = next(iter(sources))
+        least = sources[self.default].n_bytes
+        if max_bytes is not None and least > max_bytes:
+            raise ValueError(
+                f"[serve] expected model_memory of at least the {least} bytes of the first model; "
+                f"found {max_bytes}; raise it"
+            )
 
     @property
     def names(self) -> Sequence[str]:

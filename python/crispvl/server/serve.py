@@ -6,8 +6,9 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -83,10 +84,32 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, state: ServerState) -> None:
         super().__init__(config)
         self._state = state
+        self._n_interrupts = 0
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A closed terminal is heeded too, except where that is ignored, as by ``nohup``."""
+        with super().capture_signals():
+            hangup = getattr(signal, "SIGHUP", None)
+            is_heeded = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
+            if not is_heeded or threading.current_thread() is not threading.main_thread():
+                yield
+                return
+            before = signal.signal(hangup, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(hangup, before)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Ends in an orderly way, and therefore with exit code 0; at the second Ctrl-C at once."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
+        """Ends in an orderly way, and therefore with exit code 0.
+
+        At the second Ctrl-C what runs is told to stop at once; the third waits for nobody.
+        """
+        if self.should_exit and sig == signal.SIGINT:
+            self._n_interrupts += 1
+            self.force_exit = self._n_interrupts > 1
+            asyncio.get_running_loop().call_soon_threadsafe(self._state.end)
         self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
