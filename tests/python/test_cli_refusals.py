@@ -160,6 +160,13 @@ def test_a_count_beyond_all_bounds_is_one_line(capfd: Capture) -> None:
         assert f"expected {flag.lstrip('-')} of at least 1 and at most 2147483647" in line
 
 
+def test_an_option_that_is_none_is_refused_with_the_one_that_may_be_meant(capfd: Capture) -> None:
+    assert main(["recognize", "page.png", "--fromat", "json"]) == UNUSABLE
+    told = capfd.readouterr().err
+    assert told.startswith("usage: crispvl recognize ")
+    assert told.endswith("unrecognized arguments: --fromat json; did you mean --format?\n")
+
+
 @pytest.mark.parametrize("value", ["1/0", "1e999", "half"])
 @pytest.mark.parametrize("command", ["recognize", "convert"])
 def test_a_fraction_that_is_none_is_wrong_usage(

@@ -261,3 +261,11 @@ def test_doctor_tells_extras_that_are_here_and_those_that_are_not(
     found = json.loads(capsys.readouterr().out)["extras"]
     assert found["video"]["missing"] == ["av"]
     assert set(found) == set(EXTRAS)
+
+
+def test_without_the_hubs_package_no_models_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert main(["list"]) == 0
+    assert "the cache has no models" in capsys.readouterr().err

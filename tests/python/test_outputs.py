@@ -103,6 +103,20 @@ def test_an_output_without_a_name_is_wrong_usage(arguments: list[str], capfd: Ca
     assert capfd.readouterr().err.endswith("[output] expected a name; found none; give one\n")
 
 
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [("a.json", "{"), ("a.TSV", "level"), ("a.txt", "Hello"), ("a.pdfs", "Hello")],
+)
+def test_the_suffix_of_the_output_names_the_format(
+    name: str, begins: str, command: list[str], page: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / name
+    assert main([*command, str(page), "-o", str(out)]) == 0
+    assert out.read_text().startswith(begins)
+    assert main([*command, str(page), "-o", str(out), "--format", "text"]) == 0
+    assert out.read_text() == "Hello\n"
+
+
 @pytest.fixture
 def two(page: Path, tmp_path: Path) -> list[Path]:
     """Two pages of one name in two folders."""

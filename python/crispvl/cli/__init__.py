@@ -14,7 +14,8 @@ import signal
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, NoReturn
 
 from crispvl._version import __version__
 from crispvl.cli.address_space import require_address_space
@@ -96,7 +97,9 @@ def _run(arguments: Sequence[str]) -> int:
     if called:
         require_address_space()
     try:
-        args = make_parser(called).parse_args(arguments)
+        args, unknown = make_parser(called).parse_known_args(arguments)
+        if unknown:
+            args.command_parser.refuse(unknown)
     except SystemExit as stop:  # argparse, after its own message
         return stop.code if isinstance(stop.code, int) else UNUSABLE
     code: int = args.run(args)
@@ -132,6 +135,12 @@ class _Parser(argparse.ArgumentParser):
         else:
             super()._print_message(message, file)
 
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """Ends with what is no option, and the option that may be meant."""
+        close = get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+
 
 def make_parser(called: Collection[str]) -> argparse.ArgumentParser:
     """Returns the parser of all commands, with the options of those that are called."""
@@ -154,5 +163,5 @@ def make_parser(called: Collection[str]) -> argparse.ArgumentParser:
         if name in called:
             module = importlib.import_module(module_name)
             module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            command.set_defaults(run=module.run, command_parser=command)
     return parser

@@ -29,7 +29,7 @@ from crispvl.options import LoadOptions, ReadOptions
 from crispvl.reading.ocr import CrispOCR
 from crispvl.reading.settings import settings
 from crispvl.results.document import Document
-from crispvl.results.formats import FORMATS
+from crispvl.results.formats import FORMATS, format_of_file
 from crispvl.results.json_lines import document_facts
 from crispvl.results.outputs import check_outputs
 
@@ -52,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         dest="formats",
         type=readable(parse_formats),
-        default=("text",),
         metavar="FORMATS",
-        help=f"one of {', '.join(sorted(FORMATS))}, or several separated by commas. text and "
+        help=f"one of {', '.join(sorted(FORMATS))}, or several separated by commas (default: the "
+        "one that the suffix of -o names, or text). text and "
         "markdown are written while the page is read; html marks doubtful words; csv holds the "
         "tables; json (an object per document) and jsonl (a line per page) also hold flags, "
         "confidence, tokens and timings; hocr, alto (version 4) and tsv (Tesseract's columns) hold "
@@ -91,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     files = list(expand(args.files))
+    args.formats = args.formats or (format_of_file(args.output or "") or "text",)
     into_folder = args.output is not None and _is_folder(args.output)
     if into_folder or (args.output is not None and args.formats == ("jsonl",)):
         files = _each_once(files)  # it has one file there, or one record per page

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.errors import ModelFileError
+from crispvl.extras import EXTRAS
 from crispvl.hub.huggingface import KNOWN_PAIRS, import_hub
 
 
@@ -56,6 +57,8 @@ def remove(repo: str) -> int:
 
 
 def _repositories() -> Iterator[Any]:
+    if EXTRAS["hub"].missing:  # nor has anything been downloaded with it
+        return
     hub = import_hub()
     try:
         found = hub.scan_cache_dir()

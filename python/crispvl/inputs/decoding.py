@@ -134,7 +134,8 @@ def decoding(data: bytes, where: str) -> Iterator[None]:
         yield
     except UnidentifiedImageError:
         raise ImageError(
-            f"[{where}] expected an image; found {_describe(data)}; save it as PNG or JPEG"
+            f"[{where}] expected an image or a PDF file; found {_describe(data)}; save it as "
+            "PNG or JPEG"
         ) from None
     except Image.DecompressionBombError:
         raise ImageError(

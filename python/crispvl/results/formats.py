@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Literal, TypeAlias
 
 from crispvl.options import Task
@@ -106,6 +107,12 @@ FORMATS: Mapping[str, Format] = {
     ),
 }
 """By the name that ``--format`` takes."""
+
+
+def format_of_file(name: str) -> str | None:
+    """Returns the format that the suffix of a file's name is of."""
+    suffix = PurePath(name).suffix.lower()
+    return next((key for key, form in FORMATS.items() if form.suffix == suffix), None)
 
 
 def nearest_format(name: str) -> str | None:

@@ -209,7 +209,8 @@ def parse_sources(names: Sequence[str]) -> dict[str, ModelSource]:
         name = alias if equals else Path(model).name.removesuffix(".gguf") or model
         if not name or not model or name in sources:
             raise ValueError(
-                f"[serve] expected NAME=FILE with a name of its own; found {text!r}; change it"
+                "[serve] expected FILE, or NAME=FILE with a name of its own; found "
+                f"{text!r}; change it"
             )
         source = sources[name] = ModelSource(model, mmproj or None)
         source.check()

@@ -90,9 +90,9 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """A closed terminal is heeded too, except where that is ignored, as by ``nohup``."""
         with super().capture_signals():
-            hangup = getattr(signal, "SIGHUP", None)
-            is_heeded = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
-            if not is_heeded or threading.current_thread() is not threading.main_thread():
+            hangup = getattr(signal, "SIGHUP", None)  # None on Windows
+            in_main = threading.current_thread() is threading.main_thread()
+            if hangup is None or not in_main or signal.getsignal(hangup) == signal.SIG_IGN:
                 yield
                 return
             before = signal.signal(hangup, self.handle_exit)
