@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from crispvl.inputs.pipes import is_stream
+from crispvl.inputs.pipes import refuse_stream
 
 if sys.platform != "win32":
     import fcntl
@@ -35,11 +35,7 @@ def open_locked(path: Path, output: Path | None = None) -> IO[bytes]:
         ValueError: Another run writes it; says which process that is, where the system tells. Or it
             is a FIFO or a device.
     """
-    if is_stream(path):
-        raise ValueError(
-            f"[{path}] expected a file on a disk; found a fifo or a device; move it away, or give "
-            "another output"
-        )
+    refuse_stream(path)
     while True:
         file = path.open("a+b", buffering=0)
         try:

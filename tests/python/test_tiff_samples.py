@@ -161,6 +161,29 @@ def test_strips_that_are_all_the_same_bytes_take_no_memory() -> None:
         open_image(data.replace(sizes, struct.pack("<5000I", *[len(data)] * 5000)))
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_pixels_count_once_however_many_bytes_they_have(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = replace(FORMS[form], photometric=RGB, extra=(2,))
+    data, wide = (kind.encode(np.full((80, 100, 4), 255, form)) for form in (np.uint8, np.uint16))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 80 * 100 // 2)
+    assert open_image(data).size == (100, 80)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 80 * 100 // 2 - 1)
+    for too_large in (data, wide):
+        with pytest.raises(ImageError, match="pixels; found more"):
+            open_image(too_large)
+
+
+def test_samples_that_take_far_more_than_a_picture_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = Tiff(photometric=RGB, extra=(0,) * 13).encode(np.zeros((80, 100, 16), np.float64))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 80 * 100)
+    with pytest.raises(ImageError, match="bytes; found more; scale"):
+        open_image(data)
+
+
 def test_directories_without_end_are_refused_or_end() -> None:
     entry = struct.pack("<HHII", 256, 4, 1, 5)
     directories = b"".join(

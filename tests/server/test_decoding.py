@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import io
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from crispvl.options import InputOptions
@@ -15,6 +18,9 @@ from crispvl.server.admission import Admission
 from crispvl.server.decoding import DecodedDocument, DecoderPool
 from crispvl.server.errors import ApiError
 from pikepdf import Pdf, Stream
+from PIL import Image
+
+from .conftest import encoded
 
 MAX_PIXELS = 10_000_000
 
@@ -150,3 +156,37 @@ async def test_a_page_that_takes_too_long_ends_as_a_400(monkeypatch: pytest.Monk
             await document.page(1)
         assert refused.value.status == 400
         await (await opened(pool, triangles(2))).page(1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows bounds no memory")
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("WEBP", "RGBA", {"quality": 40, "method": 0}),
+        ("WEBP", "RGB", {"lossless": True, "quality": 0, "method": 0}),
+        ("JPEG2000", "RGBA", {"quality_mode": "rates", "quality_layers": [50]}),
+        ("PNG", "RGBA", {}),
+        ("TIFF", "RGBA", {}),
+        ("JPEG", "CMYK", {"progressive": True}),
+    ],
+)
+def test_an_image_of_as_many_pixels_as_are_taken_has_room_in_every_format(
+    kind: str, mode: str, options: dict[str, Any]
+) -> None:
+    data = encoded(Image.new(mode, (3000, 2000), 128), kind, **options)
+    program = [sys.executable, "-c", IN_LITTLE_ROOM, str(3000 * 2000)]
+    done = subprocess.run(program, input=data, capture_output=True, check=False)
+    assert done.stdout.split() == [b"3000", b"2000"], done.stderr.decode()
+
+
+IN_LITTLE_ROOM = f"""
+import sys
+from crispvl.inputs.images import open_image
+from crispvl.server.process_limits import BYTES_PER_PIXEL, allow_formats, bound
+
+data, max_pixels = sys.stdin.buffer.read(), int(sys.argv[1])
+allow_formats(max_pixels)
+bound(BYTES_PER_PIXEL * max_pixels + {16 << 20})
+print(*open_image(data).size)
+"""
+"""Decodes with far less to spare than the server has, so that the bytes per pixel count."""

@@ -258,6 +258,15 @@ def test_what_cannot_be_read_is_said(
     assert response.json()["error"]["message"]
 
 
+def test_a_refusal_calls_a_pdf_a_document(client: httpx.Client, three_pages: bytes) -> None:
+    blank = Image.new("RGB", (60, 60))
+    pdf = encoded(blank, "PDF", save_all=True, append_images=[blank] * 2)
+    for data, name in ((pdf, "document"), (three_pages, "image")):
+        response = client.post(PATH, files={"file": data}, data={"pages": "9"})
+        assert response.status_code == 422
+        assert response.json()["error"]["message"].startswith(f"[{name}] expected pages in 1…3")
+
+
 @pytest.mark.parametrize(
     ("charset", "status"), [("punycode", 400), ("undefined", 400), ("unicode_escape", 200)]
 )

@@ -15,15 +15,13 @@ from crispvl.errors import ModelFileError
 from crispvl.hub import bundled
 from crispvl.hub.hashing import file_sha256
 from crispvl.inputs.utf8 import path_name
-from crispvl.options import LoadOptions, ReadOptions
+from crispvl.options import MOST_SECONDS, LoadOptions, ReadOptions
 from crispvl.reading.settings import settings
 
 PartFormat: TypeAlias = Literal["parquet", "jsonl"]
 
 _DECISIVE = ("exact", "tokenizer", "kv_cache", "image_position_step")
 """Options of loading that decide what is read."""
-MOST_SECONDS = 1e6
-"""Of silence: eleven days; systems cannot wait for much longer."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ def readable(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return read
 
 
-def output_name(text: str) -> str:
+def named_output(text: str) -> str:
     """Returns the name of an output; one that ends in / is a folder's.
 
     Raises:
@@ -121,7 +121,7 @@ def output_name(text: str) -> str:
 
 def output_path(text: str) -> Path:
     """The same as a path."""
-    return Path(output_name(text))
+    return Path(named_output(text))
 
 
 def _choices(hint: Any) -> tuple[str, ...] | None:

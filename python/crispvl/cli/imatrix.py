@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from crispvl.cli import DONE, tell
-from crispvl.cli.arguments import output_name
+from crispvl.cli.arguments import named_output
 from crispvl.cli.progress import StepProgress
 from crispvl.evaluation.imatrix import collect_importance
 from crispvl.quantize.importance import write_importance
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output",
         metavar="OUT",
-        type=output_name,
+        type=named_output,
         help="file to write, for 'quantize --imatrix'",
     )
     parser.add_argument("pages", nargs="*", metavar="PAGE", help="images to read and answer")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from crispvl.cli import DONE, complain, tell
-from crispvl.cli.arguments import output_name, readable
+from crispvl.cli.arguments import named_output, readable
 from crispvl.cli.progress import StepProgress
 from crispvl.options.sizes import parse_size
 from crispvl.quantize.quantize import QuantizeReport, quantize_file
@@ -14,7 +14,7 @@ from crispvl.quantize.recipes import AUTO, RECIPES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="IN", help="GGUF file, best in 16 bits or more")
-    parser.add_argument("output", metavar="OUT", type=output_name, help="file to write")
+    parser.add_argument("output", metavar="OUT", type=named_output, help="file to write")
     parser.add_argument(
         "recipe", metavar="TYPE", help=f"one of {', '.join([*RECIPES, AUTO])}; auto needs --size"
     )

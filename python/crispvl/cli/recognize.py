@@ -12,7 +12,7 @@ from crispvl.cli import DONE, SOME_FAILED
 from crispvl.cli.arguments import (
     add_model_arguments,
     add_options,
-    output_name,
+    named_output,
     read_options,
     readable,
 )
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        type=output_name,
+        type=named_output,
         help="file, or folder for a file per document; a name that ends in / is a folder and is "
         "created if needed; with several formats, each adds its own suffix to the file's name",
     )

@@ -7,7 +7,9 @@ import os
 import sys
 from contextlib import suppress
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+from crispvl.results.outputs import NO_ROOM
+
+_TAKES_NO_MORE = (*NO_ROOM, errno.EIO)
 
 
 def settle_streams() -> None:
@@ -42,7 +44,7 @@ def output_error(error: OSError) -> str:
     Of one that names no file, that it is standard output's.
     """
     found = repr(error.strerror)
-    if error.errno in _NO_ROOM:
+    if error.errno in _TAKES_NO_MORE:
         return (
             f"[{_path(error) or 'standard output'}] expected it to take what is written; found "
             f"{found}; make room, or write elsewhere"

@@ -43,7 +43,7 @@ def decode_data_uri(uri: str) -> bytes:
             f"[{data_uri_name(uri)}] expected data:TYPE;base64,DATA; found no comma; check the URI"
         )
     packed = unescape(data)
-    if not _says_base64(head):
+    if head.rpartition(";")[2].strip().lower() != "base64":  # the type's last parameter
         return packed
     try:
         return decode_base64(packed)
@@ -52,12 +52,6 @@ def decode_data_uri(uri: str) -> bytes:
             f"[{data_uri_name(uri)}] expected base64; found something else ({error}); check how "
             "it was encoded"
         ) from None
-
-
-def _says_base64(head: str) -> bool:
-    """Whether the last parameter of a type is ``base64``."""
-    kind, _, last = head.rpartition(";")
-    return bool(kind) and last.strip().lower() == "base64"
 
 
 def decode_base64(packed: bytes) -> bytes:

@@ -32,3 +32,12 @@ def read_bounded(file: IO[bytes], where: str) -> bytes:
 def is_stream(path: Path) -> bool:
     """Returns whether something is there that is neither file nor folder, like a FIFO."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def refuse_stream(path: Path) -> None:
+    """Raises ValueError where a FIFO or a device is, which no file can take the place of."""
+    if is_stream(path):
+        raise ValueError(
+            f"[{path}] expected a file on a disk; found a fifo or a device; move it away, or name "
+            "another output"
+        )

@@ -114,7 +114,8 @@ def open_source(document: ImageLike, options: InputOptions | None = None) -> Sou
     if isinstance(document, (str, os.PathLike)):
         return _from_path(checked_path(document), options)
     if isinstance(document, (bytes, bytearray, memoryview)):
-        return _from_data(bytes(document), "image", options)
+        data = bytes(document)
+        return _from_data(data, "document" if is_pdf(data) else "image", options)
     name = source_name(document)
     if not hasattr(document, "read"):
         raise unknown_source(document, name)

@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from crispvl.errors import ImageError
+from crispvl.inputs.pixels import most_pixels
 from crispvl.inputs.sample_range import eight_bits, white_level
 from crispvl.inputs.tiff import MARKS
 
@@ -37,6 +38,7 @@ _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 
 _MOST_SAMPLES = 16
+_MOST_BYTES_PER_PIXEL = 4  # of as many pixels as an image may have; Pillow's own pictures have them
 _DEPTHS = {_UNSIGNED: range(1, 33), _SIGNED: (8, 16, 32), _FLOAT: (16, 32, 64)}
 
 
@@ -130,6 +132,12 @@ class TiffSamples:
 
     def _samples(self) -> NDArray[Any]:
         """Returns the samples, ``[height, width, n_samples]``."""
+        most_bytes = _MOST_BYTES_PER_PIXEL * most_pixels()
+        if math.prod(self.size) * self._n_samples * self._bits > 8 * most_bytes:
+            raise ImageError(
+                f"[{self._where}] expected samples of at most {most_bytes} bytes; found more; "
+                "scale the image down"
+            )
         if not self._is_planar:
             return self._plane(self._n_samples, slice(None))
         offsets = _numbers(self._tags, self._places[0], 0)
@@ -180,7 +188,7 @@ class TiffSamples:
             )
         places = list(zip(offsets, sizes, strict=True))[pieces]
         found = [self._data[at : at + size] for at, size in places]
-        with TiffImageFile(io.BytesIO(_file(entries, self._places, found))) as image:
+        with _Rows(io.BytesIO(_file(entries, self._places, found))) as image:
             return np.array(image)
 
     def _unpacked(self, rows: NDArray[np.uint8], width: int, n_samples: int) -> NDArray[Any]:
@@ -225,6 +233,12 @@ class TiffSamples:
     @property
     def _step(self) -> int:
         return -1 if self._order == "<" else 1
+
+
+class _Rows(TiffImageFile):
+    """Rows of bytes, which Pillow would count as pixels; the page's are counted before."""
+
+    load_prepare = ImageFile.ImageFile.load_prepare
 
 
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}  # by the number of colours

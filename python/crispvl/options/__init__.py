@@ -6,7 +6,7 @@ object is made, so an object that exists is valid.
 """
 
 from crispvl.options.answers import MAX_TOKENS, GenerateOptions
-from crispvl.options.fields import fraction
+from crispvl.options.fields import MOST_SECONDS, fraction
 from crispvl.options.loading import KvType, LoadOptions
 from crispvl.options.reading import (
     MOST_TILES,
@@ -19,6 +19,7 @@ from crispvl.options.reading import (
 
 __all__ = [
     "MAX_TOKENS",
+    "MOST_SECONDS",
     "MOST_TILES",
     "GenerateOptions",
     "InputOptions",

@@ -9,6 +9,9 @@ from dataclasses import field
 from fractions import Fraction
 from typing import Any
 
+MOST_SECONDS = 1e6
+"""Of a time limit: eleven days; systems cannot wait for much longer."""
+
 
 def option(
     default: Any, help_text: str, parse: Callable[[str], Any] | None = None, metavar: str = ""

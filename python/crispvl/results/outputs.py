@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from crispvl.held_signals import held_signals
-from crispvl.inputs.pipes import is_stream
+from crispvl.inputs.pipes import is_stream, refuse_stream
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says of a file that it cannot make longer."""
 
 
 def check_outputs(
@@ -39,12 +40,9 @@ def check_outputs(
             raise ValueError(
                 f"[output] expected a file to write; found a folder, '{path}'; name a file"
             )
+        if regular:
+            refuse_stream(path)
         if is_stream(path):
-            if regular:
-                raise ValueError(
-                    f"[output] expected a file on a disk; found '{path}', a fifo or a device; "
-                    "choose another name"
-                )
             continue
         folder = resolve_links(path).parent
         if not folder.is_dir():
@@ -152,7 +150,11 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise _of(path, error) from error
+
+
+def _of(path: Path, error: OSError) -> OSError:
+    return OSError(error.errno, error.strerror, str(path))
 
 
 @contextmanager
@@ -162,11 +164,11 @@ def _naming_wholes(parts: Sequence[Path], paths: Sequence[Path]) -> Iterator[Non
         yield
     except OSError as error:
         path = dict(zip(map(str, parts), paths, strict=True)).get(str(error.filename))
-        if error.filename is None and error.errno in _NO_ROOM:  # from a file that is open
+        if error.filename is None and error.errno in NO_ROOM:  # from a file that is open
             path = paths[0]
         if path is None:
             raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise _of(path, error) from error
 
 
 def concerns_all(error: OSError) -> bool:

@@ -50,9 +50,8 @@ class Media:
         scheme = scheme.strip().lower() if colon and len(scheme) < 32 else ""
         if not scheme:
             return await to_thread.run_sync(_from_base64, address, param)
-        if (
-            len(address) > _LONGEST_ADDRESS
-        ):  # following one takes time by its length, and cannot end
+        # Following one takes time by its length, and cannot be ended.
+        if len(address) > _LONGEST_ADDRESS:
             raise _refused(
                 param,
                 f"an address of at most {_LONGEST_ADDRESS} characters",

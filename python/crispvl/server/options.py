@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crispvl.inputs.text_files import read_text
+from crispvl.options import MOST_SECONDS
 
 
 def _option(default: Any, help_text: str, metavar: str = "") -> Any:
@@ -15,8 +16,6 @@ def _option(default: Any, help_text: str, metavar: str = "") -> Any:
 
 
 _HOST = re.compile(r"[^\s\ud800-\udfff]+")
-_MOST_SECONDS = 1e6
-"""Systems cannot wait for much longer."""
 
 _KEY = re.compile(r"[!-~]+")
 """What every client can send in a header."""
@@ -92,9 +91,9 @@ class ServerOptions:
             raise _out_of_range("max_running", "at least 1", self.max_running)
         for name in ("request", "queue", "body", "shutdown"):
             value = getattr(self, f"{name}_time_limit")
-            if not 0 < value <= _MOST_SECONDS:
+            if not 0 < value <= MOST_SECONDS:
                 raise _out_of_range(
-                    f"{name}_time_limit", f"over 0 and at most {_MOST_SECONDS:.0f}", value
+                    f"{name}_time_limit", f"over 0 and at most {MOST_SECONDS:.0f}", value
                 )
         if not _HOST.fullmatch(self.host):
             raise _out_of_range("host", "an address such as 127.0.0.1", self.host)

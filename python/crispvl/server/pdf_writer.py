@@ -51,6 +51,6 @@ if __name__ == "__main__":
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints goes to the log
     allow_formats(max_pixels)
-    bound(SPARE_BYTES + 2 * BYTES_PER_PIXEL * max_pixels, MAX_FILE_BYTES)
+    bound(SPARE_BYTES + BYTES_PER_PIXEL * max_pixels, MAX_FILE_BYTES)
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         serve(sys.stdin.buffer, output)
