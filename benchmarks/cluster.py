@@ -86,17 +86,25 @@ def cluster(n_cpus: int) -> Iterator[None]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
-    command += [f"--num-cpus={n_cpus}", f"--port={port}", "--include-dashboard=false"]
+    command += [
+        f"--num-cpus={n_cpus}",
+        f"--port={port}",
+        "--include-dashboard=false",
+        "--node-ip-address=127.0.0.1",
+    ]
     # Elsewhere than usual, so that no later program takes this cluster for one that still runs.
     command += [f"--temp-dir={tempfile.mkdtemp(prefix='ray-')}"]
+    # A token that an earlier cluster left behind would shut its drivers out.
+    settings = {"RAY_ADDRESS": f"127.0.0.1:{port}", "RAY_AUTH_MODE": "disabled"}
+    os.environ.update(settings)
     head = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    os.environ["RAY_ADDRESS"] = f"127.0.0.1:{port}"
     try:
         while head.poll() is None and not answers(port):
             time.sleep(0.2)
         yield
     finally:
-        del os.environ["RAY_ADDRESS"]
+        for name in settings:
+            del os.environ[name]
         head.terminate()
         head.wait()
 

@@ -216,14 +216,32 @@ def test_an_unusable_model_is_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["recognise"], ["recognize"], ["recognize", "a.png", "--format", "odt"],
+    "arguments", [["recognize"], ["recognize", "a.png", "--format", "odt"],
                   ["recognize", "a.png", "--max-tokens", "many"]],
 )  # fmt: skip
-def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: Capture) -> None:
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], capsys: Capture) -> None:
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "usage: crispvl" in captured.err
+    (line,) = captured.err.splitlines()
+    assert line.endswith("; for help, run crispvl recognize --help")
+
+
+def test_what_is_no_command_is_answered_with_what_may_be_meant(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    page = tmp_path / "a page.png"
+    page.touch()
+    answers = {
+        "recognise": "found 'recognise'; did you mean recognize?",
+        "frob": "found 'frob'; choose one",
+        str(page): f"to read it, run crispvl recognize '{page}'",
+    }
+    for name, answer in answers.items():
+        assert main([name, "--no-such-option"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("crispvl: [crispvl] expected one of recognize, batch, ")
+        assert line.endswith(f"{answer}; for help, run crispvl --help")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import shlex
 import signal
 import sys
 from collections.abc import Collection, Sequence
@@ -93,10 +95,12 @@ def _run(arguments: Sequence[str]) -> int:
     if not arguments:
         print(BEGIN)
         return DONE
-    called = [argument for argument in arguments if argument in COMMANDS][:1]
-    if called:
-        require_address_space()
+    called = [argument for argument in arguments if not argument.startswith("-")][:1]
     try:
+        if called and called[0] not in COMMANDS:
+            make_parser(()).error(_no_command(called[0]))
+        if called:
+            require_address_space()
         args, unknown = make_parser(called).parse_known_args(arguments)
         if unknown:
             args.command_parser.refuse(unknown)
@@ -104,6 +108,14 @@ def _run(arguments: Sequence[str]) -> int:
         return stop.code if isinstance(stop.code, int) else UNUSABLE
     code: int = args.run(args)
     return code
+
+
+def _no_command(name: str) -> str:
+    close = get_close_matches(name, COMMANDS, n=1)
+    meant = f"did you mean {close[0]}?" if close else "choose one"
+    if os.path.exists(name):
+        meant = f"to read it, run crispvl recognize {shlex.quote(name)}"
+    return f"expected one of {', '.join(COMMANDS)}; found {name!r}; {meant}"
 
 
 def complain(message: str) -> None:
@@ -134,6 +146,11 @@ class _Parser(argparse.ArgumentParser):
             file.write(message)
         else:
             super()._print_message(message, file)
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with the message alone: the usage of forty options would hide it."""
+        complain(f"[{self.prog.split()[-1]}] {message}; for help, run {self.prog} --help")
+        self.exit(UNUSABLE)
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
         """Ends with what is no option, and the option that may be meant."""
