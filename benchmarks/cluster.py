@@ -90,7 +90,6 @@ def cluster(n_cpus: int) -> Iterator[None]:
         f"--num-cpus={n_cpus}",
         f"--port={port}",
         "--include-dashboard=false",
-        "--node-ip-address=127.0.0.1",
     ]
     # Elsewhere than usual, so that no later program takes this cluster for one that still runs.
     command += [f"--temp-dir={tempfile.mkdtemp(prefix='ray-')}"]
