@@ -1,19 +1,11 @@
 #!/usr/bin/env python3
-"""Converts an InternVL checkpoint to GGUF; does what ``crispvl convert`` does."""
+"""Converts an InternVL checkpoint to GGUF: ``crispvl convert``, from a clone."""
 
 from __future__ import annotations
 
-import argparse
+import sys
 
-from crispvl.cli import convert
-
-
-def main() -> int:
-    """Runs the command and returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    convert.add_arguments(parser)
-    return convert.run(parser.parse_args())
-
+from crispvl.cli import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main(["convert", *sys.argv[1:]]))

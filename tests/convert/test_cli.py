@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import io
 import os
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import crispvl
 import pytest
-from crispvl.cli import convert
+from crispvl.cli import main
 from gguf import GGUFReader
 from tiny import make_checkpoint
 from tiny.rows import row
@@ -26,9 +25,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
-    convert.add_arguments(parser)
-    return convert.run(parser.parse_args([str(a) for a in arguments]))
+    return main(["convert", *map(str, arguments)])
 
 
 def test_command_writes_the_file_and_prints_its_name(
@@ -74,7 +71,7 @@ def test_unusable_checkpoint_is_one_line_and_code_2(
     assert run("--model", tmp_path, "--output", tmp_path / "m.gguf") == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("crispvl convert: [")
+    assert err.startswith("crispvl: [")
     assert err.count("\n") == 1
 
 
@@ -85,7 +82,7 @@ def test_a_file_that_cannot_be_made_is_named_as_it_was_given(
 ) -> None:
     assert run("--model", checkpoint, "--output", tmp_path / name) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"crispvl convert: [{tmp_path / name}] expected a path")
+    assert line.startswith(f"crispvl: [{tmp_path / name}] expected a path")
 
 
 @pytest.mark.parametrize("n_bytes", [100, 20_000])
@@ -104,9 +101,7 @@ def test_a_disk_without_room_is_told_with_the_name_of_the_file(
 
 @pytest.mark.parametrize("prompt", ["OCR", "tabel=x"])
 def test_prompt_of_no_known_name_is_wrong_usage(prompt: str, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run("--model", tmp_path, "--output", tmp_path / "m.gguf", "--prompt", prompt)
-    assert caught.value.code == 2
+    assert run("--model", tmp_path, "--output", tmp_path / "m.gguf", "--prompt", prompt) == 2
 
 
 def test_script_does_what_the_command_does(checkpoint: Path, tmp_path: Path) -> None:

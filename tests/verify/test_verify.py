@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from crispvl import Model
 from crispvl.cli import main
+from crispvl.cli.verify import lines
 from crispvl.convert import convert_checkpoint
 from crispvl.errors import ModelFileError
 from crispvl.quantize import quantize_file
@@ -189,9 +190,12 @@ def test_near_ties_may_go_either_way(files: dict[str, Path], shared_dir: Path) -
         margins = [margin if i == 3 else 9.0 for i in range(len(other))]
         prompt = replace(text, greedy_ids=other, margins=margins)
         changed = replace(expected, prompts={**expected.prompts, "text": prompt})
-        answers = {row.prompt: row for row in verify_model(model, changed).answers}
+        verdict = verify_model(model, changed)
+        answers = {row.prompt: row for row in verdict.answers}
         assert answers["text"].n_same == 3
         assert answers["text"].passed is passes
+        (line,) = (line for line in lines(verdict) if line.startswith("text ids"))
+        assert ("ok: at the next" in line) is passes
 
 
 def test_incomplete_goldens_are_refused(shared_dir: Path, tmp_path: Path) -> None:

@@ -7,11 +7,9 @@ import argparse
 from crispvl.cli import tell
 from crispvl.cli.arguments import output_path, readable
 from crispvl.cli.progress import StepProgress
-from crispvl.cli.streams import output_error
 from crispvl.convert.chat import PROMPT_NAMES
 from crispvl.convert.convert import LAYOUTS, ConversionReport, convert_checkpoint
 from crispvl.convert.dtypes import DTYPES
-from crispvl.errors import CrispVLError
 from crispvl.options import fraction
 
 
@@ -57,21 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Converts; returns the exit code: 0 done, 2 wrong usage or unusable checkpoint."""
-    try:
-        with StepProgress("B") as progress:
-            report = convert_checkpoint(
-                args.model,
-                args.output,
-                args.dtype,
-                args.layout,
-                prompts=dict(args.prompt),
-                image_position_step=args.image_position_step,
-                progress=progress,
-            )
-    except (CrispVLError, ValueError, OSError) as error:
-        told = output_error(error) if isinstance(error, OSError) else error
-        tell(f"crispvl convert: {told}")
-        return 2
+    with StepProgress("B") as progress:
+        report = convert_checkpoint(
+            args.model,
+            args.output,
+            args.dtype,
+            args.layout,
+            prompts=dict(args.prompt),
+            image_position_step=args.image_position_step,
+            progress=progress,
+        )
     _summarise(report)
     return 0
 
