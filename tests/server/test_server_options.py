@@ -52,6 +52,16 @@ def test_what_no_server_can_do_is_refused(fields: dict[str, Any]) -> None:
         ServerOptions(**fields)
 
 
+def test_a_model_that_cannot_be_loaded_is_never_said_to_be_served(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_text("no model")
+    command = [sys.executable, "-m", "crispvl", "serve", "--port", "0", "-m", "model.gguf"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    loading, told = (line for line in done.stderr.splitlines() if line.startswith("crispvl: "))
+    assert loading == "crispvl: loading model"
+    assert told.startswith("crispvl: [model] expected a GGUF file; found that")
+
+
 def test_memory_that_the_first_model_exceeds_is_refused() -> None:
     options = ServerOptions(model_memory="1KiB")
     with pytest.raises(ValueError, match=r"^\[serve\] expected model_memory of at least"):

@@ -66,14 +66,15 @@ def serve(options: ServerOptions, sources: Mapping[str, ModelSource], load: Load
     listener = _listen(options)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    _log.warning("crispvl: serving %s at http://%s:%d", ", ".join(sources), shown, port)
+    address = f"http://{shown}:{port}"
     if not options.keys() and not _is_loopback(host):
         _log.warning(
             "crispvl: other machines can reach this server, and it asks for no key; start it with "
             "--api-key-file FILE to require one"
         )
+    _log.warning("crispvl: loading %s", state.models.default)
     with listener, suppress(KeyboardInterrupt):
-        _Server(config, state).run(sockets=[listener])
+        _Server(config, state, address).run(sockets=[listener])
     if state.failure is not None:
         raise state.failure
 
@@ -81,9 +82,11 @@ def serve(options: ServerOptions, sources: Mapping[str, ModelSource], load: Load
 class _Server(uvicorn.Server):
     """Tells the application to end: new requests are refused, running ones have some time."""
 
-    def __init__(self, config: uvicorn.Config, state: ServerState) -> None:
+    def __init__(self, config: uvicorn.Config, state: ServerState, address: str) -> None:
         super().__init__(config)
         self._state = state
+        self._address = address
+        self._is_announced = False
         self._n_interrupts = 0
 
     @contextmanager
@@ -114,6 +117,10 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Ends where the default model cannot be loaded, which the caller is told."""
+        if self._state.is_ready and not self._is_announced:
+            self._is_announced = True
+            names = ", ".join(self._state.models.names)
+            _log.warning("crispvl: serving %s at %s", names, self._address)
         return await super().on_tick(counter) or self._state.failure is not None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -122,7 +129,8 @@ class _Server(uvicorn.Server):
         limit = state.options.shutdown_time_limit
         timer = asyncio.get_running_loop().call_later(limit, state.end)
         n_running = sum(model.admission.n_running for model in state.models.loaded)
-        _log.warning("crispvl: shutting down; %d running requests have %g s left", n_running, limit)
+        if state.failure is None:
+            _log.warning("crispvl: ending; %d running requests have %g s left", n_running, limit)
         await super().shutdown(sockets)
         timer.cancel()
 
