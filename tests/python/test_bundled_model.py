@@ -15,6 +15,7 @@ from crispvl.convert import convert_checkpoint
 from crispvl.hub import bundled
 from crispvl.plan import plan_model
 from crispvl.quantize import quantize_file
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ["receipt", "code", "paragraph"]
@@ -80,6 +81,20 @@ def test_recognize_stream_and_command_line_give_the_same_text(
     assert "".join(ocr.stream(picture(name))) == text
     assert main(["recognize", str(picture(name))]) == 0
     assert capsys.readouterr().out.rstrip("\n") == text
+
+
+def test_formats_asked_for_together_are_what_each_is_alone(tmp_path: Path) -> None:
+    pages = [Image.open(picture(name)).convert("RGB") for name in ("table", "paragraph")]
+    pages[0].save(tmp_path / "in.tif", save_all=True, append_images=pages[1:])
+    suffixes = {"text": ".txt", "markdown": ".md", "csv": ".csv", "tsv": ".tsv"}
+    command = ["recognize", str(tmp_path / "in.tif")]
+    for form, suffix in suffixes.items():
+        assert main([*command, "--format", form, "-o", str(tmp_path / f"alone{suffix}")]) == 0
+    assert main([*command, "--format", ",".join(suffixes), "-o", str(tmp_path / "all")]) == 0
+    for suffix in suffixes.values():
+        together = (tmp_path / f"all{suffix}").read_text()
+        assert together == (tmp_path / f"alone{suffix}").read_text(), suffix
+    assert CrispOCR().recognize(picture("table")).to_csv().startswith("Station,Rain mm,Sun h,Wind")
 
 
 @pytest.mark.parametrize("name", SAMPLES)

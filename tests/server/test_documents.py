@@ -220,7 +220,7 @@ def test_a_document_without_a_table_makes_no_empty_csv(
     assert (response.status_code, response.json()["error"]["code"]) == (422, "no_table")
     assert "x-document-id" not in response.headers
     table = (EXAMPLES / "table.png").read_bytes()
-    fields = {"format": "csv", "task": "table", "keep": "true"}
+    fields = {"format": "csv", "keep": "true"}
     response = client.post(PATH, files={"file": table}, data=fields)
     assert response.status_code == 200
     assert response.text.count("\n") > 2

@@ -12,11 +12,12 @@ from crispvl.cli.output import open_output, write_json
 from crispvl.cli.records import RecordFile, tell_change
 from crispvl.errors import DocumentError, explained
 from crispvl.inputs.images import ImageLike
+from crispvl.options import Task
 from crispvl.results.document import Document
 from crispvl.results.formats import FORMATS, Format
 from crispvl.results.json_lines import page_records
 from crispvl.results.outputs import concerns_all
-from crispvl.results.page import Page
+from crispvl.results.page import PAGE_BREAK, Page
 
 Write = Callable[[Sequence[Document]], str]
 
@@ -81,6 +82,26 @@ class TextSink(Sink):
     def document(self, document: Document) -> None:
         if self._within_line:
             self.text("\n")
+
+
+class MarkdownSink(TextSink):
+    """Writes the Markdown of each page that is read as plain text, for other formats."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream)
+        self._n_pages = 0
+
+    def text(self, text: str) -> None:
+        """Waits for the page: its Markdown is known when all of it is."""
+
+    def page(self, source: str, page: Page) -> None:
+        super().text((PAGE_BREAK if self._n_pages else "") + page.marked_text)
+        self._n_pages += 1
+
+    def document(self, document: Document) -> None:
+        if self._within_line:
+            super().text("\n")
+        self._n_pages = 0
 
 
 class WholeSink(Sink):
@@ -289,12 +310,13 @@ def open_sink(
         elif form == "jsonl":
             sink = RecordSink(stream, facts, dict(sources))
         else:
-            sink = _text_sink(FORMATS[form], stream)
+            sink = _text_sink(FORMATS[form], stream, facts["settings"]["task"])
         yield sink
 
 
-def _text_sink(form: Format, stream: IO[str]) -> Sink:
+def _text_sink(form: Format, stream: IO[str], task: Task) -> Sink:
     if form.write is None or form.unit == "text":
-        return TextSink(stream)
+        is_marked = form.task == "markdown" and task == "text"
+        return MarkdownSink(stream) if is_marked else TextSink(stream)
     kind = WholeSink if form.unit == "document" else TogetherSink
     return kind(stream, form.write)

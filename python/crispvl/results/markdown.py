@@ -30,7 +30,7 @@ def to_markdown(document: DocumentLike) -> str:
     pages = []
     for page in document.pages:
         comments = "".join(f"<!-- {_uncommented(line)} -->\n" for line in remarks(page))
-        pages.append(comments + (page.text if page.markdown is None else page.markdown))
+        pages.append(comments + page.marked_text)
     return PAGE_BREAK.join(pages)
 
 

@@ -83,6 +83,11 @@ class Page:
         return "\n".join(line.text for line in self.placed_lines)  # of a page made by hand
 
     @property
+    def marked_text(self) -> str:
+        """The text as Markdown where it was read by lines, whatever the task; else the text."""
+        return self.text if self.markdown is None else self.markdown
+
+    @property
     def finish_reason(self) -> FinishReason | None:
         """None if the page could not be read; ``stop`` for a blank page."""
         if self.generation:
@@ -158,8 +163,8 @@ class Page:
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
-        """The tables of the text, Markdown's or HTML's, as rows of cells."""
-        return find_tables(self.text)
+        """The tables of `marked_text`, Markdown's or HTML's, as rows of cells."""
+        return find_tables(self.marked_text)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the page as JSON's types; times in milliseconds."""
