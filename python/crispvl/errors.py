@@ -32,6 +32,10 @@ class PasswordError(DocumentError):
     """A document is encrypted, and the password is missing or wrong."""
 
 
+class DocumentChangedError(DocumentError):
+    """A document changed while it was read; what it holds now can be read."""
+
+
 class OutputError(CrispVLError, OSError):
     """What was read cannot be written: the disk is full, or the place must not be written to."""
 

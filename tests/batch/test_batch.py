@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,15 +19,27 @@ pytest.importorskip("pyarrow")
 from crispvl.batch.documents import ReadTask, find_documents
 from crispvl.batch.job import Job, PartFormat
 from crispvl.batch.ledger import Ledger
+from crispvl.batch.page_reader import EnginePageReader
 from crispvl.batch.parts import ROWS_PER_PART, identities, write_part
 from crispvl.batch.rows import NO_PAGE, Row, page_row
 from crispvl.batch.run import run_on_this_machine
 from crispvl.batch.storage import Folder, Stored
 from crispvl.batch.table import note_table
+from crispvl.batch.tasks import opened
 from crispvl.errors import DocumentError, OutputError
+from crispvl.hub import bundled
+from crispvl.inputs.versions import file_version
 from crispvl.options import ReadOptions
 from crispvl.results.page import Page
-from worker_readers import HangingReader, NamingReader, PoisonedReader, SlowReader, refused
+from worker_readers import (
+    ChangedReader,
+    HangingReader,
+    LockedReader,
+    NamingReader,
+    PoisonedReader,
+    SlowReader,
+    refused,
+)
 
 MakePdf = Callable[..., Path]
 
@@ -119,6 +132,8 @@ def test_a_page_that_ends_its_worker_is_recorded_and_costs_no_other(
         (5, None),
     ]
     assert "exit code 7" in found[2]["error"]
+    assert summary.first_failures == [f"page 3: {found[2]['error']}"]
+    assert summary.first_failures[0] in list(summary.lines())
     assert [row["error"] for row in found[5:]] == [None, None]
 
 
@@ -129,6 +144,54 @@ def test_a_failed_page_is_read_again_only_when_asked(tmp_path: Path, pdf: MakePd
     again = job(tmp_path, retry_failed=True)
     assert run_on_this_machine(again, 1, factory=NamingReader).n_read == 1
     assert texts(tmp_path) == expected(("a.pdf", 4))
+
+
+@pytest.mark.parametrize(
+    ("reader", "options"),
+    [(ChangedReader, {}), (LockedReader, {"read": ReadOptions(password="open")})],
+    ids=["changed", "locked"],
+)
+def test_an_error_that_may_be_over_is_not_asked_to_be_retried(
+    reader: Any, options: dict[str, Any], tmp_path: Path, pdf: MakePdf
+) -> None:
+    pdf("a.pdf", 3)
+    assert run_on_this_machine(job(tmp_path), 1, factory=reader).failures.total() == 3
+    assert run_on_this_machine(job(tmp_path, **options), 1, factory=NamingReader).n_read == 3
+    assert texts(tmp_path) == expected(("a.pdf", 3))
+    assert run_on_this_machine(job(tmp_path, **options), 1, factory=refused).n_read == 0
+
+
+def test_without_a_password_a_locked_document_stays_as_it_is(tmp_path: Path, pdf: MakePdf) -> None:
+    pdf("a.pdf", 3)
+    run_on_this_machine(job(tmp_path), 1, factory=LockedReader)
+    assert run_on_this_machine(job(tmp_path), 1, factory=refused).n_kept_failed == 3
+
+
+def test_a_document_that_changes_before_it_is_opened_is_read_as_it_is_then(
+    tmp_path: Path, pdf: MakePdf
+) -> None:
+    path = pdf("a.pdf", 2)
+    task = opened(job(tmp_path), Stored(str(path), "as it was found"))
+    assert isinstance(task, ReadTask)
+    assert task.version == file_version(path)
+
+
+@pytest.mark.skipif(not bundled.path().is_file(), reason="no bundled model here")
+def test_a_document_is_the_same_as_long_as_its_content_is(tmp_path: Path, pdf: MakePdf) -> None:
+    path = pdf("a.pdf", 2)
+    reader = EnginePageReader(job(tmp_path), 1)
+    task = opened(job(tmp_path), Stored(str(path), ""))
+    assert isinstance(task, ReadTask)
+    os.utime(path, (1, 1))
+    assert [row["error_type"] for row in reader.read((task,))] == [None, None]
+    pdf("b.pdf", 3).replace(path)
+    kinds = [row["error_type"] for row in reader.read((task,))]
+    assert kinds == ["DocumentChangedError"] * 2
+
+
+def test_a_full_temporary_folder_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"^\[index\] expected room"), Ledger(job(tmp_path)):
+        raise sqlite3.OperationalError("database or disk is full")
 
 
 @pytest.mark.parametrize("again", [{"resume": False}, {"retry_failed": True}])

@@ -10,9 +10,10 @@ from typing import Any
 
 from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
-from crispvl.batch.rows import Row, page_row
+from crispvl.batch.rows import Row, failed_row, page_row
 from crispvl.batch.storage import Stored
 from crispvl.batch.tasks import opened
+from crispvl.errors import DocumentChangedError, PasswordError
 from crispvl.inputs.utf8 import path_name
 from crispvl.results.page import Page
 
@@ -60,6 +61,21 @@ class ProcessReader(SlowReader):
 
     def row(self, task: ReadTask, page: int) -> Row:
         return super().row(task, page) | {"text": str(os.getpid())}
+
+
+class ChangedReader(NamingReader):
+    """Finds every document changed."""
+
+    error: Exception = DocumentChangedError("[a.pdf] expected it as it was; found it changed")
+
+    def row(self, task: ReadTask, page: int) -> Row:
+        return failed_row(self.job, task, page, self.error)
+
+
+class LockedReader(ChangedReader):
+    """Has no password."""
+
+    error = PasswordError("[a.pdf] expected a password; found none; give one")
 
 
 class PoisonedReader(NamingReader):

@@ -173,7 +173,8 @@ async def test_a_page_that_takes_too_long_ends_as_a_400(monkeypatch: pytest.Monk
 def test_an_image_of_as_many_pixels_as_are_taken_has_room_in_every_format(
     kind: str, mode: str, options: dict[str, Any]
 ) -> None:
-    data = encoded(Image.new(mode, (3000, 2000), 128), kind, **options)
+    picture = Image.new(mode, (3000, 2000), (128,) * len(mode))  # half transparent, with alpha
+    data = encoded(picture, kind, **options)
     program = [sys.executable, "-c", IN_LITTLE_ROOM, str(3000 * 2000)]
     done = subprocess.run(program, input=data, capture_output=True, check=False)
     assert done.stdout.split() == [b"3000", b"2000"], done.stderr.decode()

@@ -25,7 +25,7 @@ from crispvl.server.kept import (
 )
 from crispvl.server.pdf_writing import PdfWriters
 from crispvl.server.uploads import Upload
-from crispvl.server.wire.ocr import OcrFields
+from crispvl.server.wire.ocr import OcrFields, OcrRequest
 from PIL import Image
 
 from .conftest import EXAMPLES, data_address, encoded
@@ -139,6 +139,16 @@ def test_what_is_kept_is_bounded_by_all_that_it_takes(ocr: CrispOCR, receipt: by
     kept = KeptDocuments(max_bytes=2 * n_bytes)
     names = [kept.keep(document, Upload(bytes(10), "x", OcrFields())) for _ in range(3)]
     assert [kept.find(name) is not None for name in names] == [False, True, True]
+
+
+def test_of_what_is_said_beside_a_document_only_its_password_is_kept() -> None:
+    address = {"url": f"data:,{'x' * 1000}", "type": "y" * 1000}
+    fields = OcrRequest(document=address, user="z" * 1000, password="open")
+    kept = KeptDocuments()
+    name = kept.keep(Document(source=""), Upload(b"", "", fields))
+    found = kept.find(name)
+    assert found is not None
+    assert found.upload.fields == OcrFields(password="open")
 
 
 def test_documents_that_hold_nothing_take_room_too() -> None:

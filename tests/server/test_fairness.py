@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
@@ -11,7 +12,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from crispvl.server.limits import Intake
 from PIL import Image
+from starlette.types import Message, Receive, Scope, Send
 
 from .conftest import EXAMPLES, RunningServer, asking, encoded
 
@@ -158,3 +161,36 @@ def test_a_form_that_leads_nowhere_is_said(client: httpx.Client, receipt: bytes)
 def test_a_conversation_without_a_question_is_no_failure(client: httpx.Client) -> None:
     body = {"messages": [{"role": "system", "content": "x"}], "max_tokens": 2}
     assert client.post(CHAT, json=body).status_code in (200, 400)
+
+
+@pytest.mark.anyio
+async def test_small_requests_do_not_wait_for_large_documents_that_are_being_read() -> None:
+    is_read = asyncio.Event()
+    answered: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/ocr":
+            await is_read.wait()
+        answered.append(scope["path"])
+
+    intake = Intake(app, max_bytes=6400, max_held_bytes=6400, time_limit=30, wait_limit=30)
+
+    async def ask(path: str, n_bytes: int) -> None:
+        messages: list[Message] = [{"type": "http.request", "body": bytes(n_bytes)}]
+
+        async def receive() -> Message:
+            return messages.pop() if messages else await asyncio.Event().wait()
+
+        length = (b"content-length", str(n_bytes).encode())
+        await intake({"type": "http", "path": path, "headers": [length]}, receive, never_sends)
+
+    documents = [asyncio.ensure_future(ask("/ocr", 6400)) for _ in range(3)]
+    await asyncio.wait_for(ask("/tokenize", 100), 5)
+    assert answered == ["/tokenize"]
+    is_read.set()
+    await asyncio.gather(*documents)
+    assert answered.count("/ocr") == 3
+
+
+async def never_sends(message: Message) -> None:
+    raise AssertionError(message)

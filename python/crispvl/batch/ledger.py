@@ -14,6 +14,7 @@ from crispvl.batch.documents import ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import NO_PAGE, Row
 from crispvl.batch.storage import Stored
+from crispvl.errors import OutputError
 from crispvl.inputs.utf8 import path_name
 
 _TABLES = """
@@ -24,6 +25,7 @@ _TABLES = """
                        primary key (source, version, page)) without rowid;
     create table claims (key text primary key, claimant text) without rowid;
     create table found (name blob primary key, source text, version text, done int);
+    create index sources on found (source);
 """
 
 _FINISHED = f"""
@@ -42,14 +44,17 @@ class Ledger:
         # Without a name, SQLite keeps it in a temporary file that goes with the process.
         self._index = sqlite3.connect("", check_same_thread=False)
         self._index.executescript(_TABLES)
-        if not job.resume or job.retry_failed:  # else nobody asks `expects`
-            self._index.execute("create index sources on found (source)")
 
     def __enter__(self) -> Ledger:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._index.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise OutputError(
+                f"[index] expected room for a temporary index; found {str(error)!r}; make room "
+                "where TMPDIR points, or let it point elsewhere"
+            ) from error
 
     def add(self, row: Row) -> bool:
         """Notes a row of the table; returns whether its page is new."""

@@ -12,7 +12,7 @@ from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, failed_row, page_row
 from crispvl.batch.storage import is_remote
-from crispvl.errors import CrispVLError, DocumentError, ModelFileError
+from crispvl.errors import CrispVLError, DocumentChangedError, DocumentError, ModelFileError
 from crispvl.events import DocumentDone, PageDone
 from crispvl.hub import bundled
 from crispvl.hub.hashing import file_sha256
@@ -32,6 +32,7 @@ class EnginePageReader:
         self._options = replace(job.read, pages=None)  # a task names its pages
         self._ocr = CrispOCR(job.model or _bundled(job), job.mmproj, **vars(load))
         self._kept: tuple[str, Path | bytes] = "", b""
+        self._touched = "", ""  # name and version of a file whose times alone have changed
 
     def read(self, parcel: Parcel) -> Iterator[Row]:
         """Yields the rows of a parcel as its pages are done."""
@@ -64,7 +65,7 @@ class EnginePageReader:
 
     def _content(self, task: ReadTask) -> Path | BinaryIO:
         """What is to be read; the last document of an object store is kept for its next pages."""
-        _refuse_changed(task)
+        self._refuse_changed(task)
         if not is_remote(task.source):
             return named(content(task.source), task.source)
         if self._kept[0] != task.document:
@@ -76,10 +77,21 @@ class EnginePageReader:
 
     def _row(self, task: ReadTask, page: Page) -> Row:
         try:
-            _refuse_changed(task)
+            self._refuse_changed(task)
         except _FAILURES as error:
             return failed_row(self._job, task, page.number, error)
         return page_row(self._job, task, page)
+
+    def _refuse_changed(self, task: ReadTask) -> None:
+        """A file on a disk may change under the hands of who reads it, which pages do not show."""
+        if is_remote(task.source):
+            return
+        version = file_version(task.source)
+        if version == task.version or (task.source, version) == self._touched:
+            return
+        if content_hash(content(task.source)) != task.document:
+            raise _changed(task)
+        self._touched = task.source, version
 
     def _failed(self, task: ReadTask, pages: Iterable[int], error: Exception) -> Iterator[Row]:
         for page in sorted(pages):
@@ -104,14 +116,8 @@ def _out_of_time(task: ReadTask) -> DocumentError:
     )
 
 
-def _refuse_changed(task: ReadTask) -> None:
-    """A file on a disk may change under the hands of who reads it, which pages do not show."""
-    if not is_remote(task.source) and file_version(task.source) != task.version:
-        raise _changed(task)
-
-
-def _changed(task: ReadTask) -> DocumentError:
-    return DocumentError(
+def _changed(task: ReadTask) -> DocumentChangedError:
+    return DocumentChangedError(
         f"[{task.source}] expected the document whose pages were counted; found that it has "
         "changed since; run the batch again"
     )

@@ -20,6 +20,7 @@ from crispvl.batch.parts import write_part
 from crispvl.batch.readers import ReaderFactory
 from crispvl.batch.rows import Row
 from crispvl.batch.storage import Folder, Stored
+from crispvl.batch.summary import MOST_TOLD, told_failures
 from crispvl.batch.table import note_table
 from crispvl.batch.tasks import IsolatedOpener, Opener, Shares, still_to_do
 
@@ -151,10 +152,12 @@ class Written:
     failures: Counter[str] = field(default_factory=Counter)
     readers: set[str] = field(default_factory=set)
     """Who read them."""
+    first_failures: list[str] = field(default_factory=list)
 
     def add(self, other: Written) -> None:
         self.n_rows += other.n_rows
         self.failures += other.failures
+        self.first_failures = [*self.first_failures, *other.first_failures][:MOST_TOLD]
         self.readers |= other.readers
 
 
@@ -167,6 +170,6 @@ class PartWriter:
     def __call__(self, batch: _Batch) -> _Batch:
         rows = [row for parcel in batch["rows"] for row in pickle.loads(parcel)]
         write_part(self._folder, rows, self._format)
-        failures = Counter(row["error_type"] for row in rows if row["error_type"] is not None)
-        written = Written(len(rows), failures, set(batch["reader"]))
+        kinds, told = told_failures(rows)
+        written = Written(len(rows), kinds, set(batch["reader"]), told)
         return {"written": [pickle.dumps(written)]}

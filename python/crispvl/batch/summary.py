@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from crispvl.batch.rows import Row
+from crispvl.batch.rows import NO_PAGE, Row
+
+MOST_TOLD = 5
+"""Failures that are told in full."""
 
 
 @dataclass
@@ -29,13 +32,17 @@ class Summary:
     """Of these, the ones that workers are done with; `n_read` were written."""
     failures: Counter[str] = field(default_factory=Counter)
     """Pages with an error, by its kind."""
+    first_failures: list[str] = field(default_factory=list)
+    """What some of them say."""
     seconds: float = 0.0
     n_workers: int = 1
 
     def add(self, rows: list[Row]) -> None:
         """Counts rows that were written."""
         self.n_read += len(rows)
-        self.failures.update(row["error_type"] for row in rows if row["error_type"] is not None)
+        kinds, told = told_failures(rows)
+        self.failures += kinds
+        self.first_failures = [*self.first_failures, *told][:MOST_TOLD]
 
     @property
     def pages_per_second(self) -> float:
@@ -84,3 +91,16 @@ class Summary:
             yield f"{self.n_kept_failed} failed before; --retry-failed reads them again"
         for kind, n in self.failures.most_common():
             yield f"{n} failed: {kind}"
+        yield from self.first_failures
+        if self.failures.total() > len(self.first_failures):
+            yield "the others are in the table, in its column error"
+
+
+def told_failures(rows: list[Row]) -> tuple[Counter[str], list[str]]:
+    """Counts rows with an error by its kind, and tells of the first ones."""
+    failed = [row for row in rows if row["error_type"] is not None]
+    told = [
+        row["error"] if row["page"] == NO_PAGE else f"page {row['page']}: {row['error']}"
+        for row in failed[:MOST_TOLD]
+    ]
+    return Counter(row["error_type"] for row in failed), told

@@ -13,6 +13,7 @@ from crispvl.batch.ledger import Ledger
 from crispvl.batch.parts import check_format, identities, keep_rows
 from crispvl.batch.rows import NO_PAGE, Row
 from crispvl.batch.storage import Folder
+from crispvl.errors import DocumentChangedError, PasswordError
 from crispvl.inputs.utf8 import path_name
 from crispvl.options.page_ranges import is_page_of
 
@@ -38,10 +39,20 @@ def note_table(job: Job, folder: Folder, ledger: Ledger) -> None:
 
 def _again(job: Job, ledger: Ledger, row: Row) -> bool:
     """Whether a row is of a page that the job reads, and reads again."""
-    is_old = not job.resume or (job.retry_failed and row["error_type"] is not None)
-    if not (is_old and job.is_of(row) and ledger.expects(row["source"])):
+    if job.resume and not _is_retried(job, row["error_type"]):
+        return False
+    if not (job.is_of(row) and ledger.expects(row["source"])):
         return False
     return row["page"] == NO_PAGE or is_page_of(job.read.pages, row["page"])
+
+
+def _is_retried(job: Job, error_type: str | None) -> bool:
+    """Whether what ended in this error is read again: asked or not, if it may have passed."""
+    if error_type == PasswordError.__name__ and job.read.password is not None:
+        return True
+    if error_type == DocumentChangedError.__name__:
+        return True
+    return job.retry_failed and error_type is not None
 
 
 @contextmanager

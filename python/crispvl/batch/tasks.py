@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from crispvl.batch.contents import all_pages, content, content_hash
@@ -15,6 +16,7 @@ from crispvl.batch.rows import Row, unopened_row
 from crispvl.batch.storage import Stored
 from crispvl.batch.worker_process import WorkerProcess
 from crispvl.errors import CrispVLError, WorkerDiedError, explained
+from crispvl.inputs.versions import file_version
 
 MOST_PAGES = 8
 """In a parcel: enough to fill a worker's running batch."""
@@ -28,6 +30,8 @@ def opened(job: Job, found: Stored) -> ReadTask | Row:
     digest = None
     try:
         data = content(found.name)
+        if isinstance(data, Path):  # it may have changed since it was found
+            found = Stored(found.name, file_version(data))
         digest = content_hash(data)
         return all_pages(found, data, digest, job.read)
     except (CrispVLError, OSError, ValueError, MemoryError) as error:

@@ -14,7 +14,9 @@ def on_ground(image: Image.Image) -> Image.Image:
     The core chooses the ground, for the C library as well. Where the alpha hides everything, it
     means nothing: programs that know no transparency write 0 into all of it.
     """
-    layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    layer = image.convert("LA") if image.mode == "La" else image
+    if layer.mode != "RGBA":  # of a large picture, even a copy counts
+        layer = layer.convert("RGBA")
     level = _ground_of(layer)
     if level is None:
         return layer.convert("RGB")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crispvl.results.document import Document
 from crispvl.server.uploads import Upload
+from crispvl.server.wire.ocr import OcrFields
 
 MAX_BYTES = 256 << 20
 MAX_AGE_S = 1800.0
@@ -53,6 +54,9 @@ class KeptDocuments:
         """Takes a document, and returns its id."""
         name = secrets.token_urlsafe(18)
         n_bytes = _n_bytes(document, upload)
+        # Of the fields, whose texts know no bounds, a searchable PDF needs the password.
+        fields = OcrFields.model_validate({"password": upload.fields.password})
+        upload = replace(upload, fields=fields)
         self._kept[name] = KeptDocument(document, upload, time.monotonic(), n_bytes)
         self._n_bytes += n_bytes
         self._forget()

@@ -1,7 +1,8 @@
 """Bodies within bounds, and requests that end when their caller is gone.
 
 A body is read whole before anything is done with it. All bodies together are held to a number of
-bytes: beyond it, a connection waits unread, and the network holds its caller back.
+bytes: beyond it, a connection waits unread, and the network holds its caller back. Small bodies
+have room of their own, as large ones are held for as long as their documents are read.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ SLOWEST_BYTES_PER_S = 64 << 10
 BYTES_PER_S_WHEN_SCARCE = 1 << 20
 """The pace where others wait for room. So no few slow callers keep all others out."""
 
+SMALL_PART = 64
+"""A body is small up to this part of the largest."""
+
 _GRACE_S = 2.0
 _LOOK_S = 0.5
 _DRAIN_S = 3.0
@@ -41,7 +45,8 @@ class Intake:
     Args:
         app: What is behind it; its task is cancelled as soon as the connection is closed.
         max_bytes: Of one body.
-        max_held_bytes: Of all bodies that are held at once.
+        max_held_bytes: Of all bodies that are held at once, without small ones; these may take as
+            much as one of the largest.
         time_limit: Seconds for a body to arrive.
         wait_limit: Seconds to wait for room.
     """
@@ -57,6 +62,7 @@ class Intake:
         self._app = app
         self._max_bytes = max_bytes
         self._room = _Room(max(max_bytes, max_held_bytes), wait_limit)
+        self._small_room = _Room(max_bytes, wait_limit)
         self._time_limit = time_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +71,9 @@ class Intake:
             return
         try:
             n_bytes = self._announced(Headers(scope=scope))
-            async with self._room.hold(n_bytes) as share:
+            is_small = n_bytes <= self._max_bytes // SMALL_PART
+            room = self._small_room if is_small else self._room
+            async with room.hold(n_bytes) as share:
                 body = await self._read(receive, share) if n_bytes else b""
                 if body is not None:
                     share.keep(len(body))

@@ -17,8 +17,8 @@ FORMATS = frozenset(
 SPARE_BYTES = 256 << 20
 """Memory beyond the pixels: a document's bytes, PDFium's and Pillow's own."""
 
-BYTES_PER_PIXEL = 28
-"""What the most demanding decoder takes with all its copies, that of WebP; PNG's takes 11."""
+BYTES_PER_PIXEL = 34
+"""What the most demanding picture takes with all its copies, a WebP with alpha; a plain PNG, 11."""
 
 
 def bound(max_bytes: int, max_file_bytes: int = 0) -> None:
