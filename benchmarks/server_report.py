@@ -28,9 +28,9 @@ def _storm(told: dict[str, Any]) -> str:
         f"{_where(told)}: {told['n_clients']} clients for {told['duration_s']:.0f} s, of whom some "
         f"leave at random moments and some send garbage. {outcomes.get('good', 0)} answers, each "
         f"the one that the same request gets alone, {outcomes.get('document', 0)} documents, "
-        f"{outcomes.get('left', 0)} that were left, {outcomes.get('refused', 0)} refused; p50 "
+        f"{outcomes.get('left', 0)} that were abandoned, {outcomes.get('refused', 0)} refused; p50 "
         f"{told['p50_s']:.2f} s, p99 {told['p99_s']:.2f} s; {early} MiB in the second quarter, "
-        f"{late} MiB in the last; no place was taken in the end."
+        f"{late} MiB in the last; no place was still taken at the end."
     )
 
 

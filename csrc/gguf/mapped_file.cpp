@@ -33,6 +33,12 @@ namespace {
                                            "': " + reason + "; check the path and its permissions");
 }
 
+[[noreturn]] void fail_folder(const std::string& path) {
+    throw Error(ErrorKind::model_file, "[model] expected a GGUF file; found a folder, '" + path +
+                                           "'; name the file in it, or convert a checkpoint with "
+                                           "'crispvl convert'");
+}
+
 Error no_memory(size_t n_bytes) {
     return Error(ErrorKind::memory,
                  "[model] expected " + std::to_string(n_bytes >> 20) +
@@ -195,7 +201,9 @@ void MappedFile::open() {
         fail_unreadable(path_, std::strerror(errno));
     }
     struct stat info{};
-    if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+    const bool is_known = ::fstat(fd_, &info) == 0;
+    if (is_known && S_ISDIR(info.st_mode)) fail_folder(path_);
+    if (!is_known || !S_ISREG(info.st_mode)) {
         fail_unreadable(path_, "it is not a regular file");
     }
     n_bytes_ = static_cast<size_t>(info.st_size);

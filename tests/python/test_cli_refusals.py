@@ -77,7 +77,7 @@ MODELS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no model": (lambda at: written(at / "no.gguf", b"no model at all"), "no.gguf"),
     "empty model": (lambda at: written(at / "empty.gguf", b""), "empty.gguf"),
     "cut header": (lambda at: written(at / "cut.gguf", nano_bytes()[:5000]), "cut.gguf"),
-    "folder": (lambda at: at, "not a regular file"),
+    "folder": (lambda at: at, "found a folder"),
     "missing model": (lambda at: at / "missing.gguf", "missing.gguf"),
 }
 
@@ -158,7 +158,22 @@ def test_a_count_beyond_all_bounds_is_one_line(capfd: Capture) -> None:
 
 def test_an_option_that_is_none_is_refused_with_the_one_that_may_be_meant(capfd: Capture) -> None:
     line = refusal(capfd, UNUSABLE, "recognize", "page.png", "--fromat", "json")
-    assert "unrecognized arguments: --fromat json; did you mean --format?" in line
+    assert "unrecognized arguments: --fromat; did you mean --format?" in line
+    line = refusal(capfd, UNUSABLE, "recognize", "--hlep")  # though a file is missing, too
+    assert "unrecognized arguments: --hlep; did you mean --help?" in line
+    assert "did you mean" not in refusal(capfd, UNUSABLE, "recognize", "page.png", "--lang", "eng")
+    assert "--prompt" in refusal(capfd, UNUSABLE, "recognize", "page.png", "--prompt")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["recognize", ""], ["convert", "-m", "", "-o", "o.gguf"], ["eval", "none"]],
+    ids=" ".join,
+)
+def test_an_empty_name_is_no_folder(arguments: list[str], capfd: Capture) -> None:
+    assert "; found " in refusal(
+        capfd, SOME_FAILED if arguments[0] == "recognize" else UNUSABLE, *arguments
+    )
 
 
 @pytest.mark.parametrize("value", ["1/0", "1e999", "half"])

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from crispvl._version import __version__
@@ -56,6 +57,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
 }
 """Per subcommand, its module and its line of help."""
+
+_NEAR = 0.75
+"""How alike a name and what may be meant by it are, of 1."""
 
 DONE, SOME_FAILED, UNUSABLE, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
@@ -111,11 +115,11 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _no_command(name: str) -> str:
-    close = get_close_matches(name, COMMANDS, n=1)
-    meant = f"did you mean {close[0]}?" if close else "choose one"
+    close = get_close_matches(name, COMMANDS, n=1, cutoff=_NEAR)
+    meant = f"did you mean {close[0]}?" if close else f"choose one of {', '.join(COMMANDS)}"
     if os.path.exists(name):
         meant = f"to read it, run crispvl recognize {shlex.quote(name)}"
-    return f"expected one of {', '.join(COMMANDS)}; found {name!r}; {meant}"
+    return f"expected a command; found {name!r}; {meant}"
 
 
 def complain(message: str) -> None:
@@ -141,22 +145,45 @@ _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 16
 class _Parser(argparse.ArgumentParser):
     """A parser that tells where its help cannot be written, which argparse keeps to itself."""
 
+    _slips: Sequence[str] = ()
+    """What looks like an option and is none: argparse would tell first what is missing."""
+
     def _print_message(self, message: str, file: Any = None) -> None:
         if file is sys.stdout:
             file.write(message)
         else:
             super()._print_message(message, file)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        given = takewhile(lambda text: text.startswith("-") or self._takes_words, args)
+        long = [text for text in takewhile("--".__ne__, given) if text.startswith("--")]
+        self._slips = [text for text in long if not self._may_be_meant(text.partition("=")[0])]
+        return super().parse_known_args(args, namespace)
+
+    @property
+    def _takes_words(self) -> bool:
+        """Whether it is a command's; the one of all commands hands on what follows a word."""
+        return self._subparsers is None
+
+    def _may_be_meant(self, name: str) -> bool:
+        return any(option.startswith(name) for option in self._option_string_actions)
+
     def error(self, message: str) -> NoReturn:
         """Ends with the message alone: the usage of forty options would hide it."""
+        if self._slips:
+            message = self._unrecognized(self._slips)
         complain(f"[{self.prog.split()[-1]}] {message}; for help, run {self.prog} --help")
         self.exit(UNUSABLE)
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
         """Ends with what is no option, and the option that may be meant."""
-        close = get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
+        self.error(self._unrecognized(unknown))
+
+    def _unrecognized(self, unknown: Sequence[str]) -> str:
+        name, options = unknown[0].partition("=")[0], self._option_string_actions
+        close = get_close_matches(name, options, n=1, cutoff=_NEAR)
         meant = f"; did you mean {close[0]}?" if close else ""
-        self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return f"unrecognized arguments: {' '.join(unknown)}{meant}"
 
 
 def make_parser(called: Collection[str]) -> argparse.ArgumentParser:

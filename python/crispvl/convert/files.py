@@ -100,10 +100,10 @@ def open_checkpoint(model: str | Path) -> CheckpointFiles:
         ModelFileError: A file instead of a folder, no huggingface_hub, or a failed download.
     """
     folder = Path(model)
-    if folder.is_dir():
+    if str(model) and folder.is_dir():
         folder = folder.resolve()
         return CheckpointFiles(folder, folder.name, "")
-    if folder.exists():
+    if str(model) and folder.exists():
         raise ModelFileError(
             f"[{folder.name}] expected a checkpoint folder; found a file; "
             "give the folder that holds config.json and the weights"

@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from crispvl.engine.token_stream import Token, TokenStream
 from crispvl.hub.model_file import ModelFile
 from crispvl.inputs.utf8 import check_encodable
 from crispvl.model_config import ModelConfig
-from crispvl.options import GenerateOptions, LoadOptions
+from crispvl.options import GenerateOptions, LoadOptions, with_values
 from crispvl.prompts.vocabulary import Vocabulary
 from crispvl.results.generation import Generation
 from crispvl.variants import explain
@@ -213,7 +212,7 @@ class Model:
         request = Request(
             prompt_ids=prompt_ids,
             images=() if tiles is None else (tiles,),
-            options=replace(options or GenerateOptions(), **settings),
+            options=with_values(options or GenerateOptions(), settings),
             cancel=cancel,
         )
         return TokenStream(self, request, progress)

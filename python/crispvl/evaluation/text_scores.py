@@ -97,6 +97,10 @@ def find_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
     Raises:
         DocumentError: There are none.
     """
+    if not folder.is_dir():
+        raise DocumentError(
+            f"[{folder}] expected a folder of images; found none; name the folder that holds them"
+        )
     n_pairs = 0
     for image in sorted(folder.rglob("*")):
         if image.suffix.lower() not in SUFFIXES or is_stream(image):

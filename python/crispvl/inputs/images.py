@@ -145,6 +145,8 @@ def read_file(file: IO[bytes], where: str = "image") -> bytes:
 def checked_path(source: str | os.PathLike[str]) -> Path:
     """Returns a path; raises FileNotFoundError for a text that no file can be called."""
     text = os.fspath(source)
+    if not text:  # which a path takes for the current folder
+        raise FileNotFoundError("[image] expected a path; found an empty one; name a file")
     try:
         os.stat(text)
     except (OSError, ValueError) as error:

@@ -6,7 +6,7 @@ object is made, so an object that exists is valid.
 """
 
 from crispvl.options.answers import MAX_TOKENS, GenerateOptions
-from crispvl.options.fields import MOST_SECONDS, fraction
+from crispvl.options.fields import MOST_SECONDS, fraction, with_values
 from crispvl.options.loading import KvType, LoadOptions
 from crispvl.options.reading import (
     MOST_TILES,
@@ -30,4 +30,5 @@ __all__ = [
     "Task",
     "check_tiles",
     "fraction",
+    "with_values",
 ]

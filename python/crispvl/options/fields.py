@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable
-from dataclasses import field
+from collections.abc import Callable, Mapping
+from dataclasses import field, fields, replace
+from difflib import get_close_matches
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
+
+Options = TypeVar("Options", bound=Any)
 
 MOST_SECONDS = 1e6
 """Of a time limit: eleven days; systems cannot wait for much longer."""
@@ -39,6 +42,23 @@ def check(name: str, value: Any, kind: type, expected: str, accepts: Callable[[A
         )
     if (kind is float and not abs(value) < math.inf) or not accepts(value):
         raise ValueError(f"[options] expected {name} to be {expected}; found {value!r}; change it")
+
+
+def with_values(options: Options, values: Mapping[str, Any]) -> Options:
+    """Returns options with other values of some fields.
+
+    Raises:
+        TypeError: There is no such field.
+    """
+    names = [field.name for field in fields(options)]
+    for name in values:
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
+            raise TypeError(
+                f"[options] expected a field of {type(options).__name__}; found {name!r}; "
+                + (f"did you mean {close[0]}?" if close else "leave it out")
+            )
+    return replace(options, **values)
 
 
 def check_optional_count(name: str, value: Any) -> None:

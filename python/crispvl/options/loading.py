@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from crispvl.options.fields import check, check_optional_count, fraction, option
+from crispvl.options.fields import check, check_optional_count, fraction, option, with_values
 from crispvl.options.sizes import device_sizes, parse_device_sizes
 
 KvType: TypeAlias = Literal["auto", "f32", "f16", "q8_0"]
@@ -70,7 +70,7 @@ class LoadOptions:
             settings["device"] = device
         if threads is not None:
             settings["threads"] = threads
-        return replace(options or cls(), **settings)
+        return with_values(options or cls(), settings)
 
     def __post_init__(self) -> None:
         check("device", self.device, str, "a device's name", lambda value: value != "")

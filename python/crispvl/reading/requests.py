@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crispvl.engine.engine import Engine
@@ -12,7 +12,7 @@ from crispvl.engine.prefill import Progress
 from crispvl.engine.session_cache import SessionCache
 from crispvl.events import Event
 from crispvl.hub import bundled
-from crispvl.options import ReadOptions
+from crispvl.options import ReadOptions, with_values
 from crispvl.prompts.builder import PromptBuilder
 from crispvl.prompts.messages import Framed, ImagePart, Message
 from crispvl.reading.pages import tile_limits
@@ -86,7 +86,7 @@ class ReadingContext:
         given = options or self.defaults
         own = vars(self.defaults).items()
         left = {name: value for name, value in own if getattr(given, name) is None}
-        chosen = replace(given, **{**left, **settings})
+        chosen = with_values(given, {**left, **settings})
         tile_limits(self.model.config, chosen)
         if chosen.thinking:
             self.prompts.check_thinking()

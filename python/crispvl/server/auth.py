@@ -169,7 +169,7 @@ def _password(credentials: str) -> str:
 def _unauthorised(headers: Headers) -> Response:
     error = ApiError(
         401,
-        "[authorization] expected a valid key; found none; send the header Authorization: "
+        "[authorization] expected a valid key; found none, or another; send Authorization: "
         "Bearer KEY",
         "invalid_api_key",
     )
