@@ -187,6 +187,8 @@ def test_a_document_is_the_same_as_long_as_its_content_is(tmp_path: Path, pdf: M
     pdf("b.pdf", 3).replace(path)
     kinds = [row["error_type"] for row in reader.read((task,))]
     assert kinds == ["DocumentChangedError"] * 2
+    path.unlink()
+    assert [row["error_type"] for row in reader.read((task,))] == kinds
 
 
 def test_a_full_temporary_folder_is_an_error_in_words(tmp_path: Path) -> None:

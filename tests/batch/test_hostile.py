@@ -282,7 +282,7 @@ def test_a_document_that_changes_while_it_is_read_is_no_reading(
     for row in EnginePageReader(read, 1).read((task,)):
         found.append(row["error_type"])
         os.utime(path)
-    assert found == [None, "DocumentError", "DocumentError"]
+    assert found == [None, "DocumentChangedError", "DocumentChangedError"]
 
 
 def test_a_change_that_keeps_size_and_time_is_seen(tmp_path: Path, pdf: MakePdf) -> None:

@@ -32,15 +32,15 @@ class EnginePageReader:
         self._options = replace(job.read, pages=None)  # a task names its pages
         self._ocr = CrispOCR(job.model or _bundled(job), job.mmproj, **vars(load))
         self._kept: tuple[str, Path | bytes] = "", b""
-        self._touched = "", ""  # name and version of a file whose times alone have changed
 
     def read(self, parcel: Parcel) -> Iterator[Row]:
         """Yields the rows of a parcel as its pages are done."""
         tasks, contents = [], []
         for task in parcel:
             try:
-                contents.append(self._content(task))
-                tasks.append(task)
+                same = _as_it_is(task)
+                contents.append(self._content(same))
+                tasks.append(same)
             except _FAILURES as error:
                 yield from self._failed(task, task.pages, error)
         left = [set(task.pages) for task in tasks]
@@ -65,7 +65,6 @@ class EnginePageReader:
 
     def _content(self, task: ReadTask) -> Path | BinaryIO:
         """What is to be read; the last document of an object store is kept for its next pages."""
-        self._refuse_changed(task)
         if not is_remote(task.source):
             return named(content(task.source), task.source)
         if self._kept[0] != task.document:
@@ -77,23 +76,16 @@ class EnginePageReader:
 
     def _row(self, task: ReadTask, page: Page) -> Row:
         try:
-            self._refuse_changed(task)
+            _refuse_changed(task)
         except _FAILURES as error:
             return failed_row(self._job, task, page.number, error)
         return page_row(self._job, task, page)
 
-    def _refuse_changed(self, task: ReadTask) -> None:
-        """A file on a disk may change under the hands of who reads it, which pages do not show."""
-        if is_remote(task.source):
-            return
-        version = file_version(task.source)
-        if version == task.version or (task.source, version) == self._touched:
-            return
-        if content_hash(content(task.source)) != task.document:
-            raise _changed(task)
-        self._touched = task.source, version
-
     def _failed(self, task: ReadTask, pages: Iterable[int], error: Exception) -> Iterator[Row]:
+        try:
+            _refuse_changed(task)  # which may be why
+        except _FAILURES as change:
+            error = change
         for page in sorted(pages):
             yield failed_row(self._job, task, page, error)
 
@@ -114,6 +106,20 @@ def _out_of_time(task: ReadTask) -> DocumentError:
         f"[{task.source}] expected all pages within the document's time limit; found the "
         "limit reached before this page; raise the limit"
     )
+
+
+def _as_it_is(task: ReadTask) -> ReadTask:
+    """Returns a task with the version that its file has now, if only its times have changed."""
+    version = task.version if is_remote(task.source) else file_version(task.source)
+    if version != task.version and content_hash(content(task.source)) != task.document:
+        raise _changed(task)
+    return replace(task, version=version)
+
+
+def _refuse_changed(task: ReadTask) -> None:
+    """A file on a disk may change under the hands of who reads it, which pages do not show."""
+    if not is_remote(task.source) and file_version(task.source) != task.version:
+        raise _changed(task)
 
 
 def _changed(task: ReadTask) -> DocumentChangedError:

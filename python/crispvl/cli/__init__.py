@@ -155,6 +155,7 @@ class _Parser(argparse.ArgumentParser):
             super()._print_message(message, file)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        args = sys.argv[1:] if args is None else list(args)
         given = takewhile(lambda text: text.startswith("-") or self._takes_words, args)
         long = [text for text in takewhile("--".__ne__, given) if text.startswith("--")]
         self._slips = [text for text in long if not self._may_be_meant(text.partition("=")[0])]
