@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pyarrow")
+from crispvl.batch import tasks
+from crispvl.batch.contents import content_hash
 from crispvl.batch.documents import ReadTask, find_documents
 from crispvl.batch.job import Job, PartFormat
 from crispvl.batch.ledger import Ledger
@@ -174,6 +176,22 @@ def test_a_document_that_changes_before_it_is_opened_is_read_as_it_is_then(
     task = opened(job(tmp_path), Stored(str(path), "as it was found"))
     assert isinstance(task, ReadTask)
     assert task.version == file_version(path)
+
+
+def test_pages_are_counted_in_the_document_whose_hash_is_known(
+    tmp_path: Path, pdf: MakePdf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = pdf("a.pdf", 6), pdf("b.pdf", 2)
+
+    def hashed(data: Path) -> str:
+        digest = content_hash(data)
+        other.replace(path)
+        return digest
+
+    monkeypatch.setattr(tasks, "content_hash", hashed)
+    row = opened(job(tmp_path), Stored(str(path), ""))
+    assert isinstance(row, dict)
+    assert row["error_type"] == "DocumentChangedError"
 
 
 @pytest.mark.skipif(not bundled.path().is_file(), reason="no bundled model here")

@@ -129,7 +129,7 @@ def test_documents_that_were_done_already_are_counted_not_listed(
 
 
 def test_failed_pages_are_read_again_only_when_asked_for(
-    command: list[str], core: FakeModel, book: Path, tmp_path: Path
+    command: list[str], core: FakeModel, book: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     out = tmp_path / "out.jsonl"
     job = [*command, str(book), "--format", "jsonl", "-o", str(out)]
@@ -138,6 +138,7 @@ def test_failed_pages_are_read_again_only_when_asked_for(
     unversioned = [{**record, "version": ""} for record in records(out)]  # no change is noticed
     out.write_text("".join(json.dumps(record) + "\n" for record in unversioned))
     assert main([*job, "--resume"]) == 1
+    assert "failed before; --retry-failed reads them again" in capsys.readouterr().err
     assert main([*job, "--resume", "--retry-failed"]) == 0
     assert sorted(record["number"] for record in records(out)) == list(range(1, 21))
     assert main([*job, "--retry-failed"]) == 2

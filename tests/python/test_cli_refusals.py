@@ -158,10 +158,15 @@ def test_a_count_beyond_all_bounds_is_one_line(capfd: Capture) -> None:
 
 def test_an_option_that_is_none_is_refused_with_the_one_that_may_be_meant(capfd: Capture) -> None:
     line = refusal(capfd, UNUSABLE, "recognize", "page.png", "--fromat", "json")
-    assert "unrecognized arguments: --fromat; did you mean --format?" in line
+    assert "unrecognized arguments: --fromat json; did you mean --format?" in line
     line = refusal(capfd, UNUSABLE, "recognize", "--hlep")  # though a file is missing, too
     assert "unrecognized arguments: --hlep; did you mean --help?" in line
     assert "did you mean" not in refusal(capfd, UNUSABLE, "recognize", "page.png", "--lang", "eng")
+    assert "unrecognized arguments: -x" in refusal(capfd, UNUSABLE, "recognize", "-x")
+    line = refusal(capfd, UNUSABLE, "recognize", "page.png", "--prompt", "--a b", "--dpi", "x")
+    assert "argument --dpi: invalid" in line
+    line = refusal(capfd, UNUSABLE, "recognize", "page.png", "--password", "--secret")
+    assert "argument --password: expected one argument" in line
     assert "--prompt" in refusal(capfd, UNUSABLE, "recognize", "page.png", "--prompt")
 
 

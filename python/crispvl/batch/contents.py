@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from crispvl.batch.documents import ReadTask, no_file
 from crispvl.batch.storage import Stored, file_system, is_remote
-from crispvl.errors import DocumentError
+from crispvl.errors import DocumentChangedError, DocumentError
 from crispvl.hub.hashing import file_sha256
 from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.sources import check_there, open_source
@@ -73,6 +73,14 @@ def all_pages(found: Stored, data: Path | bytes, digest: str, options: ReadOptio
             n_pages=source.n_pages,
             pages=pages,
         )
+
+
+def changed(source: str) -> DocumentChangedError:
+    """Returns the error for a document of which nothing that was read may count."""
+    return DocumentChangedError(
+        f"[{path_name(source)}] expected the document whose pages were counted; found that it has "
+        "changed since; run the batch again"
+    )
 
 
 def named(data: Path | bytes, source: str) -> Path | BinaryIO:

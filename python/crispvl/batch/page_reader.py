@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from crispvl.batch.contents import content, content_hash, named
+from crispvl.batch.contents import changed, content, content_hash, named
 from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, failed_row, page_row
 from crispvl.batch.storage import is_remote
-from crispvl.errors import CrispVLError, DocumentChangedError, DocumentError, ModelFileError
+from crispvl.errors import CrispVLError, DocumentError, ModelFileError
 from crispvl.events import DocumentDone, PageDone
 from crispvl.hub import bundled
 from crispvl.hub.hashing import file_sha256
@@ -70,7 +70,7 @@ class EnginePageReader:
         if self._kept[0] != task.document:
             data = content(task.source)
             if content_hash(data) != task.document:
-                raise _changed(task)
+                raise changed(task.source)
             self._kept = task.document, data
         return named(self._kept[1], task.source)
 
@@ -112,18 +112,11 @@ def _as_it_is(task: ReadTask) -> ReadTask:
     """Returns a task with the version that its file has now, if only its times have changed."""
     version = task.version if is_remote(task.source) else file_version(task.source)
     if version != task.version and content_hash(content(task.source)) != task.document:
-        raise _changed(task)
+        raise changed(task.source)
     return replace(task, version=version)
 
 
 def _refuse_changed(task: ReadTask) -> None:
     """A file on a disk may change under the hands of who reads it, which pages do not show."""
     if not is_remote(task.source) and file_version(task.source) != task.version:
-        raise _changed(task)
-
-
-def _changed(task: ReadTask) -> DocumentChangedError:
-    return DocumentChangedError(
-        f"[{task.source}] expected the document whose pages were counted; found that it has "
-        "changed since; run the batch again"
-    )
+        raise changed(task.source)

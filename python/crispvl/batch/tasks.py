@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from crispvl.batch.contents import all_pages, content, content_hash
+from crispvl.batch.contents import all_pages, changed, content, content_hash
 from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, unopened_row
@@ -33,7 +33,10 @@ def opened(job: Job, found: Stored) -> ReadTask | Row:
         if isinstance(data, Path):  # it may have changed since it was found
             found = Stored(found.name, file_version(data))
         digest = content_hash(data)
-        return all_pages(found, data, digest, job.read)
+        task = all_pages(found, data, digest, job.read)
+        if isinstance(data, Path) and file_version(data) != found.version:
+            raise changed(found.name)
+        return task
     except (CrispVLError, OSError, ValueError, MemoryError) as error:
         return unopened_row(job, found, explained(error, found.name), digest)
 

@@ -58,6 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Per subcommand, its module and its line of help."""
 
+_REQUIRED = "the following arguments are required"  # as argparse says it
 _NEAR = 0.75
 """How alike a name and what may be meant by it are, of 1."""
 
@@ -146,7 +147,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser that tells where its help cannot be written, which argparse keeps to itself."""
 
     _slips: Sequence[str] = ()
-    """What looks like an option and is none: argparse would tell first what is missing."""
+    """What looks like an option and is none, told where else only missing arguments would be."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if file is sys.stdout:
@@ -157,8 +158,8 @@ class _Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         args = sys.argv[1:] if args is None else list(args)
         given = takewhile(lambda text: text.startswith("-") or self._takes_words, args)
-        long = [text for text in takewhile("--".__ne__, given) if text.startswith("--")]
-        self._slips = [text for text in long if not self._may_be_meant(text.partition("=")[0])]
+        dashed = [text for text in takewhile("--".__ne__, given) if text.startswith("-")]
+        self._slips = [text for text in dashed if not self._may_be_meant(text)]
         return super().parse_known_args(args, namespace)
 
     @property
@@ -166,12 +167,14 @@ class _Parser(argparse.ArgumentParser):
         """Whether it is a command's; the one of all commands hands on what follows a word."""
         return self._subparsers is None
 
-    def _may_be_meant(self, name: str) -> bool:
+    def _may_be_meant(self, text: str) -> bool:
+        """Whether an option may be meant: a long one by its beginning, a short one with a value."""
+        name = text.partition("=")[0] if text.startswith("--") else text[:2]
         return any(option.startswith(name) for option in self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
         """Ends with the message alone: the usage of forty options would hide it."""
-        if self._slips:
+        if self._slips and message.startswith(_REQUIRED):
             message = self._unrecognized(self._slips)
         complain(f"[{self.prog.split()[-1]}] {message}; for help, run {self.prog} --help")
         self.exit(UNUSABLE)

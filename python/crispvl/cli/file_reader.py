@@ -102,6 +102,8 @@ class FileReader:
                     outputs.done(i_file)
         if outputs.n_held:
             complain(f"{outputs.n_held} of {len(files)} documents were done already")
+        if outputs.n_failed_before:
+            complain(f"{outputs.n_failed_before} failed before; --retry-failed reads them again")
 
     def _begin(self, file: str, show_name: bool) -> None:
         if show_name:

@@ -46,6 +46,7 @@ class Outputs(ExitStack):
     Attributes:
         keeps_pages: Whether a format needs the pages of a whole document at once.
         n_failed: Pages that failed in the run that is continued, and outputs that failed.
+        n_failed_before: The former alone.
         n_held: Documents all of which is there already.
     """
 
@@ -57,6 +58,7 @@ class Outputs(ExitStack):
         self._wanted = wanted
         self.keeps_pages = not KEEP_PAGES.isdisjoint(wanted.formats)
         self.n_failed = 0
+        self.n_failed_before = 0
         self.n_held = 0
 
     def sink(self, i_file: int) -> Sink | None:
@@ -89,6 +91,7 @@ class Outputs(ExitStack):
         sink = sinks[0] if len(sinks) == 1 else SeveralSinks(sinks)
         stack.enter_context(_ended(sink))  # all are written before the first file gets its name
         self.n_failed += sink.n_failed_before
+        self.n_failed_before += sink.n_failed_before
         return sink
 
 

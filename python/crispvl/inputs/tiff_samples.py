@@ -38,7 +38,7 @@ _DIFFERENCES, _FLOAT_DIFFERENCES = 2, 3
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 
 _MOST_SAMPLES = 16
-_MOST_BYTES_PER_PIXEL = 4  # of as many pixels as an image may have; Pillow's own pictures have them
+_MOST_BYTES_PER_PIXEL = 8  # of as many pixels as an image may have: RGB and alpha of 16 bits
 _DEPTHS = {_UNSIGNED: range(1, 33), _SIGNED: (8, 16, 32), _FLOAT: (16, 32, 64)}
 
 

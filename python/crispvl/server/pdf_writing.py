@@ -73,6 +73,7 @@ class PdfWriters:
                 "[format] expected a format that this server writes; found its packages missing; "
                 "its administrator can install crispvl[ocrmypdf]",
                 "format_missing",
+                "format",
             )
         _log.warning("request %s: no PDF: %s", REQUEST_ID.get(), failure["message"])
         raise ApiError(
