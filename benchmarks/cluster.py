@@ -86,11 +86,7 @@ def cluster(n_cpus: int) -> Iterator[None]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
-    command += [
-        f"--num-cpus={n_cpus}",
-        f"--port={port}",
-        "--include-dashboard=false",
-    ]
+    command += [f"--num-cpus={n_cpus}", f"--port={port}", "--include-dashboard=false"]
     # Elsewhere than usual, so that no later program takes this cluster for one that still runs.
     command += [f"--temp-dir={tempfile.mkdtemp(prefix='ray-')}"]
     # A token that an earlier cluster left behind would shut its drivers out.

@@ -124,7 +124,7 @@ def test_a_page_that_ends_its_worker_is_recorded_and_costs_no_other(
     pdf("a.pdf", 5)
     pdf("b.pdf", 2, width=300)
     summary = run_on_this_machine(job(tmp_path, attempts=2), 2, factory=PoisonedReader)
-    assert summary.failures == {"WorkerDiedError": 1}
+    assert summary.failures.kinds == {"WorkerDiedError": 1}
     found = rows(tmp_path)
     assert [(row["page"], row["error_type"]) for row in found[:5]] == [
         (1, None),
@@ -134,8 +134,8 @@ def test_a_page_that_ends_its_worker_is_recorded_and_costs_no_other(
         (5, None),
     ]
     assert "exit code 7" in found[2]["error"]
-    assert summary.first_failures == [f"page 3: {found[2]['error']}"]
-    assert summary.first_failures[0] in list(summary.lines())
+    assert summary.failures.first == [f"page 3: {found[2]['error']}"]
+    assert summary.failures.first[0] in list(summary.lines())
     assert [row["error"] for row in found[5:]] == [None, None]
 
 
@@ -157,7 +157,7 @@ def test_an_error_that_may_be_over_is_not_asked_to_be_retried(
     reader: Any, options: dict[str, Any], tmp_path: Path, pdf: MakePdf
 ) -> None:
     pdf("a.pdf", 3)
-    assert run_on_this_machine(job(tmp_path), 1, factory=reader).failures.total() == 3
+    assert run_on_this_machine(job(tmp_path), 1, factory=reader).failures.n == 3
     assert run_on_this_machine(job(tmp_path, **options), 1, factory=NamingReader).n_read == 3
     assert texts(tmp_path) == expected(("a.pdf", 3))
     assert run_on_this_machine(job(tmp_path, **options), 1, factory=refused).n_read == 0
@@ -234,7 +234,7 @@ def test_a_worker_that_says_nothing_is_ended(tmp_path: Path, pdf: MakePdf) -> No
     pdf("a.pdf", 3)
     patient = job(tmp_path, attempts=1, page_timeout=2.0)
     summary = run_on_this_machine(patient, 1, factory=HangingReader)
-    assert summary.failures["WorkerDiedError"] >= 1
+    assert summary.failures.kinds["WorkerDiedError"] >= 1
     assert [row["page"] for row in rows(tmp_path)] == [1, 2, 3]
     assert "nothing came for 2 s" in rows(tmp_path)[1]["error"]
 
@@ -242,7 +242,7 @@ def test_a_worker_that_says_nothing_is_ended(tmp_path: Path, pdf: MakePdf) -> No
 def test_a_document_that_cannot_be_opened_is_one_row(tmp_path: Path, pdf: MakePdf) -> None:
     pdf("a.pdf", 1).with_name("b.pdf").write_bytes(b"%PDF-1.4 nothing else")
     summary = run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
-    assert summary.failures == {"DocumentError": 1}
+    assert summary.failures.kinds == {"DocumentError": 1}
     assert [(row["page"], row["n_pages"]) for row in rows(tmp_path)] == [(1, 1), (NO_PAGE, 0)]
     assert run_on_this_machine(job(tmp_path), 1, factory=refused).n_read == 0
 

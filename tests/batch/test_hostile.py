@@ -46,7 +46,7 @@ def test_a_document_that_ends_the_process_that_opens_it_is_one_row(
     pdf("deadly.pdf", 3)
     read = job(tmp_path, attempts=2)
     summary = run_on_this_machine(read, 1, factory=NamingReader, opener=dying_opener)
-    assert summary.failures == {"WorkerDiedError": 1}
+    assert summary.failures.kinds == {"WorkerDiedError": 1}
     assert [(row["page"], row["error_type"]) for row in rows(tmp_path)] == [
         (1, None),
         (2, None),
@@ -59,7 +59,7 @@ def test_a_document_that_ends_the_process_that_opens_it_is_one_row(
 def test_an_encrypted_document_is_one_row(tmp_path: Path, pdf: MakePdf) -> None:
     pdf("a.pdf", 1).with_name("locked.pdf").write_bytes(pdf_files.pdf([None], "secret"))
     summary = run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
-    assert summary.failures == {"PasswordError": 1}
+    assert summary.failures.kinds == {"PasswordError": 1}
     assert rows(tmp_path)[1]["text"] == ""
 
 
@@ -83,7 +83,7 @@ def test_links_that_lead_nowhere_or_in_a_circle_end_nothing(tmp_path: Path, pdf:
     (folder / "below").symlink_to(folder)
     summary = run_on_this_machine(job(tmp_path), 1, factory=NamingReader)
     assert [row["page"] for row in rows(tmp_path)] == [1, NO_PAGE, NO_PAGE]
-    assert summary.failures.total() == 2
+    assert summary.failures.n == 2
     (folder / "c.pdf").unlink()
     pdf("c.pdf", 2)
     assert run_on_this_machine(job(tmp_path), 1, factory=NamingReader).n_read == 2
@@ -163,7 +163,7 @@ def test_what_a_list_names_wrongly_costs_no_other(tmp_path: Path, pdf: MakePdf) 
     listed = Job(inputs=(f"@{names}",), out=str(tmp_path / "out"))
     summary = run_on_this_machine(listed, 1, factory=NamingReader)
     assert summary.n_read == 4
-    assert summary.failures.total() == 2
+    assert summary.failures.n == 2
 
 
 def test_two_runs_do_not_write_one_folder_at_once(tmp_path: Path, pdf: MakePdf) -> None:

@@ -76,7 +76,7 @@ def test_documents_and_table_may_be_in_a_bucket(
     job = Job(inputs=(bucket.format("in"),), out=bucket.format("out"), attempts=2)
     summary = engine(job, BucketReader)
     assert summary.n_read == 7
-    assert summary.failures == {"WorkerDiedError": 1, "DocumentError": 1, "PasswordError": 1}
+    assert summary.failures.kinds == {"WorkerDiedError": 1, "DocumentError": 1, "PasswordError": 1}
     assert sorted(table(job)) == [
         ("a.pdf", 1, None),
         ("a.pdf", 2, None),

@@ -59,7 +59,7 @@ def test_the_table_is_that_of_one_machine(tmp_path: Path, pdf: MakePdf, cluster:
     pdf("a.pdf", 11)
     pdf("b.pdf", 2, width=300).with_name("c.pdf").write_bytes(b"%PDF-1.4 nothing else")
     summary = run_on_ray(job(tmp_path, attempts=2), 2, PoisonedReader)
-    assert summary.failures == {"WorkerDiedError": 1, "DocumentError": 1}
+    assert summary.failures.kinds == {"WorkerDiedError": 1, "DocumentError": 1}
     clustered = rows(tmp_path)
     alone = Job(inputs=(str(tmp_path / "in"),), out=str(tmp_path / "alone"), attempts=2)
     run_on_this_machine(alone, 1, factory=PoisonedReader)
@@ -107,7 +107,7 @@ def test_a_document_that_ends_its_opener_costs_no_other(
     pdf("deadly.pdf", 2)
     pdf("c.pdf", 1).write_bytes(pdf_files.pdf([None], "secret"))
     summary = run_on_ray(job(tmp_path, attempts=2), 1, SlowReader, dying_opener)
-    assert summary.failures == {"WorkerDiedError": 1, "PasswordError": 1}
+    assert summary.failures.kinds == {"WorkerDiedError": 1, "PasswordError": 1}
     assert summary.n_read == 4
     again = run_on_ray(job(tmp_path), 1, refused, dying_opener)
     assert (again.n_read, again.n_kept_failed) == (0, 2)

@@ -143,7 +143,7 @@ def test_a_rerun_fails_as_the_first_run_while_its_documents_have_failures_on_rec
 
 def test_failures_of_other_documents_are_not_those_of_a_run(tmp_path: Path, pdf: MakePdf) -> None:
     pdf("a.pdf", 1).with_name("b.pdf").write_bytes(b"%PDF-1.4 nothing else")
-    assert run_on_this_machine(job(tmp_path), 1, factory=NamingReader).failures.total() == 1
+    assert run_on_this_machine(job(tmp_path), 1, factory=NamingReader).failures.n == 1
     only = Job(inputs=(str(tmp_path / "in" / "a.pdf"),), out=str(tmp_path / "out"))
     assert run_on_this_machine(only, 1, factory=refused).n_kept_failed == 0
     pdf("b.pdf", 1)

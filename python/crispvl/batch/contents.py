@@ -16,6 +16,7 @@ from crispvl.hub.hashing import file_sha256
 from crispvl.inputs.pipes import is_stream
 from crispvl.inputs.sources import check_there, open_source
 from crispvl.inputs.utf8 import path_name
+from crispvl.inputs.versions import file_version
 from crispvl.options import ReadOptions
 from crispvl.options.page_ranges import select_pages
 
@@ -73,6 +74,20 @@ def all_pages(found: Stored, data: Path | bytes, digest: str, options: ReadOptio
             n_pages=source.n_pages,
             pages=pages,
         )
+
+
+def refuse_changed(source: str, version: str) -> None:
+    """Makes sure of a file on a disk: it may change under the hands of who reads it.
+
+    Args:
+        source: A document of a batch; an object store's is read at once.
+        version: Its `file_version` before.
+
+    Raises:
+        DocumentChangedError: It has another one now.
+    """
+    if not is_remote(source) and file_version(source) != version:
+        raise changed(source)
 
 
 def changed(source: str) -> DocumentChangedError:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from crispvl.batch.contents import changed, content, content_hash, named
+from crispvl.batch.contents import changed, content, content_hash, named, refuse_changed
 from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, failed_row, page_row
@@ -76,14 +76,14 @@ class EnginePageReader:
 
     def _row(self, task: ReadTask, page: Page) -> Row:
         try:
-            _refuse_changed(task)
+            refuse_changed(task.source, task.version)
         except _FAILURES as error:
             return failed_row(self._job, task, page.number, error)
         return page_row(self._job, task, page)
 
     def _failed(self, task: ReadTask, pages: Iterable[int], error: Exception) -> Iterator[Row]:
         try:
-            _refuse_changed(task)  # which may be why
+            refuse_changed(task.source, task.version)  # which may be why
         except _FAILURES as change:
             error = change
         for page in sorted(pages):
@@ -114,9 +114,3 @@ def _as_it_is(task: ReadTask) -> ReadTask:
     if version != task.version and content_hash(content(task.source)) != task.document:
         raise changed(task.source)
     return replace(task, version=version)
-
-
-def _refuse_changed(task: ReadTask) -> None:
-    """A file on a disk may change under the hands of who reads it, which pages do not show."""
-    if not is_remote(task.source) and file_version(task.source) != task.version:
-        raise changed(task.source)

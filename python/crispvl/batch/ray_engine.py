@@ -97,7 +97,6 @@ def run_on_ray(
                     for told in batch["written"]:
                         written.add(pickle.loads(told))
             summary.n_read, summary.failures = written.n_rows, written.failures
-            summary.first_failures = written.first_failures
             summary.n_workers = min(len(written.readers), shares.n_workers) or shares.n_workers
         summary.n_kept_failed = ray.get(ledger.n_failed.remote())
     summary.seconds = time.monotonic() - begun

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -20,7 +19,7 @@ from crispvl.batch.parts import write_part
 from crispvl.batch.readers import ReaderFactory
 from crispvl.batch.rows import Row
 from crispvl.batch.storage import Folder, Stored
-from crispvl.batch.summary import MOST_TOLD, told_failures
+from crispvl.batch.summary import Failures
 from crispvl.batch.table import note_table
 from crispvl.batch.tasks import IsolatedOpener, Opener, Shares, still_to_do
 
@@ -149,15 +148,13 @@ class Written:
     """What parts hold that were written."""
 
     n_rows: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
+    failures: Failures = field(default_factory=Failures)
     readers: set[str] = field(default_factory=set)
     """Who read them."""
-    first_failures: list[str] = field(default_factory=list)
 
     def add(self, other: Written) -> None:
         self.n_rows += other.n_rows
-        self.failures += other.failures
-        self.first_failures = [*self.first_failures, *other.first_failures][:MOST_TOLD]
+        self.failures.add(other.failures)
         self.readers |= other.readers
 
 
@@ -170,6 +167,5 @@ class PartWriter:
     def __call__(self, batch: _Batch) -> _Batch:
         rows = [row for parcel in batch["rows"] for row in pickle.loads(parcel)]
         write_part(self._folder, rows, self._format)
-        kinds, told = told_failures(rows)
-        written = Written(len(rows), kinds, set(batch["reader"]), told)
+        written = Written(len(rows), Failures.of(rows), set(batch["reader"]))
         return {"written": [pickle.dumps(written)]}

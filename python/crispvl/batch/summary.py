@@ -3,14 +3,55 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from crispvl.batch.rows import NO_PAGE, Row
 
-MOST_TOLD = 5
+_MOST_TOLD = 5
 """Failures that are told in full."""
+
+
+@dataclass
+class Failures:
+    """Pages with an error.
+
+    Attributes:
+        kinds: How many there are of each type.
+        first: What some of them say.
+    """
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    first: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Failures:
+        """Those among rows."""
+        failed = [row for row in rows if row["error_type"] is not None]
+        told = [
+            row["error"] if row["page"] == NO_PAGE else f"page {row['page']}: {row['error']}"
+            for row in failed[:_MOST_TOLD]
+        ]
+        return cls(Counter(row["error_type"] for row in failed), told)
+
+    @property
+    def n(self) -> int:
+        """How many there are."""
+        return self.kinds.total()
+
+    def add(self, other: Failures) -> None:
+        """Counts those of other rows."""
+        self.kinds += other.kinds
+        self.first = [*self.first, *other.first][:_MOST_TOLD]
+
+    def lines(self) -> Iterator[str]:
+        """Sentences for people."""
+        for kind, n in self.kinds.most_common():
+            yield f"{n} failed: {kind}"
+        yield from self.first
+        if self.n > len(self.first):
+            yield "the others are in the table, in its column error"
 
 
 @dataclass
@@ -30,19 +71,14 @@ class Summary:
     """Pages of those that were opened."""
     n_done: int = 0
     """Of these, the ones that workers are done with; `n_read` were written."""
-    failures: Counter[str] = field(default_factory=Counter)
-    """Pages with an error, by its kind."""
-    first_failures: list[str] = field(default_factory=list)
-    """What some of them say."""
+    failures: Failures = field(default_factory=Failures)
     seconds: float = 0.0
     n_workers: int = 1
 
     def add(self, rows: list[Row]) -> None:
         """Counts rows that were written."""
         self.n_read += len(rows)
-        kinds, told = told_failures(rows)
-        self.failures += kinds
-        self.first_failures = [*self.first_failures, *told][:MOST_TOLD]
+        self.failures.add(Failures.of(rows))
 
     @property
     def pages_per_second(self) -> float:
@@ -65,7 +101,7 @@ class Summary:
             "n_read": self.n_read,
             "n_kept": self.n_kept,
             "n_kept_failed": self.n_kept_failed,
-            "failures": dict(self.failures),
+            "failures": dict(self.failures.kinds),
             "seconds": self.seconds,
             "n_workers": self.n_workers,
             "pages_per_second": self.pages_per_second,
@@ -89,18 +125,4 @@ class Summary:
                 yield f"{cost:.4f} per 1000 pages"
         if self.n_kept_failed:
             yield f"{self.n_kept_failed} failed before; --retry-failed reads them again"
-        for kind, n in self.failures.most_common():
-            yield f"{n} failed: {kind}"
-        yield from self.first_failures
-        if self.failures.total() > len(self.first_failures):
-            yield "the others are in the table, in its column error"
-
-
-def told_failures(rows: list[Row]) -> tuple[Counter[str], list[str]]:
-    """Counts rows with an error by its kind, and tells of the first ones."""
-    failed = [row for row in rows if row["error_type"] is not None]
-    told = [
-        row["error"] if row["page"] == NO_PAGE else f"page {row['page']}: {row['error']}"
-        for row in failed[:MOST_TOLD]
-    ]
-    return Counter(row["error_type"] for row in failed), told
+        yield from self.failures.lines()

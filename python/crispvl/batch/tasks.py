@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from crispvl.batch.contents import all_pages, changed, content, content_hash
+from crispvl.batch.contents import all_pages, content, content_hash, refuse_changed
 from crispvl.batch.documents import Parcel, ReadTask
 from crispvl.batch.job import Job
 from crispvl.batch.rows import Row, unopened_row
@@ -34,8 +34,7 @@ def opened(job: Job, found: Stored) -> ReadTask | Row:
             found = Stored(found.name, file_version(data))
         digest = content_hash(data)
         task = all_pages(found, data, digest, job.read)
-        if isinstance(data, Path) and file_version(data) != found.version:
-            raise changed(found.name)
+        refuse_changed(found.name, found.version)
         return task
     except (CrispVLError, OSError, ValueError, MemoryError) as error:
         return unopened_row(job, found, explained(error, found.name), digest)

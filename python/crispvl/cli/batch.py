@@ -134,12 +134,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         for told in summary.lines(args.price):
             tell(told)
-    return SOME_FAILED if summary.failures or summary.n_kept_failed else DONE
+    return SOME_FAILED if summary.failures.n or summary.n_kept_failed else DONE
 
 
 def _tell_model(job: Job, summary: Summary) -> None:
     """Says what the bundled model is where it read a page: workers are silent."""
-    if job.model is None and summary.n_read > summary.failures.total():
+    if job.model is None and summary.n_read > summary.failures.n:
         bundled.announce()
 
 

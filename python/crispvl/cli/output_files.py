@@ -45,8 +45,8 @@ class Outputs(ExitStack):
 
     Attributes:
         keeps_pages: Whether a format needs the pages of a whole document at once.
-        n_failed: Pages that failed in the run that is continued, and outputs that failed.
-        n_failed_before: The former alone.
+        n_failed: Outputs that could not be written.
+        n_failed_before: Pages that failed in the run that is continued.
         n_held: Documents all of which is there already.
     """
 
@@ -90,7 +90,6 @@ class Outputs(ExitStack):
         ]  # fmt: skip
         sink = sinks[0] if len(sinks) == 1 else SeveralSinks(sinks)
         stack.enter_context(_ended(sink))  # all are written before the first file gets its name
-        self.n_failed += sink.n_failed_before
         self.n_failed_before += sink.n_failed_before
         return sink
 

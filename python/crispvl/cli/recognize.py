@@ -136,7 +136,8 @@ def _read(
         with ProgressLine(len(files), shown) as line, opened as sinks:
             reader = FileReader(ocr, options, args.prompt, line, len(files) > 1 and not shown)
             reader.read(files, sinks)
-    return SOME_FAILED if reader.n_failed + sinks.n_failed else DONE
+    n_failed = reader.n_failed + sinks.n_failed + sinks.n_failed_before
+    return SOME_FAILED if n_failed else DONE
 
 
 def _is_folder(name: str) -> bool:

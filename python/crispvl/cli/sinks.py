@@ -75,13 +75,16 @@ class TextSink(Sink):
         self._within_line = False
 
     def text(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
-        self._within_line = not text.endswith("\n")
+        self._put(text)
 
     def document(self, document: Document) -> None:
         if self._within_line:
-            self.text("\n")
+            self._put("\n")
+
+    def _put(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+        self._within_line = not text.endswith("\n")
 
 
 class MarkdownSink(TextSink):
@@ -95,12 +98,11 @@ class MarkdownSink(TextSink):
         """Waits for the page: its Markdown is known when all of it is."""
 
     def page(self, source: str, page: Page) -> None:
-        super().text((PAGE_BREAK if self._n_pages else "") + page.marked_text)
+        self._put((PAGE_BREAK if self._n_pages else "") + page.marked_text)
         self._n_pages += 1
 
     def document(self, document: Document) -> None:
-        if self._within_line:
-            super().text("\n")
+        super().document(document)
         self._n_pages = 0
 
 

@@ -99,22 +99,16 @@ def open_checkpoint(model: str | Path) -> CheckpointFiles:
         FileNotFoundError: No such folder, and no hub name.
         ModelFileError: A file instead of a folder, no huggingface_hub, or a failed download.
     """
-    folder = Path(model)
-    if str(model) and folder.is_dir():
-        folder = folder.resolve()
-        return CheckpointFiles(folder, folder.name, "")
-    if str(model) and folder.exists():
+    name, folder = str(model), Path(model)
+    if not (name and folder.exists()):  # Path("") is the current folder
+        return _download(name)
+    if not folder.is_dir():
         raise ModelFileError(
             f"[{folder.name}] expected a checkpoint folder; found a file; "
             "give the folder that holds config.json and the weights"
         )
-    name = str(model)
-    if not _HUB_NAME.fullmatch(name):
-        raise FileNotFoundError(
-            f"[convert] expected a checkpoint folder or a hub name like 'organisation/model'; "
-            f"found nothing at '{name}'; check the path"
-        )
-    return _download(name)
+    folder = folder.resolve()
+    return CheckpointFiles(folder, folder.name, "")
 
 
 @contextmanager
@@ -139,6 +133,11 @@ def reported_damage(files: CheckpointFiles) -> Iterator[None]:
 
 
 def _download(name: str) -> CheckpointFiles:
+    if not _HUB_NAME.fullmatch(name):
+        raise FileNotFoundError(
+            f"[convert] expected a checkpoint folder or a hub name like 'organisation/model'; "
+            f"found nothing at '{name}'; check the path"
+        )
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
