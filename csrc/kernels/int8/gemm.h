@@ -1,17 +1,16 @@
-// Y = X W^T for bytes: 6 rows by 32 or 16 outputs stay in registers while quads of inputs stream
-// by. Compiled once per instruction set.
+// Y = X W^T for bytes: the sums of a few rows by 32, 16 or 8 outputs stay in registers while quads
+// of inputs stream by. Compiled once per instruction set.
 #pragma once
 
 #include "kernels/int8/formats.h"
+#include "kernels/int8/multiply.h"
 #include "kernels/int8/quantise.h"
 #include "kernels/simd/math.h"
 
 namespace crispvl::kernels {
 namespace {
 
-constexpr int kRows = 6;                            // rows of x in a register block
-constexpr int kPanels = 2;                          // of 16 outputs: a block of the rounded result
-constexpr int kPanelsAtOnce = kSumsAtOnce / kRows;  // in a register block
+constexpr int kPanels = 2;       // of 16 outputs: a block of the rounded result
 constexpr int64_t kGroup = 384;  // rows that meet a pair of panels before the next pair
 
 // Two panels, and with swiglu two more.

@@ -3,15 +3,17 @@
 #pragma once
 
 #include "kernels/int8/formats.h"
+#include "kernels/int8/multiply.h"
 #include "kernels/simd/math.h"
 
 namespace crispvl::kernels {
 namespace {
 
-constexpr int kTokens = 24;                              // rows of x in one pass over W
-constexpr int kTokensAtOnce = kSumsAtOnce >= 8 ? 8 : 4;  // of which a register block holds
-constexpr int64_t kChunk = 256;                          // inputs
-constexpr int kSecondCache = 2;                          // where prefetched weights go
+constexpr int kTokens = 24;  // rows of x in one pass over W
+constexpr int kTokensAtOnce =
+    kRows * kPanelsAtOnce >= 8 ? 8 : 4;  // of which a register block holds
+constexpr int64_t kChunk = 256;          // inputs
+constexpr int kSecondCache = 2;          // where prefetched weights go
 
 // Sums of 16 outputs for every token.
 using Totals = Floats[kTokens];

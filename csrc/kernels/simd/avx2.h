@@ -313,45 +313,5 @@ inline Floats low_halves(Bits words) {
     return widen_f16(low_halves_of(words & splat_word(0xffff)));
 }
 
-#if !defined(__AVXVNNI__)  // else simd/vnni.h
-
-// Pairs of products are summed in 16 bits while there is room: a product with 4, 5 or 6 bits is
-// below 2^11, 2^12 or 2^13. With 8 bits there is none, so weights become magnitudes up to 128 and x
-// takes their signs.
-struct Weights {
-    Bits magnitudes, signs;
-};
-template <int kBits>
-inline Weights weights(Bits bytes) {
-    if (kBits != 8) return {bytes, bytes};
-    const Bits values = bytes ^ splat_byte(-128);
-    return {{_mm256_abs_epi8(values.low), _mm256_abs_epi8(values.high)}, values};
-}
-constexpr bool kDotKeepsOffset = false;
-template <int kBits>
-constexpr int kQuadsAtOnce = kBits == 8 ? 1 : 128 >> kBits;
-inline Bits open_sums(Bits /*sums*/) {
-    return splat_word(0);
-}
-inline Bits close_sums(Bits sums, Bits opened) {
-    const __m256i ones = _mm256_set1_epi16(1);
-    Bits closed = add_words(
-        sums, {_mm256_madd_epi16(opened.low, ones), _mm256_madd_epi16(opened.high, ones)});
-    // Added up here and now: GCC would otherwise gather the terms of a whole block first, on the
-    // stack.
-    asm("" : "+x"(closed.low), "+x"(closed.high));
-    return closed;
-}
-template <int kBits>
-inline Bits dot(Bits opened, Weights w, Bits x) {
-    if (kBits == 8) {
-        x = {_mm256_sign_epi8(x.low, w.signs.low), _mm256_sign_epi8(x.high, w.signs.high)};
-    }
-    return {_mm256_add_epi16(opened.low, _mm256_maddubs_epi16(w.magnitudes.low, x.low)),
-            _mm256_add_epi16(opened.high, _mm256_maddubs_epi16(w.magnitudes.high, x.high))};
-}
-
-#endif
-
 }  // namespace
 }  // namespace crispvl::kernels

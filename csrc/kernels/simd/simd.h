@@ -12,4 +12,6 @@
 #include "kernels/simd/vnni.h"
 #elif defined(__ARM_FEATURE_DOTPROD)
 #include "kernels/simd/arm_dot.h"
+#elif defined(__AVX2__)
+#include "kernels/simd/byte_pairs.h"
 #endif

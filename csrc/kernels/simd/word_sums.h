@@ -1,6 +1,6 @@
 // What products of bytes have in common where one instruction sums four of them into a word, which
-// never overflows: vnni.h, arm_dot.h. simd/avx2.h has the same names for instructions that sum in
-// 16 bits.
+// never overflows: vnni.h, arm_dot.h. byte_pairs.h has the same names for an instruction that sums
+// in 16 bits.
 #pragma once
 
 namespace crispvl::kernels {
