@@ -5,10 +5,10 @@
         --transformers-python PYTHON --checkpoint DIR --log results.jsonl --plot results.svg
 
 The peer's Python has llama-cpp-python, built with native flags; another has torch and
-transformers, a third, `--openvino-python`, OpenVINO, which encodes alone. Each run of a side is a
-process of its own and one line of the log, so that a measurement can be made in parts: report.py
-shows all lines together, without those of runs that other programs disturbed. The ratios are what
-to quote: absolute times are the machine's.
+transformers, a third, `--openvino-python`, OpenVINO and its GenAI, which read a page part by part.
+Each run of a side is a process of its own and one line of the log, so that a measurement can be
+made in parts: report.py shows all lines together, without those of runs that other programs
+disturbed. The ratios are what to quote: absolute times are the machine's.
 """
 
 from __future__ import annotations
@@ -33,9 +33,7 @@ HERE = Path(__file__).resolve().parent
 def command(side: str, args: argparse.Namespace) -> list[str]:
     """How a side is started; the work of several pages at a time is ours alone."""
     kinds = work.read_work(args.work)
-    if side in report.OPENVINO:
-        kinds = {name: kind for name, kind in kinds.items() if kind[0] == work.ENCODE}
-    elif side != report.OURS:
+    if side != report.OURS:
         kinds = {name: kind for name, kind in kinds.items() if kind[0] != work.PAGES}
     python, script, model, *more = {
         report.OURS: (sys.executable, "crispvl_side.py", args.text),
@@ -93,7 +91,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("mmproj", help="its projector, GGUF")
     parser.add_argument("--peer-python", metavar="PYTHON", help="with llama-cpp-python")
     parser.add_argument("--transformers-python", metavar="PYTHON", help="with transformers")
-    parser.add_argument("--openvino-python", metavar="PYTHON", help="with openvino, nncf and gguf")
+    parser.add_argument(
+        "--openvino-python", metavar="PYTHON", help="with openvino-genai, nncf and gguf"
+    )
     parser.add_argument("--checkpoint", metavar="DIR", help="what transformers loads")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
@@ -127,8 +127,7 @@ def main() -> None:
     sides = [report.OURS]
     sides += [report.LLAMA] if args.peer_python else []
     sides += [report.TRANSFORMERS] if args.transformers_python else []
-    if args.openvino_python and work.ENCODE in work.read_work(args.work):
-        sides += report.OPENVINO
+    sides += report.OPENVINO if args.openvino_python else []
     lines = []
     for i in range(args.runs):
         for side in sides:

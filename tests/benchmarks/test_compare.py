@@ -59,14 +59,17 @@ def test_a_file_that_is_not_there_is_refused(pair: list[str], capsys: Capture) -
     assert "there is no 'nowhere.gguf'" in capsys.readouterr().err
 
 
-def test_only_our_side_is_asked_for_several_pages(pair: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("side", "option"), [("llama.cpp", "--peer-python"), ("OpenVINO int8", "--openvino-python")]
+)
+def test_only_our_side_is_asked_for_several_pages(side: str, option: str, pair: list[str]) -> None:
     import compare
 
-    args = compare.parse([*pair, "--work", "page,pages-16", "--peer-python", "peer"])
-    assert compare.command("crispvl", args)[-1] == "page,pages-16"
-    theirs = compare.command("llama.cpp", args)
+    args = compare.parse([*pair, "--work", "encode,page,pages-16", option, "peer"])
+    assert compare.command("crispvl", args)[-1] == "encode,page,pages-16"
+    theirs = compare.command(side, args)
     assert theirs[0] == "peer"
-    assert theirs[-1] == "page"
+    assert theirs[-1] == "encode,page"
 
 
 def test_a_side_that_fails_ends_with_its_last_words(pair: list[str], tmp_path: Path) -> None:
