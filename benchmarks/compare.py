@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""crispvl, llama.cpp, transformers and OpenVINO on the same work: runs in turn, medians, ratios.
+"""crispvl and other engines on the same work: runs in turn, medians, ratios.
 
     python benchmarks/compare.py TEXT.gguf MMPROJ.gguf --peer-python PYTHON \
         --transformers-python PYTHON --checkpoint DIR --log results.jsonl --plot results.svg
 
-The peer's Python has llama-cpp-python, built with native flags; another has torch and
-transformers, a third, `--openvino-python`, OpenVINO and its GenAI, which read a page part by part.
-Each run of a side is a process of its own and one line of the log, so that a measurement can be
-made in parts: report.py shows all lines together, without those of runs that other programs
-disturbed. The ratios are what to quote: absolute times are the machine's.
+The others are llama.cpp, ik_llama.cpp, transformers and OpenVINO. The peer's Python has
+llama-cpp-python, built with native flags; another has torch and transformers, a third,
+`--openvino-python`, OpenVINO and its GenAI, which read a page part by part, a fourth,
+`--ik-python`, ik-llama-cpp-python, for text alone. Each run of a side is a process of its own and
+one line of the log, so that a measurement can be made in parts: report.py shows all lines together,
+without those of runs that other programs disturbed. The ratios are what to quote: absolute times
+are the machine's.
 """
 
 from __future__ import annotations
@@ -29,15 +31,25 @@ import work
 
 HERE = Path(__file__).resolve().parent
 
+Kinds = dict[str, tuple[str, int]]
+"""What `work.read_work` returns."""
+
+
+def asked_of(side: str, kinds: Kinds) -> Kinds:
+    """The work of a side: pages together are ours alone, and one side has no encoder."""
+    if side == report.OURS:
+        return kinds
+    left_out = {work.PAGES} | ({work.ENCODE, work.PAGE} if side == report.IK_LLAMA else set())
+    return {name: kind for name, kind in kinds.items() if kind[0] not in left_out}
+
 
 def command(side: str, args: argparse.Namespace) -> list[str]:
-    """How a side is started; the work of several pages at a time is ours alone."""
-    kinds = work.read_work(args.work)
-    if side != report.OURS:
-        kinds = {name: kind for name, kind in kinds.items() if kind[0] != work.PAGES}
+    """How a side is started."""
+    kinds = asked_of(side, work.read_work(args.work))
     python, script, model, *more = {
         report.OURS: (sys.executable, "crispvl_side.py", args.text),
         report.LLAMA: (args.peer_python, "llamacpp_side.py", args.text),
+        report.IK_LLAMA: (args.ik_python, "ik_llama_side.py", args.text),
         report.TRANSFORMERS: (args.transformers_python, "transformers_side.py", args.checkpoint),
         **{
             name: (args.openvino_python, "openvino_side.py", args.text, "--kind", kind)
@@ -90,6 +102,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("text", help="text model, GGUF")
     parser.add_argument("mmproj", help="its projector, GGUF")
     parser.add_argument("--peer-python", metavar="PYTHON", help="with llama-cpp-python")
+    parser.add_argument("--ik-python", metavar="PYTHON", help="with ik-llama-cpp-python")
     parser.add_argument("--transformers-python", metavar="PYTHON", help="with transformers")
     parser.add_argument(
         "--openvino-python", metavar="PYTHON", help="with openvino-genai, nncf and gguf"
@@ -126,8 +139,11 @@ def main() -> None:
     args = parse()
     sides = [report.OURS]
     sides += [report.LLAMA] if args.peer_python else []
+    sides += [report.IK_LLAMA] if args.ik_python else []
     sides += [report.TRANSFORMERS] if args.transformers_python else []
     sides += report.OPENVINO if args.openvino_python else []
+    kinds = work.read_work(args.work)
+    sides = [side for side in sides if asked_of(side, kinds)]
     lines = []
     for i in range(args.runs):
         for side in sides:

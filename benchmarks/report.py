@@ -16,7 +16,7 @@ from typing import Any
 
 import work
 
-OURS, LLAMA, TRANSFORMERS = "crispvl", "llama.cpp", "transformers"
+OURS, LLAMA, IK_LLAMA, TRANSFORMERS = "crispvl", "llama.cpp", "ik_llama.cpp", "transformers"
 GGML = "ggml's kernels"
 """crispvl without its own ones; see kernels.py."""
 OPENVINO = {
@@ -25,7 +25,7 @@ OPENVINO = {
     "OpenVINO int8": "int8",
 }
 """Sides of openvino_side.py, and what it calls them."""
-PEERS = (LLAMA, TRANSFORMERS, *OPENVINO, GGML)
+PEERS = (LLAMA, IK_LLAMA, TRANSFORMERS, *OPENVINO, GGML)
 _KINDS = (work.ENCODE, work.PREFILL, work.DECODE, work.PAGE, work.PAGES, work.LOAD, work.PEAK)
 _MORE_IS_BETTER = (work.PREFILL, work.DECODE, work.PAGES)
 

@@ -72,6 +72,15 @@ def test_only_our_side_is_asked_for_several_pages(side: str, option: str, pair: 
     assert theirs[-1] == "encode,page"
 
 
+def test_a_side_without_an_encoder_gets_the_work_of_the_text_model(pair: list[str]) -> None:
+    import compare
+
+    args = compare.parse([*pair, "--work", "encode,prefill-512,decode-1,page", "--ik-python", "ik"])
+    theirs = compare.command("ik_llama.cpp", args)
+    assert theirs[0] == "ik"
+    assert theirs[-1] == "prefill-512,decode-1"
+
+
 def test_a_side_that_fails_ends_with_its_last_words(pair: list[str], tmp_path: Path) -> None:
     import compare
 
