@@ -4,6 +4,9 @@
 
 #include "kernels/int8/formats.h"
 #include "kernels/int8/multiply.h"
+#if defined(CRISPVL_BYTE_PAIRS)
+#include "kernels/int8/dot_rows.h"
+#endif
 #include "kernels/simd/math.h"
 
 namespace crispvl::kernels {
@@ -72,6 +75,15 @@ template <typename Format>
 struct Quantised {
     static void product(const RowsJob& job, RowGroup group, int64_t first, int64_t n_tokens,
                         Totals& totals) {
+#if defined(CRISPVL_BYTE_PAIRS)
+        if (n_tokens <= kMostDotRows) {
+            return with_count(n_tokens, [&](auto n) {
+                if constexpr (decltype(n)::value <= kMostDotRows) {
+                    row_by_row<decltype(n)::value>(job, group, first, totals);
+                }
+            });
+        }
+#endif
         const uint8_t* next = group.rows[0] + kPanelOutputs * job.row_bytes;
         for (int t = 0; t < n_tokens; ++t) totals[t] = splat(0.0f);
         PanelChunk room;
@@ -91,6 +103,21 @@ struct Quantised {
             }
         }
     }
+
+#if defined(CRISPVL_BYTE_PAIRS)
+private:
+    template <int n>
+    static void row_by_row(const RowsJob& job, const RowGroup& group, int64_t first,
+                           Totals& totals) {
+        alignas(64) float sums[n][kPanelOutputs];
+        const QuantisedBlock* x[n];
+        for (int t = 0; t < n; ++t) x[t] = quantised_row(job.x, job.n_in, first + t);
+        for (int i = 0; i < kPanelOutputs; ++i) {
+            dot_quantised_row<Format, n>(group.rows[i], job.n_in, x, &sums[0][i]);
+        }
+        for (int t = 0; t < n; ++t) totals[t] = load(sums[t]);
+    }
+#endif
 };
 
 // The panel that a group of rows was packed to.

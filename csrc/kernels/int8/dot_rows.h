@@ -1,0 +1,191 @@
+// Rows of W, each by itself, times one or two rows of x (AVX2 without VNNI): where so few rows
+// share it, laying out a panel would take longer than the products.
+//
+// 32 weights at a time become a register of bytes in the order of their inputs, unsigned but for 8
+// bits. Layouts: ggml-common.h of ggml.
+#pragma once
+
+#include "kernels/int8/formats.h"
+
+namespace crispvl::kernels {
+namespace {
+
+constexpr int64_t kMostDotRows = 2;    // of x
+constexpr int64_t kBytesAhead = 4096;  // in W, by measurement
+
+inline __m256i load_32(const uint8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline float half_at(const uint8_t* p) {
+    return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(load_as<uint16_t>(p))));
+}
+inline __m256i low_nibbles_of(__m256i x) {
+    return _mm256_and_si256(x, _mm256_set1_epi8(0x0f));
+}
+inline __m256i high_nibbles_of(__m256i x) {
+    return low_nibbles_of(_mm256_srli_epi16(x, 4));
+}
+// Sixteen bytes: their low nibbles, then the high ones.
+inline __m256i both_nibbles(const uint8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return low_nibbles_of(_mm256_set_m128i(_mm_srli_epi16(bytes, 4), bytes));
+}
+// 0x10 where bit i of the word at `p` is set, for byte i.
+inline __m256i fifth_bits(const uint8_t* p) {
+    const __m256i bytes = _mm256_shuffle_epi8(
+        _mm256_set1_epi32(load_as<int32_t>(p)),
+        _mm256_set_epi64x(0x0303030303030303, 0x0202020202020202, 0x0101010101010101, 0));
+    const __m256i bit = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
+    const __m256i is_set = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit);
+    return _mm256_and_si256(is_set, _mm256_set1_epi8(0x10));
+}
+
+// The sums of one row of W times n rows of x, in lanes and apart.
+template <typename Traits, int n>
+class RowSums {
+public:
+    explicit RowSums(const QuantisedBlock* const (&x)[n]) : x_(x) {}
+
+    // Adds the weights of block `i` of x, with the scales of its halves.
+    inline void add(int64_t i, __m256i weights, float first, float second, float minimum) {
+        const HalfWeights w = dot_weights(weights);
+#pragma GCC unroll 2
+        for (int t = 0; t < n; ++t) {
+            const QuantisedBlock& x = x_[t][i];
+            const __m256i values = load_32(reinterpret_cast<const uint8_t*>(x.values));
+            const __m256i sums = half_closed(
+                _mm256_setzero_si256(), half_dot<Traits::kBits>(_mm256_setzero_si256(), w, values));
+            lanes_[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums),
+                                        scales(first * x.scale, second * x.scale), lanes_[t]);
+            if (Traits::kMinima) {
+                apart_[t] += minimum * x.sum;
+            } else if (Traits::kBits < 8) {
+                apart_[t] += offset(x, first, second);
+            }
+        }
+    }
+    inline float total(int t) const { return apart_[t] + sum_of({lanes_[t], _mm256_setzero_ps()}); }
+
+private:
+    static inline HalfWeights dot_weights(__m256i bytes) {
+        if (Traits::kBits < 8) return half_weights<Traits::kBits>(bytes);
+        return {_mm256_abs_epi8(bytes), bytes};
+    }
+    static inline __m256 scales(float first, float second) {
+        if (Traits::kQuads == kBlockQuads) return _mm256_set1_ps(first);
+        return _mm256_set_m128(_mm_set1_ps(second), _mm_set1_ps(first));
+    }
+    // What weights that are too large by half their range add too much, negated.
+    static inline float offset(const QuantisedBlock& x, float first, float second) {
+        constexpr float kHalfRange = static_cast<float>(1 << (Traits::kBits - 1));
+        if (Traits::kQuads == kBlockQuads) return -kHalfRange * first * x.sum;
+        const float sums = first * static_cast<float>(x.half_starts[0]) +
+                           second * static_cast<float>(x.half_starts[1]);
+        return kHalfRange / 128.0f * x.scale * sums;  // starts are -128 times the sums
+    }
+
+    const QuantisedBlock* const (&x_)[n];
+    __m256 lanes_[n] = {};
+    float apart_[n] = {};
+};
+
+// add_block: adds one block of W, whose first inputs meet block `i` of x.
+
+template <int n>
+inline void add_block(Q8_0, const uint8_t* block, int64_t i, RowSums<Q8_0, n>& sums) {
+    const float scale = half_at(block);
+    sums.add(i, load_32(block + 2), scale, scale, 0.0f);
+}
+
+template <bool kFifthBit, bool kHasMinima, int n>
+inline void add_block(Nibbles<kFifthBit, kHasMinima>, const uint8_t* block, int64_t i,
+                      RowSums<Nibbles<kFifthBit, kHasMinima>, n>& sums) {
+    using Format = Nibbles<kFifthBit, kHasMinima>;
+    const float scale = half_at(block);
+    __m256i weights = both_nibbles(block + Format::kLow);
+    if (kFifthBit) weights = _mm256_or_si256(weights, fifth_bits(block + Format::kHigh));
+    sums.add(i, weights, scale, scale, kHasMinima ? half_at(block + 2) : 0.0f);
+}
+
+// The scales and minima of the eight parts of a K block, times the whole block's.
+struct PartScales {
+    alignas(32) float scales[8], minima[8];
+
+    explicit PartScales(const uint8_t* block) {
+        const uint32_t low = load_as<uint32_t>(block + 4), middle = load_as<uint32_t>(block + 8),
+                       high = load_as<uint32_t>(block + 12);
+        const auto joined = [](uint32_t nibbles, uint32_t with_top) {
+            return (nibbles & 0x0f0f0f0f) | (with_top >> 2 & 0x30303030);
+        };
+        put(scales, half_at(block), low & 0x3f3f3f3f, joined(high, low));
+        put(minima, -half_at(block + 2), middle & 0x3f3f3f3f, joined(high >> 4, middle));
+    }
+
+private:
+    static inline void put(float* to, float of_all, uint32_t first, uint32_t last) {
+        const __m128i bytes =
+            _mm_set_epi32(0, 0, static_cast<int32_t>(last), static_cast<int32_t>(first));
+        const __m256 parts = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+        _mm256_store_ps(to, _mm256_mul_ps(parts, _mm256_set1_ps(of_all)));
+    }
+};
+
+template <bool kFifthBit, int n>
+inline void add_block(NibblesK<kFifthBit>, const uint8_t* block, int64_t i,
+                      RowSums<NibblesK<kFifthBit>, n>& sums) {
+    using Format = NibblesK<kFifthBit>;
+    const PartScales of(block);
+    const __m256i fifth = _mm256_set1_epi8(0x10);
+    __m256i bits = kFifthBit ? load_32(block + Format::kHigh) : _mm256_setzero_si256();
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+        const __m256i both = load_32(block + Format::kLow + 32 * j);
+        __m256i low = low_nibbles_of(both), high = high_nibbles_of(both);
+        if (kFifthBit) {  // the lowest two bits left belong to these two parts
+            low = _mm256_or_si256(low, _mm256_and_si256(_mm256_slli_epi16(bits, 4), fifth));
+            high = _mm256_or_si256(high, _mm256_and_si256(_mm256_slli_epi16(bits, 3), fifth));
+            bits = _mm256_srli_epi16(bits, 2);
+        }
+        const int first = 2 * j, second = first + 1;
+        sums.add(i + first, low, of.scales[first], of.scales[first], of.minima[first]);
+        sums.add(i + second, high, of.scales[second], of.scales[second], of.minima[second]);
+    }
+}
+
+template <int n>
+inline void add_block(Q6_K, const uint8_t* block, int64_t i, RowSums<Q6_K, n>& sums) {
+    const float scale = half_at(block + 208);
+    const int8_t* parts = reinterpret_cast<const int8_t*>(block + 192);
+    const __m256i top = _mm256_set1_epi8(0x30);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+        const __m256i both[2] = {load_32(block + 64 * half), load_32(block + 64 * half + 32)};
+        __m256i pairs = load_32(block + 128 + 32 * half);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; ++j) {
+            const __m256i low = j < 2 ? low_nibbles_of(both[j]) : high_nibbles_of(both[j - 2]);
+            const __m256i high = _mm256_and_si256(_mm256_slli_epi16(pairs, 4), top);
+            pairs = _mm256_srli_epi16(pairs, 2);
+            const int i_block = 4 * half + j;
+            sums.add(i + i_block, _mm256_or_si256(low, high),
+                     scale * static_cast<float>(parts[2 * i_block]),
+                     scale * static_cast<float>(parts[2 * i_block + 1]), 0.0f);
+        }
+    }
+}
+
+// sums[t * kPanelOutputs] = a row of W times row t of x.
+template <typename Format, int n>
+void dot_quantised_row(const uint8_t* row, int64_t n_in, const QuantisedBlock* const (&x)[n],
+                       float* sums) {
+    RowSums<Format, n> of_row(x);
+    for (int64_t i = 0; i < n_in; i += Format::kInputs) {
+        for (int64_t b = 0; b < Format::kBytes; b += 64) __builtin_prefetch(row + kBytesAhead + b);
+        add_block(Format{}, row, i / kQuantBlock, of_row);
+        row += Format::kBytes;
+    }
+    for (int t = 0; t < n; ++t) sums[t * kPanelOutputs] = of_row.total(t);
+}
+
+}  // namespace
+}  // namespace crispvl::kernels
