@@ -305,8 +305,9 @@ inline Floats widen_bf16(Halves halves) {
             _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))};
 }
 inline Halves load_halves_first(int64_t n, const void* p) {
+    if (n >= 16) return load_halves(p);
     uint16_t all[16] = {};
-    if (n > 0) std::memcpy(all, p, static_cast<size_t>(n < 16 ? n : 16) * sizeof all[0]);
+    if (n > 0) std::memcpy(all, p, static_cast<size_t>(n) * sizeof all[0]);
     return load_halves(all);
 }
 inline Floats low_halves(Bits words) {

@@ -63,6 +63,7 @@ inline Halves load_halves(const void* p) {
     return {vld1q_u16(halves), vld1q_u16(halves + 8)};
 }
 inline Halves load_halves_first(int64_t n, const void* p) {
+    if (n >= 16) return load_halves(p);
     uint16_t all[16] = {};
     if (n > 0) std::memcpy(all, p, bytes_of_first(n, sizeof all[0]));
     return load_halves(all);
