@@ -10,7 +10,6 @@
 namespace crispvl::kernels {
 namespace {
 
-constexpr int64_t kMostDotRows = 2;    // of x
 constexpr int64_t kBytesAhead = 4096;  // in W, by measurement
 
 inline __m256i load_32(const uint8_t* p) {
@@ -48,7 +47,8 @@ public:
 
     // Adds the weights of block `i` of x, with the scales of its halves.
     inline void add(int64_t i, __m256i weights, float first, float second, float minimum) {
-        const HalfWeights w = dot_weights(weights);
+        const HalfWeights w =
+            Traits::kBits == 8 ? signed_weights(weights) : half_weights<Traits::kBits>(weights);
 #pragma GCC unroll 2
         for (int t = 0; t < n; ++t) {
             const QuantisedBlock& x = x_[t][i];
@@ -67,10 +67,6 @@ public:
     inline float total(int t) const { return apart_[t] + sum_of({lanes_[t], _mm256_setzero_ps()}); }
 
 private:
-    static inline HalfWeights dot_weights(__m256i bytes) {
-        if (Traits::kBits < 8) return half_weights<Traits::kBits>(bytes);
-        return {_mm256_abs_epi8(bytes), bytes};
-    }
     static inline __m256 scales(float first, float second) {
         if (Traits::kQuads == kBlockQuads) return _mm256_set1_ps(first);
         return _mm256_set_m128(_mm_set1_ps(second), _mm_set1_ps(first));
@@ -185,6 +181,18 @@ void dot_quantised_row(const uint8_t* row, int64_t n_in, const QuantisedBlock* c
         row += Format::kBytes;
     }
     for (int t = 0; t < n; ++t) sums[t * kPanelOutputs] = of_row.total(t);
+}
+
+// totals[t] = a group of rows of W times row `first` + t of x.
+template <typename Format, int n>
+void dot_group(const RowsJob& job, const RowGroup& group, int64_t first, Floats* totals) {
+    alignas(64) float sums[n][kPanelOutputs];
+    const QuantisedBlock* x[n];
+    for (int t = 0; t < n; ++t) x[t] = quantised_row(job.x, job.n_in, first + t);
+    for (int i = 0; i < kPanelOutputs; ++i) {
+        dot_quantised_row<Format, n>(group.rows[i], job.n_in, x, &sums[0][i]);
+    }
+    for (int t = 0; t < n; ++t) totals[t] = load(sums[t]);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // y = W x for a few rows of x. The work is reading W: 16 of its rows at a time are unpacked into a
-// panel in the nearest cache, chunk by chunk, for all rows of x. Compiled once per instruction set.
+// panel in the nearest cache, chunk by chunk, for all rows of x; or, for one or two of them on
+// AVX2, multiplied as they are. Compiled once per instruction set.
 #pragma once
 
 #include "kernels/int8/formats.h"
@@ -12,11 +13,11 @@
 namespace crispvl::kernels {
 namespace {
 
-constexpr int kTokens = 24;  // rows of x in one pass over W
-constexpr int kTokensAtOnce =
-    kRows * kPanelsAtOnce >= 8 ? 8 : 4;  // of which a register block holds
-constexpr int64_t kChunk = 256;          // inputs
-constexpr int kSecondCache = 2;          // where prefetched weights go
+constexpr int kTokens = 24;      // rows of x in one pass over W
+constexpr int64_t kChunk = 256;  // inputs
+constexpr int kSecondCache = 2;  // where prefetched weights go
+// Rows of x whose sums with one panel a register block holds.
+constexpr int kTokensAtOnce = kRows * kPanelsAtOnce >= 8 ? 8 : 4;
 
 // Sums of 16 outputs for every token.
 using Totals = Floats[kTokens];
@@ -76,13 +77,8 @@ struct Quantised {
     static void product(const RowsJob& job, RowGroup group, int64_t first, int64_t n_tokens,
                         Totals& totals) {
 #if defined(CRISPVL_BYTE_PAIRS)
-        if (n_tokens <= kMostDotRows) {
-            return with_count(n_tokens, [&](auto n) {
-                if constexpr (decltype(n)::value <= kMostDotRows) {
-                    row_by_row<decltype(n)::value>(job, group, first, totals);
-                }
-            });
-        }
+        if (n_tokens == 1) return dot_group<Format, 1>(job, group, first, totals);
+        if (n_tokens == 2) return dot_group<Format, 2>(job, group, first, totals);
 #endif
         const uint8_t* next = group.rows[0] + kPanelOutputs * job.row_bytes;
         for (int t = 0; t < n_tokens; ++t) totals[t] = splat(0.0f);
@@ -103,21 +99,6 @@ struct Quantised {
             }
         }
     }
-
-#if defined(CRISPVL_BYTE_PAIRS)
-private:
-    template <int n>
-    static void row_by_row(const RowsJob& job, const RowGroup& group, int64_t first,
-                           Totals& totals) {
-        alignas(64) float sums[n][kPanelOutputs];
-        const QuantisedBlock* x[n];
-        for (int t = 0; t < n; ++t) x[t] = quantised_row(job.x, job.n_in, first + t);
-        for (int i = 0; i < kPanelOutputs; ++i) {
-            dot_quantised_row<Format, n>(group.rows[i], job.n_in, x, &sums[0][i]);
-        }
-        for (int t = 0; t < n; ++t) totals[t] = load(sums[t]);
-    }
-#endif
 };
 
 // The panel that a group of rows was packed to.

@@ -22,11 +22,13 @@ constexpr int kQuadsAtOnce = kBits == 8 ? 1 : 128 >> kBits;
 struct HalfWeights {
     __m256i magnitudes, signs;
 };
+inline HalfWeights signed_weights(__m256i bytes) {
+    return {_mm256_abs_epi8(bytes), bytes};
+}
 template <int kBits>
 inline HalfWeights half_weights(__m256i bytes) {
     if (kBits != 8) return {bytes, bytes};
-    const __m256i values = _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));
-    return {_mm256_abs_epi8(values), values};
+    return signed_weights(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
 }
 template <int kBits>
 inline __m256i half_dot(__m256i opened, HalfWeights w, __m256i x) {
