@@ -36,10 +36,17 @@ Kinds = dict[str, tuple[str, int]]
 
 
 def asked_of(side: str, kinds: Kinds) -> Kinds:
-    """The work of a side: pages together are ours alone, and one side has no encoder."""
+    """The work of a side.
+
+    Pages together are ours alone, one side has no encoder, and OpenVINO's sides share a text model.
+    """
     if side == report.OURS:
         return kinds
-    left_out = {work.PAGES} | ({work.ENCODE, work.PAGE} if side == report.IK_LLAMA else set())
+    left_out = {work.PAGES}
+    if side == report.IK_LLAMA:
+        left_out |= {work.ENCODE, work.PAGE}
+    elif side in list(report.OPENVINO)[1:]:
+        left_out |= {work.PREFILL, work.DECODE}
     return {name: kind for name, kind in kinds.items() if kind[0] not in left_out}
 
 

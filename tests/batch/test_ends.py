@@ -22,7 +22,9 @@ if os.name != "posix":
 MakePdf = Callable[..., Path]
 
 OPENING = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 sys.path.append(sys.argv[1])
 import crispvl.cli.batch as command
 from crispvl.batch.run import run_on_this_machine

@@ -81,6 +81,16 @@ def test_a_side_without_an_encoder_gets_the_work_of_the_text_model(pair: list[st
     assert theirs[-1] == "prefill-512,decode-1"
 
 
+def test_the_text_model_that_sides_of_openvino_share_is_measured_once() -> None:
+    import compare
+    import report
+    import work
+
+    kinds = work.read_work("encode,prefill-512,decode-1,page")
+    asked = [set(compare.asked_of(side, kinds)) for side in report.OPENVINO]
+    assert asked == [set(kinds), {"encode", "page"}, {"encode", "page"}]
+
+
 def test_a_side_that_fails_ends_with_its_last_words(pair: list[str], tmp_path: Path) -> None:
     import compare
 

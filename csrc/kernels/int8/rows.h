@@ -1,12 +1,14 @@
 // y = W x for a few rows of x. The work is reading W: 16 of its rows at a time are unpacked into a
-// panel in the nearest cache, chunk by chunk, for all rows of x; or, for one or two of them on
-// AVX2, multiplied as they are. Compiled once per instruction set.
+// panel in the nearest cache, chunk by chunk, for all rows of x. Weights without blocks, and on
+// AVX2 all weights for one or two rows of x, are multiplied row by row as they are. Compiled once
+// per instruction set.
 #pragma once
 
+#include "kernels/int8/dot_plain.h"
 #include "kernels/int8/formats.h"
 #include "kernels/int8/multiply.h"
 #if defined(CRISPVL_BYTE_PAIRS)
-#include "kernels/int8/dot_rows.h"
+#include "kernels/int8/dot_blocks.h"
 #endif
 #include "kernels/simd/math.h"
 
@@ -15,12 +17,8 @@ namespace {
 
 constexpr int kTokens = 24;      // rows of x in one pass over W
 constexpr int64_t kChunk = 256;  // inputs
-constexpr int kSecondCache = 2;  // where prefetched weights go
 // Rows of x whose sums with one panel a register block holds.
 constexpr int kTokensAtOnce = kRows * kPanelsAtOnce >= 8 ? 8 : 4;
-
-// Sums of 16 outputs for every token.
-using Totals = Floats[kTokens];
 
 inline void prefetch(const uint8_t* p, int64_t n_bytes) {
     for (int64_t i = 0; i < n_bytes; i += 64) __builtin_prefetch(p + i, /*write=*/0, kSecondCache);
@@ -71,15 +69,24 @@ void meet(const RowsJob& job, const PanelView& chunk, int64_t i_block, int64_t n
     for (int t = 0; t < n; ++t) totals[t] = own[0][t];
 }
 
-// A group of quantised rows times tokens [first, first + n_tokens).
+// ---- ways of multiplying ------------------------------------------------------------------------
+//
+// product: totals [kGroups][kTokens] = groups of 16 rows times tokens [first, first + n_tokens).
+
+// Rows of W, the first of them numbered `begin`.
+struct RowRange {
+    const void* weights;
+    int64_t begin, n;
+};
+
+// By a panel that quantised rows are unpacked to.
 template <typename Format>
-struct Quantised {
-    static void product(const RowsJob& job, RowGroup group, int64_t first, int64_t n_tokens,
-                        Totals& totals) {
-#if defined(CRISPVL_BYTE_PAIRS)
-        if (n_tokens == 1) return dot_group<Format, 1>(job, group, first, totals);
-        if (n_tokens == 2) return dot_group<Format, 2>(job, group, first, totals);
-#endif
+struct Unpacked {
+    static constexpr int kGroups = 1;
+
+    static void product(const RowsJob& job, const RowRange& range, int64_t first, int64_t n_tokens,
+                        Floats* totals) {
+        RowGroup group(range.weights, job.row_bytes, range.begin, range.n);
         const uint8_t* next = group.rows[0] + kPanelOutputs * job.row_bytes;
         for (int t = 0; t < n_tokens; ++t) totals[t] = splat(0.0f);
         PanelChunk room;
@@ -101,10 +108,13 @@ struct Quantised {
     }
 };
 
-// The panel that a group of rows was packed to.
+// By the panel that a group was packed to.
 struct Packed {
-    static void product(const RowsJob& job, const RowGroup& group, int64_t first, int64_t n_tokens,
-                        Totals& totals) {
+    static constexpr int kGroups = 1;
+
+    static void product(const RowsJob& job, const RowRange& range, int64_t first, int64_t n_tokens,
+                        Floats* totals) {
+        const RowGroup group(range.weights, job.row_bytes, range.begin, range.n);
         const PanelView panel = packed_panel(group.rows[0], job.n_in);
         for (int64_t t = 0; t < n_tokens; ++t) totals[t] = splat(0.0f);
         for (int64_t t = 0; t < n_tokens; t += kTokensAtOnce) {
@@ -116,65 +126,58 @@ struct Packed {
     }
 };
 
-// 16 weights of a type without blocks.
-struct F16 {
-    static constexpr int64_t kBytes = 2;
-    static inline Floats load_first(int64_t n, const uint8_t* p) {
-        return widen_f16(load_halves_first(n, p));
-    }
-};
-struct BF16 {
-    static constexpr int64_t kBytes = 2;
-    static inline Floats load_first(int64_t n, const uint8_t* p) {
-        return widen_bf16(load_halves_first(n, p));
-    }
-};
-struct F32 {
-    static constexpr int64_t kBytes = 4;
-    static inline Floats load_first(int64_t n, const uint8_t* p) {
-        return kernels::load_first(n, reinterpret_cast<const float*>(p));
-    }
-};
+// Row by row, for n tokens. One row of every group is read at a time: memory serves four streams up
+// to 1.4 times as fast as one (measured on Zen 3).
+template <typename Rows, int n, int n_groups>
+struct Dotted {
+    static constexpr int kGroups = n_groups;
 
-// One row of W times n rows of x.
-template <typename Format, int n>
-void dot_row(const uint8_t* row, const float* x, int64_t n_in, size_t row_bytes, float* sums) {
-    Floats totals[n];
-    for (int t = 0; t < n; ++t) totals[t] = splat(0.0f);
-    for (int64_t i = 0; i < n_in; i += 16) {
-        const uint8_t* p = row + i * Format::kBytes;
-        __builtin_prefetch(p + 8 * row_bytes, /*write=*/0, kSecondCache);
-        const Floats w = Format::load_first(n_in - i, p);
-#pragma GCC unroll 8
-        for (int t = 0; t < n; ++t) {
-            const Floats values = load_first(n_in - i, x + t * n_in + i);
-            totals[t] = fma(w, values, totals[t]);
-        }
-    }
-    for (int t = 0; t < n; ++t) sums[t * kPanelOutputs] = sum_of(totals[t]);
-}
-
-template <typename Format>
-struct Plain {
-    static void product(const RowsJob& job, const RowGroup& group, int64_t first, int64_t n_tokens,
-                        Totals& totals) {
-        alignas(64) float sums[kTokens][kPanelOutputs];
-        const float* x = static_cast<const float*>(job.x) + first * job.n_in;
+    static void product(const RowsJob& job, const RowRange& range, int64_t first,
+                        int64_t /*n_tokens*/, Floats* totals) {
+        alignas(64) float sums[kGroups][n][kPanelOutputs];
         for (int i = 0; i < kPanelOutputs; ++i) {
-            for (int64_t t = 0; t < n_tokens; t += kTokensAtOnce) {
-                with_count(tokens_at_once(n_tokens - t), [&](auto n) {
-                    dot_row<Format, decltype(n)::value>(group.rows[i], x + t * job.n_in, job.n_in,
-                                                        job.row_bytes, &sums[t][i]);
-                });
+            const uint8_t* rows[kGroups];
+            for (int g = 0; g < kGroups; ++g) rows[g] = row_of(job, range, g * kPanelOutputs + i);
+            float of_rows[kGroups][n];
+            Rows::dot(job, rows, first, of_rows);
+            for (int g = 0; g < kGroups; ++g) {
+                for (int t = 0; t < n; ++t) sums[g][t][i] = of_rows[g][t];
             }
         }
-        for (int64_t t = 0; t < n_tokens; ++t) totals[t] = load(sums[t]);
+        for (int g = 0; g < kGroups; ++g) {
+            for (int t = 0; t < n; ++t) totals[g * kTokens + t] = load(sums[g][t]);
+        }
+    }
+
+private:
+    // Beyond the last row, it is repeated.
+    static const uint8_t* row_of(const RowsJob& job, const RowRange& range, int64_t i) {
+        const int64_t row = range.begin + (i < range.n ? i : range.n - 1);
+        return static_cast<const uint8_t*>(range.weights) +
+               static_cast<size_t>(row) * job.row_bytes;
     }
 };
+
+// Row by row, for any number of tokens.
+template <typename Rows>
+struct DottedInTurn {
+    static constexpr int kGroups = 1;
+
+    static void product(const RowsJob& job, const RowRange& range, int64_t first, int64_t n_tokens,
+                        Floats* totals) {
+        for (int64_t t = 0; t < n_tokens; t += kTokensAtOnce) {
+            with_count(tokens_at_once(n_tokens - t), [&](auto n) {
+                Dotted<Rows, n.value, 1>::product(job, range, first + t, n.value, totals + t);
+            });
+        }
+    }
+};
+
+// ---- walking over W -----------------------------------------------------------------------------
 
 // All tokens' sums of the rows from `row` on, on their way to memory; `ups` only for swiglu.
 void store(const RowsJob& job, int64_t row, int64_t n_rows, int64_t first, int64_t n_tokens,
-           const Totals& totals, const Totals& ups) {
+           const Floats* totals, const Floats* ups) {
     for (int64_t t = 0; t < n_tokens; ++t) {
         const int64_t at = (first + t) * job.y_stride + row;
         Floats y = with_bias(job.bias, row, n_rows, totals[t]);
@@ -187,37 +190,67 @@ void store(const RowsJob& job, int64_t row, int64_t n_rows, int64_t first, int64
     }
 }
 
-template <typename Product>
-void run(const RowsJob& job, int64_t begin, int64_t end) {
-    Totals totals, ups;
-    for (int64_t row = begin; row < end; row += kPanelOutputs) {
-        const int64_t n_rows = end - row < kPanelOutputs ? end - row : kPanelOutputs;
-        const RowGroup group(job.weights, job.row_bytes, row, n_rows);
+template <typename Way>
+void walk(const RowsJob& job, int64_t begin, int64_t end) {
+    constexpr int64_t kStep = Way::kGroups * kPanelOutputs;
+    Floats totals[Way::kGroups * kTokens], ups[Way::kGroups * kTokens];
+    for (int64_t row = begin; row < end; row += kStep) {
+        const int64_t n_rows = end - row < kStep ? end - row : kStep;
         for (int64_t first = 0; first < job.n_tokens; first += kTokens) {
             const int64_t left = job.n_tokens - first, n = left < kTokens ? left : kTokens;
-            Product::product(job, group, first, n, totals);
+            Way::product(job, {job.weights, row, n_rows}, first, n, totals);
             if (job.epilogue == RowEpilogue::swiglu) {
-                const RowGroup up_group(job.up_weights, job.row_bytes, row, n_rows);
-                Product::product(job, up_group, first, n, ups);
+                Way::product(job, {job.up_weights, row, n_rows}, first, n, ups);
             }
-            store(job, row, n_rows, first, n, totals, ups);
+            for (int64_t i = 0; i < n_rows; i += kPanelOutputs) {
+                const int64_t n_left = n_rows - i, group = i / kPanelOutputs * kTokens;
+                store(job, row + i, n_left < kPanelOutputs ? n_left : kPanelOutputs, first, n,
+                      totals + group, ups + group);
+            }
         }
     }
+}
+
+// For n tokens, row by row: several groups at a time while there are as many.
+template <typename Rows, int n>
+void walk_by_rows(const RowsJob& job, int64_t begin, int64_t end) {
+    constexpr int kGroups = Rows::kStreams > n ? Rows::kStreams / n : 1;
+    const int64_t whole =
+        begin + (end - begin) / (kGroups * kPanelOutputs) * kGroups * kPanelOutputs;
+    walk<Dotted<Rows, n, kGroups>>(job, begin, whole);
+    walk<Dotted<Rows, n, 1>>(job, whole, end);
+}
+
+template <typename Format>
+void product_of_blocks(const RowsJob& job, int64_t begin, int64_t end) {
+#if defined(CRISPVL_BYTE_PAIRS)
+    if (job.n_tokens == 1) return walk_by_rows<BlockRows<Format>, 1>(job, begin, end);
+    if (job.n_tokens == 2) return walk_by_rows<BlockRows<Format>, 2>(job, begin, end);
+#endif
+    walk<Unpacked<Format>>(job, begin, end);
+}
+
+template <typename Rows>
+void product_of_plain(const RowsJob& job, int64_t begin, int64_t end) {
+    if (job.n_tokens == 1) return walk_by_rows<Rows, 1>(job, begin, end);
+    if (job.n_tokens == 2) return walk_by_rows<Rows, 2>(job, begin, end);
+    walk<DottedInTurn<Rows>>(job, begin, end);
 }
 
 void product_of_rows(const RowsJob& job, int64_t begin, int64_t end) {
     switch (job.type) {
         case RowType::panels:
-            return run<Packed>(job, begin, end);
+            return walk<Packed>(job, begin, end);
         case RowType::f16:
-            return run<Plain<F16>>(job, begin, end);
+            return product_of_plain<PlainRows<F16>>(job, begin, end);
         case RowType::bf16:
-            return run<Plain<BF16>>(job, begin, end);
+            return product_of_plain<PlainRows<BF16>>(job, begin, end);
         case RowType::f32:
-            return run<Plain<F32>>(job, begin, end);
+            return product_of_plain<PlainRows<F32>>(job, begin, end);
         default:
-            return with_format(
-                job.type, [&](auto format) { run<Quantised<decltype(format)>>(job, begin, end); });
+            return with_format(job.type, [&](auto format) {
+                product_of_blocks<decltype(format)>(job, begin, end);
+            });
     }
 }
 

@@ -5,12 +5,11 @@
 // bits. Layouts: ggml-common.h of ggml.
 #pragma once
 
+#include "kernels/int8/dot_plain.h"
 #include "kernels/int8/formats.h"
 
 namespace crispvl::kernels {
 namespace {
-
-constexpr int64_t kBytesAhead = 4096;  // in W, by measurement
 
 inline __m256i load_32(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -39,19 +38,22 @@ inline __m256i fifth_bits(const uint8_t* p) {
     return _mm256_and_si256(is_set, _mm256_set1_epi8(0x10));
 }
 
-// The sums of one row of W times n rows of x, in lanes and apart.
+// Rows of x.
+template <int n>
+using Tokens = const QuantisedBlock* [n];
+
+// The sums of one row of W times n tokens, in lanes and apart.
 template <typename Traits, int n>
 class RowSums {
 public:
-    explicit RowSums(const QuantisedBlock* const (&x)[n]) : x_(x) {}
-
-    // Adds the weights of block `i` of x, with the scales of its halves.
-    inline void add(int64_t i, __m256i weights, float first, float second, float minimum) {
+    // Adds the weights that meet block `i` of every token, with the scales of its halves.
+    inline void add(const Tokens<n>& tokens, int64_t i, __m256i weights, float first, float second,
+                    float minimum) {
         const HalfWeights w =
             Traits::kBits == 8 ? signed_weights(weights) : half_weights<Traits::kBits>(weights);
 #pragma GCC unroll 2
         for (int t = 0; t < n; ++t) {
-            const QuantisedBlock& x = x_[t][i];
+            const QuantisedBlock& x = tokens[t][i];
             const __m256i values = load_32(reinterpret_cast<const uint8_t*>(x.values));
             const __m256i sums = half_closed(
                 _mm256_setzero_si256(), half_dot<Traits::kBits>(_mm256_setzero_si256(), w, values));
@@ -80,7 +82,6 @@ private:
         return kHalfRange / 128.0f * x.scale * sums;  // starts are -128 times the sums
     }
 
-    const QuantisedBlock* const (&x_)[n];
     __m256 lanes_[n] = {};
     float apart_[n] = {};
 };
@@ -88,19 +89,20 @@ private:
 // add_block: adds one block of W, whose first inputs meet block `i` of x.
 
 template <int n>
-inline void add_block(Q8_0, const uint8_t* block, int64_t i, RowSums<Q8_0, n>& sums) {
+inline void add_block(Q8_0, const uint8_t* block, const Tokens<n>& x, int64_t i,
+                      RowSums<Q8_0, n>& sums) {
     const float scale = half_at(block);
-    sums.add(i, load_32(block + 2), scale, scale, 0.0f);
+    sums.add(x, i, load_32(block + 2), scale, scale, 0.0f);
 }
 
 template <bool kFifthBit, bool kHasMinima, int n>
-inline void add_block(Nibbles<kFifthBit, kHasMinima>, const uint8_t* block, int64_t i,
-                      RowSums<Nibbles<kFifthBit, kHasMinima>, n>& sums) {
+inline void add_block(Nibbles<kFifthBit, kHasMinima>, const uint8_t* block, const Tokens<n>& x,
+                      int64_t i, RowSums<Nibbles<kFifthBit, kHasMinima>, n>& sums) {
     using Format = Nibbles<kFifthBit, kHasMinima>;
     const float scale = half_at(block);
     __m256i weights = both_nibbles(block + Format::kLow);
     if (kFifthBit) weights = _mm256_or_si256(weights, fifth_bits(block + Format::kHigh));
-    sums.add(i, weights, scale, scale, kHasMinima ? half_at(block + 2) : 0.0f);
+    sums.add(x, i, weights, scale, scale, kHasMinima ? half_at(block + 2) : 0.0f);
 }
 
 // The scales and minima of the eight parts of a K block, times the whole block's.
@@ -127,7 +129,7 @@ private:
 };
 
 template <bool kFifthBit, int n>
-inline void add_block(NibblesK<kFifthBit>, const uint8_t* block, int64_t i,
+inline void add_block(NibblesK<kFifthBit>, const uint8_t* block, const Tokens<n>& x, int64_t i,
                       RowSums<NibblesK<kFifthBit>, n>& sums) {
     using Format = NibblesK<kFifthBit>;
     const PartScales of(block);
@@ -143,13 +145,14 @@ inline void add_block(NibblesK<kFifthBit>, const uint8_t* block, int64_t i,
             bits = _mm256_srli_epi16(bits, 2);
         }
         const int first = 2 * j, second = first + 1;
-        sums.add(i + first, low, of.scales[first], of.scales[first], of.minima[first]);
-        sums.add(i + second, high, of.scales[second], of.scales[second], of.minima[second]);
+        sums.add(x, i + first, low, of.scales[first], of.scales[first], of.minima[first]);
+        sums.add(x, i + second, high, of.scales[second], of.scales[second], of.minima[second]);
     }
 }
 
 template <int n>
-inline void add_block(Q6_K, const uint8_t* block, int64_t i, RowSums<Q6_K, n>& sums) {
+inline void add_block(Q6_K, const uint8_t* block, const Tokens<n>& x, int64_t i,
+                      RowSums<Q6_K, n>& sums) {
     const float scale = half_at(block + 208);
     const int8_t* parts = reinterpret_cast<const int8_t*>(block + 192);
     const __m256i top = _mm256_set1_epi8(0x30);
@@ -163,37 +166,42 @@ inline void add_block(Q6_K, const uint8_t* block, int64_t i, RowSums<Q6_K, n>& s
             const __m256i high = _mm256_and_si256(_mm256_slli_epi16(pairs, 4), top);
             pairs = _mm256_srli_epi16(pairs, 2);
             const int i_block = 4 * half + j;
-            sums.add(i + i_block, _mm256_or_si256(low, high),
+            sums.add(x, i + i_block, _mm256_or_si256(low, high),
                      scale * static_cast<float>(parts[2 * i_block]),
                      scale * static_cast<float>(parts[2 * i_block + 1]), 0.0f);
         }
     }
 }
 
-// sums[t * kPanelOutputs] = a row of W times row t of x.
-template <typename Format, int n>
-void dot_quantised_row(const uint8_t* row, int64_t n_in, const QuantisedBlock* const (&x)[n],
-                       float* sums) {
-    RowSums<Format, n> of_row(x);
-    for (int64_t i = 0; i < n_in; i += Format::kInputs) {
-        for (int64_t b = 0; b < Format::kBytes; b += 64) __builtin_prefetch(row + kBytesAhead + b);
-        add_block(Format{}, row, i / kQuantBlock, of_row);
-        row += Format::kBytes;
-    }
-    for (int t = 0; t < n; ++t) sums[t * kPanelOutputs] = of_row.total(t);
-}
+template <typename Format>
+struct BlockRows {
+    // Minima and the long blocks of K types leave no registers for more.
+    static constexpr int kStreams = Format::kMinima || Format::kInputs > kQuantBlock ? 1 : 4;
 
-// totals[t] = a group of rows of W times row `first` + t of x.
-template <typename Format, int n>
-void dot_group(const RowsJob& job, const RowGroup& group, int64_t first, Floats* totals) {
-    alignas(64) float sums[n][kPanelOutputs];
-    const QuantisedBlock* x[n];
-    for (int t = 0; t < n; ++t) x[t] = quantised_row(job.x, job.n_in, first + t);
-    for (int i = 0; i < kPanelOutputs; ++i) {
-        dot_quantised_row<Format, n>(group.rows[i], job.n_in, x, &sums[0][i]);
+    // sums[r][t] = a row of W times token `first` + t.
+    template <int n_rows, int n>
+    static void dot(const RowsJob& job, const uint8_t* const (&rows)[n_rows], int64_t first,
+                    float (&sums)[n_rows][n]) {
+        Tokens<n> x;
+        for (int t = 0; t < n; ++t) x[t] = quantised_row(job.x, job.n_in, first + t);
+        RowSums<Format, n> of_rows[n_rows];
+        constexpr int64_t kAhead = n_rows > 1 ? kStreamAhead : 4096;  // by measurement
+        int64_t at = 0;                                               // bytes into the rows
+        for (int64_t i = 0; i < job.n_in; i += Format::kInputs, at += Format::kBytes) {
+#pragma GCC unroll 4
+            for (int r = 0; r < n_rows; ++r) {
+                const uint8_t* block = rows[r] + at;
+                for (int64_t b = 0; b < Format::kBytes; b += 64) {
+                    __builtin_prefetch(block + kAhead + b);
+                }
+                add_block(Format{}, block, x, i / kQuantBlock, of_rows[r]);
+            }
+        }
+        for (int r = 0; r < n_rows; ++r) {
+            for (int t = 0; t < n; ++t) sums[r][t] = of_rows[r].total(t);
+        }
     }
-    for (int t = 0; t < n; ++t) totals[t] = load(sums[t]);
-}
+};
 
 }  // namespace
 }  // namespace crispvl::kernels
