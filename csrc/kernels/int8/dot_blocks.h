@@ -1,15 +1,19 @@
-// Rows of W, each by itself, times one or two rows of x (AVX2 without VNNI): where so few rows
-// share it, laying out a panel would take longer than the products.
+// Quantised rows of W, each by itself, times one or two rows of x (AVX2 without VNNI): where so few
+// rows share it, laying out a panel would take longer than the products.
 //
 // 32 weights at a time become a register of bytes in the order of their inputs, unsigned but for 8
 // bits. Layouts: ggml-common.h of ggml.
 #pragma once
+
+#include <type_traits>
 
 #include "kernels/int8/dot_plain.h"
 #include "kernels/int8/formats.h"
 
 namespace crispvl::kernels {
 namespace {
+
+constexpr int64_t kRowAhead = 4096;  // bytes that a single row is fetched ahead, by measurement
 
 inline __m256i load_32(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -40,7 +44,114 @@ inline __m256i fifth_bits(const uint8_t* p) {
 
 // Rows of x.
 template <int n>
-using Tokens = const QuantisedBlock* [n];
+struct Tokens {
+    const QuantisedBlock* rows[n];
+
+    Tokens(const RowsJob& job, int64_t first) {
+        for (int t = 0; t < n; ++t) rows[t] = quantised_row(job.x, job.n_in, first + t);
+    }
+};
+
+// 32 products of weights with values, in eight sums.
+template <typename Traits>
+inline __m256 products(HalfWeights w, const QuantisedBlock& x) {
+    const __m256i none = _mm256_setzero_si256();
+    const __m256i values = load_32(reinterpret_cast<const uint8_t*>(x.values));
+    return _mm256_cvtepi32_ps(half_closed(none, half_dot<Traits::kBits>(none, w, values)));
+}
+
+// By how much unsigned weights are too large.
+template <typename Traits>
+constexpr float kHalfRange = static_cast<float>(1 << (Traits::kBits - 1));
+
+// ---- one scale for 32 weights, no minima --------------------------------------------------------
+
+inline HalfWeights weights_of(Q8_0, const uint8_t* block) {
+    return signed_weights(load_32(block + 2));
+}
+template <bool kFifthBit>
+inline HalfWeights weights_of(Nibbles<kFifthBit, false>, const uint8_t* block) {
+    using Format = Nibbles<kFifthBit, false>;
+    const __m256i low = both_nibbles(block + Format::kLow);
+    return half_weights<Format::kBits>(
+        kFifthBit ? _mm256_or_si256(low, fifth_bits(block + Format::kHigh)) : low);
+}
+
+// The sums of up to four rows of W, whose scales are computed together, times n tokens.
+template <typename Format, int n_rows, int n>
+class ScaledSums {
+public:
+    // Adds the rows' blocks that meet block `i` of every token.
+    inline void add(const uint8_t* const (&blocks)[n_rows], const Tokens<n>& x, int64_t i) {
+        const __m128 scales = scales_of(blocks);
+        alignas(16) float of_rows[n][4];
+#pragma GCC unroll 2
+        for (int t = 0; t < n; ++t) {
+            const QuantisedBlock& of_x = x.rows[t][i];
+            _mm_store_ps(of_rows[t], _mm_mul_ps(scales, _mm_set1_ps(of_x.scale)));
+            if (Format::kBits < 8) {
+                apart_[t] = _mm_fmadd_ps(scales, _mm_set1_ps(of_x.sum), apart_[t]);
+            }
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < n_rows; ++r) {
+            const HalfWeights w = weights_of(Format{}, blocks[r]);
+#pragma GCC unroll 2
+            for (int t = 0; t < n; ++t) {
+                lanes_[r][t] = _mm256_fmadd_ps(products<Format>(w, x.rows[t][i]),
+                                               _mm256_set1_ps(of_rows[t][r]), lanes_[r][t]);
+            }
+        }
+    }
+    inline float total(int r, int t) const {
+        const float sum = sum_of({lanes_[r][t], _mm256_setzero_ps()});
+        if (Format::kBits == 8) return sum;
+        alignas(16) float of_rows[4];
+        _mm_store_ps(of_rows, apart_[t]);
+        return sum - kHalfRange<Format> * of_rows[r];
+    }
+
+private:
+    static inline __m128 scales_of(const uint8_t* const (&blocks)[n_rows]) {
+        uint64_t halves = 0;
+#pragma GCC unroll 4
+        for (int r = 0; r < n_rows; ++r) {
+            halves |= uint64_t{load_as<uint16_t>(blocks[r])} << 16 * r;
+        }
+        return _mm_cvtph_ps(_mm_cvtsi64_si128(static_cast<int64_t>(halves)));
+    }
+
+    __m256 lanes_[n_rows][n] = {};
+    __m128 apart_[n] = {};  // of the rows: scales times sums of x
+};
+
+template <typename Format>
+struct ScaledRows {
+    static constexpr int kStreams = 4;
+
+    // sums[r][t] = a row of W times token `first` + t.
+    template <int n_rows, int n>
+    static void dot(const RowsJob& job, const uint8_t* const (&rows)[n_rows], int64_t first,
+                    float (&sums)[n_rows][n]) {
+        constexpr int64_t kAhead = n_rows > 1 ? kStreamAhead : kRowAhead;
+        const Tokens<n> x(job, first);
+        ScaledSums<Format, n_rows, n> of_rows;
+        const uint8_t* blocks[n_rows];
+        for (int r = 0; r < n_rows; ++r) blocks[r] = rows[r];
+        for (int64_t i = 0; i < job.n_in / kQuantBlock; ++i) {
+            of_rows.add(blocks, x, i);
+            for (const uint8_t*& block : blocks) {
+                __builtin_prefetch(block + kAhead);
+                block += Format::kBytes;
+            }
+        }
+        for (int r = 0; r < n_rows; ++r) {
+            for (int t = 0; t < n; ++t) sums[r][t] = of_rows.total(r, t);
+        }
+    }
+};
+
+// ---- minima, or several scales in a block -------------------------------------------------------
 
 // The sums of one row of W times n tokens, in lanes and apart.
 template <typename Traits, int n>
@@ -49,21 +160,13 @@ public:
     // Adds the weights that meet block `i` of every token, with the scales of its halves.
     inline void add(const Tokens<n>& tokens, int64_t i, __m256i weights, float first, float second,
                     float minimum) {
-        const HalfWeights w =
-            Traits::kBits == 8 ? signed_weights(weights) : half_weights<Traits::kBits>(weights);
+        const HalfWeights w = half_weights<Traits::kBits>(weights);
 #pragma GCC unroll 2
         for (int t = 0; t < n; ++t) {
-            const QuantisedBlock& x = tokens[t][i];
-            const __m256i values = load_32(reinterpret_cast<const uint8_t*>(x.values));
-            const __m256i sums = half_closed(
-                _mm256_setzero_si256(), half_dot<Traits::kBits>(_mm256_setzero_si256(), w, values));
-            lanes_[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums),
+            const QuantisedBlock& x = tokens.rows[t][i];
+            lanes_[t] = _mm256_fmadd_ps(products<Traits>(w, x),
                                         scales(first * x.scale, second * x.scale), lanes_[t]);
-            if (Traits::kMinima) {
-                apart_[t] += minimum * x.sum;
-            } else if (Traits::kBits < 8) {
-                apart_[t] += offset(x, first, second);
-            }
+            apart_[t] += Traits::kMinima ? minimum * x.sum : offset(x, first, second);
         }
     }
     inline float total(int t) const { return apart_[t] + sum_of({lanes_[t], _mm256_setzero_ps()}); }
@@ -75,11 +178,9 @@ private:
     }
     // What weights that are too large by half their range add too much, negated.
     static inline float offset(const QuantisedBlock& x, float first, float second) {
-        constexpr float kHalfRange = static_cast<float>(1 << (Traits::kBits - 1));
-        if (Traits::kQuads == kBlockQuads) return -kHalfRange * first * x.sum;
         const float sums = first * static_cast<float>(x.half_starts[0]) +
                            second * static_cast<float>(x.half_starts[1]);
-        return kHalfRange / 128.0f * x.scale * sums;  // starts are -128 times the sums
+        return kHalfRange<Traits> / 128.0f * x.scale * sums;  // starts are -128 times the sums
     }
 
     __m256 lanes_[n] = {};
@@ -88,21 +189,14 @@ private:
 
 // add_block: adds one block of W, whose first inputs meet block `i` of x.
 
-template <int n>
-inline void add_block(Q8_0, const uint8_t* block, const Tokens<n>& x, int64_t i,
-                      RowSums<Q8_0, n>& sums) {
-    const float scale = half_at(block);
-    sums.add(x, i, load_32(block + 2), scale, scale, 0.0f);
-}
-
-template <bool kFifthBit, bool kHasMinima, int n>
-inline void add_block(Nibbles<kFifthBit, kHasMinima>, const uint8_t* block, const Tokens<n>& x,
-                      int64_t i, RowSums<Nibbles<kFifthBit, kHasMinima>, n>& sums) {
-    using Format = Nibbles<kFifthBit, kHasMinima>;
+template <bool kFifthBit, int n>
+inline void add_block(Nibbles<kFifthBit, true>, const uint8_t* block, const Tokens<n>& x, int64_t i,
+                      RowSums<Nibbles<kFifthBit, true>, n>& sums) {
+    using Format = Nibbles<kFifthBit, true>;
     const float scale = half_at(block);
     __m256i weights = both_nibbles(block + Format::kLow);
     if (kFifthBit) weights = _mm256_or_si256(weights, fifth_bits(block + Format::kHigh));
-    sums.add(x, i, weights, scale, scale, kHasMinima ? half_at(block + 2) : 0.0f);
+    sums.add(x, i, weights, scale, scale, half_at(block + 2));
 }
 
 // The scales and minima of the eight parts of a K block, times the whole block's.
@@ -175,33 +269,30 @@ inline void add_block(Q6_K, const uint8_t* block, const Tokens<n>& x, int64_t i,
 
 template <typename Format>
 struct BlockRows {
-    // Minima and the long blocks of K types leave no registers for more.
-    static constexpr int kStreams = Format::kMinima || Format::kInputs > kQuantBlock ? 1 : 4;
+    static constexpr int kStreams = 1;  // there are no registers for more
 
-    // sums[r][t] = a row of W times token `first` + t.
-    template <int n_rows, int n>
-    static void dot(const RowsJob& job, const uint8_t* const (&rows)[n_rows], int64_t first,
-                    float (&sums)[n_rows][n]) {
-        Tokens<n> x;
-        for (int t = 0; t < n; ++t) x[t] = quantised_row(job.x, job.n_in, first + t);
-        RowSums<Format, n> of_rows[n_rows];
-        constexpr int64_t kAhead = n_rows > 1 ? kStreamAhead : 4096;  // by measurement
-        int64_t at = 0;                                               // bytes into the rows
-        for (int64_t i = 0; i < job.n_in; i += Format::kInputs, at += Format::kBytes) {
-#pragma GCC unroll 4
-            for (int r = 0; r < n_rows; ++r) {
-                const uint8_t* block = rows[r] + at;
-                for (int64_t b = 0; b < Format::kBytes; b += 64) {
-                    __builtin_prefetch(block + kAhead + b);
-                }
-                add_block(Format{}, block, x, i / kQuantBlock, of_rows[r]);
+    // sums[0][t] = a row of W times token `first` + t.
+    template <int n>
+    static void dot(const RowsJob& job, const uint8_t* const (&rows)[1], int64_t first,
+                    float (&sums)[1][n]) {
+        const Tokens<n> x(job, first);
+        RowSums<Format, n> of_row;
+        const uint8_t* block = rows[0];
+        for (int64_t i = 0; i < job.n_in; i += Format::kInputs) {
+            for (int64_t b = 0; b < Format::kBytes; b += 64) {
+                __builtin_prefetch(block + kRowAhead + b);
             }
+            add_block(Format{}, block, x, i / kQuantBlock, of_row);
+            block += Format::kBytes;
         }
-        for (int r = 0; r < n_rows; ++r) {
-            for (int t = 0; t < n; ++t) sums[r][t] = of_rows[r].total(t);
-        }
+        for (int t = 0; t < n; ++t) sums[0][t] = of_row.total(t);
     }
 };
+
+// How rows of a format are multiplied.
+template <typename Format>
+using QuantisedRows = std::conditional_t<Format::kInputs == kQuantBlock && !Format::kMinima,
+                                         ScaledRows<Format>, BlockRows<Format>>;
 
 }  // namespace
 }  // namespace crispvl::kernels

@@ -224,8 +224,8 @@ void walk_by_rows(const RowsJob& job, int64_t begin, int64_t end) {
 template <typename Format>
 void product_of_blocks(const RowsJob& job, int64_t begin, int64_t end) {
 #if defined(CRISPVL_BYTE_PAIRS)
-    if (job.n_tokens == 1) return walk_by_rows<BlockRows<Format>, 1>(job, begin, end);
-    if (job.n_tokens == 2) return walk_by_rows<BlockRows<Format>, 2>(job, begin, end);
+    if (job.n_tokens == 1) return walk_by_rows<QuantisedRows<Format>, 1>(job, begin, end);
+    if (job.n_tokens == 2) return walk_by_rows<QuantisedRows<Format>, 2>(job, begin, end);
 #endif
     walk<Unpacked<Format>>(job, begin, end);
 }
