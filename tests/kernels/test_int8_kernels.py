@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import gguf
 import numpy as np
@@ -82,7 +83,7 @@ def magnitude(x: Doubles, w: Doubles) -> float:
 
 @pytest.mark.parametrize("type_name", QUANTISED)
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.integers(1, 19), st.integers(1, 5), st.integers(1, 40), N_THREADS, SEEDS)
+@given(st.integers(1, 19), st.integers(1, 5), st.integers(1, 150), N_THREADS, SEEDS)
 def test_quantised_rows_times_rounded_activations_equal_numpy(
     type_name: str, n_tokens: int, n_blocks: int, n_out: int, n_threads: int, seed: int
 ) -> None:
@@ -99,7 +100,7 @@ def test_quantised_rows_times_rounded_activations_equal_numpy(
 
 @pytest.mark.parametrize("type_name", ["f16", "bf16", "f32"])
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.integers(1, 19), st.integers(1, 70), st.integers(1, 40), N_THREADS, SEEDS)
+@given(st.integers(1, 19), st.integers(1, 70), st.integers(1, 150), N_THREADS, SEEDS)
 def test_rows_of_floats_equal_numpy(
     type_name: str, n_tokens: int, n_in: int, n_out: int, n_threads: int, seed: int
 ) -> None:
@@ -122,7 +123,7 @@ def test_rows_of_floats_equal_numpy(
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.sampled_from(QUANTISED), st.integers(1, 9), st.integers(1, 30), N_THREADS, SEEDS)
+@given(st.sampled_from(QUANTISED), st.integers(1, 9), st.integers(1, 150), N_THREADS, SEEDS)
 def test_rows_add_to_a_residual(
     type_name: str, n_tokens: int, n_out: int, n_threads: int, seed: int
 ) -> None:
@@ -137,7 +138,7 @@ def test_rows_add_to_a_residual(
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.sampled_from(QUANTISED), st.integers(1, 9), st.integers(1, 30), N_THREADS, SEEDS)
+@given(st.sampled_from(QUANTISED), st.integers(1, 9), st.integers(1, 150), N_THREADS, SEEDS)
 def test_swiglu_multiplies_the_ups_by_their_gates(
     type_name: str, n_tokens: int, n_out: int, n_threads: int, seed: int
 ) -> None:
@@ -149,6 +150,27 @@ def test_swiglu_multiplies_the_ups_by_their_gates(
     g, u = (rounded(x) @ dequantised(type_name, w).T for w in (gates, ups))
     expected = g / (1 + np.exp(-g)) * u
     assert np.all(np.abs(found - expected) <= 1e-4 * (1 + np.abs(expected)))
+
+
+@pytest.mark.parametrize("type_name", [*QUANTISED, "f16", "f32"])
+@pytest.mark.parametrize("n_tokens", [1, 2, 3])
+def test_a_row_gives_the_same_whatever_is_read_beside_it(type_name: str, n_tokens: int) -> None:
+    rng = np.random.default_rng(n_tokens)
+    if type_name in QUANTISED:
+        gates, ups = (random_weights(type_name, 150, 512, rng) for _ in range(2))
+    else:
+        floats = rng.standard_normal((2, 150, 512)).astype(f"f{int(type_name[1:]) // 8}")
+        gates, ups = floats.view(np.uint8).reshape(2, 150, -1)
+    x = rng.standard_normal((n_tokens, 512), np.float32) / 8
+    bias, residual = rng.standard_normal(150, np.float32), rng.standard_normal((n_tokens, 150))
+    residual = residual.astype(np.float32)
+    product = partial(kernels.rows_product, getattr(kernels.RowType, type_name), n_threads=1)
+    groups = [slice(i, i + 16) for i in range(0, 150, 16)]
+    added = [product(gates[g], x, bias=bias[g], residual=residual[:, g]) for g in groups]
+    found = product(gates, x, bias=bias, residual=residual)
+    np.testing.assert_array_equal(found, np.concatenate(added, 1))
+    gated = [product(gates[g], x, up_weights=ups[g]) for g in groups]
+    np.testing.assert_array_equal(product(gates, x, up_weights=ups), np.concatenate(gated, 1))
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
