@@ -152,14 +152,14 @@ def test_swiglu_multiplies_the_ups_by_their_gates(
     assert np.all(np.abs(found - expected) <= 1e-4 * (1 + np.abs(expected)))
 
 
-@pytest.mark.parametrize("type_name", [*QUANTISED, "f16", "f32"])
+@pytest.mark.parametrize("type_name", [*QUANTISED, "f16", "bf16", "f32"])
 @pytest.mark.parametrize("n_tokens", [1, 2, 3])
 def test_a_row_gives_the_same_whatever_is_read_beside_it(type_name: str, n_tokens: int) -> None:
     rng = np.random.default_rng(n_tokens)
     if type_name in QUANTISED:
         gates, ups = (random_weights(type_name, 150, 512, rng) for _ in range(2))
     else:
-        floats = rng.standard_normal((2, 150, 512)).astype(f"f{int(type_name[1:]) // 8}")
+        floats = rng.standard_normal((2, 150, 512)).astype("f4" if type_name == "f32" else "f2")
         gates, ups = floats.view(np.uint8).reshape(2, 150, -1)
     x = rng.standard_normal((n_tokens, 512), np.float32) / 8
     bias, residual = rng.standard_normal(150, np.float32), rng.standard_normal((n_tokens, 150))

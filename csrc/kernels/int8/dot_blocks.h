@@ -42,6 +42,13 @@ inline __m256i fifth_bits(const uint8_t* p) {
     return _mm256_and_si256(is_set, _mm256_set1_epi8(0x10));
 }
 
+template <bool kFifthBit, bool kHasMinima>
+inline __m256i weights_in(Nibbles<kFifthBit, kHasMinima>, const uint8_t* block) {
+    using Format = Nibbles<kFifthBit, kHasMinima>;
+    const __m256i low = both_nibbles(block + Format::kLow);
+    return kFifthBit ? _mm256_or_si256(low, fifth_bits(block + Format::kHigh)) : low;
+}
+
 // Rows of x.
 template <int n>
 struct Tokens {
@@ -70,11 +77,8 @@ inline HalfWeights weights_of(Q8_0, const uint8_t* block) {
     return signed_weights(load_32(block + 2));
 }
 template <bool kFifthBit>
-inline HalfWeights weights_of(Nibbles<kFifthBit, false>, const uint8_t* block) {
-    using Format = Nibbles<kFifthBit, false>;
-    const __m256i low = both_nibbles(block + Format::kLow);
-    return half_weights<Format::kBits>(
-        kFifthBit ? _mm256_or_si256(low, fifth_bits(block + Format::kHigh)) : low);
+inline HalfWeights weights_of(Nibbles<kFifthBit, false> format, const uint8_t* block) {
+    return half_weights<format.kBits>(weights_in(format, block));
 }
 
 // The sums of up to four rows of W, whose scales are computed together, times n tokens.
@@ -190,13 +194,10 @@ private:
 // add_block: adds one block of W, whose first inputs meet block `i` of x.
 
 template <bool kFifthBit, int n>
-inline void add_block(Nibbles<kFifthBit, true>, const uint8_t* block, const Tokens<n>& x, int64_t i,
-                      RowSums<Nibbles<kFifthBit, true>, n>& sums) {
-    using Format = Nibbles<kFifthBit, true>;
+inline void add_block(Nibbles<kFifthBit, true> format, const uint8_t* block, const Tokens<n>& x,
+                      int64_t i, RowSums<Nibbles<kFifthBit, true>, n>& sums) {
     const float scale = half_at(block);
-    __m256i weights = both_nibbles(block + Format::kLow);
-    if (kFifthBit) weights = _mm256_or_si256(weights, fifth_bits(block + Format::kHigh));
-    sums.add(x, i, weights, scale, scale, half_at(block + 2));
+    sums.add(x, i, weights_in(format, block), scale, scale, half_at(block + 2));
 }
 
 // The scales and minima of the eight parts of a K block, times the whole block's.

@@ -38,15 +38,24 @@ struct PanelChunk {
 // The block that is being read: one pointer for each row.
 using RowBlocks = const uint8_t* const[kPanelOutputs];
 
-// Up to 16 consecutive rows of W. Beyond the last, it is repeated.
+// `n` rows of W from `first` on. Beyond the last, it is repeated.
+struct RowRange {
+    const void* weights;
+    size_t row_bytes;
+    int64_t first, n;
+
+    const uint8_t* row(int64_t i) const {
+        const int64_t row = first + (i < n ? i : n - 1);
+        return static_cast<const uint8_t*>(weights) + static_cast<size_t>(row) * row_bytes;
+    }
+};
+
+// The first 16 rows of a range.
 struct RowGroup {
     const uint8_t* rows[kPanelOutputs];
 
-    RowGroup(const void* weights, size_t row_bytes, int64_t first, int64_t n) {
-        for (int i = 0; i < kPanelOutputs; ++i) {
-            const int64_t row = first + (i < n ? i : n - 1);
-            rows[i] = static_cast<const uint8_t*>(weights) + static_cast<size_t>(row) * row_bytes;
-        }
+    explicit RowGroup(const RowRange& range) {
+        for (int i = 0; i < kPanelOutputs; ++i) rows[i] = range.row(i);
     }
     void advance(int64_t n_bytes) {
         for (const uint8_t*& row : rows) row += n_bytes;

@@ -103,8 +103,8 @@ template <typename Format>
 char* unpack_pair(const void* rows, const Int8Columns& columns, int64_t n_in, char* space,
                   PanelView* pair) {
     for (int p = 0; p < kPanels; ++p) {
-        RowGroup group(rows, columns.row_bytes, p * kPanelOutputs,
-                       columns.n_rows - p * kPanelOutputs);
+        RowGroup group(
+            {rows, columns.row_bytes, p * kPanelOutputs, columns.n_rows - p * kPanelOutputs});
         const PanelSpace panel = panel_at<Format>(space, n_in);
         unpack<Format>(group, n_in, panel);
         pair[p] = panel.view();
@@ -164,7 +164,7 @@ void gemm_columns(const Int8GemmJob& job, const Int8Columns& columns, int64_t i_
 }
 
 void pack_panel(const void* rows, size_t row_bytes, int64_t n_rows, int64_t n_in, void* panel) {
-    RowGroup group(rows, row_bytes, 0, n_rows);
+    RowGroup group({rows, row_bytes, 0, n_rows});
     unpack<Q8_0>(group, n_in, panel_at<Q8_0>(static_cast<char*>(panel), n_in));
 }
 

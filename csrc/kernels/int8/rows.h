@@ -73,12 +73,6 @@ void meet(const RowsJob& job, const PanelView& chunk, int64_t i_block, int64_t n
 //
 // product: totals [kGroups][kTokens] = groups of 16 rows times tokens [first, first + n_tokens).
 
-// Rows of W, the first of them numbered `begin`.
-struct RowRange {
-    const void* weights;
-    int64_t begin, n;
-};
-
 // By a panel that quantised rows are unpacked to.
 template <typename Format>
 struct Unpacked {
@@ -86,7 +80,7 @@ struct Unpacked {
 
     static void product(const RowsJob& job, const RowRange& range, int64_t first, int64_t n_tokens,
                         Floats* totals) {
-        RowGroup group(range.weights, job.row_bytes, range.begin, range.n);
+        RowGroup group(range);
         const uint8_t* next = group.rows[0] + kPanelOutputs * job.row_bytes;
         for (int t = 0; t < n_tokens; ++t) totals[t] = splat(0.0f);
         PanelChunk room;
@@ -114,8 +108,7 @@ struct Packed {
 
     static void product(const RowsJob& job, const RowRange& range, int64_t first, int64_t n_tokens,
                         Floats* totals) {
-        const RowGroup group(range.weights, job.row_bytes, range.begin, range.n);
-        const PanelView panel = packed_panel(group.rows[0], job.n_in);
+        const PanelView panel = packed_panel(range.row(0), job.n_in);
         for (int64_t t = 0; t < n_tokens; ++t) totals[t] = splat(0.0f);
         for (int64_t t = 0; t < n_tokens; t += kTokensAtOnce) {
             with_count(tokens_at_once(n_tokens - t), [&](auto n) {
@@ -137,7 +130,7 @@ struct Dotted {
         alignas(64) float sums[kGroups][n][kPanelOutputs];
         for (int i = 0; i < kPanelOutputs; ++i) {
             const uint8_t* rows[kGroups];
-            for (int g = 0; g < kGroups; ++g) rows[g] = row_of(job, range, g * kPanelOutputs + i);
+            for (int g = 0; g < kGroups; ++g) rows[g] = range.row(g * kPanelOutputs + i);
             float of_rows[kGroups][n];
             Rows::dot(job, rows, first, of_rows);
             for (int g = 0; g < kGroups; ++g) {
@@ -147,14 +140,6 @@ struct Dotted {
         for (int g = 0; g < kGroups; ++g) {
             for (int t = 0; t < n; ++t) totals[g * kTokens + t] = load(sums[g][t]);
         }
-    }
-
-private:
-    // Beyond the last row, it is repeated.
-    static const uint8_t* row_of(const RowsJob& job, const RowRange& range, int64_t i) {
-        const int64_t row = range.begin + (i < range.n ? i : range.n - 1);
-        return static_cast<const uint8_t*>(range.weights) +
-               static_cast<size_t>(row) * job.row_bytes;
     }
 };
 
@@ -198,9 +183,9 @@ void walk(const RowsJob& job, int64_t begin, int64_t end) {
         const int64_t n_rows = end - row < kStep ? end - row : kStep;
         for (int64_t first = 0; first < job.n_tokens; first += kTokens) {
             const int64_t left = job.n_tokens - first, n = left < kTokens ? left : kTokens;
-            Way::product(job, {job.weights, row, n_rows}, first, n, totals);
+            Way::product(job, {job.weights, job.row_bytes, row, n_rows}, first, n, totals);
             if (job.epilogue == RowEpilogue::swiglu) {
-                Way::product(job, {job.up_weights, row, n_rows}, first, n, ups);
+                Way::product(job, {job.up_weights, job.row_bytes, row, n_rows}, first, n, ups);
             }
             for (int64_t i = 0; i < n_rows; i += kPanelOutputs) {
                 const int64_t n_left = n_rows - i, group = i / kPanelOutputs * kTokens;
@@ -221,20 +206,27 @@ void walk_by_rows(const RowsJob& job, int64_t begin, int64_t end) {
     walk<Dotted<Rows, n, 1>>(job, whole, end);
 }
 
+// Row by row for one or two tokens, for more in another way.
+template <typename Rows, typename Many>
+void walk_by_tokens(const RowsJob& job, int64_t begin, int64_t end) {
+    if (job.n_tokens == 1) return walk_by_rows<Rows, 1>(job, begin, end);
+    if (job.n_tokens == 2) return walk_by_rows<Rows, 2>(job, begin, end);
+    walk<Many>(job, begin, end);
+}
+
 template <typename Format>
 void product_of_blocks(const RowsJob& job, int64_t begin, int64_t end) {
 #if defined(CRISPVL_BYTE_PAIRS)
-    if (job.n_tokens == 1) return walk_by_rows<QuantisedRows<Format>, 1>(job, begin, end);
-    if (job.n_tokens == 2) return walk_by_rows<QuantisedRows<Format>, 2>(job, begin, end);
-#endif
+    walk_by_tokens<QuantisedRows<Format>, Unpacked<Format>>(job, begin, end);
+#else
     walk<Unpacked<Format>>(job, begin, end);
+#endif
 }
 
-template <typename Rows>
+template <typename Format>
 void product_of_plain(const RowsJob& job, int64_t begin, int64_t end) {
-    if (job.n_tokens == 1) return walk_by_rows<Rows, 1>(job, begin, end);
-    if (job.n_tokens == 2) return walk_by_rows<Rows, 2>(job, begin, end);
-    walk<DottedInTurn<Rows>>(job, begin, end);
+    using Rows = PlainRows<Format>;
+    walk_by_tokens<Rows, DottedInTurn<Rows>>(job, begin, end);
 }
 
 void product_of_rows(const RowsJob& job, int64_t begin, int64_t end) {
@@ -242,11 +234,11 @@ void product_of_rows(const RowsJob& job, int64_t begin, int64_t end) {
         case RowType::panels:
             return walk<Packed>(job, begin, end);
         case RowType::f16:
-            return product_of_plain<PlainRows<F16>>(job, begin, end);
+            return product_of_plain<F16>(job, begin, end);
         case RowType::bf16:
-            return product_of_plain<PlainRows<BF16>>(job, begin, end);
+            return product_of_plain<BF16>(job, begin, end);
         case RowType::f32:
-            return product_of_plain<PlainRows<F32>>(job, begin, end);
+            return product_of_plain<F32>(job, begin, end);
         default:
             return with_format(job.type, [&](auto format) {
                 product_of_blocks<decltype(format)>(job, begin, end);
